@@ -1,0 +1,3 @@
+// The only code that knows the engine's socket protocol.
+
+export * from './messages.ts'

@@ -1,0 +1,130 @@
+// The engine's socket protocol, version 1, as data. A connection carries frames (see @drover/protocol frames.ts) over a
+// SOCK_STREAM unix socket. JSON frames hold requests `{id, method, params}`, answers `{id, result}` or `{id, error: {code,
+// message, context}}`, and, after `subscribe`, events `{event, …}`. Requests on one connection may be answered out of order.
+// `exec` takes its connection over: after its answer `{id, result: {pid}}` only stdin/stdout/stderr/resize/signal/exit
+// frames follow. Every command names container and epoch and is idempotent: repeating it gives the same result; an epoch
+// lower than the recorded one is refused with STALE_EPOCH. A value that is absent is null, never missing.
+
+import type { Identity, Resources } from '@drover/protocol'
+
+/** created: rootfs prepared, no process. checkpointed: frozen after a dump. restored: frozen after a restore. */
+export type EngineState = 'created' | 'running' | 'frozen' | 'checkpointed' | 'restored' | 'stopped'
+
+/** All that the engine must know to run a container. It knows of no cluster. */
+export interface EngineSpec {
+  /** `c<serial>`, at most 32 of [a-z0-9-]. */
+  container: string
+  name: string
+  epoch: number
+  /** Read-only root file system of the image, owned by unshifted uids; the engine mounts it idmapped. */
+  rootfs: string
+  init: string[]
+  environment: Record<string, string>
+  /** cpuMilli → cpu.max; memoryBytes → memory limit; pids → pids.max. 0: no limit. */
+  limits: Resources
+  identity: Identity
+}
+
+export interface EngineContainer {
+  container: string
+  name: string
+  epoch: number
+  state: EngineState
+  /** PID of init in the engine's PID namespace; null unless it has processes. */
+  initPid: number | null
+  /** Wall clock of the start of init, ms; kept across a live move. */
+  startedAtMs: number | null
+  /** How often init was started (a reboot counts; a live move does not). */
+  starts: number
+  /** How the last init ended; null if none has. */
+  exit: { reason: 'poweroff' | 'reboot' | 'exit' | 'killed'; status: number } | null
+  /** Host path of the writable layer's upper directory. */
+  upper: string
+  /** What its cgroup accounts for; 0 without one. */
+  memoryBytes: number
+  cpuUsec: number
+  processes: number
+}
+
+export interface EngineHello {
+  version: string
+  protocolVersion: number
+  pid: number
+  cgroup: 'v2' | 'hybrid'
+  kernel: string
+  architecture: string
+  residentBytes: number
+  criu: { usable: boolean; path: string | null; version: string | null; reason: string }
+}
+
+/** Milliseconds of the phases of a checkpoint or restore. `frozenAtNs` and `resumedAtNs` are CLOCK_REALTIME. */
+export type EngineFigures = Record<string, number>
+
+export interface EngineMethods {
+  hello: { params: { protocolVersion: number }; result: EngineHello }
+  /** Makes directories and the record; the state is then `created`. An existing one of the same epoch is kept. */
+  create: { params: { spec: EngineSpec }; result: EngineContainer }
+  start: { params: { container: string; epoch: number }; result: EngineContainer }
+  /** Asks init to power off (SIGRTMIN+3 for systemd, SIGUSR2 for busybox, SIGPWR else), kills after the deadline. */
+  stop: { params: { container: string; epoch: number; timeoutMs: number }; result: EngineContainer }
+  /** Signals init; SIGKILL (9) ends the container. */
+  kill: { params: { container: string; epoch: number; signal: number }; result: EngineContainer }
+  freeze: { params: { container: string; epoch: number }; result: EngineContainer }
+  /** Also thaws one that is `checkpointed` (the move was aborted): attaches its veth to the bridge again first. */
+  thaw: { params: { container: string; epoch: number }; result: EngineContainer }
+  /** Kills what still runs and removes every trace: processes, cgroups, mounts, veth, directories. Unknown: no error. */
+  delete: { params: { container: string; epoch: number }; result: null }
+  list: { params: Record<string, never>; result: { containers: EngineContainer[] } }
+  get: { params: { container: string }; result: EngineContainer }
+  /** Resolves when init has ended, or with the present state at the deadline. */
+  wait: { params: { container: string; timeoutMs: number }; result: EngineContainer }
+  /**
+   * A part of the console log (what init and its children without a tty wrote), read safely below the container's root.
+   * dataBase64 holds at most `limit` (≤ 512 KiB) bytes from `offset`; a negative offset counts from the end.
+   */
+  logs: {
+    params: { container: string; offset: number; limit: number }
+    result: { dataBase64: string; offset: number; nextOffset: number; size: number }
+  }
+  exec: {
+    params: {
+      container: string
+      command: string[]
+      environment: Record<string, string>
+      directory: string | null
+      user: { uid: number; gid: number } | null
+      terminal: { columns: number; rows: number } | null
+    }
+    result: { pid: number }
+  }
+  /**
+   * Takes the veth off the bridge, freezes the container (cgroup freezer), dumps it with CRIU into `directory` (the engine makes
+   * it, on tmpfs) and leaves it frozen: state `checkpointed`. On failure it is thawed and attached again: state `running`.
+   */
+  checkpoint: {
+    params: { container: string; epoch: number; directory: string }
+    result: { figures: EngineFigures; container: EngineContainer }
+  }
+  /** All that a restore needs and that can be done before the images are there: record, mounts, cgroups, criu started. */
+  prepareRestore: { params: { spec: EngineSpec; startedAtMs: number | null; starts: number }; result: EngineContainer }
+  /** Restores from `directory` into the prepared container and leaves it frozen: state `restored`. Failure removes processes. */
+  restore: {
+    params: { container: string; epoch: number; directory: string }
+    result: { figures: EngineFigures; container: EngineContainer }
+  }
+  /** After the commit: attaches the veth, thaws, announces the address (gratuitous ARP); state `running`. */
+  release: {
+    params: { container: string; epoch: number }
+    result: { figures: EngineFigures; container: EngineContainer }
+  }
+  /** After the answer, EngineEvents follow on this connection. */
+  subscribe: { params: Record<string, never>; result: null }
+}
+
+export type EngineMethod = keyof EngineMethods
+
+/** Sent to subscribers whenever a container's state, init or record changed. */
+export interface EngineEvent {
+  event: 'container'
+  container: EngineContainer
+}

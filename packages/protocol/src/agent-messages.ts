@@ -1,0 +1,169 @@
+// What controllers and agents say to each other over NATS. Everything is level-triggered: an assignment is the whole
+// truth about one container on one host, a report is the whole truth about what a host does; both may be lost, repeated or
+// arrive late, and newer ones replace older ones (assignments by revision, reports by session and sequence).
+
+import { type Static, Type } from 'typebox'
+import {
+  ContainerSpec,
+  HostFeatures,
+  Identity,
+  MigrationFigures,
+  MigrationPhase,
+  PowerState,
+  Resources,
+} from './resources.ts'
+
+const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+
+export const Peer = Type.Object({ host: Type.String(), address: Type.String(), streamPort: Type.Integer() })
+export type Peer = Static<typeof Peer>
+
+/** What one host shall do about one container. */
+export const Assignment = Type.Object({
+  container: Type.String(),
+  name: Type.String(),
+  revision: Type.Integer({ description: 'log index; a higher one replaces a lower one' }),
+  /** owner: may run it under `epoch`. source/destination: as `migration` says. none: remove every trace of it. */
+  role: Type.Union([Type.Literal('owner'), Type.Literal('source'), Type.Literal('destination'), Type.Literal('none')]),
+  /** The epoch under which this host may act: for a destination before the commit, the next one. */
+  epoch: Type.Integer(),
+  desired: PowerState,
+  spec: ContainerSpec,
+  identity: Identity,
+  /** Hosts that hold the image, to fetch it from when it is missing here. */
+  imageSources: Type.Array(Peer),
+  migration: Nullable(
+    Type.Object({
+      operation: Type.String(),
+      phase: MigrationPhase,
+      mode: Type.Union([Type.Literal('live'), Type.Literal('cold')]),
+      source: Peer,
+      destination: Peer,
+    }),
+  ),
+})
+export type Assignment = Static<typeof Assignment>
+
+/** A job without a container: build an image. */
+export const ImageTask = Type.Object({
+  operation: Type.String(),
+  recipe: Type.String({ description: 'busybox or debian' }),
+  name: Type.String(),
+  revision: Type.Integer(),
+})
+export type ImageTask = Static<typeof ImageTask>
+
+/** Leader → agent, published on subjects.assignments(host) for changed ones; also the answer to a pull. */
+export const AssignmentBatch = Type.Object({
+  /** Raft term or start count of the leader; batches of an older one are dropped. */
+  term: Type.Integer(),
+  /** Applied index that the batch reflects. */
+  index: Type.Integer(),
+  /** True: all that this host has; containers of the engine that are not in it are removed. */
+  complete: Type.Boolean(),
+  assignments: Type.Array(Assignment),
+  imageTasks: Type.Array(ImageTask),
+})
+export type AssignmentBatch = Static<typeof AssignmentBatch>
+
+/** How far this side has come in a migration. Steps only go forward; `failed` may come at any time before `committed`. */
+export const MigrationStep = Type.Object({
+  operation: Type.String(),
+  container: Type.String(),
+  side: Type.Union([Type.Literal('source'), Type.Literal('destination')]),
+  step: Type.Union([
+    Type.Literal('preparing'),
+    Type.Literal('prepared'),
+    Type.Literal('precopied'),
+    Type.Literal('switched'),
+    Type.Literal('restored'),
+    Type.Literal('released'),
+    Type.Literal('cleaned'),
+    Type.Literal('failed'),
+  ]),
+  error: Nullable(Type.Object({ code: Type.String(), message: Type.String() })),
+  figures: MigrationFigures,
+})
+export type MigrationStep = Static<typeof MigrationStep>
+
+export const ObservedContainer = Type.Object({
+  container: Type.String(),
+  epoch: Type.Integer(),
+  /** checkpointed: frozen, dumped, waits for the outcome. restored: restored from a checkpoint, frozen, waits for it. */
+  state: Type.Union([
+    Type.Literal('created'),
+    Type.Literal('running'),
+    Type.Literal('frozen'),
+    Type.Literal('checkpointed'),
+    Type.Literal('restored'),
+    Type.Literal('stopped'),
+    Type.Literal('failed'),
+  ]),
+  /** Revision of the assignment this reflects; 0 when none was seen yet. */
+  revision: Type.Integer(),
+  initPid: Nullable(Type.Integer()),
+  startedAtMs: Nullable(Type.Integer()),
+  starts: Type.Integer(),
+  message: Nullable(Type.String()),
+  errorCode: Nullable(Type.String()),
+  memoryBytes: Type.Integer(),
+  cpuUsec: Type.Integer(),
+})
+export type ObservedContainer = Static<typeof ObservedContainer>
+
+export const ImageTaskResult = Type.Object({
+  operation: Type.String(),
+  state: Type.Union([Type.Literal('running'), Type.Literal('done'), Type.Literal('failed')]),
+  message: Type.String(),
+  image: Nullable(
+    Type.Object({
+      digest: Type.String(),
+      name: Type.String(),
+      sizeBytes: Type.Integer(),
+      init: Type.Array(Type.String()),
+    }),
+  ),
+  error: Nullable(Type.Object({ code: Type.String(), message: Type.String() })),
+})
+export type ImageTaskResult = Static<typeof ImageTaskResult>
+
+/** Agent → all controllers on subjects.reports: at once when something changes, and every heartbeatMs. Always complete. */
+export const HostReport = Type.Object({
+  cluster: Type.String(),
+  host: Type.String(),
+  /** New at each start of the agent (its start time in ms): a later session replaces an earlier one. */
+  session: Type.Integer(),
+  sequence: Type.Integer(),
+  address: Type.String(),
+  grpcPort: Type.Integer(),
+  streamPort: Type.Integer(),
+  capacity: Resources,
+  used: Resources,
+  features: HostFeatures,
+  images: Type.Array(Type.String()),
+  engineUp: Type.Boolean(),
+  containers: Type.Array(ObservedContainer),
+  migrations: Type.Array(MigrationStep),
+  imageTasks: Type.Array(ImageTaskResult),
+})
+export type HostReport = Static<typeof HostReport>
+
+/** Agent → leader, request on subjects.pull; the leader answers with a complete AssignmentBatch or an ErrorBody. */
+export const PullRequest = Type.Object({ cluster: Type.String(), host: Type.String(), session: Type.Integer() })
+export type PullRequest = Static<typeof PullRequest>
+
+/** How often an agent reports when nothing changes. */
+export const heartbeatMs = 1000
+/** How often an agent pulls everything even when nothing was pushed. */
+export const pullIntervalMs = 5000
+/** Without a report for this long a host counts as silent and takes no new containers. */
+export const silentAfterMs = 5000
+/** A NATS message over this is refused (the server's own limit is set to the same). */
+export const maxMessageBytes = 8 << 20
+
+/** The subjects; `cluster` is the cluster's name, so that several can share a bus. */
+export const subjects = {
+  assignments: (cluster: string, host: string) => `drover.${cluster}.host.${host}.assignments`,
+  reports: (cluster: string) => `drover.${cluster}.reports`,
+  pull: (cluster: string) => `drover.${cluster}.pull`,
+} as const

@@ -1,0 +1,85 @@
+// Bodies and paths of the HTTP API, version 1. Every write answers 202 with the Operation that carries it out, and takes
+// an `Idempotency-Key` header: the same key gives the same operation, however often it is sent.
+
+import { type Static, Type } from 'typebox'
+import { Name, type Resources } from './resources.ts'
+
+export const apiVersion = 'v1'
+
+export const LaunchRequest = Type.Object(
+  {
+    name: Name,
+    image: Type.Optional(Name),
+    host: Type.Optional(Name),
+    cpuMilli: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_024_000 })),
+    memoryBytes: Type.Optional(Type.Integer({ minimum: 4 << 20 })),
+    diskBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+    pids: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_194_304 })),
+    environment: Type.Optional(Type.Record(Type.String(), Type.String())),
+    labels: Type.Optional(Type.Record(Type.String(), Type.String())),
+  },
+  { additionalProperties: false },
+)
+export type LaunchRequest = Static<typeof LaunchRequest>
+
+/** What a launch that says nothing gets. */
+export const defaultRequests: Resources = {
+  cpuMilli: 100,
+  memoryBytes: 64 << 20,
+  diskBytes: 1 << 30,
+  pids: 1024,
+}
+export const defaultImageName = 'busybox'
+
+export const MoveRequest = Type.Object(
+  { host: Type.Optional(Name), mode: Type.Optional(Type.Union([Type.Literal('live'), Type.Literal('cold')])) },
+  { additionalProperties: false },
+)
+export type MoveRequest = Static<typeof MoveRequest>
+
+export const EvacuateRequest = Type.Object(
+  { parallel: Type.Optional(Type.Integer({ minimum: 1, maximum: 32 })) },
+  { additionalProperties: false },
+)
+export type EvacuateRequest = Static<typeof EvacuateRequest>
+
+export const ImageBuildRequest = Type.Object(
+  {
+    recipe: Type.Union([Type.Literal('busybox'), Type.Literal('debian')]),
+    name: Type.Optional(Name),
+    host: Type.Optional(Name),
+  },
+  { additionalProperties: false },
+)
+export type ImageBuildRequest = Static<typeof ImageBuildRequest>
+
+export const StopRequest = Type.Object(
+  { timeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 600_000 })) },
+  { additionalProperties: false },
+)
+export type StopRequest = Static<typeof StopRequest>
+
+/** Header by which a follower marks a request that it forwards, so that it is not forwarded twice. */
+export const forwardedHeader = 'drover-forwarded-by'
+export const idempotencyHeader = 'idempotency-key'
+
+export const paths = {
+  status: '/v1/status',
+  hosts: '/v1/hosts',
+  host: (name: string) => `/v1/hosts/${name}`,
+  hostAction: (name: string, action: 'evacuate' | 'restore' | 'cordon' | 'uncordon') => `/v1/hosts/${name}/${action}`,
+  containers: '/v1/containers',
+  container: (name: string) => `/v1/containers/${name}`,
+  containerAction: (name: string, action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move') =>
+    `/v1/containers/${name}/${action}`,
+  logs: (name: string) => `/v1/containers/${name}/logs`,
+  /** WebSocket; frames as in frames.ts, the first one an ExecRequest. */
+  exec: (name: string) => `/v1/containers/${name}/exec`,
+  operations: '/v1/operations',
+  operation: (id: string) => `/v1/operations/${id}`,
+  cancel: (id: string) => `/v1/operations/${id}/cancel`,
+  /** Server-sent events: `id: <log index>`, `data: <ClusterEvent>`; takes Last-Event-ID. */
+  events: '/v1/events',
+  images: '/v1/images',
+  openapi: '/openapi.json',
+} as const

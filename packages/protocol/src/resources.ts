@@ -1,0 +1,241 @@
+// The resources of the committed state, as TypeBox schemas: one source for static types, API validation and OpenAPI.
+// Units are in the names; an absent value is null, never missing.
+
+import { type Static, Type } from 'typebox'
+
+const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+
+/** A name of a container, host, image or group: a DNS label, so that it can be a hostname. */
+export const Name = Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', description: 'a DNS label' })
+
+/** A vector of what a container asks for or a host has. */
+export const Resources = Type.Object(
+  {
+    cpuMilli: Type.Integer({ minimum: 0, description: 'thousandths of a core' }),
+    memoryBytes: Type.Integer({ minimum: 0 }),
+    diskBytes: Type.Integer({ minimum: 0 }),
+    pids: Type.Integer({ minimum: 0 }),
+  },
+  { additionalProperties: false },
+)
+export type Resources = Static<typeof Resources>
+
+export const ContainerSpec = Type.Object(
+  {
+    image: Type.String({ description: 'image digest, sha256:<hex>' }),
+    imageName: Name,
+    requests: Resources,
+    init: Type.Array(Type.String(), { minItems: 1, description: 'path and arguments of PID 1' }),
+    environment: Type.Record(Type.String(), Type.String()),
+    labels: Type.Record(Type.String(), Type.String()),
+  },
+  { additionalProperties: false },
+)
+export type ContainerSpec = Static<typeof ContainerSpec>
+
+/** What must be the same wherever the container runs; allocated cluster-wide when the launch is applied. */
+export const Identity = Type.Object(
+  {
+    serial: Type.Integer({ minimum: 1, description: 'unique for ever; names the host-side veth (dv<serial>)' }),
+    uidBase: Type.Integer({ description: 'first host uid and gid of the 65,536 of its user namespace' }),
+    mac: Type.String(),
+    ipv4: Type.String({ description: 'address with prefix length, e.g. 10.77.1.5/16' }),
+    gateway: Nullable(Type.String()),
+    machineId: Type.String({ description: '32 hex digits' }),
+  },
+  { additionalProperties: false },
+)
+export type Identity = Static<typeof Identity>
+
+export const PowerState = Type.Union([Type.Literal('running'), Type.Literal('stopped'), Type.Literal('frozen')])
+export type PowerState = Static<typeof PowerState>
+
+export const ContainerState = Type.Union(
+  ['pending', 'running', 'stopped', 'frozen', 'migrating', 'deleting', 'failed', 'unknown'].map((s) =>
+    Type.Literal(s),
+  ) as [
+    import('typebox').TLiteral<'pending'>,
+    import('typebox').TLiteral<'running'>,
+    import('typebox').TLiteral<'stopped'>,
+    import('typebox').TLiteral<'frozen'>,
+    import('typebox').TLiteral<'migrating'>,
+    import('typebox').TLiteral<'deleting'>,
+    import('typebox').TLiteral<'failed'>,
+    import('typebox').TLiteral<'unknown'>,
+  ],
+)
+export type ContainerState = Static<typeof ContainerState>
+
+/** Why one host was chosen and why each other one was not: the scheduler's own words, kept with the container. */
+export const Placement = Type.Object({
+  chosen: Type.String(),
+  reason: Type.String({ description: 'one sentence for a person' }),
+  hosts: Type.Array(
+    Type.Object({
+      host: Type.String(),
+      feasible: Type.Boolean(),
+      refusal: Nullable(Type.String({ description: 'a named reason, e.g. INSUFFICIENT_MEMORY' })),
+      detail: Nullable(Type.String({ description: 'value and limit, e.g. needs 64 MiB, 12 MiB free' })),
+      score: Nullable(Type.Number({ description: 'higher is better; null when refused' })),
+    }),
+  ),
+})
+export type Placement = Static<typeof Placement>
+
+export const Container = Type.Object({
+  id: Type.String({ description: 'c<serial>; never reused' }),
+  name: Name,
+  spec: ContainerSpec,
+  identity: Identity,
+  desired: PowerState,
+  deleting: Type.Boolean(),
+  host: Type.String({ description: 'the only host that may run it, under `epoch`' }),
+  epoch: Type.Integer({ minimum: 1 }),
+  state: ContainerState,
+  message: Nullable(Type.String({ description: 'why it is in this state, when that needs saying' })),
+  initPid: Nullable(Type.Integer({ description: 'PID of its init in the host’s PID namespace' })),
+  startedAtMs: Nullable(Type.Integer({ description: 'when its init started; a live move does not change it' })),
+  starts: Type.Integer({ description: 'how often its init was started' }),
+  operation: Nullable(Type.String({ description: 'the operation under way on it, if any' })),
+  placement: Placement,
+  createdAtMs: Type.Integer(),
+  revision: Type.Integer({ description: 'log index of its last change' }),
+})
+export type Container = Static<typeof Container>
+
+/** What a host's kernel and tools can do; compared before anything is frozen. */
+export const HostFeatures = Type.Object({
+  engine: Type.Union([Type.Literal('native'), Type.Literal('simulated')]),
+  kernel: Type.String(),
+  architecture: Type.String(),
+  cgroup: Type.Union([Type.Literal('v2'), Type.Literal('hybrid'), Type.Literal('none')]),
+  criu: Type.Object({
+    usable: Type.Boolean({ description: 'passed the self-test: a real dump and restore with an inet socket' }),
+    path: Nullable(Type.String()),
+    version: Nullable(Type.String()),
+    reason: Type.String({ description: 'why this one is used, or why none is' }),
+  }),
+})
+export type HostFeatures = Static<typeof HostFeatures>
+
+export const Host = Type.Object({
+  name: Name,
+  address: Type.String({ description: 'IPv4 address other parts reach its agent at' }),
+  grpcPort: Type.Integer(),
+  streamPort: Type.Integer({ description: 'TCP port of the direct agent-to-agent streams' }),
+  capacity: Resources,
+  features: HostFeatures,
+  cordoned: Type.Boolean({ description: 'takes no new containers' }),
+  joinedAtMs: Type.Integer(),
+  images: Type.Array(Type.String({ description: 'digests it holds' })),
+  revision: Type.Integer(),
+})
+export type Host = Static<typeof Host>
+
+/** A host as the API shows it: the committed part and what its agent last reported. */
+export const HostView = Type.Object({
+  ...Host.properties,
+  status: Type.Union([Type.Literal('ready'), Type.Literal('cordoned'), Type.Literal('silent')], {
+    description: 'silent: no heartbeat for 5 s',
+  }),
+  lastSeenMs: Nullable(Type.Integer()),
+  requested: Resources,
+  used: Nullable(Resources),
+  containers: Type.Integer(),
+})
+export type HostView = Static<typeof HostView>
+
+export const Image = Type.Object({
+  digest: Type.String(),
+  name: Name,
+  sizeBytes: Type.Integer(),
+  init: Type.Array(Type.String()),
+  createdAtMs: Type.Integer(),
+  builtOn: Type.String(),
+})
+export type Image = Static<typeof Image>
+
+export const OperationKind = Type.Union([
+  Type.Literal('launch'),
+  Type.Literal('start'),
+  Type.Literal('stop'),
+  Type.Literal('freeze'),
+  Type.Literal('thaw'),
+  Type.Literal('delete'),
+  Type.Literal('move'),
+  Type.Literal('evacuate'),
+  Type.Literal('restore'),
+  Type.Literal('image-build'),
+])
+export type OperationKind = Static<typeof OperationKind>
+
+export const MigrationPhase = Type.Union([
+  Type.Literal('planned'),
+  Type.Literal('preparing'),
+  Type.Literal('precopying'),
+  Type.Literal('switching'),
+  Type.Literal('committed'),
+  Type.Literal('aborted'),
+  Type.Literal('cleaning'),
+  Type.Literal('done'),
+])
+export type MigrationPhase = Static<typeof MigrationPhase>
+
+/** Milliseconds and bytes of one live migration, each measured by the side that did it. */
+export const MigrationFigures = Type.Record(Type.String(), Type.Number())
+export type MigrationFigures = Static<typeof MigrationFigures>
+
+export const Migration = Type.Object({
+  container: Type.String(),
+  source: Type.String(),
+  destination: Type.String(),
+  mode: Type.Union([Type.Literal('live'), Type.Literal('cold')]),
+  phase: MigrationPhase,
+  nextEpoch: Type.Integer(),
+  figures: MigrationFigures,
+})
+export type Migration = Static<typeof Migration>
+
+export const Operation = Type.Object({
+  id: Type.String(),
+  kind: OperationKind,
+  target: Type.String({ description: 'name of the container, host or image it works on' }),
+  state: Type.Union([Type.Literal('running'), Type.Literal('done'), Type.Literal('failed'), Type.Literal('cancelled')]),
+  phase: Type.String({ description: 'for a person; for moves a MigrationPhase' }),
+  progress: Type.Object({ done: Type.Integer(), total: Type.Integer(), message: Type.String() }),
+  cancelRequested: Type.Boolean(),
+  parent: Nullable(Type.String({ description: 'the operation that started this one' })),
+  error: Nullable(Type.Object({ code: Type.String(), message: Type.String() })),
+  migration: Nullable(Migration),
+  parameters: Type.Record(Type.String(), Type.Unknown()),
+  createdAtMs: Type.Integer(),
+  updatedAtMs: Type.Integer(),
+  endedAtMs: Nullable(Type.Integer()),
+  revision: Type.Integer(),
+})
+export type Operation = Static<typeof Operation>
+
+export const ClusterEvent = Type.Object({
+  id: Type.Integer({ description: 'log index of the entry that caused it' }),
+  atMs: Type.Integer(),
+  kind: Type.String({ description: 'e.g. container.running, migration.committed, host.joined, operation.done' }),
+  target: Type.String(),
+  message: Type.String(),
+  operation: Nullable(Type.String()),
+})
+export type ClusterEvent = Static<typeof ClusterEvent>
+
+export const ClusterStatus = Type.Object({
+  cluster: Type.String(),
+  version: Type.String(),
+  controller: Type.String({ description: 'the one that answers' }),
+  leader: Nullable(Type.String()),
+  controllers: Type.Array(Type.Object({ name: Type.String(), address: Type.String(), leader: Type.Boolean() })),
+  appliedIndex: Type.Integer(),
+  hosts: Type.Integer(),
+  hostsReady: Type.Integer(),
+  containers: Type.Integer(),
+  containersRunning: Type.Integer(),
+  operationsRunning: Type.Integer(),
+})
+export type ClusterStatus = Static<typeof ClusterStatus>

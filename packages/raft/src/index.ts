@@ -1,0 +1,3 @@
+// The replicated log of the controllers.
+
+export * from './replicated-log.ts'
