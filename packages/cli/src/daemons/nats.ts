@@ -1,0 +1,68 @@
+// The daemon `nats-server`: core NATS only, no JetStream, so that no state lives in the bus. Clients give the cluster
+// secret as token; servers of one cluster find each other by routes that carry it too.
+
+import { maxMessageBytes } from '@drover/protocol'
+import { configFile, type Daemon } from './daemon.ts'
+import { greetsAsNats } from './probes.ts'
+
+export interface NatsOptions {
+  name: string
+  owner: string
+  directory: string
+  program: string
+  prefix: string[]
+  cluster: string
+  secret: string
+  address: string
+  port: number
+  /** null: a single server. */
+  routes: { port: number; peers: { address: string; port: number }[] } | null
+}
+
+export function natsDaemon(options: NatsOptions): Daemon {
+  return {
+    kind: 'nats',
+    owner: options.owner,
+    directory: options.directory,
+    configText: natsConfig(options),
+    command: [options.program, '--config', configFile(options.directory)],
+    prefix: options.prefix,
+    ready: () => greetsAsNats(options.address, options.port),
+  }
+}
+
+/** nats-server's own format; every string is quoted as JSON is, which it accepts. */
+export function natsConfig(options: NatsOptions): string {
+  const quote = JSON.stringify
+  const lines = [
+    `server_name: ${quote(options.name)}`,
+    `host: ${quote(options.address)}`,
+    `port: ${options.port}`,
+    `authorization { token: ${quote(options.secret)} }`,
+    `max_payload: ${maxMessageBytes}`,
+    `max_pending: ${8 * maxMessageBytes}`,
+    // A silent peer is found out within seconds: agents must not wait minutes on a dead host.
+    'ping_interval: "5s"',
+    'ping_max: 3',
+    'write_deadline: "5s"',
+    // A server that is told to leave shall not wait for its clients to move.
+    'lame_duck_duration: "1s"',
+    'lame_duck_grace_period: "0s"',
+    'logtime: true',
+  ]
+  if (options.routes !== null) {
+    const routes = options.routes.peers.map((peer) =>
+      quote(`nats-route://drover:${encodeURIComponent(options.secret)}@${peer.address}:${peer.port}`),
+    )
+    lines.push(
+      'cluster {',
+      `  name: ${quote(options.cluster)}`,
+      `  host: ${quote(options.address)}`,
+      `  port: ${options.routes.port}`,
+      `  authorization { user: "drover", password: ${quote(options.secret)}, timeout: 2 }`,
+      `  routes: [${routes.join(', ')}]`,
+      '}',
+    )
+  }
+  return `${lines.join('\n')}\n`
+}

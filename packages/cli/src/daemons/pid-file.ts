@@ -1,0 +1,58 @@
+// Pid files that can be trusted: they hold the process's start time as well, so that a pid which the kernel has given
+// to another process since is never mistaken for ours, and never killed.
+
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+
+export interface ProcessIdentity {
+  pid: number
+  /** Start of the process in clock ticks since boot: field 22 of /proc/PID/stat. */
+  startTicks: number
+}
+
+/** The identity of a live process; null when there is none, or only a zombie is left of it. */
+export function identify(pid: number): ProcessIdentity | null {
+  let stat: string
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return null
+  }
+  // The command name stands in parentheses and may hold anything, so the fields are counted from the last one.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const state = fields[0]
+  if (state === 'Z' || state === 'X') return null
+  return { pid, startTicks: Number(fields[19]) }
+}
+
+export function isAlive(identity: ProcessIdentity): boolean {
+  return identify(identity.pid)?.startTicks === identity.startTicks
+}
+
+export function writePidFile(path: string, identity: ProcessIdentity): void {
+  writeFileSync(path, `${JSON.stringify(identity)}\n`, { mode: 0o600 })
+}
+
+/** The process a pid file speaks of, if it still lives. */
+export function readPidFile(path: string): ProcessIdentity | null {
+  try {
+    const identity = JSON.parse(readFileSync(path, 'utf8')) as ProcessIdentity
+    return Number.isInteger(identity.pid) && identity.pid > 1 && isAlive(identity) ? identity : null
+  } catch {
+    return null
+  }
+}
+
+export function removePidFile(path: string): void {
+  rmSync(path, { force: true })
+}
+
+/** Signals exactly this process; false when it is gone already. */
+export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isAlive(identity)) return false
+  try {
+    process.kill(identity.pid, signal)
+    return true
+  } catch {
+    return false
+  }
+}
