@@ -1,0 +1,76 @@
+# The parts that are compiled: the engine, the raft addon and the small programs of images. Sourced by deploy/bootstrap.
+# A build is repeated only when a hash over its sources, its tools and Node's major version differs from the last one's.
+
+# Each returns 0 when its product is there and current.
+build_engine() {
+  build_with_cmake engine "$root/native/engine/build/drover-engine" \
+    "pkg:libseccomp header:nlohmann/json.hpp pkg:libprotobuf-c tool:protoc-c"
+}
+
+build_raft_addon() {
+  build_with_cmake raft "$root/native/raft/build/drover_raft.node" "pkg:raft"
+}
+
+build_pulse() {
+  local source="$root/native/image-tools/pulse.c" product="$root/native/image-tools/build/pulse" compiler
+  [ -f "$source" ] || { warn "$source"; return 1; }
+  compiler=$(command -v cc) || { warn "pulse (in busybox images): a C compiler (package build-essential)"; return 1; }
+  local stamp
+  stamp=$(hash_of "$compiler" "$source")
+  is_current pulse "$stamp" "$product" && return 0
+  doing "compiling native/image-tools/pulse.c"
+  mkdir -p "$(dirname "$product")"
+  run_logged pulse "$compiler" -std=c11 -static -O2 -Wall -Wextra -o "$product" "$source" || return 1
+  remember pulse "$stamp"
+}
+
+# build_with_cmake NAME PRODUCT NEEDS
+build_with_cmake() {
+  local name=$1 product=$2 needs=$3 source="$root/native/$1" stamp
+  [ -f "$source/CMakeLists.txt" ] || { warn "$source/CMakeLists.txt"; return 1; }
+  stamp=$(hash_of "$(node -p process.versions.modules) $(c++ --version 2>/dev/null | head -n1)" "$source")
+  is_current "$name" "$stamp" "$product" && return 0
+  has_build_tools "native/$name" "$needs" || return 1
+  doing "building native/$name"
+  forget_moved_build_folder "$source"
+  run_logged "$name" build_steps "$source" || return 1
+  [ -f "$product" ] || { warn "$product, although its build ended well"; return 1; }
+  remember "$name" "$stamp"
+}
+
+build_steps() {
+  cmake -S "$1" -B "$1/build" -G Ninja -DCMAKE_BUILD_TYPE=Release && cmake --build "$1/build"
+}
+
+# A copied or moved checkout leaves a CMake cache that points at the old place.
+forget_moved_build_folder() {
+  local cache="$1/build/CMakeCache.txt"
+  if [ -f "$cache" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$1" "$cache"; then rm -rf "$1/build"; fi
+}
+
+has_build_tools() {
+  local part=$1 need missing=
+  for need in tool:cmake tool:ninja tool:c++ tool:pkg-config $2; do
+    case $need in
+      tool:*) command -v "${need#*:}" >/dev/null || missing="$missing ${need#*:}" ;;
+      pkg:*) pkg-config --exists "${need#*:}" 2>/dev/null || missing="$missing ${need#*:}" ;;
+      header:*) [ -e "/usr/include/${need#*:}" ] || [ -e "/usr/local/include/${need#*:}" ] || missing="$missing ${need#*:}" ;;
+    esac
+  done
+  [ -z "$missing" ] && return 0
+  warn "to build $part:$missing"
+  return 1
+}
+
+# hash_of TEXT PATH: over the text and every file below the path, its build folder excepted.
+hash_of() {
+  { printf '%s\n' "$1"; cd "$root" && find "${2#"$root"/}" -type f -not -path '*/build/*' -print0 | sort -z | xargs -0 sha256sum; } |
+    sha256sum | cut -d' ' -f1
+}
+
+is_current() { [ -e "$3" ] && [ "$(cat "$state/stamp/$1" 2>/dev/null)" = "$2" ]; }
+
+remember() {
+  mkdir -p "$state/stamp"
+  printf '%s\n' "$2" >"$state/stamp/$1"
+}
