@@ -1,0 +1,40 @@
+// Which test files there are, and how they may run: those that make hosts and namespaces of their own run one at a time.
+
+import { readdirSync } from 'node:fs'
+import { join, relative } from 'node:path'
+
+/** Seconds that one file may take. */
+const unitTimeout = 180
+const storyTimeout = 900
+
+/** Stages in order: {name, jobs, timeout, files}; stages without files are left out. */
+export function testStages(root, filters) {
+  const files = testFiles(root).filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)))
+  const isStory = (file) => file.startsWith('cluster-tests/')
+  const isNative = (file) => !isStory(file) && file.split('/').pop().startsWith('native-')
+  return [
+    { name: 'packages', jobs: 2, timeout: unitTimeout, files: files.filter((f) => !isStory(f) && !isNative(f)) },
+    { name: 'native engine', jobs: 1, timeout: storyTimeout, files: files.filter(isNative) },
+    { name: 'cluster', jobs: 1, timeout: storyTimeout, files: files.filter(isStory) },
+  ].filter((stage) => stage.files.length > 0)
+}
+
+function testFiles(root) {
+  const folders = readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name, 'test'))
+  return [...folders, join(root, 'cluster-tests', 'test')]
+    .flatMap(below)
+    .map((file) => relative(root, file))
+    .sort()
+}
+
+function below(folder) {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+      if (entry.isDirectory()) return below(join(folder, entry.name))
+      return entry.name.endsWith('.test.ts') ? [join(folder, entry.name)] : []
+    })
+  } catch (error) {
+    if (error.code === 'ENOENT') return []
+    throw error
+  }
+}
