@@ -1,0 +1,78 @@
+// Cgroups: pure v2, and the hybrid of v1 controllers and a cgroup2 without controllers. Found in the engine's own
+// /proc/self/mountinfo (the last mounted on a path wins), because engines may sit in private cgroup and mount namespaces.
+// Each container has its own cgroup `<parent>/<container>` in EVERY hierarchy. The freezer used is cgroup2's wherever a
+// cgroup2 is mounted (a frozen process can be killed and traced there), else v1's.
+#pragma once
+
+#include <sys/types.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "error.h"
+#include "spec.h"
+#include "unique_fd.h"
+
+namespace drover {
+
+struct Hierarchy {
+  std::string mountPoint;
+  bool unified = false;
+  /** v1: controllers (or "systemd" for the named one). v2: those in cgroup.controllers. */
+  std::set<std::string> controllers;
+};
+
+struct CgroupUsage {
+  int64_t memoryBytes = 0;
+  int64_t cpuUsec = 0;
+  int64_t processes = 0;
+};
+
+class Cgroups {
+ public:
+  /** Finds the hierarchies and makes the parent in each. */
+  static Result<Cgroups> discover(const std::string& parent);
+
+  /** "v2" or "hybrid". */
+  const char* mode() const { return pureV2_ ? "v2" : "hybrid"; }
+  const std::vector<Hierarchy>& hierarchies() const { return hierarchies_; }
+  /** Path below each hierarchy's mount point, e.g. /drover/c7. */
+  std::string path(const std::string& container) const { return parent_ + "/" + container; }
+
+  /** Makes the container's cgroups with limits; the unified one is delegated to `owner` (the container's root). */
+  Status create(const std::string& container, const Limits& limits, uid_t owner) const;
+  /** Descriptors of the v1 `tasks` files; a single-threaded process that writes "0" to each joins (without the kernel's global lock). */
+  Result<std::vector<UniqueFd>> openTasks(const std::string& container) const;
+  /** Directory for CLONE_INTO_CGROUP: the cgroup2 that `initPid` is in (below the container's), or the container's own; invalid without a cgroup2. */
+  UniqueFd openUnified(const std::string& container, pid_t initPid) const;
+
+  /** Absolute path of the container's cgroup in the hierarchy with the freezer, e.g. for CRIU's freeze_cgroup. */
+  std::string freezerDirectory(const std::string& container) const;
+  bool freezerIsUnified() const { return unified_ != nullptr_; }
+  /** Returns when all of it is frozen. */
+  Status freeze(const std::string& container) const;
+  Status thaw(const std::string& container) const;
+  bool frozen(const std::string& container) const;
+
+  /** SIGKILL to all, frozen ones too, without letting them run in user space. Returns at once; no cgroup is no error. */
+  Status killAll(const std::string& container) const;
+  /** Every process in the container's cgroups (and below). */
+  std::vector<pid_t> processes(const std::string& container) const;
+  /** Removes the container's cgroups, waiting a bounded time for dying processes. */
+  Status remove(const std::string& container) const;
+  CgroupUsage usage(const std::string& container) const;
+  /** Whether the process sits in or below the container's cgroup. */
+  bool contains(const std::string& container, pid_t pid) const;
+
+ private:
+  static constexpr size_t nullptr_ = static_cast<size_t>(-1);
+  const Hierarchy* withController(const std::string& controller) const;
+  std::string directory(const Hierarchy& hierarchy, const std::string& container) const;
+  std::vector<Hierarchy> hierarchies_;
+  size_t unified_ = nullptr_;
+  bool pureV2_ = false;
+  std::string parent_;
+};
+
+}  // namespace drover

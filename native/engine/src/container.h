@@ -1,0 +1,80 @@
+// One container as the engine knows it: the record that is on disk, and what only lives in memory. Operations on one
+// container run one after the other (Engine::enqueue); `mutex` only guards the fields for those who look meanwhile.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "spec.h"
+#include "unique_fd.h"
+
+namespace drover {
+
+enum class State { created, running, frozen, checkpointed, restored, stopped };
+const char* stateName(State state);
+std::optional<State> parseState(const std::string& name);
+
+/** reason: poweroff, reboot, exit or killed; status: exit code or signal. */
+struct InitExit {
+  std::string reason;
+  int status = 0;
+};
+
+/** All that survives the engine. */
+struct Record {
+  Spec spec;
+  State state = State::created;
+  /** 0: none. Valid only together with initStartTime and bootId, which guard against reused pids. */
+  pid_t initPid = 0;
+  uint64_t initStartTime = 0;
+  std::string bootId;
+  std::optional<int64_t> startedAtMs;
+  int64_t starts = 0;
+  std::optional<InitExit> exit;
+  /** For the checkpoint code's own notes. */
+  nlohmann::json extra = nlohmann::json::object();
+};
+
+class Container {
+ public:
+  Container(const std::string& stateDirectory, Record initial)
+      : id(initial.spec.container), directory(stateDirectory + "/" + id), record(std::move(initial)) {}
+
+  const std::string id;
+  /** Holds record.json, upper, work, rootfs. */
+  const std::string directory;
+  std::string upper() const { return directory + "/upper"; }
+  std::string work() const { return directory + "/work"; }
+  /** An empty directory: where the root file system is attached (in the container's mount namespace, or for CRIU). */
+  std::string rootfs() const { return directory + "/rootfs"; }
+  /** An empty directory: where the idmapped image is attached for a moment on kernels that need it. */
+  std::string lower() const { return directory + "/lower"; }
+
+  /** A copy, for reading. Change it with Engine::update only. */
+  Record snapshot() const {
+    std::lock_guard lock(mutex);
+    return record;
+  }
+
+  mutable std::mutex mutex;
+  Record record;
+  /** pidfd of init while it has one; shared with the loop that watches it. */
+  std::shared_ptr<UniqueFd> initPidfd;
+  bool deleted = false;
+
+  /** The queue of operations, guarded by `mutex`; see Engine::enqueue. */
+  std::deque<std::function<void()>> pending;
+  bool busy = false;
+  /** Starts by reboot in short order, to stop a container that only reboots. */
+  int quickReboots = 0;
+};
+
+}  // namespace drover

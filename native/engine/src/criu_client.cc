@@ -1,0 +1,255 @@
+#include "criu_client.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "criu_rpc.pb-c.h"
+
+namespace drover {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int childSocket = 3;
+/** Largest message either way; CRIU's own buffers are smaller. */
+constexpr size_t maximumMessage = 64 * 1024;
+/** How long CRIU may take to exit after its final answer. */
+constexpr std::chrono::milliseconds exitGrace{2000};
+constexpr uint32_t ghostLimit = 64u << 20;
+constexpr const char* logName = "criu.log";
+
+int millisecondsUntil(Clock::time_point until) {
+  auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
+  return left < 0 ? 0 : static_cast<int>(left);
+}
+
+/** Waits until `fd` can be read. 1: it can, 0: the time is over, -1: error. */
+int waitReadable(int fd, Clock::time_point until) {
+  for (;;) {
+    pollfd p{fd, POLLIN, 0};
+    int n = poll(&p, 1, millisecondsUntil(until));
+    if (n >= 0) return n;
+    if (errno != EINTR) return -1;
+  }
+}
+
+/** LAB: these options dump and restore busybox and systemd system containers with a user namespace. */
+void fillOptions(CriuRpcOptions& o, const CriuRequest& request) {
+  o.images_directory = request.directory;
+  o.has_work_directory = 1;
+  o.work_directory = request.directory;
+  o.has_log_level = 1;
+  o.log_level = 1;
+  o.log_file = const_cast<char*>(logName);
+  o.has_notifications = 1;
+  o.notifications = 1;
+  // The engine takes the veth off its bridge before the freeze: packets are dropped, not refused, and no firewall is needed.
+  o.has_network_lock = 1;
+  o.network_lock = CRIU_RPC_NETWORK_LOCK__SKIP;
+  // The engine makes the network in setup-namespaces: no conntrack, iptables or `ip` dumps.
+  o.has_empty_namespaces = 1;
+  o.empty_namespaces = CLONE_NEWNET;
+  o.has_manage_cgroups = 1;
+  o.manage_cgroups = 1;
+  o.has_cgroup_mode = 1;
+  o.cgroup_mode = request.cgroupYard.empty() ? CRIU_RPC_CGROUP_MODE__IGNORE : CRIU_RPC_CGROUP_MODE__SOFT;
+  if (!request.cgroupYard.empty()) o.cgroup_yard = const_cast<char*>(request.cgroupYard.c_str());
+  if (!request.root.empty()) o.root = const_cast<char*>(request.root.c_str());
+  o.has_tcp_established = o.tcp_established = 1;
+  o.has_file_locks = o.file_locks = 1;
+  o.has_link_remap = o.link_remap = 1;
+  o.has_external_unix_sockets = o.external_unix_sockets = 1;
+  o.has_ghost_limit = 1;
+  o.ghost_limit = ghostLimit;
+  if (request.kind == CriuRequest::Kind::dump) {
+    o.has_pid = 1;
+    o.pid = request.pid;
+    o.has_leave_running = 1;
+    o.leave_running = request.leaveRunning;
+    if (!request.freezeCgroup.empty()) o.freeze_cgroup = const_cast<char*>(request.freezeCgroup.c_str());
+  }
+}
+
+struct ResponseDeleter {
+  void operator()(CriuRpcResponse* r) const { criu_rpc_response__free_unpacked(r, nullptr); }
+};
+using Response = std::unique_ptr<CriuRpcResponse, ResponseDeleter>;
+
+std::string describeEnd(int status) {
+  if (status == -1) return "criu ended";
+  if (WIFSIGNALED(status)) return "criu was killed by signal " + std::to_string(WTERMSIG(status));
+  return "criu exited with " + std::to_string(WEXITSTATUS(status));
+}
+
+}  // namespace
+
+std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::string& error) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    error = std::string("socketpair for criu: ") + strerror(errno);
+    return nullptr;
+  }
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  for (int fd = 0; fd < 3; fd++) posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+  posix_spawn_file_actions_adddup2(&actions, pair[1], childSocket);
+  // The engine blocks signals that it takes by signalfd; CRIU needs SIGCHLD and SIGALRM itself.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  // Its own session: a signal to the engine's terminal or group must not end a dump halfway.
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+  char name[] = "criu", mode[] = "swrk", fd[] = "3";
+  char* arguments[] = {name, mode, fd, nullptr};
+  char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  char* environment[] = {path, nullptr};
+  pid_t pid = -1;
+  int failure = posix_spawn(&pid, binary.c_str(), &actions, &attributes, arguments, environment);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  close(pair[1]);
+  if (failure != 0) {
+    error = "start " + binary + ": " + strerror(failure);
+    close(pair[0]);
+    return nullptr;
+  }
+  return std::unique_ptr<CriuProcess>(new CriuProcess(pid, pair[0]));
+}
+
+CriuProcess::~CriuProcess() {
+  if (pid_ > 0) kill(pid_, SIGKILL);
+  finish(Clock::now());
+  close(socket_);
+}
+
+CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify) {
+  CriuAnswer answer;
+  const auto until = Clock::now() + deadline;
+  CriuRpcRequest message = CRIU_RPC_REQUEST__INIT;
+  CriuRpcOptions options = CRIU_RPC_OPTIONS__INIT;
+  char ramfs[] = "ramfs";
+  char* filesystems[] = {ramfs};
+  if (request.kind == CriuRequest::Kind::version) {
+    message.type = CRIU_RPC_TYPE__VERSION;
+  } else {
+    fillOptions(options, request);
+    options.n_enable_filesystems = 1;
+    options.enable_filesystems = filesystems;
+    message.type = request.kind == CriuRequest::Kind::dump ? CRIU_RPC_TYPE__DUMP : CRIU_RPC_TYPE__RESTORE;
+    message.options = &options;
+  }
+  std::string trouble;
+  if (!send(&message)) trouble = std::string("send the request to criu: ") + strerror(errno);
+  std::vector<uint8_t> buffer(maximumMessage);
+  while (trouble.empty()) {
+    int ready = waitReadable(socket_, until);
+    if (ready == 0) {
+      trouble = "criu did not answer within " + std::to_string(deadline.count()) + " ms and was killed";
+      kill(pid_, SIGKILL);
+      break;
+    }
+    ssize_t length = ready < 0 ? -1 : recv(socket_, buffer.data(), buffer.size(), 0);
+    if (length <= 0) {
+      trouble = describeEnd(finish(until));
+      break;
+    }
+    Response response(criu_rpc_response__unpack(nullptr, static_cast<size_t>(length), buffer.data()));
+    if (!response) {
+      trouble = "criu sent an answer that is not its protocol";
+      break;
+    }
+    if (response->type == CRIU_RPC_TYPE__NOTIFY && response->notification) {
+      const auto* n = response->notification;
+      CriuRpcRequest reply = CRIU_RPC_REQUEST__INIT;
+      reply.type = CRIU_RPC_TYPE__NOTIFY;
+      reply.has_notify_success = 1;
+      reply.notify_success = notify == nullptr || notify(n->script ? n->script : "", n->has_pid ? n->pid : 0);
+      if (!send(&reply)) trouble = std::string("answer a notification of criu: ") + strerror(errno);
+      continue;
+    }
+    answer.success = response->success;
+    if (response->restore) answer.pid = response->restore->pid;
+    if (response->version) {
+      const auto* v = response->version;
+      answer.version = v->major * 10000 + v->minor * 100 + (v->has_sublevel ? v->sublevel : 0);
+    }
+    if (!answer.success) {
+      trouble = response->error_message && *response->error_message ? response->error_message : "criu reports failure";
+      if (response->has_error_number && response->error_number != 0)
+        trouble += std::string(" (") + strerror(response->error_number) + ")";
+    }
+    break;
+  }
+  // The tasks are detached and the locks of the log and images gone only when the process is.
+  shutdown(socket_, SHUT_WR);
+  finish(Clock::now() + exitGrace);
+  if (!trouble.empty()) {
+    answer.success = false;
+    std::string log = request.directory >= 0 ? criuErrors(request.directory) : "";
+    answer.error = log.empty() ? trouble : trouble + ": " + log;
+  }
+  return answer;
+}
+
+bool CriuProcess::send(const void* request) {
+  const auto* message = static_cast<const CriuRpcRequest*>(request);
+  std::vector<uint8_t> bytes(criu_rpc_request__get_packed_size(message));
+  criu_rpc_request__pack(message, bytes.data());
+  return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+}
+
+int CriuProcess::finish(Clock::time_point until) {
+  if (pid_ <= 0) return -1;
+  int status = -1;
+  int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
+  if (pidfd >= 0) {
+    if (waitReadable(pidfd, until) != 1) kill(pid_, SIGKILL);
+    close(pidfd);
+  } else {
+    kill(pid_, SIGKILL);
+  }
+  pid_t reaped;
+  do reaped = waitpid(pid_, &status, __WALL);
+  while (reaped < 0 && errno == EINTR);
+  pid_ = 0;
+  return reaped < 0 ? -1 : status;
+}
+
+std::string criuErrors(int directory, size_t maximum) {
+  int fd = openat(directory, logName, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return "";
+  std::string text;
+  char chunk[4096];
+  for (ssize_t n; (n = read(fd, chunk, sizeof chunk)) > 0 && text.size() < (1u << 20);) text.append(chunk, static_cast<size_t>(n));
+  close(fd);
+  std::string kept;
+  for (size_t start = 0; start < text.size();) {
+    size_t end = text.find('\n', start);
+    if (end == std::string::npos) end = text.size();
+    std::string_view line(text.data() + start, end - start);
+    start = end + 1;
+    // Without CAP_SYS_RESOURCE CRIU always says this; it does no harm.
+    if (line.empty() || line.find("RLIMIT_NOFILE") != std::string_view::npos) continue;
+    if (!kept.empty()) kept += "; ";
+    kept += line;
+  }
+  // The first error is the cause, the last ones are its consequences.
+  if (kept.size() > maximum) kept.resize(maximum);
+  return kept;
+}
+
+}  // namespace drover

@@ -1,0 +1,73 @@
+// One `criu swrk` process and the conversation with it: spawn early (before the freeze), send the request when its time has
+// come, serve the notifications, read the answer. A conversation has a deadline; past it CRIU gets SIGKILL (restores were seen
+// to ignore SIGTERM). Knows nothing of containers. See https://criu.org/RPC; message layouts are in criu_rpc.proto.
+
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace drover {
+
+struct CriuRequest {
+  enum class Kind { dump, restore, version };
+  Kind kind = Kind::version;
+  /** Open directory with the images; CRIU's error log `criu.log` lands there too. */
+  int directory = -1;
+  /** Dump: root of the process tree. */
+  pid_t pid = 0;
+  /** Dump: the tasks go on after it (into the state that their freezer had before it). */
+  bool leaveRunning = false;
+  /** Mount point of the root file system of the tree; empty: the host's own root. */
+  std::string root = {};
+  /** Dump: directory of the freezer cgroup; empty: tasks are seized one by one. */
+  std::string freezeCgroup = {};
+  /** Mount point below which cgroup hierarchies are; empty: cgroups are ignored. */
+  std::string cgroupYard = {};
+};
+
+struct CriuAnswer {
+  bool success = false;
+  /** Restore: the new root of the tree. */
+  pid_t pid = 0;
+  /** version: major * 10000 + minor * 100 + sublevel. */
+  int version = 0;
+  /** What CRIU says went wrong: its answer's message, else the end of its error log, else how it ended. */
+  std::string error;
+};
+
+/** Called for each notification (`setup-namespaces`, `pre-resume`, …) with the pid of the tree's root; false: CRIU gives up. */
+using CriuNotify = std::function<bool(std::string_view script, pid_t pid)>;
+
+class CriuProcess {
+ public:
+  /** Starts `binary swrk`. Null and `error` when it can't. */
+  static std::unique_ptr<CriuProcess> spawn(const std::string& binary, std::string& error);
+  /** SIGKILLs what still runs and reaps it. */
+  ~CriuProcess();
+  CriuProcess(const CriuProcess&) = delete;
+  CriuProcess& operator=(const CriuProcess&) = delete;
+
+  CriuAnswer run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify);
+
+ private:
+  CriuProcess(pid_t pid, int socket) : pid_(pid), socket_(socket) {}
+  bool send(const void* request);
+  /** Waits for the process's end until the deadline, then kills it. Returns its wait status, -1 if someone else reaped it. */
+  int finish(std::chrono::steady_clock::time_point until);
+
+  pid_t pid_;
+  int socket_;
+};
+
+/** The end of CRIU's error log in `directory` (harmless lines left out), at most `maximum` bytes; empty if there is none. */
+std::string criuErrors(int directory, size_t maximum = 600);
+
+}  // namespace drover

@@ -1,0 +1,86 @@
+// The supervisor: the table of containers, the order of operations on each, and what happens when an init ends.
+// Methods (methods.cc) and the checkpoint code work through it; it knows nothing of sockets.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "cgroup.h"
+#include "container.h"
+#include "error.h"
+#include "event_loop.h"
+#include "seccomp_profile.h"
+#include "spec.h"
+#include "worker_pool.h"
+
+namespace drover {
+
+class Engine {
+ public:
+  Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, EventLoop& loop);
+
+  const Config& config() const { return config_; }
+  const Cgroups& cgroups() const { return cgroups_; }
+  const SeccompProgram& seccomp() const { return seccomp_; }
+  EventLoop& loop() { return loop_; }
+
+  /** Takes over what an earlier engine left: running containers are adopted, half-made things removed. Before the loop runs. */
+  Status adopt();
+
+  std::shared_ptr<Container> find(const std::string& id) const;
+  std::vector<std::shared_ptr<Container>> all() const;
+  /**
+   * Makes directories and record (state created), or returns the one there is: same epoch kept, higher epoch taken over,
+   * lower refused with STALE_EPOCH.
+   */
+  Result<std::shared_ptr<Container>> create(const Spec& spec);
+  /** Refuses an epoch below the recorded one with STALE_EPOCH; records a higher one. */
+  Status checkEpoch(Container& container, int64_t epoch);
+
+  /** Runs the job on a worker after all earlier ones of the container; false when its queue is full. */
+  bool enqueue(const std::shared_ptr<Container>& container, std::function<void()> job, bool always = false);
+  /** Runs a job of no container. */
+  bool submit(std::function<void()> job) { return pool_.submit(std::move(job)); }
+
+  /** Changes the record, writes it to disk and tells the subscribers. The only way to change a record. */
+  Status update(Container& container, const std::function<void(Record&)>& change);
+  /** After a start or restore: opens a pidfd of init, puts pid and start time into the record (with `change`) and watches it. */
+  Status watchInit(const std::shared_ptr<Container>& container, pid_t pid, const std::function<void(Record&)>& change);
+  /** Stops watching, e.g. because the caller kills and reaps init itself. */
+  void unwatchInit(Container& container);
+
+  /** Kills every process, reaps init, removes the veth and the cgroups; keeps record and disk. Operation queue only. */
+  Status killProcesses(Container& container);
+  /** Removes every trace. Operation queue only. */
+  Status removeContainer(const std::shared_ptr<Container>& container);
+  /** Ends the exec sessions of a container: their pipes and terminals can't be dumped. Returns when they are gone. */
+  void endExecSessions(Container& container);
+
+  /** EngineContainer of messages.ts, with figures of the cgroups. */
+  nlohmann::json describe(const Container& container) const;
+
+  /** Called on the loop's thread after each change of a record. */
+  std::function<void(const std::shared_ptr<Container>&)> onChange;
+  /** Set by the exec code. */
+  std::function<void(const std::string& container)> onEndExecSessions;
+
+ private:
+  void runNext(const std::shared_ptr<Container>& container);
+  void initEnded(const std::shared_ptr<Container>& container, const std::shared_ptr<UniqueFd>& pidfd);
+  Status adoptOne(const std::shared_ptr<Container>& container);
+
+  const Config config_;
+  const Cgroups cgroups_;
+  const SeccompProgram seccomp_;
+  EventLoop& loop_;
+  WorkerPool pool_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Container>> containers_;
+};
+
+}  // namespace drover

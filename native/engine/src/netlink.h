@@ -1,0 +1,27 @@
+// Network by rtnetlink, without running anything: one veth pair per container. The host's end is `dv<serial>` in the
+// engine's network namespace, the container's end `eth0` is made straight in the container's network namespace.
+// All calls are good from any thread; a thread that must open a socket in another namespace returns to its own.
+#pragma once
+
+#include <string>
+
+#include "error.h"
+#include "spec.h"
+
+namespace drover {
+
+std::string vethName(const Identity& identity);
+/** Makes the pair with MAC and address, lo and eth0 up, default route if any; the host's end is up but on no bridge. */
+Status createVeth(int networkNamespace, const Identity& identity);
+/** Puts the host's end on the bridge. */
+Status attachVeth(const Identity& identity, const std::string& bridge);
+/** Takes the host's end off its bridge: packets are then dropped, not refused. */
+Status detachVeth(const Identity& identity);
+/** Removes the pair; none there is no error. */
+Status destroyVeth(const Identity& identity);
+/** Gratuitous ARP (request and reply) from inside the container's network namespace, so that switches and peers learn. */
+Status announce(int networkNamespace, const Identity& identity);
+/** /proc/<pid>/ns/net */
+Result<class UniqueFd> openNetworkNamespace(pid_t pid);
+
+}  // namespace drover

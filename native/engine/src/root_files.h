@@ -1,0 +1,17 @@
+// Files that the engine writes below a container's root before its init runs: mount points, device nodes, hostname,
+// machine-id, hosts, resolv.conf. Images are not trusted: every path is resolved inside the root (openat2), no link of the
+// image leads out of it, and what the container's own writable layer has already is kept.
+#pragma once
+
+#include "container.h"
+#include "error.h"
+
+namespace drover {
+
+/** `root` is the root of the mounted overlay (openRootfs). Idempotent. */
+Status writeRootFiles(const Container& container, const Spec& spec, int root);
+/** What kind of init a path of the image leads to: decides how it is told to power off and what /run holds. */
+enum class InitKind { systemd, busybox, other };
+InitKind initKind(const std::string& init, int root);
+
+}  // namespace drover
