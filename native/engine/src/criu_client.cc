@@ -152,6 +152,7 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
     message.type = request.kind == CriuRequest::Kind::dump ? CRIU_RPC_TYPE__DUMP : CRIU_RPC_TYPE__RESTORE;
     message.options = &options;
   }
+  bool answered = false;
   std::string trouble;
   if (!send(&message)) trouble = std::string("send the request to criu: ") + strerror(errno);
   std::vector<uint8_t> buffer(maximumMessage);
@@ -181,6 +182,7 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
       if (!send(&reply)) trouble = std::string("answer a notification of criu: ") + strerror(errno);
       continue;
     }
+    answered = true;
     answer.success = response->success;
     if (response->restore) answer.pid = response->restore->pid;
     if (response->version) {
@@ -200,7 +202,8 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
   if (!trouble.empty()) {
     answer.success = false;
     std::string log = request.directory >= 0 ? criuErrors(request.directory) : "";
-    answer.error = log.empty() ? trouble : trouble + ": " + log;
+    // CRIU's message is the first line that it logged, often a harmless one: the log says more.
+    answer.error = log.empty() ? trouble : answered ? log : trouble + ": " + log;
   }
   return answer;
 }
