@@ -31,6 +31,8 @@ export const errorCodes = {
   NOT_MIGRATABLE: { status: 409, meaning: 'a host has no CRIU that passes its self-test, so it takes no live moves' },
   TRANSFER_FAILED: { status: 502, meaning: 'the connection between two hosts broke during a transfer' },
   HOST_UNREACHABLE: { status: 503, meaning: 'the host’s agent does not answer' },
+  API_UNREACHABLE: { status: 503, meaning: 'no controller answers at any endpoint that the client knows' },
+  NOT_CONFIGURED: { status: 500, meaning: 'the client found no configuration that says where the cluster is' },
   NO_QUORUM: { status: 503, meaning: 'no majority of controllers can be reached: nothing was changed' },
   TIMED_OUT: { status: 504, meaning: 'a step did not end within its deadline' },
   VERSION_MISMATCH: { status: 409, meaning: 'the two sides speak protocol versions that do not fit' },

@@ -1,0 +1,148 @@
+// The API as methods, one per path of protocol/api.ts. Reads give resources; writes give the Operation that carries them out
+// (see waitOperation). Each write draws one Idempotency-Key that all its retries share.
+
+import { randomUUID } from 'node:crypto'
+import {
+  type ClientConfig,
+  type ClusterEvent,
+  type ClusterStatus,
+  type Container,
+  DroverError,
+  type EvacuateRequest,
+  type ExecRequest,
+  type HostView,
+  type Image,
+  type ImageBuildRequest,
+  type LaunchRequest,
+  type MoveRequest,
+  type Operation,
+  paths,
+  type StopRequest,
+} from '@drover/protocol'
+import { type EventOptions, eventStream } from './event-stream.ts'
+import type { ExecSession, ExecStreams } from './exec-session.ts'
+import { type CallOptions, Transport } from './transport.ts'
+import { type WaitOptions, waitOperation } from './wait-operation.ts'
+
+export interface DroverClientOptions extends ClientConfig {}
+
+/** Bounds of one call; a key only where the caller has one from before, e.g. written down before a crash. */
+export type ReadOptions = Pick<CallOptions, 'deadlineMs' | 'signal'>
+export type WriteOptions = Pick<CallOptions, 'deadlineMs' | 'signal' | 'idempotencyKey'>
+
+/** A container may be silent for as long as it likes; the connection is kept alive by TCP. */
+const logsIdleTimeoutMs = 2_147_483_647
+
+export class DroverClient {
+  readonly #transport: Transport
+
+  constructor(options: DroverClientOptions) {
+    this.#transport = new Transport(options)
+  }
+
+  status = (options?: ReadOptions) => this.#read<ClusterStatus>(paths.status, options)
+
+  hosts = (options?: ReadOptions) => this.#read<HostView[]>(paths.hosts, options)
+  host = async (name: string, options?: ReadOptions) => this.#read<HostView>(paths.host(segment(name)), options)
+  evacuate = async (name: string, request: EvacuateRequest = {}, options?: WriteOptions) =>
+    this.#write(paths.hostAction(segment(name), 'evacuate'), request, options)
+  restore = async (name: string, options?: WriteOptions) =>
+    this.#write(paths.hostAction(segment(name), 'restore'), {}, options)
+  cordon = async (name: string, options?: WriteOptions) =>
+    this.#write(paths.hostAction(segment(name), 'cordon'), {}, options)
+  uncordon = async (name: string, options?: WriteOptions) =>
+    this.#write(paths.hostAction(segment(name), 'uncordon'), {}, options)
+
+  containers = (options?: ReadOptions) => this.#read<Container[]>(paths.containers, options)
+  container = async (name: string, options?: ReadOptions) =>
+    this.#read<Container>(paths.container(segment(name)), options)
+  launch = (request: LaunchRequest, options?: WriteOptions) => this.#write(paths.containers, request, options)
+  start = async (name: string, options?: WriteOptions) => this.#action(name, 'start', {}, options)
+  stop = async (name: string, request: StopRequest = {}, options?: WriteOptions) =>
+    this.#action(name, 'stop', request, options)
+  freeze = async (name: string, options?: WriteOptions) => this.#action(name, 'freeze', {}, options)
+  thaw = async (name: string, options?: WriteOptions) => this.#action(name, 'thaw', {}, options)
+  move = async (name: string, request: MoveRequest = {}, options?: WriteOptions) =>
+    this.#action(name, 'move', request, options)
+  delete = async (name: string, options: WriteOptions = {}) =>
+    this.#transport.json('DELETE', paths.container(segment(name)), withKey(options)) as Promise<Operation>
+
+  operations = (options?: ReadOptions) => this.#read<Operation[]>(paths.operations, options)
+  operation = async (id: string, options?: ReadOptions) => this.#read<Operation>(paths.operation(segment(id)), options)
+  cancel = async (id: string, options?: WriteOptions) => this.#write(paths.cancel(segment(id)), {}, options)
+
+  images = (options?: ReadOptions) => this.#read<Image[]>(paths.images, options)
+  buildImage = (request: ImageBuildRequest, options?: WriteOptions) => this.#write(paths.images, request, options)
+
+  /** Resolves with the operation once it has ended, well or not (see operationFailure). */
+  waitOperation(id: string, options?: WaitOptions): Promise<Operation> {
+    const source = {
+      operation: (operation: string, bounds: ReadOptions) => this.operation(operation, bounds),
+      changes: (operation: string, signal: AbortSignal) => this.events({ operation, signal }),
+    }
+    return waitOperation(source, id, options)
+  }
+
+  /** Ends when the signal is aborted. */
+  events(options?: EventOptions): AsyncGenerator<ClusterEvent> {
+    return eventStream(this.#transport, options)
+  }
+
+  /** Runs a command inside; `container` of the request is set from `name`. */
+  async exec(name: string, request: Omit<ExecRequest, 'container'>, streams: ExecStreams): Promise<ExecSession> {
+    const { openExec } = await import('./exec-session.ts')
+    return openExec(this.#transport, { ...request, container: name }, streams)
+  }
+
+  /** The console log as it comes. With `follow` it ends when the signal is aborted or the container is gone. */
+  async *logs(
+    name: string,
+    options: { follow?: boolean; tailBytes?: number | null; signal?: AbortSignal | null } = {},
+  ): AsyncGenerator<Buffer> {
+    const query = new URLSearchParams()
+    if (options.follow) query.set('follow', '1')
+    if (options.tailBytes != null) query.set('tailBytes', String(options.tailBytes))
+    const suffix = query.size > 0 ? `?${query}` : ''
+    const response = await this.#transport.stream(`${paths.logs(segment(name))}${suffix}`, {
+      idleTimeoutMs: logsIdleTimeoutMs,
+      signal: options.signal ?? null,
+      headers: { accept: 'text/plain' },
+    })
+    try {
+      yield* response as AsyncIterable<Buffer>
+    } catch (error) {
+      if (!options.signal?.aborted) throw error
+    } finally {
+      response.destroy()
+    }
+  }
+
+  #read<Resource>(path: string, options: ReadOptions = {}): Promise<Resource> {
+    return this.#transport.json('GET', path, options) as Promise<Resource>
+  }
+
+  async #action(
+    name: string,
+    action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move',
+    body: unknown,
+    options?: WriteOptions,
+  ): Promise<Operation> {
+    return this.#write(paths.containerAction(segment(name), action), body, options)
+  }
+
+  #write(path: string, body: unknown, options: WriteOptions = {}): Promise<Operation> {
+    return this.#transport.json('POST', path, { ...withKey(options), body }) as Promise<Operation>
+  }
+}
+
+function withKey(options: WriteOptions): WriteOptions {
+  return { ...options, idempotencyKey: options.idempotencyKey ?? randomUUID() }
+}
+
+/** A name as one segment of a path: whatever a user types can't reach another path. */
+function segment(name: string): string {
+  if (name === '' || name === '.' || name === '..') {
+    throw new DroverError('BAD_REQUEST', `name ${JSON.stringify(name)}: must be a DNS label`, { context: { name } })
+  }
+  return encodeURIComponent(name)
+}

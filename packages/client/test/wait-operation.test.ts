@@ -1,0 +1,78 @@
+// Waiting for operations: by events, without them, and across controllers that go away.
+
+import { DroverClient, operationFailure } from '@drover/client'
+import t from 'tap'
+import { answerError, answerEvents, answerJson, fakeApi, operation } from './fake-api.ts'
+
+const secret = 'a-secret-of-the-cluster'
+
+t.test('progress is told once per state, and the ended operation is the result', async (t) => {
+  const states = [operation(), operation(), operation({ phase: 'almost' }), operation({ state: 'done', phase: 'done' })]
+  const api = await fakeApi(t, (request, response) => {
+    if (request.url.startsWith('/v1/events')) return void answerEvents(response, [1, 2])
+    answerJson(response, 200, states.length > 1 ? states.shift() : states[0])
+  })
+  const phases: string[] = []
+  const client = new DroverClient({ endpoints: [api.url], secret })
+  const ended = await client.waitOperation('op-1', { onProgress: ({ phase }) => phases.push(phase) })
+  t.equal(ended.state, 'done')
+  t.same(phases, ['starting', 'almost', 'done'])
+  t.ok(api.seen.some(({ url }) => url === '/v1/events?operation=op-1'))
+})
+
+t.test('without events it polls', async (t) => {
+  let asked = 0
+  const api = await fakeApi(t, (request, response) => {
+    if (request.url.startsWith('/v1/events')) return answerError(response, 404, 'ROUTE_NOT_FOUND', false)
+    answerJson(response, 200, operation(++asked < 3 ? {} : { state: 'failed', error: { code: 'BUSY', message: 'no' } }))
+  })
+  const ended = await new DroverClient({ endpoints: [api.url], secret }).waitOperation('op-1')
+  t.match(operationFailure(ended), { code: 'BUSY', message: 'start web-1: no' })
+})
+
+t.test('an operation is waited for across a change of leader', async (t) => {
+  const next = await fakeApi(t, (request, response) => {
+    if (request.url.startsWith('/v1/events')) return void answerEvents(response, [])
+    answerJson(response, 200, operation({ state: 'done' }))
+  })
+  const first = await fakeApi(t, (request, response) => {
+    if (request.url.startsWith('/v1/events')) return void answerEvents(response, [])
+    answerJson(response, 200, operation())
+    first.server.close()
+    setImmediate(() => first.server.closeAllConnections())
+  })
+  const client = new DroverClient({ endpoints: [first.url, next.url], secret })
+  t.equal((await client.waitOperation('op-1')).state, 'done')
+  t.ok(first.seen.length > 0 && next.seen.length > 0)
+})
+
+t.test('the deadline says where the operation was left, and that it goes on', async (t) => {
+  const api = await fakeApi(t, (request, response) => {
+    if (request.url.startsWith('/v1/events')) return void answerEvents(response, [])
+    answerJson(response, 200, operation({ phase: 'precopying' }))
+  })
+  const client = new DroverClient({ endpoints: [api.url], secret })
+  await t.rejects(client.waitOperation('op-1', { deadlineMs: 60 }), {
+    code: 'TIMED_OUT',
+    message: /precopying; it goes on/,
+  })
+})
+
+t.test('an unknown operation is said at once', async (t) => {
+  const api = await fakeApi(t, (_, response) => answerError(response, 404, 'OPERATION_NOT_FOUND', false))
+  const client = new DroverClient({ endpoints: [api.url], secret })
+  await t.rejects(client.waitOperation('op-9'), { code: 'OPERATION_NOT_FOUND' })
+})
+
+t.test('aborting ends the wait', async (t) => {
+  const stop = new AbortController()
+  const api = await fakeApi(t, (request, response) => {
+    if (request.url.startsWith('/v1/events')) return void answerEvents(response, [])
+    answerJson(response, 200, operation())
+  })
+  const waiting = new DroverClient({ endpoints: [api.url], secret }).waitOperation('op-1', {
+    signal: stop.signal,
+    onProgress: () => stop.abort(),
+  })
+  await t.rejects(waiting, { name: 'AbortError' })
+})
