@@ -1,0 +1,9 @@
+// The laboratory of test hosts: Lab.start() gives a whole cluster on this machine, lab.down() leaves nothing of it.
+
+export { waitUntil } from '@drover/cli/daemons'
+export * from './lab.ts'
+export type { HostPlace } from './layout.ts'
+export { leftovers } from './leftovers.ts'
+export { Pulse, type PulseReport, pulsePort } from './pulse.ts'
+export { run } from './run.ts'
+export { allStates } from './state-file.ts'
