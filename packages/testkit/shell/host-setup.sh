@@ -31,6 +31,7 @@ while read -r path type options; do
   fi
 done <<<"$hierarchies"
 while read -r link target; do [ -z "$link" ] || ln -sfn "$target" "/sys/fs/cgroup/$link"; done <<<"$links"
+awk '$5 ~ /^\/run\// { print $5 }' /proc/self/mountinfo | tac | while read -r path; do umount -l "$path" || true; done
 mount -t tmpfs -o mode=755,nosuid,nodev run /run
 mkdir -m 700 /run/drover
 ip link set lo up
