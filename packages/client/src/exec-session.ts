@@ -35,6 +35,8 @@ export interface ExecSession {
 /** Payload of one stdin frame; well under the longest frame, so that an interactive stream isn't stalled behind a large one. */
 const stdinChunkBytes = 64 << 10
 const handshakeTimeoutMs = 10_000
+/** For the farewell after the last frame; ws would wait 30 s for a peer that doesn't answer it. */
+const closeTimeoutMs = 500
 
 export async function openExec(transport: Transport, request: ExecRequest, streams: ExecStreams): Promise<ExecSession> {
   const what = `exec in ${request.container}`
@@ -67,8 +69,9 @@ function connect(endpoint: string, path: string, authorization: string): Promise
     socket.on('open', () => resolve(socket))
     socket.on('error', (error) => reject(new ConnectionFailure(endpoint, error)))
     socket.on('unexpected-response', (_, response) => {
-      readError(endpoint, response).then(reject, reject)
-      response.on('end', () => socket.terminate())
+      readError(endpoint, response)
+        .then(reject, reject)
+        .finally(() => socket.terminate())
     })
   })
 }
@@ -83,6 +86,7 @@ function receive(socket: WebSocket, what: string, streams: ExecStreams): Promise
       streams.signal?.removeEventListener('abort', abort)
       settle()
       socket.close()
+      setTimeout(() => socket.terminate(), closeTimeoutMs).unref()
     }
     const broken = (why: string) =>
       end(() => reject(new DroverError('TRANSFER_FAILED', `${what}: ${why}; the command may still run`)))
