@@ -28,6 +28,8 @@ export const Assignment = Type.Object({
   /** The epoch under which this host may act: for a destination before the commit, the next one. */
   epoch: Type.Integer(),
   desired: PowerState,
+  /** How long a stop may take before the container is killed; absent: the agent's default. */
+  stopTimeoutMs: Type.Optional(Type.Integer()),
   spec: ContainerSpec,
   identity: Identity,
   /** Hosts that hold the image, to fetch it from when it is missing here. */

@@ -165,6 +165,8 @@ export const OperationKind = Type.Union([
   Type.Literal('move'),
   Type.Literal('evacuate'),
   Type.Literal('restore'),
+  Type.Literal('cordon'),
+  Type.Literal('uncordon'),
   Type.Literal('image-build'),
 ])
 export type OperationKind = Static<typeof OperationKind>

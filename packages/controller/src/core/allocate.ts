@@ -1,0 +1,86 @@
+// What must be the same wherever a container runs, given out when its launch is applied: the smallest that is free, so that
+// every replica gives the same. Serials are never reused; a uid range or an address is, once its container is deleted.
+
+import type { Identity } from '@drover/protocol'
+import type { Draft } from './draft.ts'
+import { type ClusterState, nextSerial } from './state.ts'
+
+/** First uid given to containers: above what distributions give to users and services. */
+const firstUid = 1_000_000
+const uidsPerContainer = 65_536
+/** uid ranges must end below 2^32 − 1. */
+const maxSlots = Math.floor((2 ** 32 - 2 - firstUid) / uidsPerContainer)
+/** The first addresses of the network are the hosts'. */
+const reservedAddresses = 256
+
+export function allocateIdentity(
+  draft: Draft,
+  request: { machineId: string; network: string; gateway: string | null },
+): Identity {
+  const { state } = draft
+  const serial = nextSerial(state)
+  return {
+    serial,
+    uidBase: firstUid + freeSlot(draft) * uidsPerContainer,
+    mac: macOf(serial),
+    ipv4: freeAddress(draft, state, request.network),
+    gateway: request.gateway,
+    machineId: request.machineId,
+  }
+}
+
+function freeSlot(draft: Draft): number {
+  const used = new Set<number>()
+  for (const { identity } of draft.state.tables.containers.values()) {
+    used.add((identity.uidBase - firstUid) / uidsPerContainer)
+  }
+  const slot = smallestFree(used, 0, maxSlots)
+  return slot ?? draft.refuse('LIMIT_REACHED', `allocate a uid range: all ${maxSlots} are used`, { limit: maxSlots })
+}
+
+/** Locally administered (02), 64 for ours, then the serial. */
+function macOf(serial: number): string {
+  const bytes = [24, 16, 8, 0].map((shift) => Math.floor(serial / 2 ** shift) % 256)
+  return ['02', '64', ...bytes.map((byte) => byte.toString(16).padStart(2, '0'))].join(':')
+}
+
+function freeAddress(draft: Draft, state: ClusterState, network: string): string {
+  const range = parseNetwork(network)
+  if (!range) return draft.refuse('BAD_REQUEST', `allocate an address: ${network} is not an IPv4 network`, { network })
+  const used = new Set<number>()
+  for (const { identity } of state.tables.containers.values()) {
+    const address = parseAddress(identity.ipv4.split('/')[0] ?? '')
+    if (address !== null) used.add(address - range.first)
+  }
+  // The last address is the broadcast address.
+  const offset = smallestFree(used, reservedAddresses, range.size - 1)
+  if (offset === null) {
+    const limit = Math.max(range.size - 1 - reservedAddresses, 0)
+    return draft.refuse('LIMIT_REACHED', `allocate an address: all ${limit} of ${network} are used`, { network, limit })
+  }
+  return `${formatAddress(range.first + offset)}/${range.prefix}`
+}
+
+function smallestFree(used: ReadonlySet<number>, from: number, below: number): number | null {
+  for (let candidate = from; candidate < below; candidate += 1) if (!used.has(candidate)) return candidate
+  return null
+}
+
+export function parseNetwork(network: string): { first: number; size: number; prefix: number } | null {
+  const [text, bits, ...rest] = network.split('/')
+  const address = parseAddress(text ?? '')
+  const prefix = /^\d{1,2}$/.test(bits ?? '') ? Number(bits) : Number.NaN
+  if (rest.length > 0 || address === null || !(prefix >= 8 && prefix <= 30)) return null
+  const size = 2 ** (32 - prefix)
+  return { first: Math.floor(address / size) * size, size, prefix }
+}
+
+function parseAddress(text: string): number | null {
+  const parts = text.split('.')
+  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256)) return null
+  return parts.reduce((address, part) => address * 256 + Number(part), 0)
+}
+
+function formatAddress(address: number): string {
+  return [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join('.')
+}

@@ -1,0 +1,94 @@
+// What a container's host observed, and the end of a deletion. An observation ends the operation that waited for it, in the
+// same entry.
+
+import type { Container, Operation } from '@drover/protocol'
+import type { Draft } from './draft.ts'
+import type { EntryOf } from './entries.ts'
+import { endOperation } from './operations.ts'
+import type { ClusterState, StoredContainer } from './state.ts'
+
+export function applyContainerObserved(draft: Draft, entry: EntryOf<'ContainerObserved'>): Container {
+  const container = draft.state.tables.containers.get(entry.container)
+  if (!container) {
+    return draft.refuse('CONTAINER_NOT_FOUND', `observe ${entry.container}: no such container`, {
+      container: entry.container,
+    })
+  }
+  if (container.host !== entry.host || container.epoch !== entry.epoch) {
+    draft.refuse(
+      'STALE_EPOCH',
+      `observe ${container.name} on ${entry.host} in epoch ${entry.epoch}: it belongs to ${container.host} in epoch ${container.epoch}`,
+      { container: container.name },
+    )
+  }
+  if (undecidedMigration(draft.state, container)) {
+    draft.refuse('WRONG_STATE', `observe ${container.name}: it is being moved`, { container: container.name })
+  }
+  const operation = container.operation === null ? undefined : draft.state.tables.operations.get(container.operation)
+  // Nobody asked for it: its init ended by itself. Then that is what is desired, until somebody starts it again.
+  const exited = operation === undefined && entry.state === 'stopped' && container.desired !== 'stopped'
+  const observed: StoredContainer = {
+    ...container,
+    state: container.deleting ? 'deleting' : entry.state,
+    message: entry.message,
+    initPid: entry.initPid,
+    startedAtMs: entry.startedAtMs,
+    starts: entry.starts,
+  }
+  const after = exited ? draft.reassign({ ...observed, desired: 'stopped' }) : draft.putContainer(observed)
+  announce(draft, container, after, exited)
+  if (operation) settle(draft, operation, after)
+  return draft.state.tables.containers.get(container.id)!
+}
+
+export function applyContainerDeleted(draft: Draft, entry: EntryOf<'ContainerDeleted'>): null {
+  const container = draft.state.tables.containers.get(entry.container)
+  if (!container) return null
+  if (!container.deleting) {
+    draft.refuse('WRONG_STATE', `remove ${container.name}: nobody asked for its deletion`, {
+      container: container.name,
+    })
+  }
+  const operation = container.operation === null ? undefined : draft.state.tables.operations.get(container.operation)
+  draft.write({ table: 'containers', key: container.id, value: null })
+  draft.event(
+    'container.deleted',
+    container.name,
+    `${container.name} was deleted from ${container.host}`,
+    container.operation,
+  )
+  if (operation) endOperation(draft, operation, { state: 'done', message: 'deleted', error: null })
+  return null
+}
+
+/** A move of it is under way and not decided yet: then its state is what the migration says. */
+export function undecidedMigration(state: ClusterState, container: StoredContainer): boolean {
+  const migration = container.operation === null ? null : state.tables.operations.get(container.operation)?.migration
+  return migration != null && ['planned', 'preparing', 'precopying', 'switching'].includes(migration.phase)
+}
+
+function announce(draft: Draft, before: StoredContainer, after: StoredContainer, exited: boolean): void {
+  const { name, host, operation } = after
+  if (exited) {
+    draft.event('container.stopped', name, `${name} on ${host} has ended by itself; it stays stopped`, operation)
+  } else if (before.state !== after.state && before.state !== 'migrating') {
+    const why = after.message ? `: ${after.message}` : ''
+    draft.event(`container.${after.state}`, name, `${name} on ${host} is ${after.state}${why}`, operation)
+  } else if (after.starts > before.starts && before.starts > 0 && before.state === 'running') {
+    draft.event('container.rebooted', name, `${name} on ${host} has rebooted`, operation)
+  }
+}
+
+/** Ends the operation when the container is as it wanted it. */
+function settle(draft: Draft, operation: Operation, container: StoredContainer): void {
+  const wanted = { launch: 'running', start: 'running', thaw: 'running', stop: 'stopped', freeze: 'frozen' } as const
+  const state = wanted[operation.kind as keyof typeof wanted]
+  if (state === undefined) return
+  if (container.state === state) {
+    endOperation(draft, operation, { state: 'done', message: `${state} on ${container.host}`, error: null })
+  } else if (container.state === 'stopped' && container.starts > Number(operation.parameters.starts ?? 0)) {
+    const message = `${operation.kind} ${container.name}: its init ended at once; see its logs`
+    draft.reassign({ ...container, desired: 'stopped' })
+    endOperation(draft, operation, { state: 'failed', message, error: { code: 'WRONG_STATE', message } })
+  }
+}

@@ -1,0 +1,67 @@
+// Hosts: they join by their first report, change, go silent and are heard again, and are closed to new containers.
+
+import type { Host, Operation } from '@drover/protocol'
+import type { Draft } from './draft.ts'
+import type { EntryOf } from './entries.ts'
+import { beginOperation, begunBefore, endOperation, operationOnHost } from './operations.ts'
+
+export function applyHostObserved(draft: Draft, { host }: EntryOf<'HostObserved'>): Host {
+  const before = draft.state.tables.hosts.get(host.name)
+  const after = draft.putHost({
+    ...host,
+    cordoned: before?.cordoned ?? false,
+    joinedAtMs: before?.joinedAtMs ?? draft.atMs,
+  })
+  if (!before) {
+    draft.event('host.joined', host.name, `host ${host.name} joined at ${host.address}`, null)
+  } else if (before.address !== host.address || different(before.capacity, host.capacity)) {
+    draft.event('host.changed', host.name, `host ${host.name} has a new address or capacity`, null)
+  }
+  return after
+}
+
+export function applyHostSilenceChanged(draft: Draft, { host, silent }: EntryOf<'HostSilenceChanged'>): Host {
+  const known = draft.host(host)
+  if (draft.state.tables.silences.has(host) === silent) return known
+  draft.write({ table: 'silences', key: host, value: silent ? { sinceMs: draft.atMs } : null })
+  if (silent) draft.event('host.silent', host, `host ${host} is silent: its agent sends no reports`, null)
+  else draft.event('host.heard', host, `host ${host} is heard again`, null)
+  return known
+}
+
+export function applyHostCordonRequested(draft: Draft, entry: EntryOf<'HostCordonRequested'>): Operation {
+  const before = begunBefore(draft, entry.operation, entry.kind, entry.host)
+  if (before) return before
+  const host = draft.host(entry.host)
+  const busy = operationOnHost(draft.state, entry.host)
+  if (busy && entry.kind !== 'cordon') {
+    draft.refuse('BUSY', `${entry.kind} host ${entry.host}: its evacuation ${busy.id} is under way; cancel it first`, {
+      operation: busy.id,
+    })
+  }
+  setCordoned(draft, host, entry.kind === 'cordon', entry.operation)
+  const operation = beginOperation(draft, {
+    id: entry.operation,
+    kind: entry.kind,
+    target: entry.host,
+    phase: 'done',
+    message: '',
+  })
+  const message = entry.kind === 'cordon' ? 'takes no new containers' : 'takes containers again'
+  return endOperation(draft, operation, { state: 'done', message, error: null })
+}
+
+export function setCordoned(draft: Draft, host: Host, cordoned: boolean, operation: string): void {
+  if (host.cordoned === cordoned) return
+  draft.putHost({ ...host, cordoned })
+  const kind = cordoned ? 'host.cordoned' : 'host.uncordoned'
+  draft.event(
+    kind,
+    host.name,
+    `host ${host.name} ${cordoned ? 'takes no new containers' : 'takes containers again'}`,
+    operation,
+  )
+}
+
+const different = (left: object, right: object): boolean =>
+  Object.entries(left).some(([key, value]) => (right as Record<string, unknown>)[key] !== value)

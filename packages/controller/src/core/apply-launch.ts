@@ -1,0 +1,72 @@
+// A launch: the plan was made by the proposer against a state that may be older, so what it relied on is checked again here.
+
+import type { Operation } from '@drover/protocol'
+import { allocateIdentity } from './allocate.ts'
+import { loadOf, shortage } from './capacity.ts'
+import type { Draft } from './draft.ts'
+import type { EntryOf } from './entries.ts'
+import { beginOperation, begunBefore } from './operations.ts'
+
+export function applyContainerLaunched(draft: Draft, entry: EntryOf<'ContainerLaunched'>): Operation {
+  const before = begunBefore(draft, entry.operation, 'launch', entry.name)
+  if (before) return before
+  const { name, spec } = entry
+  if (draft.state.idsByName.has(name)) {
+    draft.refuse('NAME_TAKEN', `launch ${name}: a container of that name exists`, { container: name })
+  }
+  checkRoom(draft, entry.host, spec.requests, `launch ${name}`)
+  const identity = allocateIdentity(draft, entry)
+  const id = `c${identity.serial}`
+  draft.write({ table: 'counters', key: 'counters', value: { nextSerial: identity.serial + 1 } })
+  draft.reassign({
+    id,
+    name,
+    spec,
+    identity,
+    desired: 'running',
+    deleting: false,
+    host: entry.host,
+    epoch: 1,
+    state: 'pending',
+    message: null,
+    initPid: null,
+    startedAtMs: null,
+    starts: 0,
+    operation: entry.operation,
+    placement: entry.placement,
+    createdAtMs: draft.atMs,
+    revision: draft.index,
+    assignedRevision: draft.index,
+    stopTimeoutMs: null,
+  })
+  const operation = beginOperation(draft, {
+    id: entry.operation,
+    kind: 'launch',
+    target: name,
+    phase: 'creating',
+    message: `on ${entry.host}`,
+    parameters: { container: id, host: entry.host, starts: 0 },
+  })
+  draft.event(
+    'container.launched',
+    name,
+    `${name} was placed on ${entry.host}: ${entry.placement.reason}`,
+    entry.operation,
+  )
+  return operation
+}
+
+/** Refuses with PLACEMENT_STALE when the host was closed or filled since the plan. */
+export function checkRoom(
+  draft: Draft,
+  hostName: string,
+  requests: Parameters<typeof shortage>[2],
+  doing: string,
+): void {
+  const host = draft.host(hostName)
+  if (host.cordoned) {
+    draft.refuse('PLACEMENT_STALE', `${doing}: host ${hostName} was cordoned since`, { host: hostName })
+  }
+  const short = shortage(host, loadOf(draft.state, hostName).requested, requests)
+  if (short) draft.refuse('PLACEMENT_STALE', `${doing}: host ${hostName} has filled up: ${short}`, { host: hostName })
+}

@@ -1,0 +1,142 @@
+// A migration's phases. The one point that decides is MigrationCommitted or MigrationAborted, whichever is applied first:
+// the other is refused, so exactly one host may run the container afterwards.
+
+import type { Migration, MigrationFigures, MigrationPhase, Operation } from '@drover/protocol'
+import { checkRoom } from './apply-launch.ts'
+import { runningOperation } from './apply-operations.ts'
+import { refuseBusy } from './apply-power.ts'
+import type { Draft } from './draft.ts'
+import type { EntryOf } from './entries.ts'
+import { beginOperation, begunBefore, phaseSinceMs } from './operations.ts'
+
+export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): Operation {
+  const before = begunBefore(draft, entry.operation, 'move', entry.container)
+  if (before) return before
+  const container = draft.containerNamed(entry.container)
+  const { name } = container
+  refuseBusy(draft, container, 'move')
+  if (container.host === entry.destination) {
+    draft.refuse('SAME_HOST', `move ${name}: it is on ${entry.destination} already`, { container: name })
+  }
+  const movable = container.state === 'running' || (container.state === 'stopped' && entry.mode === 'cold')
+  if (!movable || container.deleting) {
+    const hint = container.state === 'frozen' ? '; thaw it first' : ''
+    draft.refuse('WRONG_STATE', `move ${name} ${entry.mode}: it is ${container.state}${hint}`, { container: name })
+  }
+  if (entry.parent !== null) {
+    const parent = runningOperation(draft, entry.parent)
+    if (parent.cancelRequested) draft.refuse('CANCELLED', `move ${name}: ${parent.kind} ${parent.id} was cancelled`)
+  }
+  checkRoom(draft, entry.destination, container.spec.requests, `move ${name}`)
+  const migration: Migration = {
+    container: container.id,
+    source: container.host,
+    destination: entry.destination,
+    mode: entry.mode,
+    phase: 'planned',
+    nextEpoch: container.epoch + 1,
+    figures: {},
+  }
+  draft.reassign({ ...container, state: 'migrating', operation: entry.operation })
+  const operation = beginOperation(draft, {
+    id: entry.operation,
+    kind: 'move',
+    target: name,
+    phase: 'planned',
+    message: `${container.host} → ${entry.destination}`,
+    total: stepsOf.length,
+    parent: entry.parent,
+    parameters: { container: container.id, placement: entry.placement },
+    migration,
+  })
+  draft.event(
+    'migration.planned',
+    name,
+    `${name}: ${entry.mode} move from ${container.host} to ${entry.destination}`,
+    operation.id,
+  )
+  return operation
+}
+
+export function applyMigrationAdvanced(draft: Draft, entry: EntryOf<'MigrationAdvanced'>): Operation {
+  const { operation, migration } = movingOperation(draft, entry.operation)
+  if (migration.phase !== precedes[entry.phase]) {
+    draft.refuse('WRONG_STATE', `move ${operation.target} on to ${entry.phase}: it is ${migration.phase}`)
+  }
+  return enterPhase(draft, operation, migration, entry.phase, entry.figures)
+}
+
+export function applyMigrationCommitted(draft: Draft, entry: EntryOf<'MigrationCommitted'>): Operation {
+  const { operation, migration } = movingOperation(draft, entry.operation)
+  if (migration.phase !== 'switching') {
+    draft.refuse('WRONG_STATE', `commit the move of ${operation.target}: it is ${migration.phase}, not switching`)
+  }
+  const container = draft.state.tables.containers.get(migration.container)!
+  const committed = enterPhase(draft, operation, migration, 'committed', entry.figures)
+  draft.reassign({
+    ...container,
+    host: migration.destination,
+    epoch: migration.nextEpoch,
+    placement: operation.parameters.placement as typeof container.placement,
+  })
+  draft.event(
+    'container.moved',
+    container.name,
+    `${container.name} moved from ${migration.source} to ${migration.destination}`,
+    operation.id,
+  )
+  return committed
+}
+
+export function applyMigrationAborted(draft: Draft, entry: EntryOf<'MigrationAborted'>): Operation {
+  const { operation, migration } = movingOperation(draft, entry.operation)
+  if (!['planned', 'preparing', 'precopying', 'switching'].includes(migration.phase)) {
+    draft.refuse('WRONG_STATE', `abort the move of ${operation.target}: it is ${migration.phase}`)
+  }
+  return enterPhase(draft, { ...operation, error: entry.error }, migration, 'aborted', entry.figures)
+}
+
+const precedes: Record<EntryOf<'MigrationAdvanced'>['phase'], MigrationPhase> = {
+  preparing: 'planned',
+  precopying: 'preparing',
+  switching: 'precopying',
+  cleaning: 'committed',
+}
+const stepsOf: readonly MigrationPhase[] = ['preparing', 'precopying', 'switching', 'committed', 'cleaning', 'done']
+
+function enterPhase(
+  draft: Draft,
+  operation: Operation,
+  migration: Migration,
+  phase: MigrationPhase,
+  figures: MigrationFigures,
+): Operation {
+  const lasted = Math.max(draft.atMs - phaseSinceMs(operation), 0)
+  const container = draft.state.tables.containers.get(migration.container)!
+  draft.reassign(container)
+  const way = `${migration.source} → ${migration.destination}`
+  const advanced = draft.putOperation({
+    ...operation,
+    phase,
+    progress: {
+      done: phase === 'aborted' ? operation.progress.done : stepsOf.indexOf(phase),
+      total: stepsOf.length,
+      message: `${way}: ${phase}`,
+    },
+    migration: {
+      ...migration,
+      phase,
+      figures: { ...migration.figures, ...figures, [`phase_${migration.phase}_ms`]: lasted },
+    },
+    parameters: { ...operation.parameters, phaseSinceMs: draft.atMs },
+  })
+  const why = phase === 'aborted' && operation.error ? `: ${operation.error.message}` : ''
+  draft.event(`migration.${phase}`, operation.target, `${operation.target} ${way}: ${phase}${why}`, operation.id)
+  return advanced
+}
+
+function movingOperation(draft: Draft, id: string): { operation: Operation; migration: Migration } {
+  const operation = runningOperation(draft, id)
+  if (!operation.migration) return draft.refuse('WRONG_STATE', `operation ${id} is no move`, { operation: id })
+  return { operation, migration: operation.migration }
+}

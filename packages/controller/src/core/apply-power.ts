@@ -1,0 +1,67 @@
+// start, stop, freeze, thaw and delete: each changes what is desired of a container and begins the operation that ends when
+// its host reports that it is so.
+
+import type { ContainerState, Operation, PowerState } from '@drover/protocol'
+import type { Draft } from './draft.ts'
+import type { EntryOf } from './entries.ts'
+import { beginOperation, begunBefore } from './operations.ts'
+import type { StoredContainer } from './state.ts'
+
+type PowerKind = EntryOf<'PowerRequested'>['kind']
+
+/** From which states each one is allowed, and what is desired then. */
+const rules: Record<PowerKind, { from: readonly ContainerState[]; desired: PowerState | null; phase: string }> = {
+  start: { from: ['stopped', 'failed'], desired: 'running', phase: 'starting' },
+  stop: { from: ['running', 'frozen', 'failed', 'pending'], desired: 'stopped', phase: 'stopping' },
+  freeze: { from: ['running'], desired: 'frozen', phase: 'freezing' },
+  thaw: { from: ['frozen'], desired: 'running', phase: 'thawing' },
+  delete: {
+    from: ['pending', 'running', 'stopped', 'frozen', 'failed', 'unknown', 'deleting'],
+    desired: null,
+    phase: 'deleting',
+  },
+}
+
+export function applyPowerRequested(draft: Draft, entry: EntryOf<'PowerRequested'>): Operation {
+  const before = begunBefore(draft, entry.operation, entry.kind, entry.container)
+  if (before) return before
+  const container = draft.containerNamed(entry.container)
+  refuseBusy(draft, container, entry.kind)
+  const rule = rules[entry.kind]
+  if (!rule.from.includes(container.state) || (container.deleting && entry.kind !== 'delete')) {
+    draft.refuse(
+      'WRONG_STATE',
+      `${entry.kind} ${container.name}: it is ${container.state}, not ${rule.from.join(' or ')}`,
+      {
+        container: container.name,
+        state: container.state,
+      },
+    )
+  }
+  draft.reassign({
+    ...container,
+    desired: rule.desired ?? container.desired,
+    deleting: entry.kind === 'delete',
+    state: entry.kind === 'delete' ? 'deleting' : container.state,
+    operation: entry.operation,
+    stopTimeoutMs: entry.kind === 'stop' ? entry.stopTimeoutMs : container.stopTimeoutMs,
+  })
+  return beginOperation(draft, {
+    id: entry.operation,
+    kind: entry.kind,
+    target: container.name,
+    phase: rule.phase,
+    message: `on ${container.host}`,
+    parameters: { container: container.id, host: container.host, starts: container.starts },
+  })
+}
+
+export function refuseBusy(draft: Draft, container: StoredContainer, doing: string): void {
+  if (container.operation === null) return
+  const other = draft.state.tables.operations.get(container.operation)
+  draft.refuse(
+    'BUSY',
+    `${doing} ${container.name}: its ${other?.kind ?? 'operation'} ${container.operation} is under way; wait for it or cancel it`,
+    { container: container.name, operation: container.operation },
+  )
+}

@@ -1,0 +1,95 @@
+// The state machine: (state, index, entry) → changed state, the changes for the disk, events for the users, and the outcome
+// for the proposer. Deterministic: nothing but the arguments counts. A refusal is an outcome like any other and changes
+// nothing but the index.
+
+import { type ClusterEvent, DroverError, type ErrorBody } from '@drover/protocol'
+import { applyContainerDeleted, applyContainerObserved } from './apply-containers.ts'
+import { applyEvacuationPlanned, applyEvacuationStarted } from './apply-evacuation.ts'
+import { applyHostCordonRequested, applyHostObserved, applyHostSilenceChanged } from './apply-hosts.ts'
+import { applyImageBuildStarted, applyImageRegistered } from './apply-images.ts'
+import { applyContainerLaunched } from './apply-launch.ts'
+import {
+  applyMigrationAborted,
+  applyMigrationAdvanced,
+  applyMigrationCommitted,
+  applyMoveStarted,
+} from './apply-migration.ts'
+import { applyCancelRequested, applyOperationAdvanced, applyOperationEnded } from './apply-operations.ts'
+import { applyPowerRequested } from './apply-power.ts'
+import { Draft } from './draft.ts'
+import type { Entry } from './entries.ts'
+import type { Change, ClusterState } from './state.ts'
+
+/** What `propose` resolves with: the operation or entity that the entry made, or why it was refused. */
+export type Outcome = { ok: true; value: unknown } | { ok: false; error: ErrorBody }
+
+export interface Applied {
+  index: number
+  changes: Change[]
+  events: ClusterEvent[]
+  outcome: Outcome
+}
+
+/** Changes `state` in place; its maps' values are replaced, never changed. */
+export function apply(state: ClusterState, index: number, entry: Entry): Applied {
+  const draft = new Draft(state, index, entry.atMs)
+  const outcome = attempt(draft, entry)
+  state.index = index
+  return { index, changes: draft.changes, events: draft.events, outcome }
+}
+
+/** An entry that could not be decoded: refused by every replica, and the log goes on. */
+export function applyUnknown(state: ClusterState, index: number, error: DroverError): Applied {
+  state.index = index
+  return { index, changes: [], events: [], outcome: { ok: false, error: error.toJSON() } }
+}
+
+function attempt(draft: Draft, entry: Entry): Outcome {
+  try {
+    return { ok: true, value: dispatch(draft, entry) }
+  } catch (thrown) {
+    if (!(thrown instanceof DroverError)) throw thrown
+    return { ok: false, error: thrown.toJSON() }
+  }
+}
+
+function dispatch(draft: Draft, entry: Entry): unknown {
+  switch (entry.type) {
+    case 'HostObserved':
+      return applyHostObserved(draft, entry)
+    case 'HostSilenceChanged':
+      return applyHostSilenceChanged(draft, entry)
+    case 'HostCordonRequested':
+      return applyHostCordonRequested(draft, entry)
+    case 'ContainerLaunched':
+      return applyContainerLaunched(draft, entry)
+    case 'PowerRequested':
+      return applyPowerRequested(draft, entry)
+    case 'ContainerObserved':
+      return applyContainerObserved(draft, entry)
+    case 'ContainerDeleted':
+      return applyContainerDeleted(draft, entry)
+    case 'OperationAdvanced':
+      return applyOperationAdvanced(draft, entry)
+    case 'OperationEnded':
+      return applyOperationEnded(draft, entry)
+    case 'CancelRequested':
+      return applyCancelRequested(draft, entry)
+    case 'MoveStarted':
+      return applyMoveStarted(draft, entry)
+    case 'MigrationAdvanced':
+      return applyMigrationAdvanced(draft, entry)
+    case 'MigrationCommitted':
+      return applyMigrationCommitted(draft, entry)
+    case 'MigrationAborted':
+      return applyMigrationAborted(draft, entry)
+    case 'EvacuationStarted':
+      return applyEvacuationStarted(draft, entry)
+    case 'EvacuationPlanned':
+      return applyEvacuationPlanned(draft, entry)
+    case 'ImageBuildStarted':
+      return applyImageBuildStarted(draft, entry)
+    case 'ImageRegistered':
+      return applyImageRegistered(draft, entry)
+  }
+}

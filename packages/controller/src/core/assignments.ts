@@ -1,0 +1,120 @@
+// From the committed state to what each host shall do. An assignment's revision is the log index at which what it says last
+// changed, so repeating one is harmless and an old one is recognised.
+
+import type { Assignment, AssignmentBatch, ImageTask, Migration, Operation, Peer } from '@drover/protocol'
+import { type ClusterState, nextSerial, type StoredContainer } from './state.ts'
+
+export interface HostAssignment {
+  host: string
+  assignment: Assignment
+}
+
+/**
+ * What every host that has to do with the container shall do, in the order in which they should learn it: after the
+ * commit of a move the destination first, since the container is frozen until it knows.
+ * `elsewhere`: hosts that report something of it; those without a right to it shall remove it.
+ */
+export function assignmentsOf(
+  state: ClusterState,
+  container: StoredContainer,
+  elsewhere: Iterable<string> = [],
+): HostAssignment[] {
+  const operation = container.operation === null ? undefined : state.tables.operations.get(container.operation)
+  const own = operation?.migration
+    ? migrating(state, container, operation, operation.migration)
+    : [assign(state, container, container.host, container.deleting ? 'none' : 'owner', container.epoch, null)]
+  const strangers = [...elsewhere].filter((host) => !own.some((each) => each.host === host))
+  return [...own, ...strangers.map((host) => assign(state, container, host, 'none', container.epoch, null))]
+}
+
+/** All that a host has: the answer to its pull. */
+export function completeBatch(state: ClusterState, host: string, term: number): AssignmentBatch {
+  const assignments: Assignment[] = []
+  for (const container of state.tables.containers.values()) {
+    if (!concerns(state, container, host)) continue
+    for (const each of assignmentsOf(state, container)) if (each.host === host) assignments.push(each.assignment)
+  }
+  return { term, index: state.index, complete: true, assignments, imageTasks: imageTasksOf(state, host) }
+}
+
+export function imageTasksOf(state: ClusterState, host: string): ImageTask[] {
+  const tasks: ImageTask[] = []
+  for (const id of state.running) {
+    const { kind, target, parameters, revision } = state.tables.operations.get(id)!
+    if (kind !== 'image-build' || parameters.host !== host) continue
+    tasks.push({ operation: id, recipe: String(parameters.recipe), name: target, revision })
+  }
+  return tasks
+}
+
+/**
+ * A container that this state never made. A host that has one belongs to another cluster, or our state was lost: then a
+ * complete batch, which makes it remove what is not in it, must not be sent.
+ */
+export function neverMade(state: ClusterState, container: string): boolean {
+  const serial = /^c(\d+)$/.exec(container)?.[1]
+  return serial === undefined || Number(serial) >= nextSerial(state)
+}
+
+function migrating(
+  state: ClusterState,
+  container: StoredContainer,
+  operation: Operation,
+  migration: Migration,
+): HostAssignment[] {
+  const { phase, mode, source, destination, nextEpoch } = migration
+  const facts = {
+    operation: operation.id,
+    phase,
+    mode,
+    source: peer(state, source),
+    destination: peer(state, destination),
+  }
+  const there = assign(state, container, destination, 'destination', nextEpoch, facts)
+  const here = assign(state, container, source, 'source', nextEpoch - 1, facts)
+  return phase === 'aborted' ? [here, there] : [there, here]
+}
+
+function assign(
+  state: ClusterState,
+  container: StoredContainer,
+  host: string,
+  role: Assignment['role'],
+  epoch: number,
+  migration: Assignment['migration'],
+): HostAssignment {
+  const { id, name, desired, spec, identity, assignedRevision, stopTimeoutMs } = container
+  const assignment: Assignment = {
+    container: id,
+    name,
+    revision: assignedRevision,
+    role,
+    epoch,
+    desired,
+    ...(stopTimeoutMs === null ? {} : { stopTimeoutMs }),
+    spec,
+    identity,
+    imageSources: role === 'none' ? [] : imageSources(state, spec.image, host),
+    migration,
+  }
+  return { host, assignment }
+}
+
+function imageSources(state: ClusterState, image: string, except: string): Peer[] {
+  const sources: Peer[] = []
+  for (const { name, images } of state.tables.hosts.values()) {
+    if (name !== except && images.includes(image) && !state.tables.silences.has(name)) sources.push(peer(state, name))
+  }
+  return sources
+}
+
+function peer(state: ClusterState, host: string): Peer {
+  const known = state.tables.hosts.get(host)
+  return { host, address: known?.address ?? '', streamPort: known?.streamPort ?? 0 }
+}
+
+function concerns(state: ClusterState, container: StoredContainer, host: string): boolean {
+  if (container.host === host) return true
+  const migration = container.operation === null ? null : state.tables.operations.get(container.operation)?.migration
+  return migration?.source === host || migration?.destination === host
+}

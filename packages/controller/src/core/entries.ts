@@ -1,0 +1,190 @@
+// The entries of the log: each one is a decision or an observation that was worth committing. Everything that is not
+// deterministic (time, ids, random seeds, placements) was put in by the proposer. Decoding validates, since an entry may
+// come from another version of the controller; one that doesn't fit is refused by every replica alike.
+
+import {
+  Container,
+  ContainerSpec,
+  DroverError,
+  Host,
+  Image,
+  Migration,
+  MigrationFigures,
+  Name,
+  Operation,
+  Placement,
+} from '@drover/protocol'
+import { type Static, type TProperties, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+
+const entry = <T extends string, P extends TProperties>(type: T, properties: P) =>
+  Type.Object({ type: Type.Literal(type), atMs: Type.Integer(), ...properties })
+const ErrorFacts = Type.Object({ code: Type.String(), message: Type.String() })
+const OperationId = Type.String({ minLength: 1, maxLength: 128 })
+
+/** A host's committed part, from the first report of its agent and whenever it differs from what was committed. */
+export const HostObserved = entry('HostObserved', {
+  host: Type.Object({
+    name: Host.properties.name,
+    address: Host.properties.address,
+    grpcPort: Host.properties.grpcPort,
+    streamPort: Host.properties.streamPort,
+    capacity: Host.properties.capacity,
+    features: Host.properties.features,
+    images: Host.properties.images,
+  }),
+})
+/** The host's agent went silent, or was heard again. */
+export const HostSilenceChanged = entry('HostSilenceChanged', { host: Name, silent: Type.Boolean() })
+/** cordon, uncordon, restore: done as soon as applied. */
+export const HostCordonRequested = entry('HostCordonRequested', {
+  operation: OperationId,
+  kind: Type.Union([Type.Literal('cordon'), Type.Literal('uncordon'), Type.Literal('restore')]),
+  host: Name,
+})
+export const ContainerLaunched = entry('ContainerLaunched', {
+  operation: OperationId,
+  name: Name,
+  spec: ContainerSpec,
+  host: Name,
+  placement: Placement,
+  machineId: Type.String({ pattern: '^[0-9a-f]{32}$' }),
+  network: Type.String({ description: 'the cluster’s containerNetwork' }),
+  gateway: Type.Union([Type.String(), Type.Null()]),
+})
+export const PowerRequested = entry('PowerRequested', {
+  operation: OperationId,
+  kind: Type.Union([
+    Type.Literal('start'),
+    Type.Literal('stop'),
+    Type.Literal('freeze'),
+    Type.Literal('thaw'),
+    Type.Literal('delete'),
+  ]),
+  container: Type.String({ description: 'name' }),
+  stopTimeoutMs: Type.Union([Type.Integer(), Type.Null()]),
+})
+/** What the host that may run the container says about it. */
+export const ContainerObserved = entry('ContainerObserved', {
+  container: Type.String(),
+  host: Name,
+  epoch: Type.Integer(),
+  state: Type.Union([
+    Type.Literal('pending'),
+    Type.Literal('running'),
+    Type.Literal('stopped'),
+    Type.Literal('frozen'),
+    Type.Literal('failed'),
+  ]),
+  message: Container.properties.message,
+  initPid: Container.properties.initPid,
+  startedAtMs: Container.properties.startedAtMs,
+  starts: Container.properties.starts,
+})
+/** The host no longer has anything of a container that is being deleted. */
+export const ContainerDeleted = entry('ContainerDeleted', { container: Type.String() })
+export const OperationAdvanced = entry('OperationAdvanced', {
+  operation: OperationId,
+  phase: Type.String(),
+  progress: Operation.properties.progress,
+})
+export const OperationEnded = entry('OperationEnded', {
+  operation: OperationId,
+  state: Type.Union([Type.Literal('done'), Type.Literal('failed'), Type.Literal('cancelled')]),
+  message: Type.String(),
+  error: Type.Union([ErrorFacts, Type.Null()]),
+  figures: MigrationFigures,
+})
+export const CancelRequested = entry('CancelRequested', { operation: OperationId })
+export const MoveStarted = entry('MoveStarted', {
+  operation: OperationId,
+  container: Type.String({ description: 'name' }),
+  destination: Name,
+  mode: Migration.properties.mode,
+  placement: Placement,
+  parent: Type.Union([OperationId, Type.Null()]),
+})
+export const MigrationAdvanced = entry('MigrationAdvanced', {
+  operation: OperationId,
+  phase: Type.Union([
+    Type.Literal('preparing'),
+    Type.Literal('precopying'),
+    Type.Literal('switching'),
+    Type.Literal('cleaning'),
+  ]),
+  figures: MigrationFigures,
+})
+/** Committed and Aborted decide a migration: the first one applied wins, the other is refused. */
+export const MigrationCommitted = entry('MigrationCommitted', { operation: OperationId, figures: MigrationFigures })
+export const MigrationAborted = entry('MigrationAborted', {
+  operation: OperationId,
+  error: ErrorFacts,
+  figures: MigrationFigures,
+})
+export const EvacuationStarted = entry('EvacuationStarted', {
+  operation: OperationId,
+  host: Name,
+  parallel: Type.Integer({ minimum: 1 }),
+})
+/** Where each container is to go, planned together before the first move; null: nowhere, with the reason. */
+export const EvacuationPlanned = entry('EvacuationPlanned', {
+  operation: OperationId,
+  plan: Type.Array(
+    Type.Object({
+      container: Type.String(),
+      name: Name,
+      destination: Type.Union([Name, Type.Null()]),
+      reason: Type.String(),
+    }),
+  ),
+})
+export const ImageBuildStarted = entry('ImageBuildStarted', {
+  operation: OperationId,
+  recipe: Type.String(),
+  name: Name,
+  host: Name,
+})
+/** The build that `operation` stands for has ended well. */
+export const ImageRegistered = entry('ImageRegistered', { operation: OperationId, image: Image })
+
+export const Entry = Type.Union([
+  HostObserved,
+  HostSilenceChanged,
+  HostCordonRequested,
+  ContainerLaunched,
+  PowerRequested,
+  ContainerObserved,
+  ContainerDeleted,
+  OperationAdvanced,
+  OperationEnded,
+  CancelRequested,
+  MoveStarted,
+  MigrationAdvanced,
+  MigrationCommitted,
+  MigrationAborted,
+  EvacuationStarted,
+  EvacuationPlanned,
+  ImageBuildStarted,
+  ImageRegistered,
+])
+export type Entry = Static<typeof Entry>
+export type EntryOf<T extends Entry['type']> = Extract<Entry, { type: T }>
+
+const validator = Compile(Entry)
+
+export function encodeEntry(value: Entry): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value))
+}
+
+export function decodeEntry(bytes: Uint8Array): Entry {
+  const text = new TextDecoder().decode(bytes)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new DroverError('INTERNAL', `decode a log entry of ${bytes.length} bytes: it is not JSON`, { cause })
+  }
+  if (validator.Check(value)) return value
+  const type = (value as { type?: unknown } | null)?.type
+  throw new DroverError('INTERNAL', `decode a log entry of type ${String(type)}: this version doesn’t know its form`)
+}

@@ -1,0 +1,49 @@
+// What the hosts say, as planners see it: the last report of each and when it came. Not committed: every controller hears
+// the same reports, so a new leader has them already.
+
+import { type HostReport, type MigrationStep, type ObservedContainer, silentAfterMs } from '@drover/protocol'
+
+export interface ReceivedReport {
+  report: HostReport
+  receivedAtMs: number
+}
+
+export interface Observed {
+  reports: ReadonlyMap<string, ReceivedReport>
+  /** Since when reports are listened to: nobody is called silent sooner than silentAfterMs after that. */
+  sinceMs: number
+}
+
+/** A later session replaces an earlier one; within a session the sequence counts. */
+export function isNewer(report: HostReport, than: HostReport | undefined): boolean {
+  if (!than) return true
+  if (report.session !== than.session) return report.session > than.session
+  return report.sequence > than.sequence
+}
+
+/** It was heard just now and can be given work. */
+export function isReady(observed: Observed, host: string, nowMs: number): boolean {
+  const received = observed.reports.get(host)
+  return received?.report.engineUp === true && nowMs - received.receivedAtMs <= silentAfterMs
+}
+
+/** Nothing was heard from it for silentAfterMs although we listened. */
+export function isSilent(observed: Observed, host: string, nowMs: number): boolean {
+  const lastMs = observed.reports.get(host)?.receivedAtMs ?? observed.sinceMs
+  return nowMs - Math.max(lastMs, observed.sinceMs) > silentAfterMs
+}
+
+export function observedContainer(observed: Observed, host: string, id: string): ObservedContainer | undefined {
+  return observed.reports.get(host)?.report.containers.find(({ container }) => container === id)
+}
+
+export function migrationStep(
+  observed: Observed,
+  host: string,
+  operation: string,
+  side: MigrationStep['side'],
+): MigrationStep | undefined {
+  return observed.reports
+    .get(host)
+    ?.report.migrations.find((step) => step.operation === operation && step.side === side)
+}

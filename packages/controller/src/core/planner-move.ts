@@ -1,0 +1,196 @@
+// The next step of a migration. Until it is decided, any failure, deadline, silent side or wish to cancel aborts it; the
+// decision itself is only a proposal, and apply takes the first. Afterwards both sides are waited for, but not for ever:
+// what a lost side leaves behind, its assignments clean up when it is back.
+
+import type { Migration, MigrationFigures, MigrationPhase, MigrationStep, Operation } from '@drover/protocol'
+import type { Entry } from './entries.ts'
+import { isSilent, migrationStep, observedContainer } from './observed.ts'
+import { phaseSinceMs } from './operations.ts'
+import type { PlanContext } from './planner.ts'
+
+/** Longest each phase may last, ms. */
+export const phaseDeadlinesMs: Readonly<Record<MigrationPhase, number>> = {
+  planned: 60_000,
+  /** The destination may have to fetch an image of gigabytes. */
+  preparing: 10 * 60_000,
+  /** The writable layer may have gigabytes too. */
+  precopying: 60 * 60_000,
+  /** The container is frozen: users wait. A cold move stops it first, which takes its init's time. */
+  switching: 60_000,
+  committed: 60_000,
+  aborted: 30_000,
+  cleaning: 30_000,
+  done: 0,
+}
+/** How many moves may freeze containers at once on one host: CRIU takes a whole core, and two share it, so both blackouts double. */
+const switchesPerHost = 1
+
+/** Hosts on which a container is in its blackout now. */
+export type SwitchSlots = Map<string, number>
+
+export function takenSlots(operations: readonly Operation[]): SwitchSlots {
+  const slots: SwitchSlots = new Map()
+  for (const { migration } of operations) {
+    if (migration?.phase === 'switching' || migration?.phase === 'committed') take(slots, migration)
+  }
+  return slots
+}
+
+export function planMove(context: PlanContext, operation: Operation, slots: SwitchSlots): Entry[] {
+  const { migration } = operation
+  if (!migration) return []
+  const sides = sidesOf(context, operation, migration)
+  switch (migration.phase) {
+    case 'planned':
+    case 'preparing':
+    case 'precopying':
+    case 'switching':
+      return planUndecided(context, operation, migration, sides, slots)
+    case 'committed':
+    case 'cleaning':
+      return planCommitted(context, operation, migration, sides)
+    case 'aborted':
+      return planAborted(context, operation, migration, sides)
+    case 'done':
+      return []
+  }
+}
+
+interface Sides {
+  source: MigrationStep | undefined
+  destination: MigrationStep | undefined
+  figures: MigrationFigures
+}
+
+function sidesOf({ observed }: PlanContext, operation: Operation, migration: Migration): Sides {
+  const source = migrationStep(observed, migration.source, operation.id, 'source')
+  const destination = migrationStep(observed, migration.destination, operation.id, 'destination')
+  return { source, destination, figures: { ...source?.figures, ...destination?.figures } }
+}
+
+const order: readonly MigrationStep['step'][] = [
+  'preparing',
+  'prepared',
+  'precopied',
+  'switched',
+  'restored',
+  'released',
+  'cleaned',
+]
+const reached = (side: MigrationStep | undefined, step: MigrationStep['step']): boolean =>
+  side !== undefined && side.step !== 'failed' && order.indexOf(side.step) >= order.indexOf(step)
+
+function planUndecided(
+  context: PlanContext,
+  operation: Operation,
+  migration: Migration,
+  sides: Sides,
+  slots: SwitchSlots,
+): Entry[] {
+  const { figures } = sides
+  const base = { atMs: context.nowMs, operation: operation.id, figures }
+  const error = reasonToAbort(context, operation, migration, sides)
+  if (error) return [{ type: 'MigrationAborted', ...base, error }]
+  const both = (step: MigrationStep['step']) => reached(sides.source, step) && reached(sides.destination, step)
+  switch (migration.phase) {
+    case 'planned':
+      return [{ type: 'MigrationAdvanced', ...base, phase: 'preparing' }]
+    case 'preparing':
+      return both('prepared') ? [{ type: 'MigrationAdvanced', ...base, phase: 'precopying' }] : []
+    case 'precopying': {
+      if (!both('precopied') || !free(slots, migration)) return []
+      take(slots, migration)
+      return [{ type: 'MigrationAdvanced', ...base, phase: 'switching' }]
+    }
+    default:
+      // Restored means that everything of the source has arrived; its own `switched` isn't waited for: users are waiting.
+      return reached(sides.destination, 'restored') ? [{ type: 'MigrationCommitted', ...base }] : []
+  }
+}
+
+function reasonToAbort(
+  context: PlanContext,
+  operation: Operation,
+  migration: Migration,
+  sides: Sides,
+): { code: string; message: string } | null {
+  const { observed, nowMs } = context
+  const what = `move ${operation.target} from ${migration.source} to ${migration.destination}`
+  // A failure is told before a wish: it explains more.
+  for (const side of [sides.source, sides.destination]) {
+    if (side?.step === 'failed') {
+      const host = side.side === 'source' ? migration.source : migration.destination
+      const { code, message } = side.error ?? { code: 'INTERNAL', message: 'no reason given' }
+      return { code, message: `${what}: ${side.side} ${host}: ${message}` }
+    }
+  }
+  if (operation.cancelRequested) return { code: 'CANCELLED', message: `${what}: cancelled` }
+  for (const host of [migration.source, migration.destination]) {
+    if (isSilent(observed, host, nowMs)) return { code: 'HOST_UNREACHABLE', message: `${what}: host ${host} is silent` }
+  }
+  const lastedMs = nowMs - phaseSinceMs(operation)
+  const deadlineMs = phaseDeadlinesMs[migration.phase]
+  if (lastedMs <= deadlineMs) return null
+  return { code: 'TIMED_OUT', message: `${what}: ${migration.phase} took more than ${deadlineMs} ms` }
+}
+
+function planCommitted(context: PlanContext, operation: Operation, migration: Migration, sides: Sides): Entry[] {
+  const { observed, nowMs } = context
+  const overdue = nowMs - phaseSinceMs(operation) > phaseDeadlinesMs[migration.phase]
+  const { figures } = sides
+  if (migration.phase === 'committed') {
+    if (reached(sides.destination, 'released')) {
+      return [{ type: 'MigrationAdvanced', atMs: nowMs, operation: operation.id, phase: 'cleaning', figures }]
+    }
+    if (!overdue) return []
+    const message = `move ${operation.target}: it belongs to ${migration.destination} now, which has not let it run for ${phaseDeadlinesMs.committed} ms`
+    return [ended(context, operation, 'failed', message, { code: 'HOST_UNREACHABLE', message }, figures)]
+  }
+  const gone = observedContainer(observed, migration.source, migration.container) === undefined
+  const cleaned = sides.source?.step === 'cleaned' || (sides.source === undefined && gone)
+  const lost = isSilent(observed, migration.source, nowMs)
+  if (!cleaned && !lost && !overdue) return []
+  const message = `${migration.source} → ${migration.destination}`
+  const later = cleaned ? '' : `; ${migration.source} cleans up when it can`
+  return [ended(context, operation, 'done', message + later, null, figures)]
+}
+
+function planAborted(context: PlanContext, operation: Operation, migration: Migration, sides: Sides): Entry[] {
+  const { observed, nowMs, state } = context
+  const overdue = nowMs - phaseSinceMs(operation) > phaseDeadlinesMs.aborted
+  const container = state.tables.containers.get(migration.container)
+  const left = observedContainer(observed, migration.destination, migration.container)
+  const destinationClean =
+    isSilent(observed, migration.destination, nowMs) ||
+    sides.destination?.step === 'cleaned' ||
+    (sides.destination === undefined && left === undefined)
+  const kept = observedContainer(observed, migration.source, migration.container)
+  const told = container !== undefined && kept !== undefined && kept.revision >= container.assignedRevision
+  const sourceFree =
+    isSilent(observed, migration.source, nowMs) ||
+    sides.source?.step === 'cleaned' ||
+    (told && kept.state !== 'checkpointed')
+  if (!(destinationClean && sourceFree) && !overdue) return []
+  const error = operation.error ?? { code: 'INTERNAL', message: `move ${operation.target}: aborted` }
+  return [
+    ended(context, operation, error.code === 'CANCELLED' ? 'cancelled' : 'failed', error.message, error, sides.figures),
+  ]
+}
+
+function ended(
+  { nowMs }: PlanContext,
+  operation: Operation,
+  state: 'done' | 'failed' | 'cancelled',
+  message: string,
+  error: { code: string; message: string } | null,
+  figures: MigrationFigures,
+): Entry {
+  return { type: 'OperationEnded', atMs: nowMs, operation: operation.id, state, message, error, figures }
+}
+
+const free = (slots: SwitchSlots, { source, destination }: Migration): boolean =>
+  (slots.get(source) ?? 0) < switchesPerHost && (slots.get(destination) ?? 0) < switchesPerHost
+
+function take(slots: SwitchSlots, { source, destination }: Migration): void {
+  for (const host of [source, destination]) slots.set(host, (slots.get(host) ?? 0) + 1)
+}

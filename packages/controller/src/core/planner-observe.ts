@@ -1,0 +1,104 @@
+// From a host's report to what of it is worth committing: the host itself when it changed, the state of containers that are
+// its own, and that a deleted one is gone. Measured use (memory, CPU time) is not committed.
+
+import type { Host, HostReport, ObservedContainer } from '@drover/protocol'
+import { undecidedMigration } from './apply-containers.ts'
+import type { Entry, EntryOf } from './entries.ts'
+import { isSilent, type ReceivedReport } from './observed.ts'
+import type { PlanContext } from './planner.ts'
+import type { StoredContainer } from './state.ts'
+
+export function planReport(context: PlanContext, { report }: ReceivedReport): Entry[] {
+  const { state, nowMs } = context
+  const entries: Entry[] = []
+  const host = hostOf(report)
+  const committed = state.tables.hosts.get(report.host)
+  if (!committed || !sameHost(committed, host)) entries.push({ type: 'HostObserved', atMs: nowMs, host })
+  // Without its engine an agent doesn't know what runs: absence means nothing then.
+  if (!report.engineUp) return entries
+  for (const seen of report.containers) {
+    const container = state.tables.containers.get(seen.container)
+    const entry = container && observation(context, container, report.host, seen)
+    if (entry) entries.push(entry)
+  }
+  return [...entries, ...planRemovals(context, report)]
+}
+
+/** Hosts that went silent or are heard again. */
+export function planSilences({ state, observed, nowMs }: PlanContext): Entry[] {
+  const entries: Entry[] = []
+  for (const host of state.tables.hosts.keys()) {
+    const heard = observed.reports.has(host)
+    const silent = isSilent(observed, host, nowMs)
+    const was = state.tables.silences.has(host)
+    if (silent && !was) entries.push({ type: 'HostSilenceChanged', atMs: nowMs, host, silent: true })
+    if (!silent && was && heard) entries.push({ type: 'HostSilenceChanged', atMs: nowMs, host, silent: false })
+  }
+  return entries
+}
+
+function planRemovals({ state, nowMs }: PlanContext, report: HostReport): Entry[] {
+  const present = new Set(report.containers.map(({ container }) => container))
+  return [...state.tables.containers.values()]
+    .filter((container) => container.deleting && container.host === report.host && !present.has(container.id))
+    .map((container) => ({ type: 'ContainerDeleted', atMs: nowMs, container: container.id }))
+}
+
+function observation(
+  { state, nowMs }: PlanContext,
+  container: StoredContainer,
+  host: string,
+  seen: ObservedContainer,
+): EntryOf<'ContainerObserved'> | null {
+  if (container.host !== host || container.epoch !== seen.epoch || undecidedMigration(state, container)) return null
+  const observed = committedState(seen)
+  // Dumped or restored and frozen: the outcome of the move is on its way to it.
+  if (observed === null) return null
+  const unchanged =
+    (container.state === observed || container.deleting) &&
+    container.message === seen.message &&
+    container.initPid === seen.initPid &&
+    container.startedAtMs === seen.startedAtMs &&
+    container.starts === seen.starts
+  if (unchanged || agentHasNotSeen(container, seen)) return null
+  return {
+    type: 'ContainerObserved',
+    atMs: nowMs,
+    container: container.id,
+    host,
+    epoch: seen.epoch,
+    state: observed,
+    message: seen.message,
+    initPid: seen.initPid,
+    startedAtMs: seen.startedAtMs,
+    starts: seen.starts,
+  }
+}
+
+/** `stopped` while we want it running, from an agent that doesn't know so yet: not news, but the past. */
+const agentHasNotSeen = (container: StoredContainer, seen: ObservedContainer): boolean =>
+  seen.state === 'stopped' && container.desired !== 'stopped' && seen.revision < container.assignedRevision
+
+function committedState(seen: ObservedContainer): EntryOf<'ContainerObserved'>['state'] | null {
+  if (seen.state === 'created') return 'pending'
+  if (seen.state === 'checkpointed' || seen.state === 'restored') return null
+  return seen.state
+}
+
+function hostOf(report: HostReport): EntryOf<'HostObserved'>['host'] {
+  const { address, grpcPort, streamPort, capacity, features } = report
+  return { name: report.host, address, grpcPort, streamPort, capacity, features, images: [...report.images].sort() }
+}
+
+function sameHost(committed: Host, seen: EntryOf<'HostObserved'>['host']): boolean {
+  return (Object.keys(seen) as (keyof typeof seen)[]).every((key) => same(committed[key], seen[key]))
+}
+
+/** Deep equality of plain data, whatever the order of keys. */
+function same(left: unknown, right: unknown): boolean {
+  if (left === right) return true
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
+  const keys = Object.keys(left)
+  if (keys.length !== Object.keys(right).length) return false
+  return keys.every((key) => same((left as Record<string, unknown>)[key], (right as Record<string, unknown>)[key]))
+}

@@ -1,0 +1,60 @@
+// All planners together: (committed state, what is observed, now) → entries to propose. Each looks at the world as it is
+// and says what should be committed next; proposing the same thing twice is harmless, since apply checks it again.
+
+import type { Operation } from '@drover/protocol'
+import type { Entry } from './entries.ts'
+import type { Observed } from './observed.ts'
+import { planEvacuation } from './planner-evacuate.ts'
+import { planImageBuild } from './planner-image.ts'
+import { planMove, type SwitchSlots, takenSlots } from './planner-move.ts'
+import { planReport, planSilences } from './planner-observe.ts'
+import { planPower } from './planner-power.ts'
+import { type ClusterState, runningOperations } from './state.ts'
+
+export interface PlanContext {
+  state: ClusterState
+  observed: Observed
+  nowMs: number
+  /** For ids and ties; the caller draws it. */
+  seed: number
+}
+
+/** What one host's report makes worth committing. */
+export function planForHost(context: PlanContext, host: string): Entry[] {
+  const received = context.observed.reports.get(host)
+  return received ? planReport(context, received) : []
+}
+
+/** What the operations under way need next. */
+export function planOperations(context: PlanContext): Entry[] {
+  const operations = runningOperations(context.state)
+  if (operations.length === 0) return []
+  const slots = takenSlots(operations)
+  return operations.flatMap((operation) => planOperation(context, operation, slots))
+}
+
+/** What only time changes. */
+export const planTick = (context: PlanContext): Entry[] => [...planSilences(context), ...planOperations(context)]
+
+function planOperation(context: PlanContext, operation: Operation, slots: SwitchSlots): Entry[] {
+  switch (operation.kind) {
+    case 'move':
+      return planMove(context, operation, slots)
+    case 'evacuate':
+      return planEvacuation(context, operation)
+    case 'image-build':
+      return planImageBuild(context, operation)
+    case 'launch':
+    case 'start':
+    case 'stop':
+    case 'freeze':
+    case 'thaw':
+    case 'delete':
+      return planPower(context, operation)
+    case 'restore':
+    case 'cordon':
+    case 'uncordon':
+      // Done in the entry that begins them.
+      return []
+  }
+}

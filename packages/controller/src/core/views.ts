@@ -1,0 +1,74 @@
+// The committed state and the last reports, as the API shows them.
+
+import { type ClusterStatus, type Container, DroverError, type Host, type HostView, version } from '@drover/protocol'
+import { type HostLoad, loads } from './capacity.ts'
+import { isReady, type Observed } from './observed.ts'
+import type { ClusterState, StoredContainer } from './state.ts'
+
+export function hostViews(state: ClusterState, observed: Observed, nowMs: number): HostView[] {
+  const byHost = loads(state)
+  return [...state.tables.hosts.values()]
+    .map((host) => hostView(state, observed, nowMs, host, byHost.get(host.name)))
+    .sort(byName)
+}
+
+export function hostNamed(state: ClusterState, observed: Observed, nowMs: number, name: string): HostView {
+  const host = state.tables.hosts.get(name)
+  if (!host) throw notJoined(name)
+  return hostView(state, observed, nowMs, host, loads(state).get(name))
+}
+
+export function containerViews(state: ClusterState): Container[] {
+  return [...state.tables.containers.values()].map((container) => containerView(state, container)).sort(byName)
+}
+
+/** What a host says counts only while it is heard. */
+export function containerView(state: ClusterState, container: StoredContainer): Container {
+  const { assignedRevision: _revision, stopTimeoutMs: _timeout, ...view } = container
+  const unheard = state.tables.silences.has(container.host) && ['running', 'frozen'].includes(container.state)
+  return unheard ? { ...view, state: 'unknown', message: `host ${container.host} is silent` } : view
+}
+
+export function clusterStatus(
+  state: ClusterState,
+  observed: Observed,
+  nowMs: number,
+  facts: Pick<ClusterStatus, 'cluster' | 'controller' | 'leader' | 'controllers'>,
+): ClusterStatus {
+  const containers = containerViews(state)
+  const hosts = hostViews(state, observed, nowMs)
+  return {
+    ...facts,
+    version,
+    appliedIndex: state.index,
+    hosts: hosts.length,
+    hostsReady: hosts.filter(({ status }) => status === 'ready').length,
+    containers: containers.length,
+    containersRunning: containers.filter((each) => each.state === 'running' || each.state === 'migrating').length,
+    operationsRunning: state.running.size,
+  }
+}
+
+export const notJoined = (host: string) =>
+  new DroverError('HOST_NOT_FOUND', `host ${host} has not joined the cluster`, { context: { host } })
+
+function hostView(
+  state: ClusterState,
+  observed: Observed,
+  nowMs: number,
+  host: Host,
+  load: HostLoad | undefined,
+): HostView {
+  const received = observed.reports.get(host.name)
+  const heard = isReady(observed, host.name, nowMs) && !state.tables.silences.has(host.name)
+  return {
+    ...host,
+    status: !heard ? 'silent' : host.cordoned ? 'cordoned' : 'ready',
+    lastSeenMs: received?.receivedAtMs ?? null,
+    requested: load?.requested ?? { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
+    used: received?.report.used ?? null,
+    containers: load?.containers ?? 0,
+  }
+}
+
+const byName = (left: { name: string }, right: { name: string }): number => (left.name < right.name ? -1 : 1)

@@ -1,0 +1,130 @@
+// The NATS side of a controller: reports come in, assignments go out, pulls are answered. Everything on it may be lost, so
+// nothing here waits or queues without bound; the connection is kept up for ever.
+
+import { type AssignmentBatch, DroverError, maxMessageBytes, PullRequest, subjects } from '@drover/protocol'
+import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
+import type { Logger } from 'pino'
+import { Compile } from 'typebox/compile'
+
+export interface BusOptions {
+  cluster: string
+  servers: readonly string[]
+  secret: string
+  name: string
+  log: Logger
+}
+
+export interface BusHandlers {
+  report(bytes: Uint8Array): void
+  /** null: we are not the leader, another one answers. */
+  pull(request: PullRequest): Promise<AssignmentBatch | null>
+  /** The connection was lost, or is back. */
+  connected(up: boolean): void
+}
+
+/** Between attempts to reconnect: short, since agents hear nothing meanwhile. */
+const reconnectWaitMs = 250
+/** Two missed pings: a dead connection is noticed within this many seconds. */
+const pingIntervalMs = 2_000
+
+const pullValidator = Compile(PullRequest)
+
+export class Bus {
+  #connection: NatsConnection | null = null
+  #closed = false
+  readonly #options: BusOptions
+  readonly #handlers: BusHandlers
+
+  constructor(options: BusOptions, handlers: BusHandlers) {
+    this.#options = options
+    this.#handlers = handlers
+  }
+
+  /** Resolves when connecting has begun; a server that is down is tried until it is there. */
+  async start(): Promise<void> {
+    const { servers, secret, name, log } = this.#options
+    const connecting = connect({
+      servers: [...servers],
+      token: secret,
+      name,
+      reconnect: true,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: reconnectWaitMs,
+      reconnectJitter: reconnectWaitMs,
+      waitOnFirstConnect: true,
+      pingInterval: pingIntervalMs,
+      ignoreAuthErrorAbort: true,
+    })
+    void connecting.then(
+      (connection) => this.#connected(connection),
+      (error) => log.error({ err: error }, 'connect to NATS'),
+    )
+  }
+
+  publish(host: string, batch: AssignmentBatch): void {
+    const bytes = Buffer.from(JSON.stringify(batch))
+    if (!this.#connection || this.#connection.isClosed()) return
+    if (bytes.length > maxMessageBytes) {
+      this.#options.log.error({ host, bytes: bytes.length }, 'assignments are over the size of a message; not sent')
+      return
+    }
+    this.#connection.publish(subjects.assignments(this.#options.cluster, host), bytes)
+  }
+
+  /** Hands to the kernel what was published. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const connection = this.#connection
+    if (!connection || connection.isClosed()) return
+    await Promise.race([connection.drain(), new Promise((resolve) => setTimeout(resolve, 500).unref())])
+    if (!connection.isClosed()) await connection.close()
+  }
+
+  #connected(connection: NatsConnection): void {
+    if (this.#closed) {
+      void connection.close()
+      return
+    }
+    this.#connection = connection
+    const { cluster } = this.#options
+    connection.subscribe(subjects.reports(cluster), { callback: (_error, message) => this.#report(message) })
+    connection.subscribe(subjects.pull(cluster), { callback: (_error, message) => void this.#pull(message) })
+    this.#handlers.connected(true)
+    void this.#watch(connection)
+  }
+
+  async #watch(connection: NatsConnection): Promise<void> {
+    for await (const status of connection.status()) {
+      if (status.type === 'disconnect') this.#handlers.connected(false)
+      if (status.type === 'reconnect') this.#handlers.connected(true)
+      if (status.type === 'error') this.#options.log.warn({ err: status.error }, 'NATS')
+    }
+  }
+
+  #report(message: Msg): void {
+    try {
+      this.#handlers.report(message.data)
+    } catch (thrown) {
+      const { code, message: text } = DroverError.from(thrown)
+      this.#options.log.warn({ code }, text)
+    }
+  }
+
+  async #pull(message: Msg): Promise<void> {
+    try {
+      const request: unknown = JSON.parse(message.string())
+      if (!pullValidator.Check(request) || request.cluster !== this.#options.cluster) {
+        throw new DroverError('BAD_REQUEST', 'answer a pull: the request is not {cluster, host, session}')
+      }
+      const batch = await this.#handlers.pull(request)
+      if (batch) message.respond(JSON.stringify(batch))
+    } catch (thrown) {
+      const error = thrown instanceof SyntaxError ? badPull(thrown) : DroverError.from(thrown)
+      this.#options.log.warn({ code: error.code }, error.message)
+      // Whoever isn't sure to be the leader stays quiet: another controller answers.
+      if (error.code === 'BAD_REQUEST' && message.reply) message.respond(JSON.stringify(error.toJSON()))
+    }
+  }
+}
+
+const badPull = (cause: unknown) => new DroverError('BAD_REQUEST', 'answer a pull: it is not JSON', { cause })
