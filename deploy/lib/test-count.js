@@ -87,5 +87,5 @@ function isFailure(result) {
 }
 
 function describe(result) {
-  return { name: result.fullname ? `${result.fullname} > ${result.name}` : result.name, diagnosis: result.diag ?? {} }
+  return { name: result.fullname || result.name, diagnosis: result.diag ?? {} }
 }

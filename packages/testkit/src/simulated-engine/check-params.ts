@@ -1,0 +1,110 @@
+// Refuses parameters that are missing, unknown or of the wrong kind, as the native engine does: before anything is changed.
+
+import type { EngineMethod } from '@drover/engine'
+import { DroverError } from '@drover/protocol'
+
+type Kind =
+  | 'string'
+  | 'integer'
+  | 'name'
+  | 'strings'
+  | 'record'
+  | 'object'
+  | 'object?'
+  | 'integer?'
+  | 'string?'
+  | 'path'
+
+const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind } } = {
+  hello: { protocolVersion: 'integer' },
+  create: { spec: 'object' },
+  start: { container: 'name', epoch: 'integer' },
+  stop: { container: 'name', epoch: 'integer', timeoutMs: 'integer' },
+  kill: { container: 'name', epoch: 'integer', signal: 'integer' },
+  freeze: { container: 'name', epoch: 'integer' },
+  thaw: { container: 'name', epoch: 'integer' },
+  delete: { container: 'name', epoch: 'integer' },
+  list: {},
+  get: { container: 'name' },
+  wait: { container: 'name', timeoutMs: 'integer' },
+  logs: { container: 'name', offset: 'integer', limit: 'integer' },
+  exec: {
+    container: 'name',
+    command: 'strings',
+    environment: 'record',
+    directory: 'string?',
+    user: 'object?',
+    terminal: 'object?',
+  },
+  checkpoint: { container: 'name', epoch: 'integer', directory: 'path' },
+  prepareRestore: { spec: 'object', startedAtMs: 'integer?', starts: 'integer' },
+  restore: { container: 'name', epoch: 'integer', directory: 'path' },
+  release: { container: 'name', epoch: 'integer' },
+  subscribe: {},
+  simulate: { method: 'string', container: 'string?', code: 'string', message: 'string', times: 'integer' },
+}
+
+const specShape: { [field: string]: Kind } = {
+  container: 'name',
+  name: 'string',
+  epoch: 'integer',
+  rootfs: 'path',
+  init: 'strings',
+  environment: 'record',
+  limits: 'object',
+  identity: 'object',
+}
+
+export function isMethod(method: unknown): method is EngineMethod | 'simulate' {
+  return typeof method === 'string' && Object.hasOwn(shapes, method)
+}
+
+export function checkParams(method: EngineMethod | 'simulate', params: unknown): { [field: string]: unknown } {
+  const fields = checkObject(method, params, shapes[method])
+  if (fields.spec) checkObject(`${method}: spec`, fields.spec, specShape)
+  return fields
+}
+
+function checkObject(what: string, value: unknown, shape: { [field: string]: Kind }): { [field: string]: unknown } {
+  if (!isObject(value)) throw new DroverError('BAD_REQUEST', `${what}: parameters must be an object`)
+  for (const field of Object.keys(value)) {
+    if (!Object.hasOwn(shape, field))
+      throw new DroverError('BAD_REQUEST', `${what}: unknown field ${field.slice(0, 64)}`)
+  }
+  for (const [field, kind] of Object.entries(shape)) {
+    if (!kinds[kind](value[field])) {
+      const shown = JSON.stringify(value[field])?.slice(0, 100) ?? 'missing'
+      throw new DroverError('BAD_REQUEST', `${what}: ${field} must be ${meanings[kind]}, it is ${shown}`)
+    }
+  }
+  return value
+}
+
+const isObject = (value: unknown): value is { [field: string]: unknown } =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
+  string: (value) => typeof value === 'string',
+  'string?': (value) => value === null || typeof value === 'string',
+  integer: (value) => Number.isSafeInteger(value),
+  'integer?': (value) => value === null || Number.isSafeInteger(value),
+  name: (value) => typeof value === 'string' && /^[a-z0-9-]{1,32}$/.test(value),
+  path: (value) => typeof value === 'string' && value.startsWith('/'),
+  strings: (value) => Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'),
+  record: (value) => isObject(value) && Object.values(value).every((item) => typeof item === 'string'),
+  object: isObject,
+  'object?': (value) => value === null || isObject(value),
+}
+
+const meanings: { [kind in Kind]: string } = {
+  string: 'a string',
+  'string?': 'a string or null',
+  integer: 'an integer',
+  'integer?': 'an integer or null',
+  name: '1 to 32 of a-z, 0-9 and -',
+  path: 'an absolute path',
+  strings: 'a list of at least one string',
+  record: 'an object of strings',
+  object: 'an object',
+  'object?': 'an object or null',
+}

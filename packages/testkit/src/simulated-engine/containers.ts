@@ -1,0 +1,292 @@
+// The containers of a simulated engine and what each method does to them: the same states, idempotence and refusals as the
+// native engine, without a process. Time comes in as an argument, so tests can hold the clock.
+
+import { existsSync } from 'node:fs'
+import type { EngineContainer, EngineFigures, EngineSpec, EngineState } from '@drover/engine'
+import { DroverError } from '@drover/protocol'
+import { readImages, writeImages } from './checkpoint-images.ts'
+import { freezePulse, pulseAt, startPulse, thawPulse } from './pulse.ts'
+import { type ContainerRecord, RecordStore } from './record.ts'
+
+/** What a simulated container is said to use. */
+const simulatedMemoryBytes = 1 << 20
+const simulatedProcesses = 5
+
+const hasProcesses: ReadonlySet<EngineState> = new Set(['running', 'frozen', 'checkpointed', 'restored'])
+const signalNumbers = { kill: 9, usr2: 12, term: 15 } as const
+
+export interface Clock {
+  nowMs(): number
+}
+
+type Listener = (container: EngineContainer) => void
+type WithFigures = { figures: EngineFigures; container: EngineContainer }
+
+export class SimulatedContainers {
+  readonly #store: RecordStore
+  readonly #clock: Clock
+  readonly #records = new Map<string, ContainerRecord>()
+  readonly #listeners = new Set<Listener>()
+  #nextPid: number
+
+  constructor(stateDirectory: string, clock: Clock = { nowMs: Date.now }) {
+    this.#store = new RecordStore(stateDirectory)
+    this.#clock = clock
+    for (const record of this.#store.load()) this.#records.set(record.spec.container, record)
+    this.#nextPid = Math.max(100_000, ...[...this.#records.values()].map((record) => record.initPid ?? 0)) + 1
+  }
+
+  /** Called after every change; returns the unsubscriber. */
+  onChange(listener: Listener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  list(): EngineContainer[] {
+    return [...this.#records.values()].map((record) => this.#view(record))
+  }
+
+  get(container: string): EngineContainer {
+    return this.#view(this.#require(container))
+  }
+
+  upper(container: string): string {
+    return this.#store.upper(this.#require(container).spec.container)
+  }
+
+  spec(container: string): EngineSpec {
+    return this.#require(container).spec
+  }
+
+  pulse(container: string): number {
+    return pulseAt(this.#require(container).memory, this.#clock.nowMs())
+  }
+
+  create(spec: EngineSpec): EngineContainer {
+    const present = this.#records.get(spec.container)
+    if (present) return this.#view(this.#atEpoch(present, spec.epoch))
+    if (!existsSync(spec.rootfs)) {
+      throw new DroverError('ENGINE_FAILED', `create ${spec.name}: root file system ${spec.rootfs} is missing`)
+    }
+    return this.#save(newRecord(spec))
+  }
+
+  start(container: string, epoch: number): EngineContainer {
+    const record = this.#command(container, epoch)
+    if (record.state === 'running') return this.#view(record)
+    this.#expect('start', record, ['created', 'stopped'])
+    this.#boot(record)
+    return this.#save(record)
+  }
+
+  stop(container: string, epoch: number): EngineContainer {
+    const record = this.#command(container, epoch)
+    if (!hasProcesses.has(record.state)) return this.#view(record)
+    this.#expect('stop', record, ['running', 'frozen'])
+    const reason = record.state === 'frozen' ? 'killed' : 'poweroff'
+    return this.end(container, reason)
+  }
+
+  /** SIGKILL ends init, SIGUSR2 powers off and SIGTERM reboots as busybox's init does; others it ignores. */
+  kill(container: string, epoch: number, signal: number): EngineContainer {
+    const record = this.#command(container, epoch)
+    if (!hasProcesses.has(record.state)) return this.#view(record)
+    if (signal === signalNumbers.kill) return this.end(container, 'killed')
+    if (record.state === 'running' && signal === signalNumbers.usr2) return this.end(container, 'poweroff')
+    if (record.state === 'running' && signal === signalNumbers.term) return this.end(container, 'reboot')
+    return this.#view(record)
+  }
+
+  /** Init ends, by itself or not; after a reboot it is started again. */
+  end(container: string, reason: 'poweroff' | 'reboot' | 'exit' | 'killed', status = 0): EngineContainer {
+    const record = this.#require(container)
+    record.exit = { reason, status: reason === 'killed' ? signalNumbers.kill : status }
+    record.state = 'stopped'
+    record.initPid = null
+    record.memory = { pulseBase: 0, pulseSinceMs: null }
+    if (reason === 'reboot') this.#boot(record)
+    return this.#save(record)
+  }
+
+  freeze(container: string, epoch: number): EngineContainer {
+    const record = this.#command(container, epoch)
+    if (record.state === 'frozen') return this.#view(record)
+    this.#expect('freeze', record, ['running'])
+    return this.#halt(record, 'frozen')
+  }
+
+  thaw(container: string, epoch: number): EngineContainer {
+    const record = this.#command(container, epoch)
+    if (record.state === 'running') return this.#view(record)
+    this.#expect('thaw', record, ['frozen', 'checkpointed'])
+    return this.#goOn(record)
+  }
+
+  delete(container: string, epoch: number): null {
+    const record = this.#records.get(container)
+    if (!record) return null
+    this.#atEpoch(record, epoch)
+    this.#records.delete(container)
+    this.#store.remove(container)
+    this.#announce({ ...this.#view(record), state: 'stopped', initPid: null })
+    return null
+  }
+
+  checkpoint(container: string, epoch: number, directory: string): WithFigures {
+    const record = this.#command(container, epoch)
+    if (record.state === 'checkpointed') return this.#withFigures(record, 'checkpoint')
+    this.#expect('checkpoint', record, ['running'])
+    const frozenAtMs = this.#clock.nowMs()
+    this.#halt(record, 'checkpointed')
+    writeImages(directory, { container, memory: record.memory })
+    record.figures.checkpoint = {
+      freeze_ms: 0,
+      dump_ms: this.#clock.nowMs() - frozenAtMs,
+      frozenAtNs: frozenAtMs * 1e6,
+    }
+    this.#save(record)
+    return this.#withFigures(record, 'checkpoint')
+  }
+
+  prepareRestore(spec: EngineSpec, startedAtMs: number | null, starts: number): EngineContainer {
+    const present = this.#records.get(spec.container)
+    if (present) return this.#view(this.#atEpoch(present, spec.epoch))
+    if (!existsSync(spec.rootfs)) {
+      throw new DroverError('ENGINE_FAILED', `prepare ${spec.name}: root file system ${spec.rootfs} is missing`)
+    }
+    return this.#save({ ...newRecord(spec), startedAtMs, starts, prepared: true })
+  }
+
+  restore(container: string, epoch: number, directory: string): WithFigures {
+    const record = this.#command(container, epoch)
+    if (record.state === 'restored') return this.#withFigures(record, 'restore')
+    this.#expect('restore', record, ['created'])
+    if (!record.prepared)
+      throw new DroverError('WRONG_STATE', `restore ${container}: it was not prepared for a restore`)
+    const began = this.#clock.nowMs()
+    record.memory = readImages(directory, container).memory
+    record.initPid = this.#nextPid++
+    record.state = 'restored'
+    record.prepared = false
+    record.figures.restore = { restore_ms: this.#clock.nowMs() - began }
+    this.#save(record)
+    return this.#withFigures(record, 'restore')
+  }
+
+  release(container: string, epoch: number): WithFigures {
+    const record = this.#command(container, epoch)
+    if (record.state === 'running' && record.figures.release) return this.#withFigures(record, 'release')
+    this.#expect('release', record, ['restored'])
+    record.figures.release = { release_ms: 0, resumedAtNs: this.#clock.nowMs() * 1e6 }
+    this.#goOn(record)
+    return this.#withFigures(record, 'release')
+  }
+
+  #boot(record: ContainerRecord): void {
+    const nowMs = this.#clock.nowMs()
+    record.state = 'running'
+    record.initPid = this.#nextPid++
+    record.startedAtMs = nowMs
+    record.starts++
+    record.memory = startPulse(nowMs)
+    record.figures = {}
+    record.prepared = false
+    this.#store.log(record.spec.container, `init started (${record.spec.init.join(' ')})\n`)
+  }
+
+  #halt(record: ContainerRecord, state: 'frozen' | 'checkpointed'): EngineContainer {
+    record.memory = freezePulse(record.memory, this.#clock.nowMs())
+    record.state = state
+    return this.#save(record)
+  }
+
+  #goOn(record: ContainerRecord): EngineContainer {
+    record.memory = thawPulse(record.memory, this.#clock.nowMs())
+    record.state = 'running'
+    return this.#save(record)
+  }
+
+  #command(container: string, epoch: number): ContainerRecord {
+    return this.#atEpoch(this.#require(container), epoch)
+  }
+
+  #require(container: string): ContainerRecord {
+    const record = this.#records.get(container)
+    if (!record) throw new DroverError('CONTAINER_NOT_FOUND', `${container}: no such container on this host`)
+    return record
+  }
+
+  /** Refuses an older epoch and takes note of a newer one. */
+  #atEpoch(record: ContainerRecord, epoch: number): ContainerRecord {
+    const { container } = record.spec
+    if (epoch < record.epoch) {
+      throw new DroverError('STALE_EPOCH', `${container}: epoch ${epoch} is older than the recorded ${record.epoch}`, {
+        context: { container, epoch, recorded: record.epoch },
+      })
+    }
+    if (epoch > record.epoch) {
+      record.epoch = epoch
+      record.spec = { ...record.spec, epoch }
+      this.#save(record)
+    }
+    return record
+  }
+
+  #expect(verb: string, record: ContainerRecord, states: readonly EngineState[]): void {
+    if (states.includes(record.state)) return
+    const { container } = record.spec
+    throw new DroverError('WRONG_STATE', `${verb} ${container}: it is ${record.state}, not ${states.join(' or ')}`, {
+      context: { container, state: record.state },
+    })
+  }
+
+  #save(record: ContainerRecord): EngineContainer {
+    this.#records.set(record.spec.container, record)
+    this.#store.save(record)
+    const view = this.#view(record)
+    this.#announce(view)
+    return view
+  }
+
+  #announce(view: EngineContainer): void {
+    for (const listener of this.#listeners) listener(view)
+  }
+
+  #withFigures(record: ContainerRecord, method: string): WithFigures {
+    return { figures: record.figures[method] ?? {}, container: this.#view(record) }
+  }
+
+  #view(record: ContainerRecord): EngineContainer {
+    const alive = hasProcesses.has(record.state)
+    return {
+      container: record.spec.container,
+      name: record.spec.name,
+      epoch: record.epoch,
+      state: record.state,
+      initPid: record.initPid,
+      startedAtMs: record.startedAtMs,
+      starts: record.starts,
+      exit: record.exit,
+      upper: this.#store.upper(record.spec.container),
+      memoryBytes: alive ? simulatedMemoryBytes : 0,
+      // A tick of the pulse is said to cost ten microseconds.
+      cpuUsec: alive ? pulseAt(record.memory, this.#clock.nowMs()) * 10 : 0,
+      processes: alive ? simulatedProcesses : 0,
+    }
+  }
+}
+
+function newRecord(spec: EngineSpec): ContainerRecord {
+  return {
+    spec,
+    epoch: spec.epoch,
+    state: 'created',
+    initPid: null,
+    startedAtMs: null,
+    starts: 0,
+    exit: null,
+    memory: { pulseBase: 0, pulseSinceMs: null },
+    prepared: false,
+    figures: {},
+  }
+}

@@ -1,0 +1,81 @@
+// What the simulated engine knows of one container, and how that outlives the engine: one JSON file per container, replaced
+// atomically. The "processes" of a simulated container are numbers in this record, so a new engine adopts them by reading it.
+
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { EngineContainer, EngineFigures, EngineSpec, EngineState } from '@drover/engine'
+
+/** The memory of the `pulse` process: it counts while the container runs, and only a checkpoint carries it elsewhere. */
+export interface SimulatedMemory {
+  /** Counter when it last began to count. */
+  pulseBase: number
+  /** CLOCK_REALTIME ms since when it counts; null while frozen. */
+  pulseSinceMs: number | null
+}
+
+export interface ContainerRecord {
+  spec: EngineSpec
+  epoch: number
+  state: EngineState
+  initPid: number | null
+  startedAtMs: number | null
+  starts: number
+  exit: EngineContainer['exit']
+  memory: SimulatedMemory
+  /** Made by prepareRestore and not restored yet. */
+  prepared: boolean
+  /** Of the last checkpoint, restore and release: a repeated command answers the same. */
+  figures: { [method: string]: EngineFigures }
+}
+
+export class RecordStore {
+  readonly #directory: string
+
+  constructor(directory: string) {
+    this.#directory = directory
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+  }
+
+  /** Every container that a former engine left here. */
+  load(): ContainerRecord[] {
+    return readdirSync(this.#directory, { withFileTypes: true }).flatMap((entry) => {
+      if (!entry.isDirectory()) return []
+      try {
+        return [JSON.parse(readFileSync(this.#file(entry.name), 'utf8')) as ContainerRecord]
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+        // A create or delete that was cut off: nothing to adopt.
+        rmSync(join(this.#directory, entry.name), { recursive: true, force: true })
+        return []
+      }
+    })
+  }
+
+  save(record: ContainerRecord): void {
+    mkdirSync(this.upper(record.spec.container), { recursive: true })
+    const file = this.#file(record.spec.container)
+    writeFileSync(`${file}.new`, JSON.stringify(record))
+    renameSync(`${file}.new`, file)
+  }
+
+  remove(container: string): void {
+    rmSync(this.#file(container), { force: true })
+    rmSync(join(this.#directory, container), { recursive: true, force: true })
+  }
+
+  /** The writable layer: a real directory, so that agents copy real files. */
+  upper(container: string): string {
+    return join(this.#directory, container, 'upper')
+  }
+
+  /** What init wrote to its console. */
+  log(container: string, text: string): void {
+    const folder = join(this.upper(container), 'var', 'log')
+    mkdirSync(folder, { recursive: true })
+    appendFileSync(join(folder, 'console.log'), text)
+  }
+
+  #file(container: string): string {
+    return join(this.#directory, container, 'record.json')
+  }
+}

@@ -1,0 +1,408 @@
+// The simulated engine keeps the promises of the socket protocol: states, idempotence, epochs, adoption, exec, checkpoint
+// and restore, and refusals that change nothing.
+
+import { mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { FrameType, maxFrameBytes } from '@drover/protocol'
+import t, { type Test } from 'tap'
+import { SimulatedEngine } from '../src/simulated-engine/index.ts'
+import { RawEngineClient } from './raw-engine-client.ts'
+
+t.test('a container goes through its life', async (t) => {
+  const { client, spec } = await setUp(t)
+  const created = await client.call('create', { spec: spec() })
+  t.match(created.result, { state: 'created', epoch: 1, initPid: null, starts: 0, exit: null })
+  const started = await client.call('start', at(1))
+  t.match(started.result, { state: 'running', starts: 1 })
+  t.type(started.result.initPid, 'number')
+  t.same((await client.call('start', at(1))).result.initPid, started.result.initPid, 'a repeated start starts nothing')
+  t.equal((await client.call('freeze', at(1))).result.state, 'frozen')
+  t.equal((await client.call('thaw', at(1))).result.state, 'running')
+  const stopped = await client.call('stop', { ...at(1), timeoutMs: 1000 })
+  t.match(stopped.result, { state: 'stopped', initPid: null, exit: { reason: 'poweroff' } })
+  t.match((await client.call('start', at(1))).result, { state: 'running', starts: 2 })
+  t.same((await client.call('delete', at(1))).result, null)
+  t.same((await client.call('delete', at(1))).result, null, 'deleting again is no error')
+  t.same((await client.call('list')).result, { containers: [] })
+  t.equal((await client.call('get', { container: 'c1' })).error?.code, 'CONTAINER_NOT_FOUND')
+})
+
+t.test('create: an existing one of the same epoch is kept', async (t) => {
+  const { client, spec } = await setUp(t)
+  await run(client, spec())
+  t.match((await client.call('create', { spec: spec() })).result, { state: 'running', starts: 1 })
+})
+
+t.test('an older epoch is refused by every command and changes nothing; a newer one is recorded', async (t) => {
+  const { client, spec, directory } = await setUp(t)
+  await run(client, spec({ epoch: 5 }), 5)
+  const before = (await client.call('get', { container: 'c1' })).result
+  const commands: [string, object][] = [
+    ['start', {}],
+    ['stop', { timeoutMs: 0 }],
+    ['kill', { signal: 9 }],
+    ['freeze', {}],
+    ['thaw', {}],
+    ['delete', {}],
+    ['checkpoint', { directory: join(directory, 'images') }],
+    ['restore', { directory: join(directory, 'images') }],
+    ['release', {}],
+  ]
+  for (const [method, more] of commands) {
+    t.equal((await client.call(method, { ...at(4), ...more })).error?.code, 'STALE_EPOCH', method)
+  }
+  t.match((await client.call('get', { container: 'c1' })).result, { state: before.state, initPid: before.initPid })
+  await client.call('freeze', at(6))
+  t.equal((await client.call('thaw', at(5))).error?.code, 'STALE_EPOCH')
+})
+
+t.test('a restarted engine adopts: same init, state and counter', async (t) => {
+  const { client, spec, engine, config } = await setUp(t)
+  const { initPid } = await run(client, spec())
+  await client.call('create', { spec: spec({ container: 'c2', name: 'web-2' }) })
+  await growsBeyond(engine, 'c1', 0)
+  const counted = engine.containers.pulse('c1')
+  await engine.close()
+  const next = new SimulatedEngine(config)
+  await next.start()
+  t.teardown(() => next.close())
+  const again = new RawEngineClient(config.socket)
+  t.teardown(() => again.close())
+  const { containers } = (await again.call('list')).result
+  t.match(
+    containers.find((c: { container: string }) => c.container === 'c1'),
+    { state: 'running', initPid, starts: 1 },
+  )
+  t.match(
+    containers.find((c: { container: string }) => c.container === 'c2'),
+    { state: 'created' },
+  )
+  t.ok(next.containers.pulse('c1') >= counted, 'the counter went on')
+})
+
+t.test('memory survives checkpoint, restore and release on another engine, and stands still in between', async (t) => {
+  const source = await setUp(t)
+  const destination = await setUp(t)
+  const images = join(source.directory, 'images')
+  const { startedAtMs } = await run(source.client, source.spec())
+  await growsBeyond(source.engine, 'c1', 0)
+
+  const dumped = await source.client.call('checkpoint', { ...at(1), directory: images })
+  t.match(dumped.result, { container: { state: 'checkpointed' }, figures: { dump_ms: Number, frozenAtNs: Number } })
+  t.same(
+    (await source.client.call('checkpoint', { ...at(1), directory: images })).result.figures,
+    dumped.result.figures,
+  )
+  t.equal(statSync(images).mode & 0o777, 0o755)
+  const atDump = source.engine.containers.pulse('c1')
+
+  const spec = destination.spec({ epoch: 2 })
+  await destination.client.call('prepareRestore', { spec, startedAtMs, starts: 1 })
+  const restored = await destination.client.call('restore', { ...at(2), directory: images })
+  t.match(restored.result, {
+    container: { state: 'restored', startedAtMs, starts: 1 },
+    figures: { restore_ms: Number },
+  })
+  t.equal(destination.engine.containers.pulse('c1'), atDump, 'no tick between dump and release')
+  const released = await destination.client.call('release', at(2))
+  t.match(released.result, {
+    container: { state: 'running', startedAtMs, starts: 1 },
+    figures: { resumedAtNs: Number },
+  })
+  await growsBeyond(destination.engine, 'c1', atDump)
+  t.same((await source.client.call('delete', at(1))).result, null)
+})
+
+t.test('an aborted move: the source thaws and goes on where it was', async (t) => {
+  const { client, spec, engine, directory } = await setUp(t)
+  await run(client, spec())
+  await growsBeyond(engine, 'c1', 0)
+  await client.call('checkpoint', { ...at(1), directory: join(directory, 'images') })
+  const atDump = engine.containers.pulse('c1')
+  t.equal((await client.call('thaw', at(1))).result.state, 'running')
+  await growsBeyond(engine, 'c1', atDump)
+})
+
+t.test('restore: damaged images are refused by name', async (t) => {
+  const source = await setUp(t)
+  await run(source.client, source.spec())
+  const images = join(source.directory, 'images')
+  await source.client.call('checkpoint', { ...at(1), directory: images })
+  const damage: [string, () => void, RegExp][] = [
+    ['truncated pages', () => truncateSync(join(images, 'pages-1.img'), 100), /pages-1\.img/],
+    ['changed core', () => writeFileSync(join(images, 'core-1.img'), '{}'), /core-1\.img/],
+    ['missing inventory', () => rmSync(join(images, 'inventory.img')), /inventory\.img/],
+  ]
+  for (const [name, harm, message] of damage) {
+    harm()
+    const { client, spec } = await setUp(t)
+    await client.call('prepareRestore', { spec: spec({ epoch: 2 }), startedAtMs: 1, starts: 1 })
+    const answer = await client.call('restore', { ...at(2), directory: images })
+    t.match(answer.error, { code: 'RESTORE_FAILED', message }, name)
+    t.equal((await client.call('get', { container: 'c1' })).result.initPid, null, 'nothing runs')
+  }
+})
+
+t.test('a restore that was not prepared, and commands in the wrong state, are refused', async (t) => {
+  const { client, spec } = await setUp(t)
+  await client.call('create', { spec: spec() })
+  for (const [method, more] of [
+    ['freeze', {}],
+    ['thaw', {}],
+    ['release', {}],
+    ['checkpoint', { directory: '/nonexistent/images' }],
+    ['restore', { directory: '/nonexistent/images' }],
+  ] as const) {
+    t.equal((await client.call(method, { ...at(1), ...more })).error?.code, 'WRONG_STATE', method)
+  }
+})
+
+t.test('a reboot inside starts init again; a poweroff inside ends it, and wait tells', async (t) => {
+  const { client, spec, exec } = await setUp(t)
+  const { initPid } = await run(client, spec())
+  const reboot = await exec(['reboot'])
+  await reboot.exitCode()
+  const rebooted = (await client.call('get', { container: 'c1' })).result
+  t.match(rebooted, { state: 'running', starts: 2, exit: { reason: 'reboot' } })
+  t.not(rebooted.initPid, initPid)
+  const waiting = client.call('wait', { container: 'c1', timeoutMs: 5000 })
+  await exec(['poweroff'])
+  t.match((await waiting).result, { state: 'stopped', exit: { reason: 'poweroff' } })
+})
+
+t.test('wait answers with the present state at its deadline', async (t) => {
+  const { client, spec } = await setUp(t)
+  await run(client, spec())
+  t.equal((await client.call('wait', { container: 'c1', timeoutMs: 1 })).result.state, 'running')
+})
+
+t.test('exec: outputs and exit codes', async (t) => {
+  const { client, spec, exec, rootfs } = await setUp(t)
+  await run(client, spec())
+  writeFileSync(join(rootfs, 'motd'), 'hello from the image\n')
+  const cases: { command: string[]; stdout?: string; stderr?: RegExp; exitCode?: number }[] = [
+    { command: ['true'] },
+    { command: ['false'], exitCode: 1 },
+    { command: ['echo', 'a', 'b c'], stdout: 'a b c\n' },
+    { command: ['/bin/hostname'], stdout: 'web-1\n' },
+    { command: ['sh', '-c', 'exit 3'], exitCode: 3 },
+    { command: ['sh', '-c', 'echo one && false || echo two; echo "$container"'], stdout: 'one\ntwo\ndrover\n' },
+    { command: ['cat', '/motd'], stdout: 'hello from the image\n' },
+    { command: ['cat', '/absent'], stderr: /can't open '\/absent'/, exitCode: 1 },
+    { command: ['sh', '-c', 'echo kept > /srv/note; cat /srv/note'], stdout: 'kept\n' },
+    { command: ['sh', '-c', 'echo a | cat'], stderr: /not supported/, exitCode: 2 },
+    { command: ['gcc'], stderr: /gcc: not found/, exitCode: 127 },
+    { command: ['tty'], stdout: 'not a tty\n', exitCode: 1 },
+    { command: ['constructor'], stderr: /not found/, exitCode: 127 },
+  ]
+  for (const { command, stdout = '', stderr = /^$/, exitCode = 0 } of cases) {
+    const session = await exec(command)
+    t.equal(await session.exitCode(), exitCode, command.join(' '))
+    t.equal(session.output(FrameType.stdout), stdout, command.join(' '))
+    t.match(session.output(FrameType.stderr), stderr, command.join(' '))
+  }
+})
+
+t.test('exec: a path or a link that leads out of the container finds nothing', async (t) => {
+  const { client, spec, exec, directory } = await setUp(t)
+  await run(client, spec())
+  writeFileSync(join(directory, 'secret'), 'of the host')
+  for (const path of ['/../../secret', '../../../../../../../../etc/passwd']) {
+    const session = await exec(['cat', path])
+    t.equal(await session.exitCode(), 1, path)
+    t.equal(session.output(FrameType.stdout), '')
+  }
+})
+
+t.test('exec: stdin goes through, whole and in order, until its end', async (t) => {
+  const { client, spec, exec } = await setUp(t)
+  await run(client, spec())
+  const session = await exec(['cat'])
+  const block = Buffer.alloc(300_000, 'abcdefghij')
+  for (let count = 0; count < 20; count++) session.frame(FrameType.stdin, block)
+  session.frame(FrameType.stdinEnd, '')
+  t.equal(await session.exitCode(), 0)
+  t.equal(session.output(FrameType.stdout).length, 20 * block.length)
+})
+
+t.test('exec: a terminal has a size that follows, and a dialogue', async (t) => {
+  const { client, spec, exec } = await setUp(t)
+  await run(client, spec())
+  const session = await exec(['sh'], { terminal: { columns: 80, rows: 24 } })
+  session.frame(FrameType.stdin, 'stty size\r')
+  await session.until(() => session.output(FrameType.stdout).includes('24 80\n'))
+  session.frame(FrameType.resize, JSON.stringify({ columns: 100, rows: 40 }))
+  session.frame(FrameType.stdin, 'stty size\r')
+  await session.until(() => session.output(FrameType.stdout).includes('40 100\n'))
+  session.frame(FrameType.stdin, 'exit 7\r')
+  t.equal(await session.exitCode(), 7)
+})
+
+t.test('exec: a signal ends the program with 128 + signal', async (t) => {
+  const { client, spec, exec } = await setUp(t)
+  await run(client, spec())
+  const session = await exec(['sleep', '1000'])
+  session.frame(FrameType.signal, JSON.stringify({ signal: 15 }))
+  t.equal(await session.exitCode(), 143)
+})
+
+t.test('exec: only in a running container', async (t) => {
+  const { client, spec, exec } = await setUp(t)
+  await client.call('create', { spec: spec() })
+  const answer = (await exec(['true'])).answers()[0]
+  t.equal(answer?.error?.code, 'WRONG_STATE')
+})
+
+t.test('subscribers hear of every change', async (t) => {
+  const { client, spec, connect } = await setUp(t)
+  const listener = connect()
+  t.same((await listener.call('subscribe')).result, null)
+  await run(client, spec())
+  await client.call('delete', at(1))
+  const states = () => listener.answers().flatMap((answer) => (answer.event ? [answer.container?.state] : []))
+  await listener.until(() => states().length >= 3)
+  t.same(states(), ['created', 'running', 'stopped'])
+})
+
+t.test('logs: the console, from an offset, from the end, at most the limit', async (t) => {
+  const { client, spec } = await setUp(t)
+  await run(client, spec())
+  const text = (answer: { result?: { dataBase64: string } }) =>
+    Buffer.from(answer.result!.dataBase64, 'base64').toString()
+  const whole = await client.call('logs', { container: 'c1', offset: 0, limit: 1000 })
+  t.equal(text(whole), 'init started (/sbin/init)\n')
+  t.match(whole.result, { offset: 0, nextOffset: 26, size: 26 })
+  t.equal(text(await client.call('logs', { container: 'c1', offset: -7, limit: 4 })), '/ini')
+  t.equal(text(await client.call('logs', { container: 'c1', offset: 999, limit: 4 })), '')
+  t.equal((await client.call('logs', { container: 'c1', offset: 0, limit: 1 << 30 })).error?.code, 'BAD_REQUEST')
+})
+
+t.test('requests that break a rule are refused with the field and leave the engine well', async (t) => {
+  const { client, spec } = await setUp(t)
+  const cases: [string, unknown, RegExp][] = [
+    ['fly', {}, /unknown method fly/],
+    ['toString', {}, /unknown method/],
+    ['start', {}, /container must be/],
+    ['start', { container: '../etc', epoch: 1 }, /container must be/],
+    ['start', { container: 'c1', epoch: '1' }, /epoch must be an integer/],
+    ['start', { container: 'c1', epoch: 1, force: true }, /unknown field force/],
+    ['start', [], /must be an object/],
+    ['create', { spec: { ...spec(), rootfs: 'relative' } }, /rootfs must be an absolute path/],
+    ['checkpoint', { ...at(1), directory: 7 }, /directory must be/],
+  ]
+  for (const [method, params, message] of cases) {
+    t.match((await client.call(method, params)).error, { code: 'BAD_REQUEST', message }, `${method} ${message}`)
+  }
+  t.match((await client.call('hello', { protocolVersion: 99 })).error, { code: 'VERSION_MISMATCH' })
+  t.match((await client.call('hello', { protocolVersion: 1 })).result, { criu: { usable: true } })
+  t.equal((await client.call('list')).result.containers.length, 0)
+})
+
+t.test('garbage gets an error, oversized frames end the connection, and others go on', async (t) => {
+  const { client, connect } = await setUp(t)
+  const babbling = connect()
+  babbling.frame(FrameType.json, 'not json')
+  babbling.frame(FrameType.json, 'null')
+  babbling.frame(FrameType.stdin, 'hello')
+  await babbling.until(() => babbling.answers().length === 3)
+  t.same(
+    babbling.answers().map((answer) => answer.error?.code),
+    ['BAD_REQUEST', 'BAD_REQUEST', 'BAD_REQUEST'],
+  )
+  const huge = connect()
+  const header = Buffer.alloc(4)
+  header.writeUInt32LE(maxFrameBytes + 1)
+  huge.socket.write(header)
+  t.equal((await huge.until(() => huge.answers()[0])).error?.code, 'TOO_LARGE')
+  await t.rejects(
+    huge.until(() => false),
+    /closed/,
+  )
+  t.ok((await client.call('list')).result)
+})
+
+t.test('ordered faults strike as often as was asked, and change nothing', async (t) => {
+  const { client, spec, directory } = await setUp(t)
+  await run(client, spec())
+  const fault = { method: 'checkpoint', container: 'c1', code: 'CHECKPOINT_FAILED', message: 'pipe too full', times: 1 }
+  await client.call('simulate', fault)
+  const params = { ...at(1), directory: join(directory, 'images') }
+  t.match((await client.call('checkpoint', params)).error, { code: 'CHECKPOINT_FAILED', message: 'pipe too full' })
+  t.equal((await client.call('get', { container: 'c1' })).result.state, 'running')
+  t.equal((await client.call('checkpoint', params)).result.container.state, 'checkpointed')
+})
+
+t.test('the socket is its owner’s alone', async (t) => {
+  const { config } = await setUp(t)
+  t.equal(statSync(config.socket).mode & 0o777, 0o600)
+})
+
+async function setUp(t: Test) {
+  const directory = mkdtempSync(join(tmpdir(), 'drover-simulated-'))
+  const rootfs = join(directory, 'rootfs')
+  mkdirSync(rootfs)
+  const config = {
+    socket: join(directory, 'engine.sock'),
+    stateDirectory: join(directory, 'state'),
+    cgroup: '/drover',
+    bridge: 'br0',
+    criu: null,
+    criuReason: '',
+  }
+  const engine = new SimulatedEngine(config)
+  await engine.start()
+  const clients: RawEngineClient[] = []
+  const connect = () => {
+    const client = new RawEngineClient(config.socket)
+    clients.push(client)
+    return client
+  }
+  t.teardown(async () => {
+    for (const client of clients) client.close()
+    await engine.close().catch(() => {})
+    rmSync(directory, { recursive: true, force: true })
+  })
+  const spec = (changes: object = {}) => ({
+    container: 'c1',
+    name: 'web-1',
+    epoch: 1,
+    rootfs,
+    init: ['/sbin/init'],
+    environment: {},
+    limits: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
+    identity: { serial: 1, uidBase: 1_000_000, mac: '', ipv4: '', gateway: null, machineId: '' },
+    ...changes,
+  })
+  const exec = async (command: string[], changes: object = {}) => {
+    const session = connect()
+    const params = {
+      container: 'c1',
+      command,
+      environment: {},
+      directory: null,
+      user: null,
+      terminal: null,
+      ...changes,
+    }
+    await session.call('exec', params)
+    return session
+  }
+  return { directory, rootfs, config, engine, client: connect(), connect, spec, exec }
+}
+
+const at = (epoch: number) => ({ container: 'c1', epoch })
+
+async function run(client: RawEngineClient, spec: object, epoch = 1) {
+  await client.call('create', { spec })
+  return (await client.call('start', at(epoch))).result
+}
+
+/** Waits until the counter in the container's memory is over `value`. */
+async function growsBeyond(engine: SimulatedEngine, container: string, value: number): Promise<void> {
+  const deadline = Date.now() + 5000
+  while (engine.containers.pulse(container) <= value) {
+    if (Date.now() > deadline) throw new Error(`the counter stands at ${value}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
