@@ -1,0 +1,102 @@
+// The settings of the single-machine cluster that `drover up` makes: chosen at the first start, kept in its data directory,
+// the same at every later one.
+
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { homedir, hostname, networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { DroverError } from '@drover/protocol'
+import type { EngineKind } from './installation.ts'
+
+export interface NodeSettings {
+  cluster: string
+  host: string
+  engine: EngineKind
+  secret: string
+  /** First two numbers of the containers' network, e.g. `10.77`; the bridge has .0.1. */
+  network: string
+  ports: { api: number; nats: number; grpc: number; stream: number }
+}
+
+export const bridgeName = 'drover0'
+const defaultPorts = { api: 7070, nats: 7072, grpc: 7073, stream: 7074 } as const
+/** The first of these that no interface uses yet. */
+const networks = Array.from({ length: 150 }, (_, n) => `10.${77 + n}`)
+
+export const isRoot = (): boolean => process.getuid?.() === 0
+
+export function defaultDataDirectory(): string {
+  if (isRoot()) return '/var/lib/drover'
+  return join(process.env.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'drover')
+}
+
+/** Where the CLI looks without being told: see loadClientConfig. */
+export function defaultClientFile(): string {
+  if (isRoot()) return '/etc/drover/client.json'
+  return join(process.env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'drover', 'client.json')
+}
+
+export const settingsFile = (data: string) => join(data, 'node.json')
+
+/** null when no cluster was ever made in this directory. */
+export function readSettings(data: string): NodeSettings | null {
+  const path = settingsFile(data)
+  if (!existsSync(path)) return null
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as NodeSettings
+  } catch (cause) {
+    throw new DroverError('WRONG_STATE', `read ${path}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** The kept settings, else new ones; an engine other than the kept one is refused, since its containers would be lost. */
+export function ensureSettings(data: string, engine: EngineKind | null): NodeSettings {
+  const kept = readSettings(data)
+  if (kept !== null) {
+    if (engine !== null && engine !== kept.engine) {
+      throw new DroverError(
+        'WRONG_STATE',
+        `drover up --engine ${engine}: the cluster in ${data} has the ${kept.engine} engine; use another --data directory`,
+      )
+    }
+    return kept
+  }
+  const settings: NodeSettings = {
+    cluster: 'local',
+    host: hostLabel(hostname()),
+    engine: engine ?? 'native',
+    secret: randomBytes(24).toString('base64url'),
+    network: freeNetwork(),
+    ports: { ...defaultPorts },
+  }
+  mkdirSync(data, { recursive: true, mode: 0o711 })
+  writeJson(settingsFile(data), settings)
+  return settings
+}
+
+/** Whole or not at all, and readable by its owner alone: it may hold the secret. */
+export function writeJson(path: string, value: unknown): void {
+  writeFileSync(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+}
+
+/** A machine's name as a DNS label. */
+export function hostLabel(name: string): string {
+  const label = (name.split('.')[0] ?? '')
+    .toLowerCase()
+    .replace(/[^a-z0-9-]+/g, '-')
+    .slice(0, 63)
+    .replace(/^-+|-+$/g, '')
+  return label === '' ? 'host' : label
+}
+
+function freeNetwork(): string {
+  const taken = new Set(
+    Object.values(networkInterfaces()).flatMap((list) =>
+      (list ?? []).map(({ address }) => address.split('.').slice(0, 2).join('.')),
+    ),
+  )
+  const free = networks.find((network) => !taken.has(network))
+  if (free === undefined) throw new DroverError('LIMIT_REACHED', 'drover up: every network from 10.77 on is in use')
+  return free
+}
