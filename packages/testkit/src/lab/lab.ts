@@ -24,7 +24,7 @@ import { type ClusterPlan, daemonDirectory, daemonsOf, endpoints, type HostPlace
 import { leftovers } from './leftovers.ts'
 import { freeNetwork } from './network.ts'
 import { makeLoopback, makeNamespaces } from './places.ts'
-import { Pulse } from './pulse.ts'
+import { type Pulse, PulseClient } from './pulse.ts'
 import { residentBytes } from './resident.ts'
 import { type Outcome, type RunOptions, run } from './run.ts'
 import { type LabState, labsDirectory, writeState } from './state-file.ts'
@@ -63,6 +63,7 @@ export class Lab {
   readonly #plan: ClusterPlan
   readonly #state: LabState
   readonly #guardian: Guardian
+  #pulses: PulseClient | null = null
   readonly #onSignal: (signal: NodeJS.Signals) => void
 
   private constructor(
@@ -182,7 +183,8 @@ export class Lab {
 
   /** A TCP stream from a container's pulse service to the client outside. `ipv4` may carry a prefix length. */
   pulse(ipv4: string): Promise<Pulse> {
-    return Pulse.open(this.clientPrefix, ipv4.split('/')[0] as string)
+    this.#pulses ??= new PulseClient(this.clientPrefix)
+    return this.#pulses.open(ipv4.split('/')[0] as string)
   }
 
   /** Sends a signal to a daemon; with SIGKILL it waits until the process is gone. */
@@ -241,8 +243,8 @@ export class Lab {
     return processesIn(this.#state.cgroups.map((root) => join(root, host, 'drover', container)))
   }
 
-  /** Path of a host's file system view, for what is in its private /run. */
-  get leftovers(): string[] {
+  /** What of this laboratory exists on the machine; nothing once it is down. */
+  leftovers(): string[] {
     return leftovers(this.#state)
   }
 
@@ -250,6 +252,7 @@ export class Lab {
   async down(options: TeardownOptions = {}): Promise<void> {
     process.off('SIGINT', this.#onSignal)
     process.off('SIGTERM', this.#onSignal)
+    this.#pulses?.end()
     await teardown(this.#state, options)
     this.#guardian.dismiss()
   }

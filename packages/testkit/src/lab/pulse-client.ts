@@ -1,114 +1,131 @@
-// The client outside: a program that holds one TCP connection to a container's `pulse` service and watches its ticks, in a
+// The client outside: one program that holds TCP connections to containers' `pulse` services and watches their ticks, in a
 // process of its own so that nothing else delays its clock. A tick is a line `pid counter monotonic_ms`.
-// usage: pulse-client.js ADDRESS PORT — commands on stdin: `mark` starts a new stretch, `report` prints a PulseReport of it.
+// Commands on stdin: `open ID ADDRESS PORT`, `mark ID` (starts a new stretch), `report ID`, `close ID`. Answers are JSON lines.
 
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
-import type { PulseReport } from './pulse.ts'
+import type { PulseMessage, PulseReport } from './pulse.ts'
 
-interface Stretch {
-  lines: number
-  first: string | null
-  last: string | null
-  pids: Set<number>
-  /** Longest time without a line, ms, and when it ended (wall clock). */
-  longestGapMs: number
-  gapEndedAtMs: number
-  gaps: number[]
-  skipped: number
+/** Gaps kept for the usual time between ticks; the longest one is kept apart. */
+const keptGaps = 20_000
+
+const streams = new Map<string, Stream>()
+
+class Stream {
+  readonly #id: string
+  readonly #socket: Socket
+  #rest = ''
+  #lost: string | null = null
+  #lastCounter: number | null = null
+  #lastArrival = 0
+  #stretch = newStretch()
+
+  constructor(id: string, address: string, port: number) {
+    this.#id = id
+    this.#socket = connect({ host: address, port })
+    this.#socket.setNoDelay(true)
+    this.#socket.on('data', (data) => this.#hear(data.toString('latin1'), performance.now()))
+    this.#socket.on('error', (error) => this.#lose(error.message))
+    this.#socket.on('close', () => this.#lose('the connection was closed'))
+  }
+
+  mark(): void {
+    this.#stretch = newStretch()
+  }
+
+  close(): void {
+    this.#lost = 'closed by the client'
+    this.#socket.destroy()
+  }
+
+  report(): PulseReport {
+    const { gaps, longestGapMs, lines, first, last, pids, skipped, gapEndedAtMs } = this.#stretch
+    const sorted = [...gaps].sort((left, right) => left - right)
+    const silenceMs = this.#lastArrival > 0 ? performance.now() - this.#lastArrival : 0
+    const longest = Math.max(longestGapMs, silenceMs)
+    const tickMs = sorted[Math.floor(sorted.length / 2)] ?? 0
+    return {
+      lines,
+      first,
+      last,
+      pids: [...pids],
+      longestGapMs: longest,
+      gapEndedAtMs,
+      silenceMs,
+      tickMs,
+      blackoutMs: Math.max(0, longest - tickMs),
+      unbroken: skipped === 0 && this.#lost === null,
+      skipped,
+      lost: this.#lost,
+    }
+  }
+
+  #hear(text: string, now: number): void {
+    const lines = (this.#rest + text).split('\n')
+    this.#rest = lines.pop() ?? ''
+    for (const line of lines) this.#take(line, now)
+  }
+
+  #take(line: string, now: number): void {
+    const [pid, counter] = line.split(' ').map(Number)
+    if (pid === undefined || counter === undefined || Number.isNaN(pid + counter)) {
+      this.#lose(`odd line: ${line}`)
+      return
+    }
+    const stretch = this.#stretch
+    // Each tick must follow the one before: a restart would begin anew, a lost copy would leave a hole.
+    if (this.#lastCounter !== null && counter !== this.#lastCounter + 1) stretch.skipped++
+    if (this.#lastArrival > 0) {
+      const gap = now - this.#lastArrival
+      if (gap > stretch.longestGapMs) {
+        stretch.longestGapMs = gap
+        stretch.gapEndedAtMs = Date.now()
+      }
+      if (stretch.gaps.length < keptGaps) stretch.gaps.push(gap)
+    } else send({ id: this.#id, event: 'ticking' })
+    this.#lastCounter = counter
+    this.#lastArrival = now
+    stretch.pids.add(pid)
+    stretch.first ??= line
+    stretch.last = line
+    stretch.lines++
+  }
+
+  #lose(reason: string): void {
+    if (this.#lost !== null) return
+    this.#lost = reason
+    send({ id: this.#id, event: 'lost', reason })
+  }
 }
 
-const [address, port] = process.argv.slice(2)
-let stretch = newStretch()
-let lastCounter: number | null = null
-let lastArrival = 0
-let lost: string | null = null
-let rest = ''
-
-const socket = connect({ host: address as string, port: Number(port) })
-socket.setNoDelay(true)
-socket.on('connect', () => send({ event: 'connected' }))
-socket.on('data', (data) => {
-  const now = performance.now()
-  const lines = (rest + data.toString('latin1')).split('\n')
-  rest = lines.pop() ?? ''
-  for (const line of lines) take(line, now)
-})
-socket.on('error', (error) => lose(error.message))
-socket.on('close', () => lose('the connection was closed'))
-
 createInterface({ input: process.stdin })
-  .on('line', (command) => {
-    if (command === 'mark') stretch = newStretch()
-    if (command === 'report') send({ event: 'report', report: report() })
+  .on('line', (line) => {
+    const [command, id = '', address = '', port = ''] = line.split(' ')
+    const stream = streams.get(id)
+    if (command === 'open') streams.set(id, new Stream(id, address, Number(port)))
+    else if (command === 'mark') stream?.mark()
+    else if (command === 'report' && stream) send({ id, event: 'report', report: stream.report() })
+    else if (command === 'close') {
+      stream?.close()
+      streams.delete(id)
+    }
   })
   .on('close', () => process.exit(0))
 
-function take(line: string, now: number): void {
-  const [pid, counter] = line.split(' ').map(Number)
-  if (pid === undefined || counter === undefined || Number.isNaN(pid + counter)) {
-    lose(`odd line: ${line}`)
-    return
-  }
-  // Each tick must follow the one before: a restart would begin anew, a lost copy would leave a hole.
-  if (lastCounter !== null && counter !== lastCounter + 1) stretch.skipped++
-  if (lastArrival > 0) {
-    const gap = now - lastArrival
-    if (gap > stretch.longestGapMs) {
-      stretch.longestGapMs = gap
-      stretch.gapEndedAtMs = Date.now()
-    }
-    stretch.gaps.push(gap)
-    if (stretch.gaps.length > 100_000) stretch.gaps.shift()
-  }
-  lastCounter = counter
-  lastArrival = now
-  stretch.pids.add(pid)
-  stretch.first ??= line
-  stretch.last = line
-  stretch.lines++
-  if (stretch.lines === 1) send({ event: 'tick' })
-}
-
-function report(): PulseReport {
-  const sorted = [...stretch.gaps].sort((a, b) => a - b)
-  const silence = lastArrival > 0 ? performance.now() - lastArrival : 0
-  const tick = sorted[Math.floor(sorted.length / 2)] ?? 0
-  return {
-    lines: stretch.lines,
-    first: stretch.first,
-    last: stretch.last,
-    pids: [...stretch.pids],
-    longestGapMs: Math.max(stretch.longestGapMs, silence),
-    gapEndedAtMs: stretch.gapEndedAtMs,
-    silenceMs: silence,
-    tickMs: tick,
-    blackoutMs: Math.max(0, Math.max(stretch.longestGapMs, silence) - tick),
-    unbroken: stretch.skipped === 0 && lost === null,
-    skipped: stretch.skipped,
-    lost,
-  }
-}
-
-function lose(reason: string): void {
-  if (lost !== null) return
-  lost = reason
-  send({ event: 'lost', reason })
-}
-
-function send(message: unknown): void {
+function send(message: PulseMessage): void {
   process.stdout.write(`${JSON.stringify(message)}\n`)
 }
 
-function newStretch(): Stretch {
+function newStretch() {
   return {
     lines: 0,
-    first: null,
-    last: null,
-    pids: new Set(),
+    first: null as string | null,
+    last: null as string | null,
+    pids: new Set<number>(),
+    /** Longest time without a line, ms, and when it ended (wall clock). */
     longestGapMs: 0,
     gapEndedAtMs: 0,
-    gaps: [],
+    gaps: [] as number[],
     skipped: 0,
   }
 }

@@ -1,5 +1,5 @@
-// A TCP stream from a container's `pulse` service to a client outside the cluster, and what the client saw of it: whether the
-// connection and the counter went on unbroken, and how long it heard nothing (the blackout as a user has it).
+// TCP streams from containers' `pulse` services to a client outside the cluster, and what that client saw: whether the connection
+// and the counter went on unbroken, and how long it heard nothing (the blackout as a user has it).
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -30,32 +30,54 @@ export interface PulseReport {
   lost: string | null
 }
 
+export type PulseMessage =
+  | { id: string; event: 'ticking' }
+  | { id: string; event: 'lost'; reason: string }
+  | { id: string; event: 'report'; report: PulseReport }
+
 const connectDeadlineMs = 15_000
+/** A connection attempt into the void is given up after this and tried anew. */
+const attemptDeadlineMs = 3_000
 const reportDeadlineMs = 5_000
 
-export class Pulse {
-  #child: ChildProcessByStdio<Writable, Readable, null>
-  #ticking = false
-  #lost: string | null = null
-  #reports: ((report: PulseReport) => void)[] = []
+type Child = ChildProcessByStdio<Writable, Readable, null>
 
-  private constructor(child: ChildProcessByStdio<Writable, Readable, null>) {
-    this.#child = child
-    createInterface({ input: child.stdout }).on('line', (line) => this.#hear(line))
-    child.on('exit', () => {
-      this.#lost ??= 'the client program ended'
+/** The client program; all streams of a laboratory share one. */
+export class PulseClient {
+  readonly #child: Child
+  readonly #pulses = new Map<string, Pulse>()
+  #next = 1
+  #ended = false
+
+  /** `prefix` runs it in the client's namespace. */
+  constructor(prefix: string[]) {
+    const program = fileURLToPath(new URL('./pulse-client.js', import.meta.url))
+    const [command, ...args] = [...prefix, process.execPath, program]
+    this.#child = spawn(command as string, args, { stdio: ['pipe', 'pipe', 'inherit'], cwd: '/' })
+    this.#child.stdin.on('error', () => {})
+    this.#child.on('exit', () => {
+      this.#ended = true
     })
-    child.stdin.on('error', () => {})
+    createInterface({ input: this.#child.stdout }).on('line', (line) => {
+      const message = JSON.parse(line) as PulseMessage
+      this.#pulses.get(message.id)?.take(message)
+    })
   }
 
   /** Connects and waits for the first tick; tries again while the service does not answer yet. */
-  static async open(prefix: string[], address: string): Promise<Pulse> {
+  async open(address: string): Promise<Pulse> {
     return await waitUntil(`the pulse of ${address}`, connectDeadlineMs, async () => {
-      const pulse = Pulse.#spawn(prefix, address)
+      const id = String(this.#next++)
+      const pulse = new Pulse(
+        (command) => this.#tell(command, id),
+        () => this.#pulses.delete(id),
+      )
+      this.#pulses.set(id, pulse)
+      this.#tell('open', id, `${address} ${pulsePort}`)
       try {
-        await waitUntil(`a tick from ${address}`, reportDeadlineMs, () => pulse.#ticking || pulse.#lost !== null)
-        if (pulse.#lost === null) return pulse
-        throw new DroverError('TRANSFER_FAILED', pulse.#lost)
+        await waitUntil('a tick', attemptDeadlineMs, () => pulse.ticking || pulse.lost !== null)
+        if (pulse.lost === null) return pulse
+        throw new DroverError('TRANSFER_FAILED', pulse.lost)
       } catch (error) {
         pulse.close()
         throw error
@@ -63,15 +85,33 @@ export class Pulse {
     })
   }
 
-  static #spawn(prefix: string[], address: string): Pulse {
-    const program = fileURLToPath(new URL('./pulse-client.js', import.meta.url))
-    const [command, ...args] = [...prefix, process.execPath, program, address, String(pulsePort)]
-    return new Pulse(spawn(command as string, args, { stdio: ['pipe', 'pipe', 'inherit'], cwd: '/' }))
+  end(): void {
+    this.#child.stdin.end()
+    this.#child.kill('SIGKILL')
+  }
+
+  #tell(command: string, id: string, rest = ''): void {
+    if (this.#ended) throw new DroverError('INTERNAL', 'the pulse client program has ended')
+    this.#child.stdin.write(`${command} ${id} ${rest}`.trimEnd().concat('\n'))
+  }
+}
+
+/** One stream. */
+export class Pulse {
+  ticking = false
+  lost: string | null = null
+  readonly #tell: (command: string) => void
+  readonly #forget: () => void
+  readonly #waiting: ((report: PulseReport) => void)[] = []
+
+  constructor(tell: (command: string) => void, forget: () => void) {
+    this.#tell = tell
+    this.#forget = forget
   }
 
   /** Begins a new stretch: what follows is reported without what came before. */
   mark(): void {
-    this.#child.stdin.write('mark\n')
+    this.#tell('mark')
   }
 
   report(): Promise<PulseReport> {
@@ -80,34 +120,34 @@ export class Pulse {
         () => reject(new DroverError('TIMED_OUT', 'the pulse client did not report')),
         reportDeadlineMs,
       )
-      this.#reports.push((report) => {
+      this.#waiting.push((report) => {
         clearTimeout(timer)
         resolve(report)
       })
-      this.#child.stdin.write('report\n')
+      this.#tell('report')
     })
   }
 
   /** Waits until `lines` ticks more have come in (or the connection is lost), then reports on the stretch. */
   async reportAfter(lines: number, deadlineMs = connectDeadlineMs): Promise<PulseReport> {
-    const before = (await this.report()).lines
     let report = await this.report()
+    const enough = report.lines + lines
     await waitUntil(`${lines} ticks more`, deadlineMs, async () => {
       report = await this.report()
-      return report.lost !== null || report.lines >= before + lines
+      return report.lost !== null || report.lines >= enough
     })
     return report
   }
 
   close(): void {
-    this.#child.stdin.end()
-    this.#child.kill('SIGKILL')
+    this.#tell('close')
+    this.#forget()
   }
 
-  #hear(line: string): void {
-    const message = JSON.parse(line) as { event: string; reason?: string; report?: PulseReport }
-    if (message.event === 'tick') this.#ticking = true
-    if (message.event === 'lost') this.#lost = message.reason ?? 'lost'
-    if (message.event === 'report' && message.report) this.#reports.shift()?.(message.report)
+  /** A message of the client program about this stream. */
+  take(message: PulseMessage): void {
+    if (message.event === 'ticking') this.ticking = true
+    if (message.event === 'lost') this.lost = message.reason
+    if (message.event === 'report') this.#waiting.shift()?.(message.report)
   }
 }
