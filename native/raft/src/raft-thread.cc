@@ -1,0 +1,404 @@
+#include "raft-thread.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+
+namespace {
+
+/** Commands that wait for the raft thread; TypeScript bounds the proposals well below this. */
+constexpr size_t kMaxCommands = 16384;
+/** Entries in one raft_apply: libraft writes them to the disk in one go. */
+constexpr size_t kMaxBatch = 256;
+constexpr size_t kMaxBatchBytes = 1024 * 1024;
+/** How soon a broken connection to a member is tried again. libraft's own default, 1 s, would add to every restart. */
+constexpr unsigned kReconnectMs = 100;
+/** In front of each entry: who proposed it (random per life) and that node's number for it, so that it knows its own. */
+constexpr size_t kEntryHeader = 16;
+
+void putNumber(uint8_t *at, uint64_t value) { std::memcpy(at, &value, sizeof value); }
+
+uint64_t getNumber(const uint8_t *at) {
+  uint64_t value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+}
+
+uint64_t randomNumber() {
+  std::random_device device;
+  return (static_cast<uint64_t>(device()) << 32) | device();
+}
+
+[[noreturn]] void die(const char *what, const char *why) {
+  std::fprintf(stderr, "drover raft: %s: %s\n", what, why);
+  std::abort();
+}
+
+const char *refusal(int rc) { return rc == RAFT_NOTLEADER ? "not-leader" : "lost"; }
+
+RaftThread *owner(raft_fsm *fsm) { return static_cast<RaftThread *>(fsm->data); }
+
+}  // namespace
+
+struct RaftThread::ApplyRequest {
+  struct raft_apply request{};
+  RaftThread *thread;
+  std::vector<uint64_t> sequences;
+};
+
+struct RaftThread::BarrierRequest {
+  struct raft_barrier request{};
+  RaftThread *thread;
+  /** 0: the barrier after an election. */
+  uint64_t sequence;
+  uint64_t term;
+};
+
+RaftThread::RaftThread(RaftOptions options, std::function<void()> wake)
+    : options_(std::move(options)), wake_(std::move(wake)), proposer_(randomNumber()) {}
+
+RaftThread::~RaftThread() { join(); }
+
+void RaftThread::start() {
+  uv_loop_init(&loop_);
+  loop_.data = this;
+  uv_async_init(&loop_, &async_, [](uv_async_t *async) { static_cast<RaftThread *>(async->data)->handleCommands(); });
+  async_.data = this;
+  accepting_ = true;
+  thread_ = std::thread([this] { run(); });
+}
+
+bool RaftThread::submit(Command command) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!accepting_ || (commands_.size() >= kMaxCommands && command.kind != Command::Kind::close)) return false;
+  commands_.push_back(std::move(command));
+  uv_async_send(&async_);
+  return true;
+}
+
+std::vector<Event> RaftThread::takeEvents(size_t limit, bool *more) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<Event> taken;
+  if (events_.size() <= limit) {
+    taken.swap(events_);
+  } else {
+    auto end = events_.begin() + static_cast<std::ptrdiff_t>(limit);
+    taken.assign(std::make_move_iterator(events_.begin()), std::make_move_iterator(end));
+    events_.erase(events_.begin(), end);
+  }
+  *more = !events_.empty();
+  return taken;
+}
+
+void RaftThread::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void RaftThread::run() {
+  uv_prepare_init(&loop_, &prepare_);
+  prepare_.data = this;
+  transport_ = std::make_unique<Transport>(&loop_, Member{options_.id, options_.address}, options_.members, options_.token);
+  const std::string failure = open();
+  if (failure.empty()) {
+    started_ = true;
+    uv_prepare_start(&prepare_, [](uv_prepare_t *prepare) { static_cast<RaftThread *>(prepare->data)->observe(); });
+    emit({Event::Kind::started});
+  } else {
+    Event event{Event::Kind::startFailed};
+    event.text = failure;
+    emit(std::move(event));
+    beginClose(false);
+  }
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  const int rc = uv_loop_close(&loop_);
+  if (rc != 0) die("close the loop", uv_strerror(rc));
+  emit({Event::Kind::closed});
+}
+
+std::string RaftThread::open() {
+  int rc = raft_uv_init(&io_, &loop_, options_.directory.c_str(), transport_->interface());
+  if (rc != 0) return std::string("open ") + options_.directory + ": " + raft_strerror(rc);
+  ioOpen_ = true;
+  raft_uv_set_connect_retry_delay(&io_, kReconnectMs);
+
+  fsm_.version = 1;
+  fsm_.data = this;
+  fsm_.apply = [](raft_fsm *fsm, const raft_buffer *buffer, void **result) {
+    *result = nullptr;
+    return owner(fsm)->apply(buffer);
+  };
+  fsm_.snapshot = [](raft_fsm *fsm, raft_buffer **buffers, unsigned *count) { return owner(fsm)->snapshot(buffers, count); };
+  fsm_.restore = [](raft_fsm *fsm, raft_buffer *buffer) { return owner(fsm)->restore(buffer); };
+
+  rc = raft_init(&raft_, &io_, &fsm_, options_.id, options_.address.c_str());
+  if (rc != 0) return std::string("open the raft log in ") + options_.directory + ": " + raft_errmsg(&raft_);
+  raftOpen_ = true;
+  raft_.data = this;
+  raft_set_election_timeout(&raft_, options_.electionTimeoutMs);
+  raft_set_heartbeat_timeout(&raft_, options_.heartbeatMs);
+  raft_set_snapshot_threshold(&raft_, options_.snapshotThreshold);
+  raft_set_snapshot_trailing(&raft_, options_.snapshotTrailing);
+  raft_set_pre_vote(&raft_, true);
+
+  const std::string failure = bootstrap();
+  if (!failure.empty()) return failure;
+  rc = raft_start(&raft_);
+  if (rc != 0) return std::string("start raft on ") + options_.address + ": " + raft_errmsg(&raft_);
+  return "";
+}
+
+/** On the first start every member writes the same first entry: all members as voters. Later starts find it there. */
+std::string RaftThread::bootstrap() {
+  raft_configuration configuration;
+  raft_configuration_init(&configuration);
+  int rc = 0;
+  for (const Member &member : options_.members) {
+    rc = raft_configuration_add(&configuration, member.id, member.address.c_str(), RAFT_VOTER);
+    if (rc != 0) break;
+  }
+  if (rc == 0) rc = raft_bootstrap(&raft_, &configuration);
+  raft_configuration_close(&configuration);
+  if (rc == 0 || rc == RAFT_CANTBOOTSTRAP) return "";
+  return std::string("bootstrap the raft log in ") + options_.directory + ": " + raft_strerror(rc);
+}
+
+void RaftThread::handleCommands() {
+  std::vector<Command> commands;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    commands.swap(commands_);
+  }
+  std::vector<Command> proposals;
+  for (Command &command : commands) {
+    if (command.kind == Command::Kind::propose) {
+      proposals.push_back(std::move(command));
+      continue;
+    }
+    propose(proposals);
+    if (command.kind == Command::Kind::barrier) barrier(command.number);
+    if (command.kind == Command::Kind::image) history_.takeImage(command.number, std::move(command.bytes));
+    if (command.kind == Command::Kind::close) beginClose(command.number == 1);
+  }
+  propose(proposals);
+}
+
+void RaftThread::propose(std::vector<Command> &proposals) {
+  for (size_t first = 0; first < proposals.size();) {
+    auto batch = std::make_unique<ApplyRequest>();
+    batch->thread = this;
+    batch->request.data = batch.get();
+    std::vector<raft_buffer> buffers;
+    size_t bytes = 0;
+    for (; first < proposals.size() && buffers.size() < kMaxBatch && bytes < kMaxBatchBytes; first++) {
+      const Command &proposal = proposals[first];
+      raft_buffer buffer;
+      buffer.len = kEntryHeader + proposal.bytes->size();
+      buffer.base = raft_malloc(buffer.len);
+      if (!buffer.base) die("propose an entry", "out of memory");
+      auto at = static_cast<uint8_t *>(buffer.base);
+      putNumber(at, proposer_);
+      putNumber(at + 8, proposal.number);
+      std::memcpy(at + kEntryHeader, proposal.bytes->data(), proposal.bytes->size());
+      buffers.push_back(buffer);
+      batch->sequences.push_back(proposal.number);
+      bytes += buffer.len;
+    }
+    int rc = RAFT_NOTLEADER;
+    if (observed_.confirmed && !closing_) {
+      rc = raft_apply(&raft_, &batch->request, buffers.data(), static_cast<unsigned>(buffers.size()), [](struct raft_apply *request, int status, void *) {
+        std::unique_ptr<ApplyRequest> batch(static_cast<ApplyRequest *>(request->data));
+        if (status == 0) return;
+        for (uint64_t sequence : batch->sequences) {
+          Event event{Event::Kind::refused};
+          event.sequence = sequence;
+          event.text = "lost";
+          batch->thread->emit(std::move(event));
+        }
+      });
+    }
+    if (rc == 0) {
+      batch.release();
+      continue;
+    }
+    for (raft_buffer &buffer : buffers) raft_free(buffer.base);
+    for (uint64_t sequence : batch->sequences) {
+      Event event{Event::Kind::refused};
+      event.sequence = sequence;
+      event.text = refusal(rc);
+      emit(std::move(event));
+    }
+  }
+  proposals.clear();
+}
+
+void RaftThread::barrier(uint64_t sequence) {
+  auto barrier = std::make_unique<BarrierRequest>();
+  barrier->thread = this;
+  barrier->sequence = sequence;
+  barrier->term = raft_.current_term;
+  barrier->request.data = barrier.get();
+  int rc = RAFT_NOTLEADER;
+  // The barrier after an election is what confirms it, so only the others wait for that.
+  if (!closing_ && (sequence == 0 || observed_.confirmed)) {
+    rc = raft_barrier(&raft_, &barrier->request, [](struct raft_barrier *request, int status) {
+      std::unique_ptr<BarrierRequest> barrier(static_cast<BarrierRequest *>(request->data));
+      RaftThread *thread = barrier->thread;
+      if (barrier->sequence == 0) {
+        if (status == 0 && raft_state(&thread->raft_) == RAFT_LEADER && thread->raft_.current_term == barrier->term) {
+          thread->confirmLeadership();
+        }
+        return;
+      }
+      Event event{status == 0 ? Event::Kind::barrier : Event::Kind::refused};
+      event.sequence = barrier->sequence;
+      if (status != 0) event.text = "lost";
+      thread->emit(std::move(event));
+    });
+  }
+  if (rc == 0) {
+    barrier.release();
+  } else if (sequence != 0) {
+    Event event{Event::Kind::refused};
+    event.sequence = sequence;
+    event.text = refusal(rc);
+    emit(std::move(event));
+  } else if (rc != RAFT_NOTLEADER) {
+    die("append the barrier after an election", raft_strerror(rc));
+  }
+}
+
+/** Runs once per turn of the loop and tells what changed. libraft has no callback for it. */
+void RaftThread::observe() {
+  if (closing_) return;
+  Observed now;
+  now.state = static_cast<int>(raft_state(&raft_));
+  now.term = raft_.current_term;
+  if (now.state == RAFT_UNAVAILABLE) {
+    Event event{Event::Kind::broken};
+    event.text = raft_errmsg(&raft_);
+    emit(std::move(event));
+    return beginClose(false);
+  }
+  raft_id id = 0;
+  const char *address = nullptr;
+  raft_leader(&raft_, &id, &address);
+  const bool elected = now.state == RAFT_LEADER && (observed_.state != RAFT_LEADER || observed_.term != now.term);
+  now.confirmed = now.state == RAFT_LEADER && observed_.confirmed && !elected;
+  now.leaderId = now.state == RAFT_LEADER && !now.confirmed ? 0 : id;
+  if (!(now != observed_)) return;
+  observed_ = now;
+  Event event{Event::Kind::status};
+  event.index = now.term;
+  event.text = now.confirmed ? "leader" : now.state == RAFT_FOLLOWER ? "follower" : "candidate";
+  event.leaderId = now.leaderId;
+  if (now.leaderId != 0 && address) event.leaderAddress = address;
+  emit(std::move(event));
+  // libraft appends no entry of its own at an election: until one of the new term is committed, older ones may not be.
+  if (elected) barrier(0);
+}
+
+void RaftThread::confirmLeadership() {
+  if (closing_) return;
+  observed_.confirmed = true;
+  observed_.leaderId = options_.id;
+  Event event{Event::Kind::status};
+  event.index = observed_.term;
+  event.text = "leader";
+  event.leaderId = options_.id;
+  event.leaderAddress = options_.address;
+  emit(std::move(event));
+}
+
+void RaftThread::beginClose(bool handOver) {
+  if (closing_) {
+    // A second close is the impatient one (the process ends): don't wait for the hand-over.
+    return handOver ? void() : closeRaft();
+  }
+  closing_ = true;
+  transfer_.data = this;
+  if (handOver && started_ && raft_state(&raft_) == RAFT_LEADER) {
+    // Ends by itself after an election timeout when no follower can take over.
+    const int rc = raft_transfer(&raft_, &transfer_, 0, [](struct raft_transfer *transfer) { static_cast<RaftThread *>(transfer->data)->closeRaft(); });
+    if (rc == 0) return;
+  }
+  closeRaft();
+}
+
+void RaftThread::closeRaft() {
+  if (raftClosing_) return;
+  raftClosing_ = true;
+  if (raftOpen_) {
+    raft_close(&raft_, [](struct raft *raft) {
+      auto self = static_cast<RaftThread *>(raft->data);
+      raft_uv_close(&self->io_);
+      self->closeHandles();
+    });
+    return;
+  }
+  // libraft never took the transport over, so it is ours to close.
+  if (ioOpen_) raft_uv_close(&io_);
+  transport_->interface()->data = this;
+  transport_->close([](raft_uv_transport *interface) { static_cast<RaftThread *>(interface->data)->closeHandles(); });
+}
+
+void RaftThread::closeHandles() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    accepting_ = false;
+  }
+  uv_close(reinterpret_cast<uv_handle_t *>(&async_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t *>(&prepare_), nullptr);
+}
+
+void RaftThread::emit(Event event) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    events_.push_back(std::move(event));
+  }
+  wake_();
+}
+
+int RaftThread::apply(const raft_buffer *buffer) {
+  if (buffer->len < kEntryHeader) die("apply an entry", "it is shorter than its header");
+  auto at = static_cast<const uint8_t *>(buffer->base);
+  Event event{Event::Kind::entry};
+  event.bytes = makeBlob(at + kEntryHeader, buffer->len - kEntryHeader);
+  event.sequence = getNumber(at) == proposer_ ? getNumber(at + 8) : 0;
+  event.index = history_.append(event.bytes);
+  emit(std::move(event));
+  return 0;
+}
+
+int RaftThread::snapshot(raft_buffer **buffers, unsigned *count) {
+  const Bytes encoded = history_.encode();
+  *buffers = static_cast<raft_buffer *>(raft_malloc(sizeof(raft_buffer)));
+  if (!*buffers) return RAFT_NOMEM;
+  (*buffers)[0].len = encoded.size();
+  (*buffers)[0].base = raft_malloc(encoded.size());
+  if (!(*buffers)[0].base) {
+    raft_free(*buffers);
+    return RAFT_NOMEM;
+  }
+  std::memcpy((*buffers)[0].base, encoded.data(), encoded.size());
+  *count = 1;
+  return 0;
+}
+
+int RaftThread::restore(raft_buffer *buffer) {
+  const std::string wrong = history_.decode(buffer->base, buffer->len);
+  if (!wrong.empty()) die("restore a snapshot", wrong.c_str());
+  raft_free(buffer->base);
+  Event event{Event::Kind::restore};
+  event.index = history_.imageIndex();
+  event.bytes = history_.image();
+  emit(std::move(event));
+  uint64_t index = history_.imageIndex();
+  for (const Blob &entry : history_.entries()) {
+    Event following{Event::Kind::entry};
+    following.index = ++index;
+    following.bytes = entry;
+    emit(std::move(following));
+  }
+  return 0;
+}
