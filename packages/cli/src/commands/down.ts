@@ -1,0 +1,57 @@
+// `drover down`: stops the daemons of this machine. Containers go on running, unless it is asked to delete them.
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DroverClient } from '@drover/client'
+import { type ClientConfig, DroverError } from '@drover/protocol'
+import type { Command } from 'commander'
+import { bringDown, defaultDataDirectory, isNodeUp, readSettings, removeBridge } from '../daemons/index.ts'
+import { action, defineCommand } from '../define-command.ts'
+import type { Output } from '../output/output.ts'
+
+export function register(program: Command): void {
+  defineCommand(program, 'down', {
+    summary: 'stop the cluster on this machine; its containers go on running',
+    examples: [
+      ['drover down', 'stop the daemons, leave the containers alone'],
+      ['drover down --delete-containers', 'delete every container first'],
+    ],
+  })
+    .option('--data <directory>', 'where everything is kept', defaultDataDirectory())
+    .option('--delete-containers', 'delete every container, and what is in it')
+    .action(
+      action(async (session, options: { data: string; deleteContainers?: boolean }) => {
+        const settings = readSettings(options.data)
+        if (settings === null) {
+          throw new DroverError('NOT_CONFIGURED', `drover down: no cluster was ever started in ${options.data}`)
+        }
+        const deleted = options.deleteContainers ? await deleteContainers(options.data, session.output) : []
+        const stopped = await bringDown(options.data, (line) => session.output.note(line))
+        const bridgeGone = options.deleteContainers === true && settings.engine === 'native'
+        if (bridgeGone) removeBridge()
+        session.output.result({ stopped, deleted, containersGoOn: !options.deleteContainers }, () => {
+          if (options.deleteContainers) return `${deleted.length} containers deleted, ${stopped.length} daemons stopped`
+          const what = stopped.length === 0 ? 'nothing ran' : `stopped: ${stopped.join(', ')}`
+          return `${what}\ncontainers go on running; drover up finds them again`
+        })
+      }),
+    )
+}
+
+async function deleteContainers(data: string, output: Output): Promise<string[]> {
+  if (!isNodeUp(data)) {
+    throw new DroverError('WRONG_STATE', 'drover down --delete-containers: the cluster is not up; say drover up first')
+  }
+  const config = JSON.parse(await readFile(join(data, 'client.json'), 'utf8')) as ClientConfig
+  const client = new DroverClient(config)
+  const containers = await client.containers()
+  for (const container of containers) {
+    const operation = await client.delete(container.name)
+    const ended = await client.waitOperation(operation.id)
+    if (ended.state !== 'done') {
+      throw DroverError.fromJSON({ error: { ...ended.error, retryable: false, context: { operation: ended.id } } })
+    }
+    output.note(`deleted ${container.name}`)
+  }
+  return containers.map((container) => container.name)
+}

@@ -1,0 +1,57 @@
+// `drover up`: this machine as a whole cluster.
+
+import { type Command, Option } from 'commander'
+import { bringUp, defaultDataDirectory, type EngineKind } from '../daemons/index.ts'
+import { action, defineCommand } from '../define-command.ts'
+import { renderFields } from '../output/table.ts'
+
+export function register(program: Command): void {
+  defineCommand(program, 'up', {
+    summary: 'start a cluster on this machine',
+    description:
+      'Start a cluster on this machine: a bus, an engine, a controller and an agent. What runs already is left alone,\n' +
+      'so it can be said again at any time.',
+    examples: [
+      ['drover up', 'real containers, data in /var/lib/drover (root)'],
+      ['drover up --engine simulated', 'pretended containers, without root'],
+      ['drover up --data /srv/drover', 'another data directory'],
+    ],
+  })
+    .option('--data <directory>', 'where everything is kept', defaultDataDirectory())
+    .addOption(new Option('--engine <kind>', 'which engine (default: native)').choices(['native', 'simulated']))
+    .action(
+      action(async (session, options: { data: string; engine?: EngineKind }) => {
+        const up = await bringUp({
+          data: options.data,
+          engine: options.engine ?? null,
+          onProgress: (line) => session.output.note(line),
+        })
+        session.output.result(
+          {
+            endpoint: up.endpoint,
+            clientFile: up.clientFile,
+            data: options.data,
+            host: up.settings.host,
+            engine: up.settings.engine,
+            daemons: up.daemons,
+            status: up.status,
+          },
+          () =>
+            [
+              renderFields(session.output.palette, [
+                ['host', `${up.settings.host} (${up.settings.engine} engine)`],
+                ['API and dashboard', up.endpoint],
+                ['containers', `${up.status.containersRunning} of ${up.status.containers} running`],
+                ['data', options.data],
+                ['client file', up.clientFile],
+              ]),
+              '',
+              ...(up.clientFileIsDefault
+                ? []
+                : [`export DROVER_CONFIG=${up.clientFile}   # yours is of another cluster`]),
+              'go on with: drover image build busybox; drover launch web',
+            ].join('\n'),
+        )
+      }),
+    )
+}
