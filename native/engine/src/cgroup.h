@@ -29,6 +29,9 @@ struct CgroupUsage {
   int64_t processes = 0;
 };
 
+/** Makes one cgroup below its parent, ready for processes. */
+Status makeCgroup(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory);
+
 class Cgroups {
  public:
   /** Finds the hierarchies and makes the parent in each. */
@@ -49,7 +52,7 @@ class Cgroups {
 
   /** Absolute path of the container's cgroup in the hierarchy with the freezer, e.g. for CRIU's freeze_cgroup. */
   std::string freezerDirectory(const std::string& container) const;
-  bool freezerIsUnified() const { return unified_ != nullptr_; }
+  bool freezerIsUnified() const { return unified_ != none; }
   /** Returns when all of it is frozen. */
   Status freeze(const std::string& container) const;
   Status thaw(const std::string& container) const;
@@ -66,11 +69,11 @@ class Cgroups {
   bool contains(const std::string& container, pid_t pid) const;
 
  private:
-  static constexpr size_t nullptr_ = static_cast<size_t>(-1);
+  static constexpr size_t none = static_cast<size_t>(-1);
   const Hierarchy* withController(const std::string& controller) const;
   std::string directory(const Hierarchy& hierarchy, const std::string& container) const;
   std::vector<Hierarchy> hierarchies_;
-  size_t unified_ = nullptr_;
+  size_t unified_ = none;
   bool pureV2_ = false;
   std::string parent_;
 };

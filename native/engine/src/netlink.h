@@ -3,10 +3,13 @@
 // All calls are good from any thread; a thread that must open a socket in another namespace returns to its own.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "error.h"
 #include "spec.h"
+#include "unique_fd.h"
 
 namespace drover {
 
@@ -22,6 +25,6 @@ Status destroyVeth(const Identity& identity);
 /** Gratuitous ARP (request and reply) from inside the container's network namespace, so that switches and peers learn. */
 Status announce(int networkNamespace, const Identity& identity);
 /** /proc/<pid>/ns/net */
-Result<class UniqueFd> openNetworkNamespace(pid_t pid);
+Result<UniqueFd> openNetworkNamespace(pid_t pid);
 
 }  // namespace drover

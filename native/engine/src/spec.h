@@ -57,6 +57,10 @@ struct Config {
   std::string criuReason;
 };
 
+/** A list of at least one string. */
+Result<std::vector<std::string>> parseArguments(const nlohmann::json& value, const char* name);
+/** The `environment` object. */
+Result<std::map<std::string, std::string>> parseEnvironment(const nlohmann::json& value);
 /** Whether the text is a container id: 1 to 32 of [a-z0-9-], not starting with a dash. */
 bool isContainerId(const std::string& text);
 Result<Spec> parseSpec(const nlohmann::json& value);

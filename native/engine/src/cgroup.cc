@@ -1,0 +1,277 @@
+// A container's cgroups: limits, joining, freezing, killing, removing, accounting. See cgroup.h.
+#include "cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sstream>
+
+#include "file_io.h"
+#include "pidfd.h"
+
+namespace drover {
+
+namespace {
+
+/** CFS period; the quota is the limit's share of it. */
+constexpr int64_t periodUsec = 100'000;
+constexpr int freezeDeadlineMs = 10'000;
+/** Killed processes leave their cgroup when the kernel gets to it. */
+constexpr int removeDeadlineMs = 10'000;
+
+/** What a container may use of devices (v1; its own user namespace can't make nodes anyway). */
+constexpr const char* allowedDevices[] = {"c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm", "c 5:2 rwm", "c 136:* rwm"};
+
+std::vector<std::string> childCgroups(const std::string& directory) {
+  std::vector<std::string> children;
+  DIR* stream = opendir(directory.c_str());
+  if (!stream) return children;
+  while (dirent* entry = readdir(stream))
+    if (entry->d_type == DT_DIR && std::string(entry->d_name) != "." && std::string(entry->d_name) != "..")
+      children.push_back(directory + "/" + entry->d_name);
+  closedir(stream);
+  return children;
+}
+
+void collectProcesses(const std::string& directory, std::set<pid_t>& pids) {
+  auto content = readFile(directory + "/cgroup.procs", 16 << 20);
+  if (!content.ok()) return;
+  std::istringstream lines(content.value());
+  for (pid_t pid; lines >> pid;) pids.insert(pid);
+  for (const auto& child : childCgroups(directory)) collectProcesses(child, pids);
+}
+
+/** Deepest first. EBUSY: something still dies in there. */
+int removeCgroup(const std::string& directory) {
+  if (rmdir(directory.c_str()) == 0 || errno == ENOENT) return 0;
+  if (errno != EBUSY) return errno;
+  for (const auto& child : childCgroups(directory))
+    if (int result = removeCgroup(child); result != 0) return result;
+  if (rmdir(directory.c_str()) == 0 || errno == ENOENT) return 0;
+  return errno;
+}
+
+int64_t readNumber(const std::string& path) {
+  auto content = readFile(path, 64);
+  return content.ok() ? strtoll(content.value().c_str(), nullptr, 10) : 0;
+}
+
+int64_t readKey(const std::string& path, const std::string& key) {
+  auto content = readFile(path, 8192);
+  if (!content.ok()) return 0;
+  size_t position = ("\n" + content.value()).find("\n" + key + " ");
+  return position == std::string::npos ? 0 : strtoll(content.value().c_str() + position + key.size() + 1, nullptr, 10);
+}
+
+/** Writes a limit; one that the hierarchy does not have is passed over, one that it refuses is an error. */
+Status writeLimit(const std::string& path, const std::string& value) {
+  if (access(path.c_str(), F_OK) != 0) return {};
+  return writeKernelFile(path, value);
+}
+
+Status limitV2(const std::string& directory, const Limits& limits) {
+  auto number = [](int64_t value) { return value > 0 ? std::to_string(value) : std::string("max"); };
+  DROVER_TRY(writeLimit(directory + "/memory.max", number(limits.memoryBytes)));
+  DROVER_TRY(writeLimit(directory + "/pids.max", number(limits.pids)));
+  return writeLimit(directory + "/cpu.max",
+                    number(limits.cpuMilli * periodUsec / 1000) + " " + std::to_string(periodUsec));
+}
+
+Status limitV1(const std::string& directory, const Limits& limits) {
+  auto number = [](int64_t value, const char* unlimited) { return value > 0 ? std::to_string(value) : std::string(unlimited); };
+  DROVER_TRY(writeLimit(directory + "/memory.limit_in_bytes", number(limits.memoryBytes, "-1")));
+  DROVER_TRY(writeLimit(directory + "/pids.max", number(limits.pids, "max")));
+  DROVER_TRY(writeLimit(directory + "/cpu.cfs_quota_us", number(limits.cpuMilli * periodUsec / 1000, "-1")));
+  return {};
+}
+
+Status limitDevices(const std::string& directory) {
+  if (access((directory + "/devices.deny").c_str(), F_OK) != 0) return {};
+  DROVER_TRY(writeKernelFile(directory + "/devices.deny", "a"));
+  for (const char* device : allowedDevices) DROVER_TRY(writeKernelFile(directory + "/devices.allow", device));
+  return {};
+}
+
+/** The container's root may make cgroups of its own below: what systemd needs. Its limits stay the engine's. */
+Status delegate(const std::string& directory, uid_t owner) {
+  for (const char* file : {"", "/cgroup.procs", "/cgroup.threads", "/cgroup.subtree_control"})
+    if (chown((directory + file).c_str(), owner, owner) != 0 && errno != ENOENT) return errnoError("delegate " + directory + file);
+  return {};
+}
+
+}  // namespace
+
+const Hierarchy* Cgroups::withController(const std::string& controller) const {
+  for (const auto& hierarchy : hierarchies_)
+    if (hierarchy.controllers.contains(controller)) return &hierarchy;
+  return nullptr;
+}
+
+std::string Cgroups::directory(const Hierarchy& hierarchy, const std::string& container) const {
+  return hierarchy.mountPoint + path(container);
+}
+
+Status Cgroups::create(const std::string& container, const Limits& limits, uid_t owner) const {
+  for (const auto& hierarchy : hierarchies_) {
+    std::string made = directory(hierarchy, container);
+    DROVER_TRY(makeCgroup(hierarchy, hierarchy.mountPoint + parent_, made));
+    if (hierarchy.unified) {
+      DROVER_TRY(limitV2(made, limits));
+      DROVER_TRY(delegate(made, owner));
+    } else {
+      DROVER_TRY(limitV1(made, limits));
+      DROVER_TRY(limitDevices(made));
+    }
+  }
+  return {};
+}
+
+Result<std::vector<UniqueFd>> Cgroups::openTasks(const std::string& container) const {
+  std::vector<UniqueFd> files;
+  for (const auto& hierarchy : hierarchies_) {
+    if (hierarchy.unified) continue;
+    std::string file = directory(hierarchy, container) + "/tasks";
+    UniqueFd fd(open(file.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!fd.valid()) return errnoError("open " + file);
+    files.push_back(std::move(fd));
+  }
+  return files;
+}
+
+UniqueFd Cgroups::openUnified(const std::string& container, pid_t initPid) const {
+  if (unified_ == none) return UniqueFd();
+  const auto& hierarchy = hierarchies_[unified_];
+  std::string own = path(container);
+  if (initPid > 0) {
+    auto content = readFile("/proc/" + std::to_string(initPid) + "/cgroup", 1 << 16);
+    size_t start = content.ok() ? ("\n" + content.value()).find("\n0::") : std::string::npos;
+    if (start != std::string::npos) {
+      std::string where = content.value().substr(start + 3);
+      where = where.substr(0, where.find('\n'));
+      if (where.starts_with(own + "/") && where.find("/../") == std::string::npos) {
+        UniqueFd inner(open((hierarchy.mountPoint + where).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (inner.valid()) return inner;
+      }
+    }
+  }
+  return UniqueFd(open((hierarchy.mountPoint + own).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+std::string Cgroups::freezerDirectory(const std::string& container) const {
+  return directory(unified_ != none ? hierarchies_[unified_] : *withController("freezer"), container);
+}
+
+Status Cgroups::freeze(const std::string& container) const {
+  std::string where = freezerDirectory(container);
+  int64_t end = nowMs() + freezeDeadlineMs;
+  if (unified_ == none) {
+    // v1 answers FREEZING until all tasks stand still; writing FROZEN again takes in those that were forked meanwhile.
+    for (;;) {
+      DROVER_TRY(writeKernelFile(where + "/freezer.state", "FROZEN"));
+      if (frozen(container)) return {};
+      if (nowMs() > end) break;
+      poll(nullptr, 0, 1);
+    }
+  } else {
+    UniqueFd events(open((where + "/cgroup.events").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!events.valid()) return errnoError("open " + where + "/cgroup.events");
+    DROVER_TRY(writeKernelFile(where + "/cgroup.freeze", "1"));
+    for (;;) {
+      char buffer[256];
+      ssize_t count = pread(events.get(), buffer, sizeof buffer - 1, 0);
+      if (count < 0) return errnoError("read " + where + "/cgroup.events");
+      buffer[count] = 0;
+      if (strstr(buffer, "frozen 1")) return {};
+      int64_t left = end - nowMs();
+      if (left <= 0) break;
+      pollfd entry = {events.get(), POLLPRI, 0};
+      poll(&entry, 1, static_cast<int>(left));
+    }
+  }
+  Status ignored = thaw(container);
+  return Error{"TIMED_OUT", "freeze " + container + ": not all processes stood still in " + std::to_string(freezeDeadlineMs) + " ms"};
+}
+
+Status Cgroups::thaw(const std::string& container) const {
+  std::string where = freezerDirectory(container);
+  return unified_ == none ? writeKernelFile(where + "/freezer.state", "THAWED") : writeKernelFile(where + "/cgroup.freeze", "0");
+}
+
+bool Cgroups::frozen(const std::string& container) const {
+  std::string where = freezerDirectory(container);
+  if (unified_ != none) return readKey(where + "/cgroup.events", "frozen") == 1;
+  auto content = readFile(where + "/freezer.state", 64);
+  return content.ok() && content.value().starts_with("FROZEN");
+}
+
+Status Cgroups::killAll(const std::string& container) const {
+  if (unified_ != none) {
+    std::string where = directory(hierarchies_[unified_], container);
+    if (access(where.c_str(), F_OK) != 0) return {};
+    if (access((where + "/cgroup.kill").c_str(), F_OK) == 0) return writeKernelFile(where + "/cgroup.kill", "1");
+  }
+  // Without cgroup.kill: until nobody is left who could have forked; a v1-frozen task takes its SIGKILL when thawed.
+  int64_t end = nowMs() + removeDeadlineMs;
+  for (auto left = processes(container); !left.empty() && nowMs() < end; left = processes(container)) {
+    for (pid_t pid : left) kill(pid, SIGKILL);
+    if (Status thawed = thaw(container); !thawed.ok()) return thawed;
+    poll(nullptr, 0, 1);
+  }
+  return {};
+}
+
+std::vector<pid_t> Cgroups::processes(const std::string& container) const {
+  // Every process is in every hierarchy; the one with the freezer is the one that the container can't leave.
+  std::set<pid_t> pids;
+  collectProcesses(freezerDirectory(container), pids);
+  pids.erase(0);
+  return {pids.begin(), pids.end()};
+}
+
+Status Cgroups::remove(const std::string& container) const {
+  int64_t end = nowMs() + removeDeadlineMs;
+  for (const auto& hierarchy : hierarchies_) {
+    std::string where = directory(hierarchy, container);
+    for (int result = removeCgroup(where); result != 0; result = removeCgroup(where)) {
+      if (result != EBUSY || nowMs() > end) return errnoError("remove cgroup " + where, result);
+      poll(nullptr, 0, 1);
+    }
+  }
+  return {};
+}
+
+CgroupUsage Cgroups::usage(const std::string& container) const {
+  CgroupUsage usage;
+  if (pureV2_) {
+    std::string where = directory(hierarchies_[0], container);
+    usage.memoryBytes = readNumber(where + "/memory.current");
+    usage.cpuUsec = readKey(where + "/cpu.stat", "usage_usec");
+    usage.processes = readNumber(where + "/pids.current");
+    return usage;
+  }
+  if (const auto* memory = withController("memory"))
+    usage.memoryBytes = readNumber(directory(*memory, container) + (memory->unified ? "/memory.current" : "/memory.usage_in_bytes"));
+  if (const auto* cpu = withController("cpuacct")) usage.cpuUsec = readNumber(directory(*cpu, container) + "/cpuacct.usage") / 1000;
+  if (const auto* pids = withController("pids")) usage.processes = readNumber(directory(*pids, container) + "/pids.current");
+  return usage;
+}
+
+bool Cgroups::contains(const std::string& container, pid_t pid) const {
+  auto content = readFile("/proc/" + std::to_string(pid) + "/cgroup", 1 << 16);
+  if (!content.ok()) return false;
+  std::istringstream lines(content.value());
+  bool unified = unified_ != none;
+  for (std::string line; std::getline(lines, line);) {
+    size_t second = line.find(':', line.find(':') + 1);
+    std::string where = line.substr(second + 1);
+    bool relevant = unified ? line.starts_with("0::") : line.find(":freezer:") != std::string::npos;
+    if (relevant) return where == path(container) || where.starts_with(path(container) + "/");
+  }
+  return false;
+}
+
+}  // namespace drover

@@ -1,0 +1,167 @@
+// Finds the cgroup hierarchies that this process sees, and makes the engine's own cgroup in each. See cgroup.h.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <map>
+#include <sstream>
+
+#include "cgroup.h"
+#include "file_io.h"
+
+// In sys/stat.h since glibc 2.28, but the mount id only since Linux 5.8's headers.
+#ifndef STATX_MNT_ID
+#define STATX_MNT_ID 0x00001000U
+#endif
+
+namespace drover {
+
+namespace {
+
+struct MountLine {
+  uint64_t id;
+  std::string mountPoint;
+  std::string type;
+  std::string superOptions;
+};
+
+/** Mount points in mountinfo have space, tab, newline and backslash in octal. */
+std::string unescape(const std::string& text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      plain += static_cast<char>(strtol(text.substr(i + 1, 3).c_str(), nullptr, 8));
+      i += 3;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
+std::vector<MountLine> cgroupMounts(const std::string& mountinfo) {
+  std::vector<MountLine> mounts;
+  std::istringstream lines(mountinfo);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string id, parent, device, root, point, options, optional, type, source, super;
+    fields >> id >> parent >> device >> root >> point >> options;
+    while (fields >> optional && optional != "-") {
+    }
+    fields >> type >> source >> super;
+    if ((type != "cgroup" && type != "cgroup2") || root != "/") continue;
+    mounts.push_back({strtoull(id.c_str(), nullptr, 10), unescape(point), type, super});
+  }
+  return mounts;
+}
+
+/** Whether a path leads to this mount, and not to one that was mounted over it later. */
+bool visible(const MountLine& mount) {
+  struct statx info;
+  if (statx(AT_FDCWD, mount.mountPoint.c_str(), AT_NO_AUTOMOUNT, STATX_MNT_ID, &info) != 0) return false;
+  return !(info.stx_mask & STATX_MNT_ID) || info.stx_mnt_id == mount.id;
+}
+
+std::set<std::string> words(const std::string& text, char separator) {
+  std::set<std::string> result;
+  std::istringstream stream(text);
+  for (std::string word; std::getline(stream, word, separator);)
+    if (!word.empty()) result.insert(word);
+  return result;
+}
+
+std::string firstLine(const Result<std::string>& content) {
+  return content.ok() ? content.value().substr(0, content.value().find('\n')) : "";
+}
+
+std::set<std::string> v1Controllers(const std::string& superOptions) {
+  std::set<std::string> controllers;
+  for (const auto& word : words(superOptions, ',')) {
+    if (word == "rw" || word == "ro" || word == "none" || word == "xattr" || word == "clone_children" || word == "cpuset_v2_mode" ||
+        word == "seclabel" || word.starts_with("release_agent"))
+      continue;
+    controllers.insert(word.starts_with("name=") ? word.substr(5) : word);
+  }
+  return controllers;
+}
+
+/** v1 cpuset: nothing can join a cgroup without cpus and mems. */
+void inheritCpuset(const std::string& parent, const std::string& directory) {
+  for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
+    if (!firstLine(readFile(directory + file)).empty()) continue;
+    std::string inherited = firstLine(readFile(parent + file));
+    if (auto status = writeKernelFile(directory + file, inherited); !status.ok()) continue;
+  }
+}
+
+}  // namespace
+
+/** Makes one cgroup, ready for processes (v1) or for children with controllers (v2). */
+Status makeCgroup(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory) {
+  DROVER_TRY(makeDirectory(directory, 0755));
+  if (hierarchy.controllers.contains("cpuset") && !hierarchy.unified) inheritCpuset(parent, directory);
+  return {};
+}
+
+namespace {
+
+/** v2: lets the children of `directory` have every controller that it has itself. A refusal only means no limits there. */
+void delegateControllers(const std::string& directory) {
+  for (const auto& controller : words(firstLine(readFile(directory + "/cgroup.controllers")), ' '))
+    if (auto status = writeKernelFile(directory + "/cgroup.subtree_control", "+" + controller); !status.ok()) continue;
+}
+
+Status makeParent(const Hierarchy& hierarchy, const std::string& parent) {
+  std::string above = hierarchy.mountPoint;
+  for (const auto& name : [&] {
+         std::vector<std::string> parts;
+         std::istringstream stream(parent);
+         for (std::string part; std::getline(stream, part, '/');)
+           if (!part.empty()) parts.push_back(part);
+         return parts;
+       }()) {
+    if (hierarchy.unified) delegateControllers(above);
+    std::string directory = above + "/" + name;
+    DROVER_TRY(makeCgroup(hierarchy, above, directory));
+    above = directory;
+  }
+  if (hierarchy.unified) delegateControllers(above);
+  return {};
+}
+
+}  // namespace
+
+Result<Cgroups> Cgroups::discover(const std::string& parent) {
+  DROVER_TRY_ASSIGN(mountinfo, readFile("/proc/self/mountinfo", 16 << 20));
+  std::map<std::string, Hierarchy> found;
+  for (const auto& mount : cgroupMounts(mountinfo)) {
+    if (!visible(mount)) continue;
+    Hierarchy hierarchy;
+    hierarchy.mountPoint = mount.mountPoint;
+    hierarchy.unified = mount.type == "cgroup2";
+    hierarchy.controllers = hierarchy.unified ? words(firstLine(readFile(mount.mountPoint + "/cgroup.controllers")), ' ')
+                                              : v1Controllers(mount.superOptions);
+    // The same hierarchy may be mounted in several places: the shortest path serves.
+    std::string key = hierarchy.unified ? "cgroup2" : "";
+    if (!hierarchy.unified)
+      for (const auto& controller : hierarchy.controllers) key += "," + controller;
+    auto known = found.find(key);
+    if (known == found.end() || known->second.mountPoint.size() > hierarchy.mountPoint.size()) found[key] = hierarchy;
+  }
+  Cgroups cgroups;
+  cgroups.parent_ = parent;
+  for (auto& [key, hierarchy] : found) {
+    DROVER_TRY(makeParent(hierarchy, parent));
+    if (hierarchy.unified) {
+      auto kernel = readFile(hierarchy.mountPoint + parent + "/cgroup.freeze");
+      if (kernel.ok()) cgroups.unified_ = cgroups.hierarchies_.size();
+    }
+    cgroups.hierarchies_.push_back(hierarchy);
+  }
+  if (cgroups.hierarchies_.empty()) return engineError("find cgroups: no cgroup file system is mounted");
+  if (cgroups.unified_ == none && cgroups.withController("freezer") == nullptr)
+    return engineError("find cgroups: neither a cgroup2 with a freezer nor the v1 freezer is mounted");
+  cgroups.pureV2_ = cgroups.hierarchies_.size() == 1 && cgroups.hierarchies_[0].unified;
+  return cgroups;
+}
+
+}  // namespace drover

@@ -1,0 +1,21 @@
+// Small files: kernel interfaces (cgroup, proc) and the engine's own.
+#pragma once
+
+#include <string>
+
+#include "error.h"
+
+namespace drover {
+
+/** At most `limit` bytes; empty error-free string for an empty file. */
+Result<std::string> readFile(const std::string& path, size_t limit = 1 << 20);
+/** One write to an existing file, as kernel interfaces want it. */
+Status writeKernelFile(const std::string& path, const std::string& content);
+/** Replaces the file by rename, so that it is always either old or new. `durable`: also through a power cut. */
+Status replaceFile(const std::string& path, const std::string& content, bool durable);
+Status makeDirectory(const std::string& path, unsigned mode);
+Status makeDirectories(const std::string& path, unsigned mode);
+/** Removes a tree without following links or leaving its file system; nothing there is no error. */
+Status removeTree(const std::string& path);
+
+}  // namespace drover

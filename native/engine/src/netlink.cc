@@ -1,0 +1,228 @@
+// The veth pair of a container. See netlink.h.
+#include "netlink.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_arp.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/veth.h>
+#include <linux/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cstdio>
+
+#include "netlink_message.h"
+#include "unique_fd.h"
+
+namespace drover {
+
+namespace {
+
+struct Mac {
+  uint8_t bytes[6];
+};
+
+Mac parseMac(const std::string& text) {
+  Mac mac = {};
+  sscanf(text.c_str(), "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", mac.bytes, mac.bytes + 1, mac.bytes + 2, mac.bytes + 3, mac.bytes + 4,
+         mac.bytes + 5);
+  return mac;
+}
+
+in_addr addressOf(const std::string& withPrefix) {
+  in_addr address = {};
+  inet_pton(AF_INET, withPrefix.substr(0, withPrefix.find('/')).c_str(), &address);
+  return address;
+}
+
+uint8_t prefixOf(const std::string& withPrefix) {
+  size_t slash = withPrefix.find('/');
+  return slash == std::string::npos ? 32 : static_cast<uint8_t>(atoi(withPrefix.c_str() + slash + 1));
+}
+
+ifinfomsg linkHeader(int index, unsigned flags) {
+  ifinfomsg link = {};
+  link.ifi_family = AF_UNSPEC;
+  link.ifi_index = index;
+  link.ifi_flags = flags;
+  link.ifi_change = flags;
+  return link;
+}
+
+/** Index of an interface, asked through a socket of its namespace; 0 when there is none. */
+int interfaceIndex(int networkNamespace, const char* name) {
+  auto opened = socketInside(networkNamespace, AF_INET, SOCK_DGRAM, 0);
+  if (!opened.ok()) return 0;
+  ifreq request = {};
+  snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+  return ioctl(opened.value().get(), SIOCGIFINDEX, &request) == 0 ? request.ifr_ifindex : 0;
+}
+
+Status setMaster(const Identity& identity, uint32_t master) {
+  std::string name = vethName(identity);
+  DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));
+  NetlinkMessage message(RTM_NEWLINK, 0);
+  message.header(linkHeader(0, IFF_UP));
+  message.attribute(IFLA_IFNAME, name);
+  message.attribute(IFLA_MASTER, master);
+  if (int result = netlink.request(message); result != 0)
+    return errnoError((master ? "put " : "take ") + name + (master ? " on its bridge" : " off its bridge"), result);
+  return {};
+}
+
+Status upLink(NetlinkSocket& netlink, int index, const char* name) {
+  NetlinkMessage message(RTM_NEWLINK, 0);
+  message.header(linkHeader(index, IFF_UP));
+  message.attribute(IFLA_IFNAME, std::string(name));
+  if (int result = netlink.request(message); result != 0) return errnoError(std::string("bring up ") + name, result);
+  return {};
+}
+
+Status addAddress(NetlinkSocket& netlink, int index, const Identity& identity) {
+  NetlinkMessage message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+  ifaddrmsg header = {};
+  header.ifa_family = AF_INET;
+  header.ifa_prefixlen = prefixOf(identity.ipv4);
+  header.ifa_index = static_cast<uint32_t>(index);
+  message.header(header);
+  in_addr address = addressOf(identity.ipv4);
+  in_addr broadcast = {address.s_addr | (header.ifa_prefixlen >= 32 ? 0 : htonl(0xffffffffu >> header.ifa_prefixlen))};
+  message.attribute(IFA_LOCAL, &address, sizeof address);
+  message.attribute(IFA_ADDRESS, &address, sizeof address);
+  if (header.ifa_prefixlen < 31) message.attribute(IFA_BROADCAST, &broadcast, sizeof broadcast);
+  if (int result = netlink.request(message); result != 0) return errnoError("add address " + identity.ipv4, result);
+  return {};
+}
+
+Status addDefaultRoute(NetlinkSocket& netlink, int index, const std::string& gateway) {
+  NetlinkMessage message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+  rtmsg header = {};
+  header.rtm_family = AF_INET;
+  header.rtm_table = RT_TABLE_MAIN;
+  header.rtm_protocol = RTPROT_BOOT;
+  header.rtm_scope = RT_SCOPE_UNIVERSE;
+  header.rtm_type = RTN_UNICAST;
+  message.header(header);
+  in_addr address = addressOf(gateway);
+  message.attribute(RTA_GATEWAY, &address, sizeof address);
+  message.attribute(RTA_OIF, static_cast<uint32_t>(index));
+  if (int result = netlink.request(message); result != 0) return errnoError("add default route via " + gateway, result);
+  return {};
+}
+
+}  // namespace
+
+std::string vethName(const Identity& identity) { return "dv" + std::to_string(identity.serial); }
+
+Status createVeth(int networkNamespace, const Identity& identity) {
+  std::string name = vethName(identity);
+  DROVER_TRY_ASSIGN(host, NetlinkSocket::open(-1));
+  NetlinkMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+  message.header(linkHeader(0, IFF_UP));
+  message.attribute(IFLA_IFNAME, name);
+  size_t linkInfo = message.open(IFLA_LINKINFO);
+  message.attribute(IFLA_INFO_KIND, std::string("veth"));
+  size_t data = message.open(IFLA_INFO_DATA);
+  size_t peer = message.open(VETH_INFO_PEER);
+  message.header(linkHeader(0, 0));
+  message.attribute(IFLA_IFNAME, std::string("eth0"));
+  Mac mac = parseMac(identity.mac);
+  message.attribute(IFLA_ADDRESS, &mac, sizeof mac);
+  message.attribute(IFLA_NET_NS_FD, static_cast<uint32_t>(networkNamespace));
+  message.close(peer);
+  message.close(data);
+  message.close(linkInfo);
+  int result = host.request(message);
+  if (result == EEXIST) {
+    // Of an earlier life of this container, whose namespace the kernel has not taken down yet.
+    DROVER_TRY(destroyVeth(identity));
+    result = host.request(message);
+  }
+  if (result != 0) return errnoError("make veth " + name, result);
+
+  DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
+  DROVER_TRY(upLink(inside, 0, "lo"));
+  DROVER_TRY(upLink(inside, 0, "eth0"));
+  int index = interfaceIndex(networkNamespace, "eth0");
+  if (index == 0) return engineError("find eth0 in the container: not there");
+  DROVER_TRY(addAddress(inside, index, identity));
+  if (identity.gateway) DROVER_TRY(addDefaultRoute(inside, index, *identity.gateway));
+  return {};
+}
+
+Status attachVeth(const Identity& identity, const std::string& bridge) {
+  int index = interfaceIndex(-1, bridge.c_str());
+  if (index == 0) return engineError("find bridge " + bridge + ": no such interface on this host");
+  return setMaster(identity, static_cast<uint32_t>(index));
+}
+
+Status detachVeth(const Identity& identity) { return setMaster(identity, 0); }
+
+Status destroyVeth(const Identity& identity) {
+  std::string name = vethName(identity);
+  DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));
+  NetlinkMessage message(RTM_DELLINK, 0);
+  message.header(linkHeader(0, 0));
+  message.attribute(IFLA_IFNAME, name);
+  int result = netlink.request(message);
+  if (result != 0 && result != ENODEV) return errnoError("remove veth " + name, result);
+  return {};
+}
+
+Status announce(int networkNamespace, const Identity& identity) {
+  struct __attribute__((packed)) ArpPacket {
+    ethhdr ethernet;
+    uint16_t hardware, protocol;
+    uint8_t hardwareSize, protocolSize;
+    uint16_t operation;
+    uint8_t senderMac[6];
+    uint32_t senderIp;
+    uint8_t targetMac[6];
+    uint32_t targetIp;
+  } packet = {};
+  Mac mac = parseMac(identity.mac);
+  uint32_t address = addressOf(identity.ipv4).s_addr;
+  memset(packet.ethernet.h_dest, 0xff, 6);
+  memcpy(packet.ethernet.h_source, mac.bytes, 6);
+  packet.ethernet.h_proto = htons(ETH_P_ARP);
+  packet.hardware = htons(ARPHRD_ETHER);
+  packet.protocol = htons(ETH_P_IP);
+  packet.hardwareSize = 6;
+  packet.protocolSize = 4;
+  memcpy(packet.senderMac, mac.bytes, 6);
+  packet.senderIp = address;
+  packet.targetIp = address;
+
+  // Protocol 0: receives nothing, only sends.
+  DROVER_TRY_ASSIGN(socket, socketInside(networkNamespace, AF_PACKET, SOCK_RAW, 0));
+  int index = 0;
+  ifreq request = {};
+  snprintf(request.ifr_name, sizeof request.ifr_name, "eth0");
+  if (ioctl(socket.get(), SIOCGIFINDEX, &request) != 0) return errnoError("find eth0 in the container");
+  index = request.ifr_ifindex;
+  sockaddr_ll destination = {};
+  destination.sll_family = AF_PACKET;
+  destination.sll_protocol = htons(ETH_P_ARP);
+  destination.sll_ifindex = index;
+  destination.sll_halen = 6;
+  memset(destination.sll_addr, 0xff, 6);
+  // Some peers learn from requests only, some from replies only.
+  for (uint16_t operation : {ARPOP_REQUEST, ARPOP_REPLY}) {
+    packet.operation = htons(operation);
+    if (operation == ARPOP_REPLY) memset(packet.targetMac, 0xff, 6);
+    if (sendto(socket.get(), &packet, sizeof packet, 0, reinterpret_cast<sockaddr*>(&destination), sizeof destination) < 0)
+      return errnoError("announce " + identity.ipv4);
+  }
+  return {};
+}
+
+Result<UniqueFd> openNetworkNamespace(pid_t pid) {
+  std::string path = "/proc/" + std::to_string(pid) + "/ns/net";
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return errnoError("open " + path);
+  return fd;
+}
+
+}  // namespace drover

@@ -1,0 +1,98 @@
+// rtnetlink requests. See netlink_message.h.
+#include "netlink_message.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace drover {
+
+NetlinkMessage::NetlinkMessage(uint16_t type, uint16_t flags) {
+  nlmsghdr head = {};
+  head.nlmsg_type = type;
+  head.nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
+  head.nlmsg_seq = 1;
+  append(&head, sizeof head);
+}
+
+void NetlinkMessage::append(const void* data, size_t size) {
+  size_t start = bytes_.size();
+  bytes_.resize(start + NLMSG_ALIGN(size));
+  if (size > 0) memcpy(bytes_.data() + start, data, size);
+}
+
+void NetlinkMessage::attribute(uint16_t type, const void* data, size_t size) {
+  rtattr head = {};
+  head.rta_len = static_cast<uint16_t>(RTA_LENGTH(size));
+  head.rta_type = type;
+  append(&head, sizeof head);
+  append(data, size);
+}
+
+size_t NetlinkMessage::open(uint16_t type) {
+  size_t start = bytes_.size();
+  rtattr head = {};
+  head.rta_type = type;
+  append(&head, sizeof head);
+  return start;
+}
+
+void NetlinkMessage::close(size_t opened) {
+  reinterpret_cast<rtattr*>(bytes_.data() + opened)->rta_len = static_cast<uint16_t>(bytes_.size() - opened);
+}
+
+const std::vector<char>& NetlinkMessage::finish() {
+  reinterpret_cast<nlmsghdr*>(bytes_.data())->nlmsg_len = static_cast<uint32_t>(bytes_.size());
+  return bytes_;
+}
+
+Result<UniqueFd> socketInside(int networkNamespace, int family, int type, int protocol) {
+  if (networkNamespace < 0) {
+    UniqueFd fd(socket(family, type | SOCK_CLOEXEC, protocol));
+    if (!fd.valid()) return errnoError("open network socket");
+    return fd;
+  }
+  UniqueFd own(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!own.valid()) return errnoError("open own network namespace");
+  if (setns(networkNamespace, CLONE_NEWNET) != 0) return errnoError("enter network namespace of the container");
+  UniqueFd fd(socket(family, type | SOCK_CLOEXEC, protocol));
+  int number = errno;
+  // A worker that stayed in a container's network would do the next container's work there: rather crash.
+  if (setns(own.get(), CLONE_NEWNET) != 0) {
+    perror("drover-engine: return to own network namespace");
+    abort();
+  }
+  if (!fd.valid()) return errnoError("open network socket in the container", number);
+  return fd;
+}
+
+Result<NetlinkSocket> NetlinkSocket::open(int networkNamespace) {
+  DROVER_TRY_ASSIGN(fd, socketInside(networkNamespace, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+  NetlinkSocket socket;
+  socket.socket_ = std::move(fd);
+  return socket;
+}
+
+int NetlinkSocket::request(NetlinkMessage& message) {
+  const auto& bytes = message.finish();
+  sockaddr_nl kernel = {};
+  kernel.nl_family = AF_NETLINK;
+  ssize_t sent = sendto(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
+  if (sent < 0) return errno;
+  alignas(nlmsghdr) char answer[8192];
+  for (;;) {
+    ssize_t count = recv(socket_.get(), answer, sizeof answer, 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno;
+    auto* head = reinterpret_cast<nlmsghdr*>(answer);
+    if (static_cast<size_t>(count) < sizeof(nlmsghdr) + sizeof(nlmsgerr)) return EPROTO;
+    if (head->nlmsg_type == NLMSG_ERROR) return -reinterpret_cast<nlmsgerr*>(NLMSG_DATA(head))->error;
+  }
+}
+
+}  // namespace drover

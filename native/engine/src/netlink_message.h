@@ -1,0 +1,51 @@
+// Builds rtnetlink requests in a buffer and sends them, each waiting for the kernel's acknowledgement. See netlink(7).
+#pragma once
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "error.h"
+#include "unique_fd.h"
+
+namespace drover {
+
+class NetlinkMessage {
+ public:
+  NetlinkMessage(uint16_t type, uint16_t flags);
+  /** Appends a fixed header (ifinfomsg, ifaddrmsg, rtmsg). */
+  template <class T>
+  void header(const T& value) {
+    append(&value, sizeof value);
+  }
+  void attribute(uint16_t type, const void* data, size_t size);
+  void attribute(uint16_t type, const std::string& text) { attribute(type, text.c_str(), text.size() + 1); }
+  void attribute(uint16_t type, uint32_t number) { attribute(type, &number, sizeof number); }
+  /** Opens a nested attribute; close it with its return value. */
+  size_t open(uint16_t type);
+  void close(size_t opened);
+  const std::vector<char>& finish();
+
+ private:
+  void append(const void* data, size_t size);
+  std::vector<char> bytes_;
+};
+
+class NetlinkSocket {
+ public:
+  /** In the network namespace of the descriptor, or in the caller's with -1. */
+  static Result<NetlinkSocket> open(int networkNamespace);
+  /** 0 or the errno that the kernel answered. */
+  int request(NetlinkMessage& message);
+
+ private:
+  UniqueFd socket_;
+};
+
+/** A socket made in the network namespace; the thread is back in its own when this returns. */
+Result<UniqueFd> socketInside(int networkNamespace, int family, int type, int protocol);
+
+}  // namespace drover

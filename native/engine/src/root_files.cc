@@ -1,0 +1,156 @@
+// What a container finds below its root before its init runs. See root_files.h; openat2(2) for the path resolution.
+#include "root_files.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "file_io.h"
+#include "unique_fd.h"
+
+namespace drover {
+
+namespace {
+
+constexpr const char* directories[] = {"proc", "sys", "dev", "dev/pts", "dev/shm", "dev/mqueue", "run", "etc", "root", "var", "var/log", "tmp"};
+
+struct DeviceNode {
+  const char* name;
+  mode_t mode;
+  unsigned major, minor;
+};
+/** The console is the null device: an external terminal could not be checkpointed. */
+constexpr DeviceNode nodes[] = {
+    {"null", 0666, 1, 3}, {"zero", 0666, 1, 5}, {"full", 0666, 1, 7},    {"random", 0666, 1, 8},
+    {"urandom", 0666, 1, 9}, {"tty", 0666, 5, 0}, {"console", 0600, 1, 3},
+};
+
+struct Link {
+  const char* name;
+  const char* target;
+};
+constexpr Link links[] = {
+    {"ptmx", "pts/ptmx"}, {"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+};
+
+UniqueFd openInside(int root, const std::string& path, int flags) {
+  open_how how = {};
+  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return UniqueFd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+}
+
+bool exists(int directory, const char* name) {
+  struct stat info;
+  return fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+class RootWriter {
+ public:
+  RootWriter(const Container& container, const Spec& spec, int root) : container_(container), spec_(spec), root_(root), owner_(spec.identity.uidBase) {}
+
+  Status writeAll() {
+    for (const char* path : directories) DROVER_TRY(makeInside(path));
+    DROVER_TRY(makeDevices());
+    UniqueFd upper(open(container_.upper().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!upper.valid()) return errnoError("open " + container_.upper());
+    UniqueFd etc = openInside(root_, "etc", O_PATH | O_DIRECTORY);
+    if (!etc.valid()) return fail("/etc");
+    // What the writable layer has is the container's own (or was written here before): it stays.
+    UniqueFd own = openInside(upper.get(), "etc", O_PATH | O_DIRECTORY);
+    auto kept = [&](const char* name) { return own.valid() && exists(own.get(), name); };
+    if (!kept("hostname")) DROVER_TRY(replaceInside(etc.get(), "hostname", spec_.name + "\n", 0644));
+    if (!kept("machine-id")) DROVER_TRY(replaceInside(etc.get(), "machine-id", spec_.identity.machineId + "\n", 0444));
+    if (!kept("hosts"))
+      DROVER_TRY(replaceInside(etc.get(), "hosts",
+                               "127.0.0.1 localhost\n127.0.1.1 " + spec_.name + "\n::1 localhost ip6-localhost ip6-loopback\n", 0644));
+    if (!exists(etc.get(), "resolv.conf")) {
+      auto host = readFile("/etc/resolv.conf", 64 << 10);
+      DROVER_TRY(replaceInside(etc.get(), "resolv.conf", host.ok() ? host.value() : "", 0644));
+    }
+    return {};
+  }
+
+ private:
+  Error fail(const std::string& what) const { return errnoError("prepare " + what + " in the root of " + container_.id); }
+
+  Status give(int directory, const char* name) {
+    if (fchownat(directory, name, owner_, owner_, AT_SYMLINK_NOFOLLOW) != 0) return fail(name);
+    return {};
+  }
+
+  Status makeInside(const std::string& path) {
+    UniqueFd there = openInside(root_, path, O_PATH | O_DIRECTORY);
+    if (there.valid()) return {};
+    if (errno != ENOENT) return fail("/" + path);
+    size_t slash = path.rfind('/');
+    UniqueFd parent = openInside(root_, slash == std::string::npos ? "." : path.substr(0, slash), O_PATH | O_DIRECTORY);
+    if (!parent.valid()) return fail("/" + path);
+    std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+    if (mkdirat(parent.get(), name.c_str(), 0755) != 0) return fail("/" + path);
+    DROVER_TRY(give(parent.get(), name.c_str()));
+    if (path == "tmp" && fchmodat(parent.get(), name.c_str(), 01777, 0) != 0) return fail("/tmp");
+    return {};
+  }
+
+  Status makeDevices() {
+    UniqueFd dev = openInside(root_, "dev", O_PATH | O_DIRECTORY);
+    if (!dev.valid()) return fail("/dev");
+    for (const auto& node : nodes) {
+      struct stat info;
+      dev_t wanted = makedev(node.major, node.minor);
+      if (fstatat(dev.get(), node.name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+        if (S_ISCHR(info.st_mode) && info.st_rdev == wanted) continue;
+        if (unlinkat(dev.get(), node.name, 0) != 0) return fail(std::string("/dev/") + node.name);
+      }
+      if (mknodat(dev.get(), node.name, S_IFCHR | node.mode, wanted) != 0) return fail(std::string("/dev/") + node.name);
+      if (fchmodat(dev.get(), node.name, node.mode, 0) != 0) return fail(std::string("/dev/") + node.name);
+      DROVER_TRY(give(dev.get(), node.name));
+    }
+    for (const auto& link : links) {
+      if (exists(dev.get(), link.name)) continue;
+      if (symlinkat(link.target, dev.get(), link.name) != 0) return fail(std::string("/dev/") + link.name);
+      DROVER_TRY(give(dev.get(), link.name));
+    }
+    return {};
+  }
+
+  Status replaceInside(int directory, const char* name, const std::string& content, mode_t mode) {
+    if (unlinkat(directory, name, 0) != 0 && errno != ENOENT) return fail(std::string("/etc/") + name);
+    UniqueFd file(openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    if (!file.valid()) return fail(std::string("/etc/") + name);
+    if (write(file.get(), content.data(), content.size()) != static_cast<ssize_t>(content.size())) return fail(std::string("/etc/") + name);
+    if (fchmod(file.get(), mode) != 0 || fchown(file.get(), owner_, owner_) != 0) return fail(std::string("/etc/") + name);
+    return {};
+  }
+
+  const Container& container_;
+  const Spec& spec_;
+  const int root_;
+  const uid_t owner_;
+};
+
+}  // namespace
+
+Status writeRootFiles(const Container& container, const Spec& spec, int root) {
+  // Mode bits of what is made here are meant literally.
+  return RootWriter(container, spec, root).writeAll();
+}
+
+InitKind initKind(const std::string& init, int root) {
+  UniqueFd file = openInside(root, init, O_PATH);
+  if (!file.valid()) return InitKind::other;
+  char target[4096];
+  ssize_t count = readlink(("/proc/self/fd/" + std::to_string(file.get())).c_str(), target, sizeof target - 1);
+  if (count <= 0) return InitKind::other;
+  std::string path(target, static_cast<size_t>(count));
+  std::string name = path.substr(path.rfind('/') + 1);
+  if (name == "systemd") return InitKind::systemd;
+  if (name == "busybox" || name.starts_with("busybox.")) return InitKind::busybox;
+  return InitKind::other;
+}
+
+}  // namespace drover

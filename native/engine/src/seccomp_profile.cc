@@ -1,0 +1,80 @@
+// The default filter: everything is allowed but what reaches past the namespaces or what can't be moved live. See
+// seccomp_profile.h. A deny list in the style of LXC's: a system container runs whole distributions.
+#include "seccomp_profile.h"
+
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "unique_fd.h"
+
+namespace drover {
+
+namespace {
+
+/** Refused with EPERM: the host's kernel, hardware, clock, and files by handle (which reach past the mount namespace). */
+constexpr const char* forbidden[] = {
+    "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "open_by_handle_at", "iopl",     "ioperm",
+    "swapon",     "swapoff",         "acct",        "quotactl",     "quotactl_fd",   "nfsservctl",        "vm86",     "vm86old",
+    "clock_settime", "clock_settime64", "settimeofday", "stime", "lookup_dcookie", "_sysctl", "uselib", "create_module", "query_module",
+    "get_kernel_syms",
+};
+
+/** Answered with ENOSYS, so that programs fall back: CRIU can't dump io_uring, and userfaultfd only serves exploits here. */
+constexpr const char* absent[] = {"io_uring_setup", "io_uring_enter", "io_uring_register", "userfaultfd"};
+
+Error failed(const char* what, int result) { return errnoError(std::string("seccomp profile: ") + what, -result); }
+
+}  // namespace
+
+Result<SeccompProgram> buildSeccompProfile() {
+  std::unique_ptr<void, void (*)(void*)> filter(seccomp_init(SCMP_ACT_ALLOW), seccomp_release);
+  if (!filter) return engineError("seccomp profile: out of memory");
+  scmp_filter_ctx context = filter.get();
+  seccomp_attr_set(context, SCMP_FLTATR_CTL_NNP, 0);
+#if defined(__x86_64__)
+  for (uint32_t architecture : {SCMP_ARCH_X86, SCMP_ARCH_X32})
+    if (int result = seccomp_arch_add(context, architecture); result != 0 && result != -EEXIST) return failed("add architecture", result);
+#elif defined(__aarch64__)
+  if (int result = seccomp_arch_add(context, SCMP_ARCH_ARM); result != 0 && result != -EEXIST) return failed("add architecture", result);
+#endif
+  auto deny = [&](const char* name, int number) {
+    int call = seccomp_syscall_resolve_name(name);
+    // What libseccomp or this architecture doesn't know can't be named in a filter.
+    if (call == __NR_SCMP_ERROR) return 0;
+    int result = seccomp_rule_add(context, SCMP_ACT_ERRNO(static_cast<uint32_t>(number)), call, 0);
+    return result == -EDOM ? 0 : result;
+  };
+  for (const char* name : forbidden)
+    if (int result = deny(name, EPERM); result != 0) return failed(name, result);
+  for (const char* name : absent)
+    if (int result = deny(name, ENOSYS); result != 0) return failed(name, result);
+
+  UniqueFd file(memfd_create("drover-seccomp", MFD_CLOEXEC));
+  if (!file.valid()) return errnoError("seccomp profile: memfd");
+  if (int result = seccomp_export_bpf(context, file.get()); result != 0) return failed("export", result);
+  struct stat info;
+  if (fstat(file.get(), &info) != 0) return errnoError("seccomp profile: stat");
+  SeccompProgram program;
+  program.instructions.resize(static_cast<size_t>(info.st_size) / sizeof(sock_filter));
+  size_t bytes = program.instructions.size() * sizeof(sock_filter);
+  if (pread(file.get(), program.instructions.data(), bytes, 0) != static_cast<ssize_t>(bytes)) return errnoError("seccomp profile: read");
+  return program;
+}
+
+int installSeccomp(const SeccompProgram& program) {
+  sock_fprog filter = {};
+  filter.len = static_cast<unsigned short>(program.instructions.size());
+  filter.filter = const_cast<sock_filter*>(program.instructions.data());
+  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) return errno;
+  return 0;
+}
+
+}  // namespace drover

@@ -1,0 +1,196 @@
+// Checks specs and the configuration. See spec.h.
+#include "spec.h"
+
+#include <arpa/inet.h>
+
+#include <cstdio>
+
+#include "file_io.h"
+#include "json_io.h"
+
+namespace drover {
+
+namespace {
+
+constexpr size_t mostArguments = 256;
+constexpr size_t mostVariables = 256;
+
+bool isMac(const std::string& text) {
+  unsigned b[6];
+  char end;
+  return text.size() == 17 && sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%c", b, b + 1, b + 2, b + 3, b + 4, b + 5, &end) == 6 &&
+         (b[0] & 1) == 0;
+}
+
+bool isAddress(const std::string& text) {
+  in_addr address;
+  return inet_pton(AF_INET, text.c_str(), &address) == 1;
+}
+
+bool isAddressWithPrefix(const std::string& text) {
+  size_t slash = text.find('/');
+  if (slash == std::string::npos || !isAddress(text.substr(0, slash))) return false;
+  int prefix = 0;
+  char end;
+  return sscanf(text.c_str() + slash + 1, "%d%c", &prefix, &end) == 1 && prefix >= 0 && prefix <= 32;
+}
+
+bool isHexId(const std::string& text) {
+  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+/** A DNS label: it becomes the hostname and a line in /etc/hosts. */
+bool isName(const std::string& text) {
+  return !text.empty() && text.size() <= 63 && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos &&
+         text.front() != '-' && text.back() != '-';
+}
+
+Result<Identity> parseIdentity(const Json& value) {
+  Identity identity;
+  DROVER_TRY_ASSIGN(serial, integerField(value, "serial", 1, 99'999'999'999));
+  DROVER_TRY_ASSIGN(uidBase, integerField(value, "uidBase", uidRange, INT32_MAX - static_cast<int64_t>(uidRange)));
+  DROVER_TRY_ASSIGN(mac, stringField(value, "mac"));
+  DROVER_TRY_ASSIGN(ipv4, stringField(value, "ipv4"));
+  DROVER_TRY_ASSIGN(machineId, stringField(value, "machineId"));
+  if (!isMac(mac)) return badRequest("field `mac`: `" + mac + "` is not a unicast MAC address like 02:00:00:00:00:01");
+  if (!isAddressWithPrefix(ipv4)) return badRequest("field `ipv4`: `" + ipv4 + "` is not an address with prefix like 10.77.1.5/16");
+  if (!isHexId(machineId)) return badRequest("field `machineId`: `" + machineId + "` is not 32 lower-case hex digits");
+  if (present(value, "gateway")) {
+    DROVER_TRY_ASSIGN(gateway, stringField(value, "gateway"));
+    if (!isAddress(gateway)) return badRequest("field `gateway`: `" + gateway + "` is not an IPv4 address");
+    identity.gateway = gateway;
+  }
+  identity.serial = serial;
+  identity.uidBase = static_cast<uint32_t>(uidBase);
+  identity.mac = mac;
+  identity.ipv4 = ipv4;
+  identity.machineId = machineId;
+  return identity;
+}
+
+Result<Limits> parseLimits(const Json& value) {
+  Limits limits;
+  DROVER_TRY_ASSIGN(cpuMilli, integerField(value, "cpuMilli", 0, 1'000'000'000));
+  DROVER_TRY_ASSIGN(memoryBytes, integerField(value, "memoryBytes", 0, INT64_MAX / 2));
+  DROVER_TRY_ASSIGN(diskBytes, integerField(value, "diskBytes", 0, INT64_MAX / 2));
+  DROVER_TRY_ASSIGN(pids, integerField(value, "pids", 0, 4'194'304));
+  limits.cpuMilli = cpuMilli;
+  limits.memoryBytes = memoryBytes;
+  limits.diskBytes = diskBytes;
+  limits.pids = pids;
+  return limits;
+}
+
+}  // namespace
+
+bool isContainerId(const std::string& text) {
+  return !text.empty() && text.size() <= 32 && text.front() != '-' &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+}
+
+Result<std::vector<std::string>> parseArguments(const Json& value, const char* name) {
+  auto found = value.is_object() ? value.find(name) : value.end();
+  if (!value.is_object() || found == value.end() || !found->is_array() || found->empty())
+    return badRequest(std::string("field `") + name + "`: must be a list of at least one string");
+  if (found->size() > mostArguments)
+    return badRequest(std::string("field `") + name + "`: " + std::to_string(found->size()) + " entries, the limit is " +
+                      std::to_string(mostArguments));
+  std::vector<std::string> arguments;
+  for (const auto& entry : *found) {
+    if (!entry.is_string() || entry.get_ref<const std::string&>().find('\0') != std::string::npos)
+      return badRequest(std::string("field `") + name + "`: each entry must be a string without zero bytes");
+    arguments.push_back(entry.get<std::string>());
+  }
+  return arguments;
+}
+
+Result<std::map<std::string, std::string>> parseEnvironment(const Json& value) {
+  DROVER_TRY_ASSIGN(object, objectField(value, "environment"));
+  if (object.size() > mostVariables)
+    return badRequest("field `environment`: " + std::to_string(object.size()) + " variables, the limit is " + std::to_string(mostVariables));
+  std::map<std::string, std::string> environment;
+  for (const auto& [key, entry] : object.items()) {
+    if (!entry.is_string() || key.empty() || key.find('=') != std::string::npos || key.find('\0') != std::string::npos ||
+        entry.get_ref<const std::string&>().find('\0') != std::string::npos)
+      return badRequest("field `environment`: names without `=` and string values, no zero bytes");
+    environment[key] = entry.get<std::string>();
+  }
+  return environment;
+}
+
+Result<Spec> parseSpec(const Json& value) {
+  Spec spec;
+  DROVER_TRY_ASSIGN(container, stringField(value, "container"));
+  if (!isContainerId(container)) return badRequest("field `container`: `" + container.substr(0, 64) + "` is not 1 to 32 of [a-z0-9-]");
+  DROVER_TRY_ASSIGN(name, stringField(value, "name"));
+  if (!isName(name)) return badRequest("field `name`: `" + name.substr(0, 64) + "` is not a DNS label");
+  DROVER_TRY_ASSIGN(epoch, integerField(value, "epoch", 0, INT64_MAX / 2));
+  DROVER_TRY_ASSIGN(rootfs, stringField(value, "rootfs"));
+  if (rootfs.empty() || rootfs.front() != '/') return badRequest("field `rootfs`: `" + rootfs + "` is not an absolute path");
+  DROVER_TRY_ASSIGN(init, parseArguments(value, "init"));
+  if (init[0].empty() || init[0].front() != '/') return badRequest("field `init`: `" + init[0] + "` is not an absolute path");
+  DROVER_TRY_ASSIGN(environment, parseEnvironment(value));
+  DROVER_TRY_ASSIGN(limitsJson, objectField(value, "limits"));
+  DROVER_TRY_ASSIGN(limits, parseLimits(limitsJson));
+  DROVER_TRY_ASSIGN(identityJson, objectField(value, "identity"));
+  DROVER_TRY_ASSIGN(identity, parseIdentity(identityJson));
+  spec.container = container;
+  spec.name = name;
+  spec.epoch = epoch;
+  spec.rootfs = rootfs;
+  spec.init = init;
+  spec.environment = environment;
+  spec.limits = limits;
+  spec.identity = identity;
+  return spec;
+}
+
+Json specToJson(const Spec& spec) {
+  return {
+      {"container", spec.container},
+      {"name", spec.name},
+      {"epoch", spec.epoch},
+      {"rootfs", spec.rootfs},
+      {"init", spec.init},
+      {"environment", spec.environment.empty() ? Json::object() : Json(spec.environment)},
+      {"limits",
+       {{"cpuMilli", spec.limits.cpuMilli},
+        {"memoryBytes", spec.limits.memoryBytes},
+        {"diskBytes", spec.limits.diskBytes},
+        {"pids", spec.limits.pids}}},
+      {"identity",
+       {{"serial", spec.identity.serial},
+        {"uidBase", spec.identity.uidBase},
+        {"mac", spec.identity.mac},
+        {"ipv4", spec.identity.ipv4},
+        {"gateway", spec.identity.gateway ? Json(*spec.identity.gateway) : Json(nullptr)},
+        {"machineId", spec.identity.machineId}}},
+  };
+}
+
+Result<Config> loadConfig(const std::string& path) {
+  DROVER_TRY_ASSIGN(text, readFile(path));
+  Json value = Json::parse(text, nullptr, false);
+  if (!value.is_object()) return badRequest("configuration " + path + ": not a JSON object");
+  Config config;
+  DROVER_TRY_ASSIGN(socket, stringField(value, "socket", 107));
+  DROVER_TRY_ASSIGN(stateDirectory, stringField(value, "stateDirectory"));
+  DROVER_TRY_ASSIGN(cgroup, stringField(value, "cgroup"));
+  DROVER_TRY_ASSIGN(bridge, stringField(value, "bridge", 15));
+  DROVER_TRY_ASSIGN(criuReason, stringField(value, "criuReason"));
+  if (present(value, "criu")) {
+    DROVER_TRY_ASSIGN(criu, stringField(value, "criu"));
+    config.criu = criu;
+  }
+  if (stateDirectory.empty() || stateDirectory.front() != '/') return badRequest("configuration: `stateDirectory` must be an absolute path");
+  if (cgroup.size() < 2 || cgroup.front() != '/' || cgroup.back() == '/' || cgroup.find("..") != std::string::npos)
+    return badRequest("configuration: `cgroup` must be a path like /drover");
+  config.socket = socket;
+  config.stateDirectory = stateDirectory;
+  config.cgroup = cgroup;
+  config.bridge = bridge;
+  config.criuReason = criuReason;
+  return config;
+}
+
+}  // namespace drover
