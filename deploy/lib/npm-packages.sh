@@ -17,5 +17,5 @@ install_npm_packages() {
   reason=$(node "$root/deploy/lib/npm-in-step.js" "$root") && return 0
   [ -w "$root" ] || fail "npm packages: $reason, and $root is not writable for $(id -un 2>/dev/null || id -u)"
   doing "npm ci ($reason)"
-  (cd "$root" && run_logged npm-ci npm ci --no-audit --no-fund) || exit 1
+  (cd "$root" && run_logged npm-ci npm ci --no-audit --no-fund --loglevel=error) || exit 1
 }

@@ -14,7 +14,7 @@ fail() {
   exit 1
 }
 
-# run_logged NAME COMMAND…: its output goes to a log; the end of the log is shown when it fails.
+# run_logged NAME COMMAND…: its output goes to a log; its begin and end are shown when it fails.
 run_logged() {
   local name=$1 log started
   shift
@@ -26,7 +26,11 @@ run_logged() {
     return 0
   fi
   printf 'bootstrap: failed: %s\n' "$*" >&2
-  tail -n 25 "$log" | sed 's/^/  | /' >&2
+  if [ "$(wc -l <"$log")" -le 40 ]; then
+    sed 's/^/  | /' "$log" >&2
+  else
+    { head -n 15 "$log"; echo …; tail -n 25 "$log"; } | sed 's/^/  | /' >&2
+  fi
   printf 'bootstrap: the whole log: %s\n' "$log" >&2
   return 1
 }
