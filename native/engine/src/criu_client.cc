@@ -62,7 +62,7 @@ void fillOptions(CriuRpcOptions& o, const CriuRequest& request) {
   o.has_manage_cgroups = 1;
   o.manage_cgroups = 1;
   o.has_cgroup_mode = 1;
-  o.cgroup_mode = request.cgroupYard.empty() ? CRIU_RPC_CGROUP_MODE__IGNORE : CRIU_RPC_CGROUP_MODE__SOFT;
+  o.cgroup_mode = request.manageCgroups ? CRIU_RPC_CGROUP_MODE__SOFT : CRIU_RPC_CGROUP_MODE__IGNORE;
   if (!request.cgroupYard.empty()) o.cgroup_yard = const_cast<char*>(request.cgroupYard.c_str());
   if (!request.root.empty()) o.root = const_cast<char*>(request.root.c_str());
   o.has_tcp_established = o.tcp_established = 1;
@@ -141,10 +141,15 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
   const auto until = Clock::now() + deadline;
   CriuRpcRequest message = CRIU_RPC_REQUEST__INIT;
   CriuRpcOptions options = CRIU_RPC_OPTIONS__INIT;
+  CriuRpcFeatures features = CRIU_RPC_FEATURES__INIT;
   char ramfs[] = "ramfs";
   char* filesystems[] = {ramfs};
   if (request.kind == CriuRequest::Kind::version) {
     message.type = CRIU_RPC_TYPE__VERSION;
+  } else if (request.kind == CriuRequest::Kind::warm) {
+    message.type = CRIU_RPC_TYPE__FEATURE_CHECK;
+    features.has_memory_tracking = features.memory_tracking = 1;
+    message.features = &features;
   } else {
     fillOptions(options, request);
     options.n_enable_filesystems = 1;
@@ -230,6 +235,13 @@ int CriuProcess::finish(Clock::time_point until) {
   while (reaped < 0 && errno == EINTR);
   pid_ = 0;
   return reaped < 0 ? -1 : status;
+}
+
+std::string criuVersionText(const CriuAnswer& answer) {
+  if (answer.version == 0) return "";
+  std::string text = std::to_string(answer.version / 10000) + "." + std::to_string(answer.version / 100 % 100);
+  if (answer.version % 100 != 0) text += "." + std::to_string(answer.version % 100);
+  return text;
 }
 
 std::string criuErrors(int directory, size_t maximum) {

@@ -17,7 +17,8 @@
 namespace drover {
 
 struct CriuRequest {
-  enum class Kind { dump, restore, version };
+  enum class Kind { dump, restore, version, warm };
+  /** warm: makes CRIU probe the kernel and keep what it found in /run, so that later requests need not. */
   Kind kind = Kind::version;
   /** Open directory with the images; CRIU's error log `criu.log` lands there too. */
   int directory = -1;
@@ -29,7 +30,9 @@ struct CriuRequest {
   std::string root = {};
   /** Dump: directory of the freezer cgroup; empty: tasks are seized one by one. */
   std::string freezeCgroup = {};
-  /** Mount point below which cgroup hierarchies are; empty: cgroups are ignored. */
+  /** Save and restore which cgroups the tasks are in, and make those that are missing. */
+  bool manageCgroups = false;
+  /** With manageCgroups: a directory with each hierarchy mounted under its name, which saves CRIU its own mounts; may be empty. */
   std::string cgroupYard = {};
 };
 
@@ -55,6 +58,7 @@ class CriuProcess {
   CriuProcess(const CriuProcess&) = delete;
   CriuProcess& operator=(const CriuProcess&) = delete;
 
+  pid_t pid() const { return pid_; }
   CriuAnswer run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify);
 
  private:
@@ -67,6 +71,8 @@ class CriuProcess {
   int socket_;
 };
 
+/** "4.2.1"; empty if the answer has no version. */
+std::string criuVersionText(const CriuAnswer& answer);
 /** The end of CRIU's error log in `directory` (harmless lines left out), at most `maximum` bytes; empty if there is none. */
 std::string criuErrors(int directory, size_t maximum = 600);
 

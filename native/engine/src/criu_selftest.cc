@@ -121,8 +121,7 @@ CriuAnswer Selftest::ask(const CriuRequest& request, const CriuNotify& notify) c
 std::string Selftest::readVersion() {
   CriuAnswer answer = ask({.kind = CriuRequest::Kind::version});
   if (!answer.success) return "version: " + answer.error;
-  version_ = std::to_string(answer.version / 10000) + "." + std::to_string(answer.version / 100 % 100);
-  if (answer.version % 100 != 0) version_ += "." + std::to_string(answer.version % 100);
+  version_ = criuVersionText(answer);
   return "";
 }
 

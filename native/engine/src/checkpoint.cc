@@ -1,0 +1,121 @@
+#include "checkpoint.h"
+
+#include <csignal>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "criu_move.h"
+#include "netlink.h"
+#include "pidfd.h"
+
+namespace drover {
+namespace {
+
+constexpr const char* failed = "CHECKPOINT_FAILED";
+/** For a criu that a dead engine left: its socket is closed, so it gives up at its next notification. */
+constexpr int leftCriuDeadlineMs = 5000;
+
+/** An empty directory for the images: 0755, because tasks of the user namespace open it; its parent is 0700. */
+Result<UniqueFd> makeImageDirectory(const std::string& directory) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::path path = fs::path(directory).lexically_normal();
+  if (!path.is_absolute() || !path.has_filename() || path.parent_path() == path.root_path())
+    return Error{"BAD_REQUEST", "directory must be an absolute path of at least two parts, not " + directory};
+  mode_t private_ = 0700;
+  if (mkdir(path.parent_path().c_str(), private_) != 0 && errno != EEXIST) {
+    fs::create_directories(path.parent_path().parent_path(), error);
+    if (mkdir(path.parent_path().c_str(), private_) != 0 && errno != EEXIST) return errnoError("make " + path.parent_path().string());
+  }
+  fs::remove_all(path, error);
+  if (mkdir(path.c_str(), 0755) != 0) return errnoError("make the image directory " + directory);
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid() || fchmod(fd.get(), 0755) != 0) return errnoError("open the image directory " + directory);
+  return fd;
+}
+
+/** The way back from a failed or unfinished dump: it runs on as if nothing had been. */
+Status resume(Engine& engine, Container& container) {
+  Status attached = attachVeth(container.snapshot().spec.identity, engine.config().bridge);
+  DROVER_TRY(engine.cgroups().thaw(container.id));
+  DROVER_TRY(endMove(engine, container, [](Record& record) { record.state = State::running; }));
+  return attached;
+}
+
+/** Waits for a criu that a former engine started for this container, and kills it if it does not end. */
+void endLeftCriu(const nlohmann::json& move) {
+  pid_t pid = move.value("criuPid", 0);
+  if (pid <= 0 || processStartTime(pid) != move.value("criuStartTime", uint64_t{0})) return;
+  auto pidfd = openPidfd(pid);
+  if (!pidfd.ok() || waitPidfd(pidfd.value().get(), leftCriuDeadlineMs)) return;
+  if (signalPidfd(pidfd.value().get(), SIGKILL).ok()) waitPidfd(pidfd.value().get(), leftCriuDeadlineMs);
+}
+
+}  // namespace
+
+Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr<Container>& container,
+                                           const std::string& directory) {
+  const Record before = container->snapshot();
+  if (before.state == State::checkpointed && before.extra.value("checkpointDirectory", "") == directory)
+    return moveResult(engine, *container, before.extra.value("figures", nlohmann::json::object()));
+  if (before.state != State::running) return wrongState(*container, "checkpoint", before.state, "running");
+
+  // All that can be done while it runs: criu is up and the directory open before the freeze.
+  DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed));
+  engine.endExecSessions(*container);
+  DROVER_TRY_ASSIGN(images, makeImageDirectory(directory));
+  CriuRequest request = criuRequest(engine, CriuRequest::Kind::dump, *container, images.get());
+  request.pid = before.initPid;
+  request.freezeCgroup = engine.cgroups().freezerDirectory(container->id);
+  request.leaveRunning = true;
+  DROVER_TRY(beginMove(engine, *container, "dump", *criu));
+
+  Figures figures;
+  figures.set("frozenAtNs", realtimeNs());
+  auto dump = [&]() -> Status {
+    // Frozen first, cut off second: what arrives in between is acknowledged by the kernel and part of the dump.
+    DROVER_TRY(engine.cgroups().freeze(container->id));
+    figures.lap("freeze_ms");
+    DROVER_TRY(detachVeth(before.spec.identity));
+    figures.lap("detach_ms");
+    CriuAnswer answer = criu->run(request, criuDeadline, nullptr);
+    figures.lap("dump_ms");
+    if (!answer.success) return engineError(answer.error);
+    // CRIU found the cgroup frozen and must have left it so; if not, the tasks have run on since: the dump is worthless.
+    if (!engine.cgroups().frozen(container->id)) return engineError("CRIU left the container running after the dump");
+    return {};
+  };
+  if (Status dumped = dump(); !dumped.ok()) {
+    std::string text = "dump of " + container->id + ": " + dumped.error().message;
+    if (Status resumed = resume(engine, *container); !resumed.ok()) text += "; and to let it go on: " + resumed.error().message;
+    std::error_code ignored;
+    std::filesystem::remove_all(directory, ignored);
+    return Error{failed, text};
+  }
+  unlinkat(images.get(), "criu.log", 0);
+  DROVER_TRY(endMove(engine, *container, [&](Record& record) {
+    record.state = State::checkpointed;
+    record.extra["checkpointDirectory"] = directory;
+    record.extra["figures"] = figures.json();
+  }));
+  return moveResult(engine, *container, figures.json());
+}
+
+Status recoverMove(Engine& engine, const std::shared_ptr<Container>& container) {
+  const Record record = container->snapshot();
+  if (!record.extra.contains("move")) return {};
+  const nlohmann::json move = record.extra["move"];
+  endLeftCriu(move);
+  if (move.value("phase", "") == "dump") return resume(engine, *container);
+  // A restore: nothing of it has run yet, and its images are still at the source.
+  forgetCheckpoint(engine, *container);
+  DROVER_TRY(engine.killProcesses(*container));
+  return endMove(engine, *container, [](Record& r) {
+    r.state = State::created;
+    r.initPid = 0;
+  });
+}
+
+}  // namespace drover

@@ -1,0 +1,184 @@
+// The destination's half of a move: prepareRestore, restore, release. See checkpoint.h.
+
+#include <fcntl.h>
+#include <map>
+#include <mutex>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "criu_move.h"
+#include "idmap.h"
+#include "mounts.h"
+#include "netlink.h"
+#include "overlay_origin.h"
+
+namespace drover {
+namespace {
+
+constexpr const char* failed = "RESTORE_FAILED";
+
+/** What waits in memory between prepareRestore and restore. Lost with the engine; restore then makes it anew. */
+struct Prepared {
+  std::unique_ptr<CriuProcess> criu;
+  UniqueFd userNamespace;
+};
+
+std::mutex preparedMutex;
+std::map<std::string, Prepared> preparedByContainer;
+
+std::optional<Prepared> takePrepared(const std::string& container) {
+  std::lock_guard lock(preparedMutex);
+  auto node = preparedByContainer.extract(container);
+  if (node.empty()) return std::nullopt;
+  return std::move(node.mapped());
+}
+
+Result<Prepared> prepare(Engine& engine, const Spec& spec) {
+  DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed));
+  DROVER_TRY_ASSIGN(userNamespace, makeUserNamespace(spec.identity.uidBase));
+  // A veth or cgroup of an earlier, failed attempt would be in the way.
+  DROVER_TRY(destroyVeth(spec.identity));
+  DROVER_TRY(engine.cgroups().create(spec.container, spec.limits, spec.identity.uidBase));
+  return Prepared{std::move(criu), std::move(userNamespace)};
+}
+
+/** The root file system at a path, for as long as CRIU needs it there. */
+class AttachedRoot {
+ public:
+  static Result<std::unique_ptr<AttachedRoot>> attach(const Container& container, int userNamespace) {
+    DROVER_TRY(detachMount(container.rootfs()));
+    // The agent has copied the upper since prepareRestore; until now nothing was mounted on it.
+    DROVER_TRY(dropOverlayOrigins(container.upper()));
+    DROVER_TRY_ASSIGN(mount, openRootfs(container, userNamespace));
+    DROVER_TRY(attachMount(mount.get(), container.rootfs()));
+    return std::unique_ptr<AttachedRoot>(new AttachedRoot(container.rootfs()));
+  }
+  ~AttachedRoot() { (void)detachMount(path_).ok(); }
+
+ private:
+  explicit AttachedRoot(std::string path) : path_(std::move(path)) {}
+  const std::string path_;
+};
+
+/** The tasks exist, stopped, in namespaces still empty: makes the network, and at the end has the freezer hold the tasks. */
+class RestoreSteps {
+ public:
+  RestoreSteps(Engine& engine, const Spec& spec) : engine_(engine), spec_(spec) {}
+
+  bool notified(std::string_view script, pid_t pid) {
+    if (script == "setup-namespaces") status_ = makeNetwork(pid);
+    // CRIU still traces them all: once frozen here, letting go of them does not let them run.
+    if (script == "pre-resume") status_ = engine_.cgroups().freeze(spec_.container);
+    return status_.ok();
+  }
+  const Status& status() const { return status_; }
+
+ private:
+  Status makeNetwork(pid_t pid) {
+    DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
+    return createVeth(network.get(), spec_.identity);
+  }
+
+  Engine& engine_;
+  const Spec& spec_;
+  Status status_;
+};
+
+}  // namespace
+
+Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Container>& container,
+                                      std::optional<int64_t> startedAtMs, int64_t starts) {
+  const Record before = container->snapshot();
+  // Repeated after the restore was done: nothing to prepare.
+  if (before.state == State::restored) return engine.describe(*container);
+  if (before.state != State::created) return wrongState(*container, "prepare the restore of", before.state, "created");
+  DROVER_TRY_ASSIGN(prepared, prepare(engine, before.spec));
+  DROVER_TRY(engine.update(*container, [&](Record& record) {
+    record.startedAtMs = startedAtMs;
+    record.starts = starts;
+  }));
+  {
+    std::lock_guard lock(preparedMutex);
+    preparedByContainer.insert_or_assign(container->id, std::move(prepared));
+  }
+  return engine.describe(*container);
+}
+
+Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Container>& container,
+                                        const std::string& directory) {
+  const Record before = container->snapshot();
+  if (before.state == State::restored) return moveResult(engine, *container, before.extra.value("figures", nlohmann::json::object()));
+  if (before.state != State::created) return wrongState(*container, "restore", before.state, "created");
+  UniqueFd images(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!images.valid()) return errnoError("open the image directory " + directory);
+
+  Figures figures;
+  std::optional<Prepared> prepared = takePrepared(container->id);
+  if (!prepared) {
+    DROVER_TRY_ASSIGN(fresh, prepare(engine, before.spec));
+    prepared = std::move(fresh);
+  }
+  DROVER_TRY(beginMove(engine, *container, "restore", *prepared->criu));
+  figures.lap("prepare_ms");
+  RestoreSteps steps(engine, before.spec);
+  auto restore = [&]() -> Result<pid_t> {
+    DROVER_TRY_ASSIGN(root, AttachedRoot::attach(*container, prepared->userNamespace.get()));
+    figures.lap("mount_ms");
+    CriuRequest request = criuRequest(engine, CriuRequest::Kind::restore, *container, images.get());
+    CriuAnswer answer = prepared->criu->run(request, criuDeadline, [&](std::string_view script, pid_t pid) {
+      return steps.notified(script, pid);
+    });
+    figures.lap("restore_ms");
+    if (!steps.status().ok()) return steps.status().error();
+    if (!answer.success) return engineError(answer.error);
+    if (!engine.cgroups().frozen(container->id)) return engineError("the freezer does not hold the restored processes");
+    return answer.pid;
+  };
+  auto fail = [&](const std::string& reason) {
+    std::string text = "restore of " + container->id + ": " + reason;
+    if (Status killed = engine.killProcesses(*container); !killed.ok()) text += "; and to remove its processes: " + killed.error().message;
+    if (Status ended = endMove(engine, *container, [](Record& record) { record.state = State::created; record.initPid = 0; }); !ended.ok())
+      text += "; " + ended.error().message;
+    return Error{failed, text};
+  };
+  Result<pid_t> pid = restore();
+  if (!pid.ok()) return fail(pid.error().message);
+  unlinkat(images.get(), "criu.log", 0);
+  Status watched = engine.watchInit(container, pid.value(), [&](Record& record) {
+    record.state = State::restored;
+    record.extra.erase("move");
+    record.extra["figures"] = figures.json();
+  });
+  if (!watched.ok()) return fail(watched.error().message);
+  return moveResult(engine, *container, figures.json());
+}
+
+Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Container>& container) {
+  const Record before = container->snapshot();
+  // Repeated: it was released before, maybe by an engine that died right after.
+  if (before.state == State::running) return moveResult(engine, *container, before.extra.value("figures", nlohmann::json::object()));
+  if (before.state != State::restored) return wrongState(*container, "release", before.state, "restored");
+  DROVER_TRY_ASSIGN(network, openNetworkNamespace(before.initPid));
+  Figures figures;
+  DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));
+  figures.lap("attach_ms");
+  DROVER_TRY(engine.cgroups().thaw(container->id));
+  figures.set("resumedAtNs", realtimeNs());
+  figures.lap("thaw_ms");
+  // It runs: a failure from here on is no reason to call it not released. Peers then learn the address from its traffic.
+  Status announced = announce(network.get(), before.spec.identity);
+  figures.lap("announce_ms");
+  figures.set("announced", announced.ok() ? 1 : 0);
+  DROVER_TRY(engine.update(*container, [&](Record& record) {
+    record.state = State::running;
+    record.extra["figures"] = figures.json();
+  }));
+  return moveResult(engine, *container, figures.json());
+}
+
+void forgetCheckpoint(Engine&, Container& container) {
+  takePrepared(container.id);
+  (void)detachMount(container.rootfs()).ok();
+}
+
+}  // namespace drover
