@@ -1,1 +1,5 @@
-export {}
+// What the stories, the tour and the benchmarks share.
+
+export * from './figures.ts'
+export * from './phase-trap.ts'
+export * from './witness.ts'

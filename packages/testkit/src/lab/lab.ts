@@ -40,6 +40,8 @@ export interface LabOptions {
   capacity?: Resources | null
   /** Parent of the laboratory's own directory. */
   directory?: string
+  /** Whether Ctrl-C takes it down and ends the process (default); false: the owner sees to it. */
+  handleSignals?: boolean
   /** Told what is being done, for a person. */
   onProgress?: (line: string) => void
 }
@@ -123,8 +125,10 @@ export class Lab {
       }
       const lab = new Lab(state, plan, directory, places.clientPrefix, guardian)
       lab.#writeClient()
-      process.on('SIGINT', lab.#onSignal)
-      process.on('SIGTERM', lab.#onSignal)
+      if (options.handleSignals !== false) {
+        process.on('SIGINT', lab.#onSignal)
+        process.on('SIGTERM', lab.#onSignal)
+      }
       tell(`hosts ${names.join(', ')} are there`)
       await lab.#startAll(tell)
       return lab
