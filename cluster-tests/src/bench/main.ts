@@ -1,0 +1,76 @@
+// `npm run -s bench -- NAME [--json] [--n N] [--seed S]`: one benchmark, as a table for a person or one JSON object.
+
+import { parseArgs } from 'node:util'
+import type { Bench } from './bench.ts'
+import { describeMachine } from './machine.ts'
+import { moveBench } from './move.ts'
+
+const benches: Record<string, Bench> = { move: moveBench }
+
+const help = `npm run -s bench -- NAME [--json] [--n N] [--seed S]
+
+${Object.entries(benches)
+  .map(([name, { summary, defaultN }]) => `  ${name.padEnd(8)} ${summary} (n = ${defaultN})`)
+  .join('\n')}
+
+  --json   one JSON object {bench, seed, machine, figures} on stdout and nothing else
+  --n      how many are measured
+  --seed   which of the equal choices are taken`
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: string[]): Promise<number> {
+  let parsed: ReturnType<typeof parse>
+  try {
+    parsed = parse(args)
+  } catch (error) {
+    return misused((error as Error).message)
+  }
+  const { values, positionals } = parsed
+  if (values.help) {
+    process.stdout.write(`${help}\n`)
+    return 0
+  }
+  const name = positionals[0] ?? ''
+  const bench = Object.hasOwn(benches, name) ? benches[name] : undefined
+  if (bench === undefined || positionals.length > 1) return misused(`there is no benchmark ${JSON.stringify(name)}`)
+  const n = Number(values.n ?? bench.defaultN)
+  const seed = Number(values.seed ?? 1)
+  if (!Number.isInteger(n) || n < 1) return misused(`--n ${values.n}: must be a whole number from 1 on`)
+  if (!Number.isInteger(seed) || seed < 0) return misused(`--seed ${values.seed}: must be a whole number from 0 on`)
+  if (process.getuid?.() !== 0) {
+    process.stderr.write('bench: real containers need root\n')
+    return 2
+  }
+  const onProgress = (line: string) => void process.stderr.write(`${line}\n`)
+  const { figures, notes } = await bench.run({ n, seed, onProgress })
+  const machine = describeMachine()
+  if (values.json) process.stdout.write(`${JSON.stringify({ bench: name, seed, machine, figures })}\n`)
+  else process.stdout.write(`${table(name, figures)}\n\n${notes.join('\n')}\n${JSON.stringify(machine)}\n`)
+  return 0
+}
+
+function parse(args: string[]) {
+  return parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean', default: false },
+      n: { type: 'string' },
+      seed: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+}
+
+function table(name: string, figures: Record<string, number>): string {
+  const width = Math.max(...Object.keys(figures).map((key) => key.length))
+  return [`\nbench ${name}`, ...Object.entries(figures).map(([key, value]) => `  ${key.padEnd(width)}  ${value}`)].join(
+    '\n',
+  )
+}
+
+function misused(message: string): number {
+  process.stderr.write(`bench: ${message}\n\n${help}\n`)
+  return 2
+}
