@@ -1,0 +1,210 @@
+// Puts the agent's parts together: what comes from the bus goes to the store, what comes from the engine to the mirror, and whatever
+// changes pokes the container's worker and publishes a report. It decides nothing itself.
+
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { EngineClient } from '@drover/engine'
+import {
+  type AgentConfig,
+  type AssignmentBatch,
+  DroverError,
+  type HostReport,
+  heartbeatMs,
+  protocolVersion,
+  type Resources,
+} from '@drover/protocol'
+import { AssignmentStore } from './assignment-store.ts'
+import { Bus } from './bus.ts'
+import { machineCapacity, UsageMeter } from './capacity.ts'
+import { EngineMirror } from './engine-mirror.ts'
+import { engineDeadlines } from './engine-port.ts'
+import { hostFeatures } from './features.ts'
+import { AgentGrpc } from './grpc.ts'
+import { ImageStore } from './images/image-store.ts'
+import { ImageTasks } from './images/image-tasks.ts'
+import { ImageFetcher, sendImage } from './images/image-transfer.ts'
+import { acceptMigration } from './migration/destination.ts'
+import { MigrationSessions } from './migration/sessions.ts'
+import { observeContainers } from './observe.ts'
+import type { AgentParts, Log } from './parts.ts'
+import type { Hello } from './streams/messages.ts'
+import type { StreamConnection } from './streams/stream-connection.ts'
+import { StreamServer } from './streams/stream-server.ts'
+import { Workers } from './workers.ts'
+
+export class Agent {
+  readonly #config: AgentConfig
+  readonly #capacity: Resources
+  readonly #session = Date.now()
+  readonly #client: EngineClient
+  readonly #parts: AgentParts
+  readonly #workers: Workers
+  readonly #tasks: ImageTasks
+  readonly #bus: Bus
+  readonly #usage = new UsageMeter()
+  #streams: StreamServer | null = null
+  #grpc: AgentGrpc | null = null
+  #refresh: NodeJS.Timeout | null = null
+  #sequence = 0
+
+  constructor(config: AgentConfig, log: Log) {
+    this.#config = config
+    mkdirSync(config.dataDirectory, { recursive: true, mode: 0o755 })
+    this.#capacity = config.capacity ?? machineCapacity(config.dataDirectory)
+    const images = new ImageStore(config.dataDirectory)
+    this.#client = new EngineClient(config.engineSocket, { onUp: (up) => this.#engineUp(up) })
+    this.#parts = {
+      host: config.host,
+      secret: config.secret,
+      checkpointRoot: emptyCheckpointRoot(config),
+      engine: this.#client,
+      mirror: new EngineMirror(),
+      store: new AssignmentStore(config.dataDirectory),
+      images,
+      fetcher: new ImageFetcher(images, config.secret),
+      sessions: new MigrationSessions((container) => this.#containerChanged(container)),
+      log,
+    }
+    this.#workers = new Workers(this.#parts, () => this.#bus.publishSoon())
+    this.#tasks = new ImageTasks(images, () => this.#bus.publishSoon())
+    const { cluster, host, natsServers: servers, secret } = config
+    this.#bus = new Bus({
+      cluster,
+      host,
+      session: this.#session,
+      servers,
+      secret,
+      log,
+      report: () => this.#report(),
+      take: (batch) => this.#take(batch),
+    })
+  }
+
+  async start(): Promise<void> {
+    const { address, streamPort, grpcPort, secret } = this.#config
+    this.#streams = await StreamServer.start(address, streamPort, secret, (connection, hello) =>
+      this.#serve(connection, hello),
+    )
+    this.#grpc = await AgentGrpc.start(address, grpcPort, secret, this.#client)
+    this.#client.onEvent(({ container }) => {
+      if (this.#parts.mirror.event(container)) this.#containerChanged(container.container)
+    })
+    this.#bus.start()
+    this.#refresh = setInterval(() => void this.#list(), heartbeatMs)
+    const { host } = this.#config
+    this.#parts.log.info({ host, streamPort: this.#streams.port, grpcPort: this.#grpc.port }, 'agent started')
+  }
+
+  /** Leaves every container as it is. Migrations under way are given up: nobody would go on with them. */
+  async stop(): Promise<void> {
+    if (this.#refresh) clearInterval(this.#refresh)
+    this.#workers.stop()
+    await this.#bus.close()
+    await this.#parts.sessions.closeAll()
+    this.#grpc?.close()
+    await this.#streams?.close()
+    this.#client.close()
+  }
+
+  #serve(connection: StreamConnection, hello: Hello): void | Promise<void> {
+    if (hello.kind === 'image') return sendImage(connection, this.#parts.images, hello.digest)
+    return acceptMigration(this.#parts, connection, hello.operation, hello.container)
+  }
+
+  #take(batch: AssignmentBatch): void {
+    const { changed, dropped } = this.#parts.store.apply(batch)
+    if (dropped) {
+      this.#parts.log.warn({ reason: dropped }, 'an assignment batch was dropped')
+      return
+    }
+    for (const container of changed) this.#workers.poke(container)
+    if (batch.complete) for (const { container } of this.#parts.mirror.all()) this.#workers.poke(container)
+    this.#tasks.accept(batch.imageTasks, batch.complete)
+    if (batch.complete) this.#prune()
+    if (changed.length > 0) this.#bus.publishSoon()
+  }
+
+  #prune(): void {
+    const current = new Set<string>()
+    for (const { migration } of this.#parts.store.all()) if (migration) current.add(migration.operation)
+    this.#parts.sessions.prune(current)
+  }
+
+  #containerChanged(container: string): void {
+    this.#workers.poke(container)
+    this.#bus.publishSoon()
+  }
+
+  #engineUp(up: boolean): void {
+    const { mirror, log } = this.#parts
+    if (up) {
+      void this.#greetEngine()
+      return
+    }
+    if (mirror.up) log.warn({}, 'the engine is down')
+    mirror.up = false
+    this.#bus.publishSoon()
+  }
+
+  async #greetEngine(): Promise<void> {
+    const { mirror, engine, store, log } = this.#parts
+    try {
+      mirror.hello = await engine.call('hello', { protocolVersion }, { deadlineMs: engineDeadlines.quick })
+      const { containers } = await engine.call('list', {}, { deadlineMs: engineDeadlines.quick })
+      mirror.reset()
+      mirror.replaceAll(containers, mirror.mark())
+      mirror.up = true
+      log.info({ engine: mirror.hello.version, containers: containers.length }, 'connected to the engine')
+      for (const { container } of [...containers, ...store.all()]) this.#workers.poke(container)
+      this.#bus.publishSoon()
+    } catch (thrown) {
+      log.warn({ error: DroverError.from(thrown).message }, 'greet the engine')
+    }
+  }
+
+  /** Use changes without events, and an event may be missed. */
+  async #list(): Promise<void> {
+    const { mirror, engine, log } = this.#parts
+    if (!this.#client.up) return
+    if (!mirror.up) return this.#greetEngine()
+    const mark = mirror.mark()
+    try {
+      const { containers } = await engine.call('list', {}, { deadlineMs: engineDeadlines.quick })
+      for (const container of mirror.replaceAll(containers, mark)) this.#containerChanged(container)
+    } catch (thrown) {
+      log.warn({ error: DroverError.from(thrown).message }, 'list the containers')
+    }
+  }
+
+  #report(): HostReport {
+    const { mirror, store, images, sessions } = this.#parts
+    const { cluster, host, address } = this.#config
+    const containers = mirror.all()
+    return {
+      cluster,
+      host,
+      session: this.#session,
+      sequence: ++this.#sequence,
+      address,
+      grpcPort: this.#grpc?.port ?? 0,
+      streamPort: this.#streams?.port ?? 0,
+      capacity: this.#capacity,
+      used: this.#usage.measure(containers),
+      features: hostFeatures(mirror.hello),
+      images: images.digests(),
+      engineUp: mirror.up,
+      containers: observeContainers(containers, (container) => store.get(container), this.#workers.failures()),
+      migrations: sessions.report(),
+      imageTasks: this.#tasks.results(),
+    }
+  }
+}
+
+/** /run is a tmpfs for root; checkpoints of an earlier life of this agent are of no use to anybody. */
+function emptyCheckpointRoot({ dataDirectory, host }: AgentConfig): string {
+  const base = process.getuid?.() === 0 ? '/run/drover' : dataDirectory
+  const root = join(base, `checkpoint-${host}`)
+  rmSync(root, { recursive: true, force: true })
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  return root
+}

@@ -1,0 +1,168 @@
+// The agent's side of the bus: takes assignments, publishes reports, pulls everything now and then. Messages may be lost, repeated or
+// forged by a confused peer: each is checked by its schema before anyone sees it, and the store drops what is older than what it has.
+
+import {
+  AssignmentBatch,
+  DroverError,
+  type HostReport,
+  heartbeatMs,
+  maxMessageBytes,
+  pullIntervalMs,
+  subjects,
+} from '@drover/protocol'
+import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
+import { Compile } from 'typebox/compile'
+import { describeViolation } from './describe-violation.ts'
+import type { Log } from './parts.ts'
+
+export interface BusOptions {
+  cluster: string
+  host: string
+  session: number
+  servers: string[]
+  secret: string
+  log: Log
+  report(): HostReport
+  take(batch: AssignmentBatch): void
+}
+
+const validator = Compile(AssignmentBatch)
+const reconnectWaitMs = 200
+const pullDeadlineMs = 3_000
+/** While the leader is unknown or electing, the first answer is waited for more eagerly. */
+const firstPullRetryMs = 300
+
+export class Bus {
+  readonly #options: BusOptions
+  #connection: NatsConnection | null = null
+  #closed = false
+  #scheduled = false
+  #pulled = false
+  #pulling = false
+  #heartbeat: NodeJS.Timeout | null = null
+  #pullTimer: NodeJS.Timeout | null = null
+
+  constructor(options: BusOptions) {
+    this.#options = options
+  }
+
+  /** Connects in the background, for as long as it takes; the agent works on without. */
+  start(): void {
+    this.#heartbeat = setInterval(() => this.publishSoon(), heartbeatMs)
+    void this.#connect()
+  }
+
+  /** Publishes a report after everything that happens in this turn of the event loop: many changes, one report. */
+  publishSoon(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#publish()
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    if (this.#heartbeat) clearInterval(this.#heartbeat)
+    if (this.#pullTimer) clearTimeout(this.#pullTimer)
+    await this.#connection?.close()
+  }
+
+  async #connect(): Promise<void> {
+    const { servers, secret, cluster, host, log } = this.#options
+    const connection = await connect({
+      servers,
+      token: secret,
+      name: `agent ${host}`,
+      reconnect: true,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: reconnectWaitMs,
+      reconnectJitter: reconnectWaitMs,
+      waitOnFirstConnect: true,
+      ignoreAuthErrorAbort: true,
+      pingInterval: 5_000,
+      maxPingOut: 2,
+    })
+    if (this.#closed) return connection.close()
+    this.#connection = connection
+    connection.subscribe(subjects.assignments(cluster, host), {
+      callback: (error, message) => {
+        if (error) log.warn({ error: error.message }, 'assignments subscription')
+        else this.#take(message)
+      },
+    })
+    log.info({ server: connection.getServer() }, 'connected to the bus')
+    this.publishSoon()
+    void this.#pull()
+    for await (const status of connection.status()) {
+      if (this.#closed) return
+      if (status.type === 'reconnect') {
+        log.info({ server: connection.getServer() }, 'reconnected to the bus')
+        this.publishSoon()
+        void this.#pull()
+      } else if (status.type === 'disconnect') {
+        log.warn({}, 'lost the bus')
+      }
+    }
+  }
+
+  #publish(): void {
+    const connection = this.#connection
+    if (!connection || connection.isClosed() || this.#closed) return
+    const payload = JSON.stringify(this.#options.report())
+    if (payload.length > maxMessageBytes) {
+      this.#options.log.error({ bytes: payload.length, limit: maxMessageBytes }, 'the report is too large to be sent')
+      return
+    }
+    try {
+      connection.publish(subjects.reports(this.#options.cluster), payload)
+    } catch (thrown) {
+      this.#options.log.warn({ error: DroverError.from(thrown).message }, 'publish report')
+    }
+  }
+
+  /** Asks the leader for everything; again after a while, however it went. */
+  async #pull(): Promise<void> {
+    if (this.#pulling || this.#closed || !this.#connection) return
+    this.#pulling = true
+    if (this.#pullTimer) clearTimeout(this.#pullTimer)
+    const { cluster, host, session, log } = this.#options
+    try {
+      const request = JSON.stringify({ cluster, host, session })
+      const answer = await this.#connection.request(subjects.pull(cluster), request, { timeout: pullDeadlineMs })
+      this.#pulled = this.#take(answer) || this.#pulled
+    } catch (thrown) {
+      log.debug({ error: DroverError.from(thrown).message }, 'no answer to a pull')
+    } finally {
+      this.#pulling = false
+      if (!this.#closed) {
+        this.#pullTimer = setTimeout(() => void this.#pull(), this.#pulled ? pullIntervalMs : firstPullRetryMs)
+        this.#pullTimer.unref()
+      }
+    }
+  }
+
+  #take(message: Msg): boolean {
+    let value: unknown
+    try {
+      value = JSON.parse(message.string())
+    } catch {
+      this.#options.log.warn({ subject: message.subject }, 'a message that is not JSON was dropped')
+      return false
+    }
+    if (validator.Check(value)) {
+      this.#options.take(value)
+      return true
+    }
+    if (value !== null && typeof value === 'object' && 'error' in value) {
+      this.#options.log.debug({ error: DroverError.fromJSON(value).message }, 'the pull was refused')
+    } else {
+      this.#options.log.warn(
+        { subject: message.subject, reason: describeViolation(validator, value) },
+        'a bad message was dropped',
+      )
+    }
+    return false
+  }
+}

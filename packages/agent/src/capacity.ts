@@ -1,0 +1,49 @@
+// What this host offers, and what its containers use. Measured from the machine unless the configuration says it; a part of the
+// memory stays with the host itself.
+
+import { statfsSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import type { EngineContainer } from '@drover/engine'
+import type { Resources } from '@drover/protocol'
+
+/** Kept for the kernel, the engine, the agent and the page cache that they live by. */
+const reservedMemoryBytes = 512 << 20
+const pidsOfMachine = 100_000
+
+export function machineCapacity(dataDirectory: string): Resources {
+  const disk = statfsSync(dataDirectory)
+  return {
+    cpuMilli: cpus().length * 1000,
+    memoryBytes: Math.max(0, totalmem() - reservedMemoryBytes),
+    diskBytes: disk.bavail * disk.bsize,
+    pids: pidsOfMachine,
+  }
+}
+
+/** Sums of the engine's list; CPU is what was used since the last call, as thousandths of a core. */
+export class UsageMeter {
+  #cpuUsec = new Map<string, number>()
+  #measuredAtMs = performance.now()
+  #cpuMilli = 0
+
+  measure(containers: EngineContainer[]): Resources {
+    const now = performance.now()
+    const elapsedMs = now - this.#measuredAtMs
+    // Reports at once after a change are closer together than a rate needs.
+    if (elapsedMs >= 500) {
+      let used = 0
+      for (const { container, cpuUsec } of containers)
+        used += Math.max(0, cpuUsec - (this.#cpuUsec.get(container) ?? cpuUsec))
+      this.#cpuUsec = new Map(containers.map(({ container, cpuUsec }) => [container, cpuUsec]))
+      this.#cpuMilli = Math.round(used / elapsedMs)
+      this.#measuredAtMs = now
+    }
+    const sum = (of: (container: EngineContainer) => number) => containers.reduce((total, one) => total + of(one), 0)
+    return {
+      cpuMilli: this.#cpuMilli,
+      memoryBytes: sum((one) => one.memoryBytes),
+      diskBytes: 0,
+      pids: sum((one) => one.processes),
+    }
+  }
+}

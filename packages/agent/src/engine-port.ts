@@ -1,0 +1,37 @@
+// What the agent needs of an engine: typed calls and exec. EngineClient of @drover/engine has exactly these; tests have
+// their own in memory. Deadlines of the calls are here, in one place.
+
+import type { EngineMethod, EngineMethods, ExecHandlers, ExecParams } from '@drover/engine'
+
+export interface EnginePort {
+  call<M extends EngineMethod>(
+    method: M,
+    params: EngineMethods[M]['params'],
+    options?: { deadlineMs?: number },
+  ): Promise<EngineMethods[M]['result']>
+  exec(params: ExecParams, handlers?: ExecHandlers): Promise<ExecPort>
+}
+
+export interface ExecPort {
+  readonly exit: Promise<number>
+  write(data: Uint8Array): Promise<void>
+  end(): void
+  resize(columns: number, rows: number): void
+  signal(signal: number): void
+  pause(): void
+  resume(): void
+  close(): void
+}
+
+/** How long init gets to power off before the engine kills it. */
+export const stopTimeoutMs = 10_000
+
+/** Over these a call counts as lost; the engine's own work is far quicker, but a loaded machine may have a queue. */
+export const engineDeadlines = {
+  quick: 10_000,
+  start: 30_000,
+  stop: stopTimeoutMs + 20_000,
+  delete: 30_000,
+  checkpoint: 120_000,
+  restore: 120_000,
+} as const

@@ -1,0 +1,242 @@
+// The agent's gRPC service: exec and logs of containers, as frames (protocol/streams.ts). Every call carries the cluster's secret. Data is
+// passed on with backpressure both ways, and a caller that goes away takes its exec session with it.
+
+import {
+  agentService,
+  DroverError,
+  decodeMessage,
+  type ExecRequest,
+  encodeMessage,
+  FrameType,
+  type LogsRequest,
+  maxFrameBytes,
+} from '@drover/protocol'
+import {
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  status,
+} from '@grpc/grpc-js'
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { describeViolation } from './describe-violation.ts'
+import type { EnginePort, ExecPort } from './engine-port.ts'
+import { sameSecret } from './streams/stream-server.ts'
+
+const Size = Type.Object({
+  columns: Type.Integer({ minimum: 1, maximum: 10_000 }),
+  rows: Type.Integer({ minimum: 1, maximum: 10_000 }),
+})
+const Id = Type.Integer({ minimum: 0, maximum: 0x7fffffff })
+const execValidator = Compile(
+  Type.Object({
+    container: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
+    command: Type.Array(Type.String(), { minItems: 1, maxItems: 4096 }),
+    terminal: Type.Union([Size, Type.Null()]),
+    environment: Type.Record(Type.String(), Type.String()),
+    directory: Type.Union([Type.String(), Type.Null()]),
+    user: Type.Union([Type.Object({ uid: Id, gid: Id }), Type.Null()]),
+  }),
+)
+const logsValidator = Compile(
+  Type.Object({
+    container: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
+    follow: Type.Boolean(),
+    tailBytes: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+  }),
+)
+const sizeValidator = Compile(Size)
+const signalValidator = Compile(Type.Object({ signal: Type.Integer({ minimum: 1, maximum: 64 }) }))
+
+const maxSessions = 256
+const requestDeadlineMs = 5_000
+const logsPollMs = 250
+const logsPieceBytes = 64 << 10
+
+export class AgentGrpc {
+  readonly #server: Server
+  readonly port: number
+
+  private constructor(server: Server, port: number) {
+    this.#server = server
+    this.port = port
+  }
+
+  static start(address: string, port: number, secret: string, engine: EnginePort): Promise<AgentGrpc> {
+    const server = new Server({ 'grpc.max_receive_message_length': maxFrameBytes + 1024 })
+    let sessions = 0
+    const guard = (
+      call: ServerDuplexStream<Buffer, Buffer> | ServerWritableStream<Buffer, Buffer>,
+      serve: () => void,
+    ) => {
+      if (!authorized(call.metadata, secret))
+        return refuse(call, status.UNAUTHENTICATED, 'the cluster secret is missing or wrong')
+      if (sessions >= maxSessions)
+        return refuse(call, status.RESOURCE_EXHAUSTED, `this agent serves ${maxSessions} streams already`)
+      sessions++
+      call.once('close', () => sessions--)
+      serve()
+    }
+    server.addService(agentService as unknown as ServiceDefinition, {
+      exec: (call: ServerDuplexStream<Buffer, Buffer>) => guard(call, () => serveExec(call, engine)),
+      logs: (call: ServerWritableStream<Buffer, Buffer>) => guard(call, () => void serveLogs(call, engine)),
+    })
+    return new Promise((resolve, reject) => {
+      server.bindAsync(`${address}:${port}`, ServerCredentials.createInsecure(), (cause, bound) => {
+        if (cause)
+          reject(new DroverError('INTERNAL', `listen for gRPC on ${address}:${port}: ${cause.message}`, { cause }))
+        else resolve(new AgentGrpc(server, bound))
+      })
+    })
+  }
+
+  close(): void {
+    this.#server.forceShutdown()
+  }
+}
+
+function authorized(metadata: Metadata, secret: string): boolean {
+  const header = String(metadata.get('authorization')[0] ?? '')
+  return header.startsWith('Bearer ') && sameSecret(header.slice('Bearer '.length), secret)
+}
+
+type Call = ServerDuplexStream<Buffer, Buffer> | ServerWritableStream<Buffer, Buffer>
+
+function refuse(call: Call, code: status, details: string): void {
+  call.emit('error', { code, details, metadata: new Metadata() })
+}
+
+/** Operating errors travel as the last frame, so that their code survives. */
+function endWithError(call: Call, thrown: unknown): void {
+  if (call.destroyed || call.writableEnded) return
+  call.write(encodeMessage(FrameType.error, JSON.stringify(DroverError.from(thrown).toJSON())))
+  call.end()
+}
+
+function serveExec(call: ServerDuplexStream<Buffer, Buffer>, engine: EnginePort): void {
+  let started: Promise<ExecPort> | null = null
+  const timer = setTimeout(() => {
+    endWithError(call, new DroverError('TIMED_OUT', `exec: no request within ${requestDeadlineMs} ms`))
+  }, requestDeadlineMs)
+  call.on('data', (message: Buffer) => {
+    const frame = decodeMessage(message)
+    if (started) {
+      call.pause()
+      started
+        .then((session) => forwardInput(session, frame.type, frame.payload))
+        .catch((thrown) => endWithError(call, thrown))
+        .finally(() => call.resume())
+      return
+    }
+    clearTimeout(timer)
+    started = startExec(call, engine, frame.payload)
+    started.catch((thrown) => endWithError(call, thrown))
+  })
+  const leave = () => {
+    clearTimeout(timer)
+    started?.then((session) => session.close()).catch(() => {})
+  }
+  call.on('cancelled', leave)
+  call.on('error', leave)
+  call.on('close', leave)
+  // Half-closing without stdinEnd is the end of stdin as well.
+  call.on('end', () => started?.then((session) => session.end()).catch(() => {}))
+}
+
+async function startExec(
+  call: ServerDuplexStream<Buffer, Buffer>,
+  engine: EnginePort,
+  payload: Uint8Array,
+): Promise<ExecPort> {
+  const request = parse<ExecRequest>(payload, execValidator, 'exec request')
+  let session: ExecPort | null = null
+  const pass = (type: FrameType) => (data: Uint8Array) => {
+    if (call.destroyed || call.writableEnded) return
+    if (!call.write(encodeMessage(type, data)) && session) {
+      session.pause()
+      call.once('drain', () => session?.resume())
+    }
+  }
+  const { container, command, environment, directory, user, terminal } = request
+  session = await engine.exec(
+    { container, command, environment, directory, user, terminal },
+    { onStdout: pass(FrameType.stdout), onStderr: pass(FrameType.stderr) },
+  )
+  session.exit.then(
+    (exitCode) => {
+      if (call.destroyed || call.writableEnded) return
+      call.write(encodeMessage(FrameType.exit, JSON.stringify({ exitCode })))
+      call.end()
+    },
+    (thrown) => endWithError(call, thrown),
+  )
+  return session
+}
+
+async function forwardInput(session: ExecPort, type: FrameType, payload: Uint8Array): Promise<void> {
+  switch (type) {
+    case FrameType.stdin:
+      return session.write(payload)
+    case FrameType.stdinEnd:
+      return session.end()
+    case FrameType.resize: {
+      const { columns, rows } = parse<{ columns: number; rows: number }>(payload, sizeValidator, 'resize')
+      return session.resize(columns, rows)
+    }
+    case FrameType.signal:
+      return session.signal(parse<{ signal: number }>(payload, signalValidator, 'signal').signal)
+    default:
+      throw new DroverError('BAD_REQUEST', `exec: a frame of type ${type} came from the client`)
+  }
+}
+
+async function serveLogs(call: ServerWritableStream<Buffer, Buffer>, engine: EnginePort): Promise<void> {
+  let left = false
+  const leave = () => {
+    left = true
+  }
+  call.on('cancelled', leave)
+  call.on('error', leave)
+  call.on('close', leave)
+  try {
+    const request = parse<LogsRequest>(decodeMessage(call.request).payload, logsValidator, 'logs request')
+    const { container, follow, tailBytes } = request
+    let offset = tailBytes === null ? 0 : -tailBytes
+    if (tailBytes === 0) offset = (await engine.call('logs', { container, offset: 0, limit: 0 })).size
+    while (!left) {
+      const part = await engine.call('logs', { container, offset, limit: logsPieceBytes })
+      // A shorter log than before was truncated or belongs to a new life: begin at its beginning.
+      offset = part.size < part.offset ? 0 : part.nextOffset
+      if (part.dataBase64 !== '') {
+        const room = call.write(encodeMessage(FrameType.stdout, Buffer.from(part.dataBase64, 'base64')))
+        if (!room) await new Promise<void>((resolve) => call.once('drain', resolve).once('close', resolve))
+      } else if (!follow) {
+        break
+      } else {
+        await new Promise((resolve) => setTimeout(resolve, logsPollMs))
+      }
+    }
+    if (!left) call.end()
+  } catch (thrown) {
+    if (!left) endWithError(call, thrown)
+  }
+}
+
+interface Validator {
+  Check(value: unknown): boolean
+  Errors(value: unknown): { instancePath: string; message: string }[]
+}
+
+function parse<T>(payload: Uint8Array, validator: Validator, what: string): T {
+  let value: unknown
+  try {
+    value = JSON.parse(Buffer.from(payload).toString())
+  } catch (cause) {
+    throw new DroverError('BAD_REQUEST', `${what}: not JSON`, { cause })
+  }
+  if (!validator.Check(value)) throw new DroverError('BAD_REQUEST', `${what}: ${describeViolation(validator, value)}`)
+  return value as T
+}

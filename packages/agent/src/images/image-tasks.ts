@@ -1,0 +1,91 @@
+// Image builds that the controller asked for: each task is done once per operation, one build at a time (they are heavy), and its
+// result is reported until the controller no longer lists the task. A task that a restart cut off is simply done again.
+
+import { mkdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DroverError, type ImageTask, type ImageTaskResult } from '@drover/protocol'
+import type { ImageRecord, ImageStore } from './image-store.ts'
+import { packLayer, unpackLayer } from './layer.ts'
+import { recipeOf } from './recipe.ts'
+
+/** More tasks than this at once are refused: a controller asks for one at a time. */
+const maxTasks = 16
+
+export class ImageTasks {
+  readonly #images: ImageStore
+  readonly #changed: () => void
+  #results = new Map<string, ImageTaskResult>()
+  #queue: Promise<void> = Promise.resolve()
+
+  constructor(images: ImageStore, changed: () => void) {
+    this.#images = images
+    this.#changed = changed
+  }
+
+  results(): ImageTaskResult[] {
+    return [...this.#results.values()]
+  }
+
+  /** Takes the tasks of a batch; a complete batch also ends the reports of tasks that aren't in it. */
+  accept(tasks: ImageTask[], complete: boolean): void {
+    for (const task of tasks) if (!this.#results.has(task.operation)) this.#start(task)
+    if (!complete) return
+    const listed = new Set(tasks.map((task) => task.operation))
+    for (const [operation, result] of this.#results) {
+      if (!listed.has(operation) && result.state !== 'running') this.#results.delete(operation)
+    }
+  }
+
+  #start(task: ImageTask): void {
+    if (this.#results.size >= maxTasks) {
+      const message = `build image ${task.name}: ${maxTasks} builds are waiting already`
+      this.#report(task, { state: 'failed', message, error: { code: 'LIMIT_REACHED', message } })
+      return
+    }
+    this.#report(task, { state: 'running', message: 'waiting' })
+    this.#queue = this.#queue.then(() => this.#build(task))
+  }
+
+  async #build(task: ImageTask): Promise<void> {
+    try {
+      const image = await buildImage(this.#images, task.recipe, task.name, (message) => {
+        this.#report(task, { state: 'running', message })
+      })
+      this.#report(task, { state: 'done', message: `built ${image.digest}`, image })
+    } catch (thrown) {
+      const { code, message } = DroverError.from(thrown)
+      this.#report(task, { state: 'failed', message, error: { code, message } })
+    }
+  }
+
+  #report(task: ImageTask, part: Pick<ImageTaskResult, 'state' | 'message'> & Partial<ImageTaskResult>): void {
+    this.#results.set(task.operation, { operation: task.operation, image: null, error: null, ...part })
+    this.#changed()
+  }
+}
+
+export async function buildImage(
+  images: ImageStore,
+  recipeName: string,
+  name: string,
+  progress: (message: string) => void,
+): Promise<ImageRecord> {
+  const recipe = recipeOf(recipeName)
+  const staged = images.stage()
+  try {
+    const draft = join(staged, 'draft')
+    mkdirSync(draft, { mode: 0o755 })
+    await recipe.fill(draft, progress)
+    progress('packing')
+    const { digest, sizeBytes } = await packLayer(draft, join(staged, 'layer.tar'), recipe.owners)
+    await rm(draft, { recursive: true, force: true })
+    await unpackLayer(join(staged, 'layer.tar'), join(staged, 'rootfs'))
+    const record: ImageRecord = { digest, name, sizeBytes, init: recipe.init }
+    await images.publish(staged, record)
+    return record
+  } catch (thrown) {
+    await images.discard(staged)
+    throw thrown
+  }
+}

@@ -1,0 +1,72 @@
+// A root file system as one canonical tar, and back. The same tree gives the same bytes wherever it is packed: entries sorted by
+// name, one fixed time, numeric owners, no access or change times. Its SHA-256 is the image's digest. Extended attributes
+// (file capabilities) are part of it; a process without root leaves owners and attributes out when it unpacks.
+
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createWriteStream } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { runCommand } from './run-command.ts'
+
+export interface PackedLayer {
+  digest: string
+  sizeBytes: number
+}
+
+/** Every file of an image carries this time: 2024-01-01. An image must not depend on when it was built. */
+const fixedTime = '@1704067200'
+const packDeadlineMs = 600_000
+const root = () => process.getuid?.() === 0
+const attributes = () => (root() ? ['--xattrs', '--xattrs-include=*', '--acls'] : [])
+
+export async function packLayer(rootfs: string, layer: string, owners: 'kept' | 'root'): Promise<PackedLayer> {
+  const hash = createHash('sha256')
+  const file = createWriteStream(layer, { mode: 0o644 })
+  let sizeBytes = 0
+  await runCommand(
+    'tar',
+    [
+      '--create',
+      '--directory',
+      rootfs,
+      '--sort=name',
+      `--mtime=${fixedTime}`,
+      '--numeric-owner',
+      ...(owners === 'root' ? ['--owner=0', '--group=0'] : attributes()),
+      '--format=posix',
+      '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+      '.',
+    ],
+    {
+      deadlineMs: packDeadlineMs,
+      onOutput: (chunk) => {
+        hash.update(chunk)
+        sizeBytes += chunk.length
+        file.write(chunk)
+      },
+    },
+  )
+  file.end()
+  await once(file, 'close')
+  return { digest: `sha256:${hash.digest('hex')}`, sizeBytes }
+}
+
+export async function unpackLayer(layer: string, rootfs: string): Promise<void> {
+  await mkdir(rootfs, { mode: 0o755 })
+  const owners = root() ? ['--same-owner'] : ['--no-same-owner']
+  await runCommand(
+    'tar',
+    [
+      '--extract',
+      '--file',
+      layer,
+      '--directory',
+      rootfs,
+      '--numeric-owner',
+      '--same-permissions',
+      ...owners,
+      ...attributes(),
+    ],
+    { deadlineMs: packDeadlineMs },
+  )
+}

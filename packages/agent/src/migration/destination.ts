@@ -1,0 +1,187 @@
+// The destination's side of a migration: make ready, take the disk while the container still runs on the source, then take memory
+// and the last changes, and restore at once: that is safe before the outcome is known, since a restored container stays frozen until
+// it is released. What the stream brings drives it; it runs beside the reconciler, which steps in when the outcome is known.
+
+import { type Assignment, DroverError } from '@drover/protocol'
+import { engineDeadlines } from '../engine-port.ts'
+import { type AgentParts, callAndMirror } from '../parts.ts'
+import { engineSpec } from '../steps/engine-spec.ts'
+import { StreamFrameType, type StreamMessage } from '../streams/messages.ts'
+import { decodeStreamMessage, idleDeadlineMs, type StreamConnection } from '../streams/stream-connection.ts'
+import { makeSockets, removePaths } from './apply-delta.ts'
+import { checkpointDirectory, MemoryFileWriter } from './memory-files.ts'
+import type { MigrationSession } from './session.ts'
+import { requireCriu } from './source.ts'
+import { startExtraction, type TarProcess } from './tar-process.ts'
+
+type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
+type Message<K extends StreamMessage['kind']> = Extract<StreamMessage, { kind: K }>
+
+/** The controller's own deadlines end a move long before; this is only so that nothing waits for ever. */
+const switchDeadlineMs = 15 * 60_000
+
+const registered = new WeakMap<MigrationSession, Moving>()
+
+export async function prepareDestination(
+  parts: AgentParts,
+  session: MigrationSession,
+  assignment: Moving,
+): Promise<void> {
+  const startedAt = performance.now()
+  const { container, epoch, spec, imageSources, migration } = assignment
+  if (migration.mode === 'live') requireCriu(parts, assignment)
+  await parts.fetcher.ensure(spec.image, imageSources)
+  const leftover = parts.mirror.get(container)
+  if (leftover && leftover.epoch > epoch) {
+    throw new DroverError(
+      'STALE_EPOCH',
+      `move ${assignment.name} to ${parts.host}: it has epoch ${leftover.epoch} here already, not ${epoch}`,
+    )
+  }
+  if (leftover) {
+    await parts.engine.call('delete', { container, epoch }, { deadlineMs: engineDeadlines.delete })
+    parts.mirror.forget(container)
+  }
+  session.signal.throwIfAborted()
+  registered.set(session, assignment)
+  session.figures.prepare_ms = performance.now() - startedAt
+  session.advance('prepared')
+}
+
+/** The source has connected. Throws when nothing waits for it here; a failure later fails the session. */
+export function acceptMigration(
+  parts: AgentParts,
+  connection: StreamConnection,
+  operation: string,
+  container: string,
+): void {
+  const session = parts.sessions.get(operation)
+  const assignment = session && registered.get(session)
+  if (!session || !assignment || session.container !== container || session.step !== 'prepared') {
+    throw new DroverError(
+      'WRONG_STATE',
+      `stream for operation ${operation.slice(0, 64)}: host ${parts.host} does not wait for it`,
+    )
+  }
+  registered.delete(session)
+  session.defer(() => connection.destroy())
+  receiveAll(parts, session, assignment, connection).catch((thrown) => {
+    session.fail(thrown)
+    connection.refuse(DroverError.from(thrown))
+  })
+}
+
+async function receiveAll(
+  parts: AgentParts,
+  session: MigrationSession,
+  assignment: Moving,
+  connection: StreamConnection,
+): Promise<void> {
+  const live = assignment.migration.mode === 'live'
+  await connection.sendMessage({ kind: 'accepted' })
+  const upper = await receiveDisk(parts, session, assignment, connection)
+  const checkpoint = checkpointDirectory(parts.checkpointRoot, assignment.migration.operation, true)
+  session.defer(checkpoint.remove)
+  const extraction = startExtraction(session, upper)
+  await connection.sendMessage({ kind: 'disk-received', bytes: connection.bytesReceived })
+  session.advance('precopied')
+
+  session.figures.sourceFrozenAtNs = await receiveSwitch(session, connection, upper, checkpoint.directory, extraction)
+  if (live) await restore(parts, session, assignment, checkpoint.directory)
+  session.advance('restored')
+}
+
+async function receiveDisk(
+  parts: AgentParts,
+  session: MigrationSession,
+  assignment: Moving,
+  connection: StreamConnection,
+): Promise<string> {
+  const message = await connection.receiveMessage()
+  if (message.kind !== 'disk') throw unexpected(message)
+  const spec = engineSpec(parts, assignment)
+  const { startedAtMs, starts } = message
+  const { upper } =
+    assignment.migration.mode === 'live'
+      ? await callAndMirror(parts, 'prepareRestore', { spec, startedAtMs, starts }, engineDeadlines.start)
+      : await callAndMirror(parts, 'create', { spec }, engineDeadlines.start)
+  session.signal.throwIfAborted()
+  await makeSockets(upper, message.sockets)
+  await receiveArchive(connection, startExtraction(session, upper))
+  return upper
+}
+
+/** Takes memory files and the delta until the source says that all was sent; returns when it froze, ns. */
+async function receiveSwitch(
+  session: MigrationSession,
+  connection: StreamConnection,
+  upper: string,
+  directory: string,
+  extraction: TarProcess,
+): Promise<number> {
+  const files = new MemoryFileWriter(directory)
+  session.defer(() => files.close())
+  let deadlineMs = switchDeadlineMs
+  for (;;) {
+    const frame = await connection.receive(deadlineMs)
+    deadlineMs = idleDeadlineMs
+    if (frame.type === StreamFrameType.data && files.open) {
+      files.write(frame.payload)
+      continue
+    }
+    const message = decodeStreamMessage(frame)
+    if (files.open) throw unexpected(message)
+    if (message.kind === 'memory-file') files.begin(message.path, message.sizeBytes)
+    else if (message.kind === 'delta') await receiveDelta(session, connection, upper, message, extraction)
+    else if (message.kind === 'switched') return message.frozenAtNs
+    else throw unexpected(message)
+  }
+}
+
+async function receiveDelta(
+  session: MigrationSession,
+  connection: StreamConnection,
+  upper: string,
+  delta: Message<'delta'>,
+  extraction: TarProcess,
+): Promise<void> {
+  const startedAt = performance.now()
+  if (delta.deletions.length > 0) await removePaths(upper, delta.deletions)
+  if (delta.sockets.length > 0) await makeSockets(upper, delta.sockets)
+  if (delta.archive) await receiveArchive(connection, extraction)
+  else extraction.kill()
+  session.figures.delta_ms = performance.now() - startedAt
+}
+
+async function receiveArchive(connection: StreamConnection, extraction: TarProcess): Promise<void> {
+  for (;;) {
+    const frame = await connection.receive()
+    if (frame.type === StreamFrameType.end) break
+    if (frame.type !== StreamFrameType.data) throw unexpected(decodeStreamMessage(frame))
+    await extraction.write(frame.payload)
+  }
+  await extraction.done()
+}
+
+async function restore(
+  parts: AgentParts,
+  session: MigrationSession,
+  assignment: Moving,
+  directory: string,
+): Promise<void> {
+  const { container, epoch } = assignment
+  const startedAt = performance.now()
+  const answer = await parts.engine.call(
+    'restore',
+    { container, epoch, directory },
+    { deadlineMs: engineDeadlines.restore },
+  )
+  // Removed meanwhile: what the engine says now is old.
+  session.signal.throwIfAborted()
+  parts.mirror.answer(answer.container)
+  Object.assign(session.figures, answer.figures, { restore_call_ms: performance.now() - startedAt })
+}
+
+function unexpected(message: StreamMessage): DroverError {
+  return new DroverError('BAD_REQUEST', `migration stream: ${message.kind} came out of turn`)
+}

@@ -1,0 +1,81 @@
+// One side of one migration while this process lives: how far it has come, what went wrong, what was measured, and what must be undone.
+// It holds facts and resources; what to do next is decided in reconcile.ts. A session that ended is remembered until nobody asks.
+
+import { DroverError, type MigrationFigures, type MigrationStep } from '@drover/protocol'
+import type { Side } from '../reconcile.ts'
+
+export type SessionStep = MigrationStep['step']
+
+export class MigrationSession {
+  readonly operation: string
+  readonly container: string
+  readonly side: Side
+  step: SessionStep = 'preparing'
+  error: { code: string; message: string } | null = null
+  figures: MigrationFigures = {}
+  /** When it came to its last step, by the monotonic clock. */
+  changedAtMs = performance.now()
+  readonly #abort = new AbortController()
+  readonly #changed: () => void
+  #undo: (() => unknown)[] = []
+
+  constructor(operation: string, container: string, side: Side, changed: () => void) {
+    this.operation = operation
+    this.container = container
+    this.side = side
+    this.#changed = changed
+  }
+
+  /** Aborted when the session is closed or has failed: whatever works for it stops. */
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  get closed(): boolean {
+    return this.#abort.signal.aborted
+  }
+
+  /** Whether it has failed or come to its last step. */
+  get ended(): boolean {
+    return this.step === 'failed' || this.step === 'released' || this.step === 'cleaned'
+  }
+
+  advance(step: SessionStep): void {
+    if (this.step === step) return
+    this.step = step
+    this.changedAtMs = performance.now()
+    this.#changed()
+  }
+
+  /** The side can't go on. Does nothing when it had failed or was closed before, or its part was complete. */
+  fail(thrown: unknown): void {
+    if (this.ended || this.step === 'restored' || this.signal.aborted) return
+    const { code, message } = DroverError.from(thrown)
+    this.error = { code, message }
+    this.advance('failed')
+    void this.close()
+  }
+
+  /** Registers what must happen when the session closes, whichever way; the last one registered runs first. */
+  defer(undo: () => unknown): void {
+    if (this.signal.aborted) void undo()
+    else this.#undo.push(undo)
+  }
+
+  /** Releases everything: connections, processes, checkpoint files. Idempotent. */
+  async close(): Promise<void> {
+    this.#abort.abort()
+    for (const undo of this.#undo.splice(0).reverse()) {
+      try {
+        await undo()
+      } catch {
+        // What can't be removed now is removed when the agent starts again.
+      }
+    }
+  }
+
+  report(): MigrationStep {
+    const { operation, container, side, step, error, figures } = this
+    return { operation, container, side, step, error, figures }
+  }
+}

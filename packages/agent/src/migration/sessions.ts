@@ -1,0 +1,61 @@
+// The migration sessions of this process, by operation.
+
+import type { MigrationStep } from '@drover/protocol'
+import type { Side } from '../reconcile.ts'
+import { MigrationSession } from './session.ts'
+
+/** A session that ended is reported for at least this long after the last assignment that spoke of it. */
+const rememberMs = 30_000
+/** More ended ones than this are forgotten, oldest first. */
+const maxEnded = 256
+
+export class MigrationSessions {
+  #sessions = new Map<string, MigrationSession>()
+  readonly #changed: (container: string) => void
+
+  constructor(changed: (container: string) => void) {
+    this.#changed = changed
+  }
+
+  get(operation: string): MigrationSession | null {
+    return this.#sessions.get(operation) ?? null
+  }
+
+  open(operation: string, container: string, side: Side): MigrationSession {
+    const session = new MigrationSession(operation, container, side, () => this.#changed(container))
+    this.#sessions.set(operation, session)
+    return session
+  }
+
+  ofContainer(container: string): MigrationSession[] {
+    return [...this.#sessions.values()].filter((session) => session.container === container)
+  }
+
+  /** Closes what a container's sessions hold, except the session of `operation`. */
+  closeOthers(container: string, operation: string | null): void {
+    for (const session of this.ofContainer(container)) {
+      if (session.operation !== operation && !session.signal.aborted) void session.close()
+    }
+  }
+
+  report(): MigrationStep[] {
+    return [...this.#sessions.values()].map((session) => session.report())
+  }
+
+  /** Forgets closed sessions that no assignment speaks of any more. */
+  prune(current: ReadonlySet<string>): void {
+    const now = performance.now()
+    let surplus = this.#sessions.size - maxEnded
+    for (const [operation, session] of this.#sessions) {
+      if (current.has(operation) || !(session.ended || session.signal.aborted)) continue
+      if (now - session.changedAtMs > rememberMs || surplus-- > 0) {
+        void session.close()
+        this.#sessions.delete(operation)
+      }
+    }
+  }
+
+  async closeAll(): Promise<void> {
+    await Promise.all([...this.#sessions.values()].map((session) => session.close()))
+  }
+}

@@ -1,0 +1,199 @@
+// The source's side of a migration: check, send the disk while the container runs, then freeze, dump and send the rest. From the freeze to
+// `switched` every millisecond is blackout: connection and tar are there before it, and the disk is scanned while memory is sent.
+// A failure only fails the session; the controller then aborts, and reconciling thaws.
+
+import { type Assignment, DroverError } from '@drover/protocol'
+import { engineDeadlines, stopTimeoutMs } from '../engine-port.ts'
+import { runCommand } from '../images/run-command.ts'
+import type { AgentParts } from '../parts.ts'
+import { openStream } from '../streams/open-stream.ts'
+import type { StreamConnection } from '../streams/stream-connection.ts'
+import { diskDelta, socketsOf } from './disk-delta.ts'
+import { type Manifest, pathBytes, scanManifest } from './disk-manifest.ts'
+import { checkpointDirectory, sendMemoryFiles } from './memory-files.ts'
+import type { MigrationSession } from './session.ts'
+import { startDeltaArchive, startPrecopyArchive, type TarProcess } from './tar-process.ts'
+
+type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
+
+/** What the pre-copy leaves for the switch. */
+interface Precopied {
+  connection: StreamConnection
+  upper: string
+  manifest: Manifest
+  deltaArchive: TarProcess
+}
+
+/** The destination may first have to fetch nothing, mount and make cgroups; then the whole disk goes through its tar. */
+const acceptDeadlineMs = 10_000
+const diskDeadlineMs = 30 * 60_000
+const syncDeadlineMs = 60_000
+
+const precopied = new WeakMap<MigrationSession, Precopied>()
+
+export function prepareSource(parts: AgentParts, session: MigrationSession, assignment: Moving): void {
+  const engine = parts.mirror.get(assignment.container)
+  if (!engine) throw new DroverError('WRONG_STATE', `move ${assignment.name}: it is not on host ${parts.host}`)
+  if (engine.epoch !== assignment.epoch) {
+    throw new DroverError(
+      'STALE_EPOCH',
+      `move ${assignment.name}: host ${parts.host} has epoch ${engine.epoch}, not ${assignment.epoch}`,
+    )
+  }
+  if (assignment.migration.mode === 'live') {
+    if (engine.state !== 'running' && engine.state !== 'frozen') {
+      throw new DroverError('WRONG_STATE', `move ${assignment.name} live: it is ${engine.state}, not running`)
+    }
+    requireCriu(parts, assignment)
+  }
+  session.advance('prepared')
+}
+
+export function requireCriu(parts: AgentParts, assignment: Moving): void {
+  const criu = parts.mirror.hello?.criu
+  if (criu?.usable) return
+  throw new DroverError(
+    'NOT_MIGRATABLE',
+    `move ${assignment.name} live: host ${parts.host} has no usable CRIU (${criu?.reason ?? 'its engine is down'})`,
+  )
+}
+
+export async function precopy(parts: AgentParts, session: MigrationSession, assignment: Moving): Promise<void> {
+  const { container, migration } = assignment
+  const engine = parts.mirror.get(container)
+  if (!engine) throw new DroverError('WRONG_STATE', `move ${assignment.name}: it is gone from host ${parts.host}`)
+  const startedAt = performance.now()
+  const purpose = { kind: 'migration', operation: migration.operation, container } as const
+  const connection = await openStream(migration.destination, parts.secret, purpose)
+  session.defer(() => connection.destroy())
+  connection.onClose((error) => session.fail(error))
+  await expect(connection, 'accepted', acceptDeadlineMs)
+
+  const manifest = await scanManifest(engine.upper, session.signal)
+  await cleanPages(engine.upper, session)
+  const { startedAtMs, starts } = engine
+  await connection.sendMessage({ kind: 'disk', sockets: socketsOf(manifest), startedAtMs, starts })
+  await sendArchive(connection, startPrecopyArchive(session, engine.upper))
+  await expect(connection, 'disk-received', diskDeadlineMs)
+
+  session.figures.precopy_bytes = connection.bytesSent
+  session.figures.precopy_ms = performance.now() - startedAt
+  const deltaArchive = startDeltaArchive(session, engine.upper)
+  precopied.set(session, { connection, upper: engine.upper, manifest, deltaArchive })
+  session.advance('precopied')
+}
+
+export async function switchOver(parts: AgentParts, session: MigrationSession, assignment: Moving): Promise<void> {
+  const ready = precopied.get(session)
+  if (!ready) throw new DroverError('INTERNAL', `move ${assignment.name}: switching before the pre-copy`)
+  const { connection } = ready
+  const sentBefore = connection.bytesSent
+  const frozenAtNs =
+    assignment.migration.mode === 'live'
+      ? await checkpointAndSend(parts, session, assignment, ready)
+      : await stopAndSend(parts, session, assignment, ready)
+  await connection.sendMessage({ kind: 'switched', frozenAtNs })
+  session.figures.switch_bytes = connection.bytesSent - sentBefore
+  session.advance('switched')
+}
+
+async function checkpointAndSend(
+  parts: AgentParts,
+  session: MigrationSession,
+  assignment: Moving,
+  ready: Precopied,
+): Promise<number> {
+  const { container, epoch, migration } = assignment
+  const { directory, remove } = checkpointDirectory(parts.checkpointRoot, migration.operation, false)
+  session.defer(remove)
+  const calledAt = performance.now()
+  const answer = await parts.engine.call(
+    'checkpoint',
+    { container, epoch, directory },
+    { deadlineMs: engineDeadlines.checkpoint },
+  )
+  const dumpedAt = performance.now()
+  parts.mirror.answer(answer.container)
+  session.signal.throwIfAborted()
+  Object.assign(session.figures, answer.figures, { checkpoint_ms: dumpedAt - calledAt })
+  const sending = sendMemoryFiles(ready.connection, directory)
+  // The scan takes the CPU while the kernel sends. It must come after the dump: CRIU may have made link-remap files.
+  const [memoryBytes, delta] = await Promise.all([sending, scanDelta(session, ready)])
+  session.figures.memory_bytes = memoryBytes
+  await sendDelta(ready, delta)
+  session.figures.transfer_ms = performance.now() - dumpedAt
+  return answer.figures.frozenAtNs ?? 0
+}
+
+async function stopAndSend(
+  parts: AgentParts,
+  session: MigrationSession,
+  assignment: Moving,
+  ready: Precopied,
+): Promise<number> {
+  const { container, epoch } = assignment
+  const state = parts.mirror.get(container)?.state
+  if (state === 'running' || state === 'frozen') {
+    const answer = await parts.engine.call(
+      'stop',
+      { container, epoch, timeoutMs: stopTimeoutMs },
+      { deadlineMs: engineDeadlines.stop },
+    )
+    parts.mirror.answer(answer)
+  }
+  session.signal.throwIfAborted()
+  await sendDelta(ready, await scanDelta(session, ready))
+  return 0
+}
+
+async function scanDelta(session: MigrationSession, ready: Precopied) {
+  const scannedAt = performance.now()
+  const delta = diskDelta(ready.manifest, await scanManifest(ready.upper, session.signal))
+  session.figures.scan_ms = performance.now() - scannedAt
+  session.figures.delta_entries = delta.archive.length + delta.deletions.length + delta.sockets.length
+  return delta
+}
+
+async function sendDelta(ready: Precopied, delta: ReturnType<typeof diskDelta>): Promise<void> {
+  const { connection, deltaArchive } = ready
+  const archive = delta.archive.length > 0
+  await connection.sendMessage({ kind: 'delta', deletions: delta.deletions, sockets: delta.sockets, archive })
+  if (!archive) {
+    deltaArchive.kill()
+    return
+  }
+  const names = delta.archive.map((path) => Buffer.concat([pathBytes('.', path), Buffer.from([0])]))
+  await Promise.all([
+    deltaArchive.write(Buffer.concat(names)).then(() => deltaArchive.done()),
+    sendOutput(connection, deltaArchive),
+  ])
+  await connection.sendEnd()
+}
+
+async function sendArchive(connection: StreamConnection, archive: TarProcess): Promise<void> {
+  await sendOutput(connection, archive)
+  await archive.done()
+  await connection.sendEnd()
+}
+
+async function sendOutput(connection: StreamConnection, archive: TarProcess): Promise<void> {
+  for await (const chunk of archive.output()) await connection.sendData(chunk)
+}
+
+/**
+ * Writes dirty pages back. A page of a shared mapping that is dirty already can be written again without the file's times changing;
+ * once it is clean, the next write faults and shows. So: scan, clean, copy; whatever is written after the scan is in the copy or the delta.
+ */
+async function cleanPages(upper: string, session: MigrationSession): Promise<void> {
+  await runCommand('sync', ['--file-system', upper], { deadlineMs: syncDeadlineMs, signal: session.signal })
+}
+
+async function expect(
+  connection: StreamConnection,
+  kind: 'accepted' | 'disk-received',
+  deadlineMs: number,
+): Promise<void> {
+  const message = await connection.receiveMessage(deadlineMs)
+  if (message.kind !== kind)
+    throw new DroverError('BAD_REQUEST', `stream with ${connection.peer}: ${message.kind} came where ${kind} was due`)
+}

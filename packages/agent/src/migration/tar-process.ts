@@ -1,0 +1,98 @@
+// GNU tar at one end of a stream. It carries what a writable layer is made of: numeric owners, device nodes (whiteouts), hard links, sparse
+// files, ACLs and all extended attributes, trusted ones included (overlayfs keeps `opaque` and `redirect` there). Left out are the
+// attributes by which overlayfs ties a layer to the file system that it lies on: on another host they would point nowhere.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { DroverError } from '@drover/protocol'
+import type { MigrationSession } from './session.ts'
+
+const boundToHost = ['origin', 'uuid', 'nlink', 'impure'].map((name) => `--xattrs-exclude=trusted.overlay.${name}`)
+const attributes = () =>
+  process.getuid?.() === 0
+    ? ['--xattrs', '--xattrs-include=*', ...boundToHost, '--acls', '--same-owner']
+    : ['--no-same-owner']
+const keptErrorCharacters = 600
+
+/** The whole layer, while the container runs: files may change or vanish under it, the delta mends that. */
+export function startPrecopyArchive(session: MigrationSession, upper: string): TarProcess {
+  const options = ['--sparse', '--format=posix', '--pax-option=delete=atime,delete=ctime']
+  const tolerant = [
+    '--ignore-failed-read',
+    '--warning=no-file-changed',
+    '--warning=no-file-removed',
+    '--warning=no-file-ignored',
+  ]
+  return new TarProcess(session, ['--create', '--directory', upper, ...base(), ...options, ...tolerant, '.'], [0, 1])
+}
+
+/** Only the paths that are written to its standard input, each ended by a zero byte. It may be started long before they are known. */
+export function startDeltaArchive(session: MigrationSession, upper: string): TarProcess {
+  const options = ['--sparse', '--format=posix', '--pax-option=delete=atime,delete=ctime', '--warning=no-file-ignored']
+  const names = ['--no-recursion', '--null', '--verbatim-files-from', '--files-from=-']
+  return new TarProcess(session, ['--create', '--directory', upper, ...base(), ...options, ...names], [0])
+}
+
+export function startExtraction(session: MigrationSession, upper: string): TarProcess {
+  const options = ['--same-permissions', '--delay-directory-restore']
+  return new TarProcess(session, ['--extract', '--directory', upper, ...base(), ...options], [0])
+}
+
+function base(): string[] {
+  return ['--numeric-owner', ...attributes()]
+}
+
+export class TarProcess {
+  readonly #child: ChildProcess
+  readonly #closed: Promise<void>
+  #errorTail = ''
+
+  constructor(session: MigrationSession, args: string[], goodStatuses: number[]) {
+    this.#child = spawn('tar', args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C' } })
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      this.#errorTail = (this.#errorTail + chunk.toString()).slice(-keptErrorCharacters)
+    })
+    // A tar that dies closes its end: the reason comes with `done`.
+    this.#child.stdin?.on('error', () => {})
+    this.#closed = new Promise((resolve, reject) => {
+      this.#child.once('error', (cause) =>
+        reject(new DroverError('TRANSFER_FAILED', `run tar: ${cause.message}`, { cause })),
+      )
+      this.#child.once('close', (code, signal) => {
+        if (code !== null && goodStatuses.includes(code)) resolve()
+        else
+          reject(
+            new DroverError(
+              'TRANSFER_FAILED',
+              `tar ended with ${signal ?? `status ${code}`}: ${this.#errorTail.trim()}`,
+            ),
+          )
+      })
+    })
+    this.#closed.catch(() => {})
+    session.defer(() => this.kill())
+  }
+
+  /** What it writes, piece by piece, with backpressure. */
+  async *output(): AsyncGenerator<Buffer> {
+    if (!this.#child.stdout) return
+    for await (const chunk of this.#child.stdout) yield chunk as Buffer
+  }
+
+  write(data: Uint8Array): Promise<void> {
+    const stdin = this.#child.stdin
+    if (!stdin || stdin.destroyed) return this.#closed
+    if (stdin.write(data)) return Promise.resolve()
+    return Promise.race([new Promise<void>((resolve) => stdin.once('drain', () => resolve())), this.#closed])
+  }
+
+  /** No more input; resolves when it has ended well, rejects with what it said otherwise. */
+  async done(): Promise<void> {
+    this.#child.stdin?.end()
+    this.#child.stdout?.resume()
+    await this.#closed
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL')
+  }
+}

@@ -1,0 +1,67 @@
+// Pure: what the report says about the containers of this host, from the engine's list, the assignments and failed steps. A container
+// that is assigned but could not be made shows as failed with the reason; one whose later step failed keeps its state and says why.
+
+import type { EngineContainer } from '@drover/engine'
+import type { Assignment, ObservedContainer } from '@drover/protocol'
+import type { StepFailure } from './workers.ts'
+
+export function observeContainers(
+  containers: EngineContainer[],
+  assignment: (container: string) => Assignment | null,
+  failures: [string, StepFailure][],
+): ObservedContainer[] {
+  const failed = new Map(failures)
+  const observed = containers.map((container) =>
+    observe(container, assignment(container.container), failed.get(container.container)),
+  )
+  const present = new Set(containers.map((container) => container.container))
+  for (const [container, failure] of failed) {
+    const assigned = assignment(container)
+    if (!present.has(container) && assigned) observed.push(unmade(assigned, failure))
+  }
+  return observed
+}
+
+function observe(
+  container: EngineContainer,
+  assignment: Assignment | null,
+  failure: StepFailure | undefined,
+): ObservedContainer {
+  const neverRan = container.state === 'created' && (failure?.kind === 'start' || failure?.kind === 'create')
+  return {
+    container: container.container,
+    epoch: container.epoch,
+    state: neverRan ? 'failed' : container.state,
+    revision: assignment?.revision ?? 0,
+    initPid: container.initPid,
+    startedAtMs: container.startedAtMs,
+    starts: container.starts,
+    message: failure?.message ?? describeExit(container),
+    errorCode: failure?.code ?? null,
+    memoryBytes: container.memoryBytes,
+    cpuUsec: container.cpuUsec,
+  }
+}
+
+function unmade(assignment: Assignment, failure: StepFailure): ObservedContainer {
+  return {
+    container: assignment.container,
+    epoch: assignment.epoch,
+    state: 'failed',
+    revision: assignment.revision,
+    initPid: null,
+    startedAtMs: null,
+    starts: 0,
+    message: failure.message,
+    errorCode: failure.code,
+    memoryBytes: 0,
+    cpuUsec: 0,
+  }
+}
+
+function describeExit({ state, exit }: EngineContainer): string | null {
+  if (state !== 'stopped' || !exit) return null
+  if (exit.reason === 'poweroff') return 'powered off'
+  if (exit.reason === 'killed') return `init was killed by signal ${exit.status}`
+  return `init ended with status ${exit.status}`
+}

@@ -1,0 +1,163 @@
+// The agent's decision, pure: from what is assigned to this host, what the engine has and how far a migration has come to
+// the one next step for a container (or null: all is as it should be). It is asked again after every step and every change, so
+// it needs no plan longer than one step. Rules that keep a container from running twice:
+// - a checkpointed container is thawed, and a restored one released, only on word of the outcome, never on a guess;
+// - an assignment of an older epoch than the engine's record does nothing.
+
+import type { EngineContainer } from '@drover/engine'
+import type { Assignment, MigrationStep } from '@drover/protocol'
+
+export interface SessionView {
+  operation: string
+  side: 'source' | 'destination'
+  step: MigrationStep['step']
+  /** What it held is released: nothing more can be done in it. */
+  closed: boolean
+}
+
+export interface Facts {
+  host: string
+  assignment: Assignment | null
+  /** True when the controller's complete list lacks it, so that whatever the engine has of it goes. */
+  unlisted: boolean
+  engine: EngineContainer | null
+  /** The session of the assignment's migration, if this process has one. */
+  session: SessionView | null
+  imageHeld: boolean
+  /** Revision of the assignment under which it was last seen running: under that same one, a stop was its own will. */
+  ranUnder: number | null
+}
+
+export type Side = 'source' | 'destination'
+
+export type Step =
+  | { kind: 'ensure-image' }
+  | { kind: 'create' }
+  | { kind: 'start' }
+  | { kind: 'stop' }
+  | { kind: 'freeze' }
+  | { kind: 'thaw' }
+  | { kind: 'delete'; epoch: number }
+  | { kind: 'release' }
+  | { kind: 'prepare-source' }
+  | { kind: 'prepare-destination' }
+  | { kind: 'precopy' }
+  | { kind: 'switch' }
+  /** Nothing to do but to say that this side has come to `step`. */
+  | { kind: 'note'; side: Side; step: 'released' | 'cleaned' | 'restored' }
+  /** The session that should be there is not: this agent was restarted in the middle. */
+  | { kind: 'give-up'; side: Side }
+  | { kind: 'refuse-stale' }
+
+export type StepKind = Step['kind']
+
+export function nextStep(facts: Facts): Step | null {
+  const { assignment, engine } = facts
+  if (!assignment) return facts.unlisted && engine ? { kind: 'delete', epoch: engine.epoch } : null
+  if (assignment.role === 'none') return nextWhenNone(facts)
+  switch (migrationSide(facts.host, assignment)) {
+    case 'source':
+      return nextAsSource(facts, assignment)
+    case 'destination':
+      return nextAsDestination(facts, assignment)
+    default:
+      return nextForPower(facts, assignment)
+  }
+}
+
+/** Which side of a migration this host is on; null outside of one. */
+export function migrationSide(host: string, assignment: Assignment): Side | null {
+  if (assignment.role === 'source' || assignment.role === 'destination') return assignment.role
+  if (assignment.role === 'none' || !assignment.migration) return null
+  if (assignment.migration.source.host === host) return 'source'
+  return assignment.migration.destination.host === host ? 'destination' : null
+}
+
+/** Whether a running step makes no sense any more under what is assigned now, so that it should be cut short. */
+export function isObsolete(kind: StepKind, operation: string | null, assignment: Assignment | null): boolean {
+  if (kind !== 'precopy' && kind !== 'switch' && kind !== 'prepare-source' && kind !== 'prepare-destination')
+    return false
+  const migration = assignment?.role === 'none' ? null : assignment?.migration
+  if (!migration || migration.operation !== operation) return true
+  return migration.phase !== 'preparing' && migration.phase !== 'precopying' && migration.phase !== 'switching'
+}
+
+function nextWhenNone({ engine, session }: Facts): Step | null {
+  if (engine) return { kind: 'delete', epoch: engine.epoch }
+  if (session?.side === 'source' && session.step !== 'cleaned') return { kind: 'note', side: 'source', step: 'cleaned' }
+  return null
+}
+
+function nextAsSource(facts: Facts, assignment: Assignment): Step | null {
+  const { engine, session } = facts
+  switch (assignment.migration?.phase) {
+    case 'preparing':
+      return session ? null : { kind: 'prepare-source' }
+    case 'precopying':
+      if (!session) return { kind: 'give-up', side: 'source' }
+      return session.step === 'prepared' && !session.closed ? { kind: 'precopy' } : null
+    case 'switching':
+      if (!session) return { kind: 'give-up', side: 'source' }
+      return session.step === 'precopied' && !session.closed ? { kind: 'switch' } : null
+    case 'aborted':
+      return (
+        nextForPower(facts, assignment) ??
+        (session?.step === 'cleaned' ? null : { kind: 'note', side: 'source', step: 'cleaned' })
+      )
+    case 'committed':
+    case 'cleaning':
+    case 'done':
+      if (engine) return { kind: 'delete', epoch: engine.epoch }
+      return session?.step === 'cleaned' ? null : { kind: 'note', side: 'source', step: 'cleaned' }
+    default:
+      return null
+  }
+}
+
+function nextAsDestination(facts: Facts, assignment: Assignment): Step | null {
+  const { engine, session } = facts
+  switch (assignment.migration?.phase) {
+    case 'preparing':
+      return session ? null : { kind: 'prepare-destination' }
+    case 'precopying':
+    case 'switching':
+      if (session) return null
+      if (engine?.state === 'restored' && engine.epoch === assignment.epoch)
+        return { kind: 'note', side: 'destination', step: 'restored' }
+      return { kind: 'give-up', side: 'destination' }
+    case 'aborted':
+      if (engine) return { kind: 'delete', epoch: engine.epoch }
+      return session?.step === 'cleaned' ? null : { kind: 'note', side: 'destination', step: 'cleaned' }
+    case 'committed':
+    case 'cleaning':
+    case 'done':
+      return (
+        nextForPower(facts, assignment) ??
+        (session?.step === 'released' ? null : { kind: 'note', side: 'destination', step: 'released' })
+      )
+    default:
+      return null
+  }
+}
+
+/** Brings a container that this host owns to its desired power state. */
+function nextForPower({ engine, imageHeld, ranUnder }: Facts, assignment: Assignment): Step | null {
+  const { desired } = assignment
+  if (!engine) return imageHeld ? { kind: 'create' } : { kind: 'ensure-image' }
+  if (engine.epoch > assignment.epoch) return null
+  if (engine.epoch < assignment.epoch) return { kind: 'refuse-stale' }
+  switch (engine.state) {
+    case 'created':
+      return desired === 'stopped' ? null : { kind: 'start' }
+    case 'stopped':
+      return desired === 'stopped' || ranUnder === assignment.revision ? null : { kind: 'start' }
+    case 'running':
+      return desired === 'stopped' ? { kind: 'stop' } : desired === 'frozen' ? { kind: 'freeze' } : null
+    case 'frozen':
+      return desired === 'stopped' ? { kind: 'stop' } : desired === 'running' ? { kind: 'thaw' } : null
+    case 'checkpointed':
+      return { kind: 'thaw' }
+    case 'restored':
+      return { kind: 'release' }
+  }
+}

@@ -1,0 +1,20 @@
+// An assignment as the engine wants it.
+
+import type { EngineSpec } from '@drover/engine'
+import type { Assignment } from '@drover/protocol'
+import type { AgentParts } from '../parts.ts'
+
+export function engineSpec(parts: AgentParts, assignment: Assignment): EngineSpec {
+  const { container, name, epoch, spec, identity } = assignment
+  return {
+    container,
+    name,
+    epoch,
+    rootfs: parts.images.rootfs(spec.image),
+    init: spec.init,
+    environment: spec.environment,
+    // A request of CPU is a share to plan with, not a cap: a quota would throttle an idle container whenever it wakes.
+    limits: { ...spec.requests, cpuMilli: 0 },
+    identity,
+  }
+}

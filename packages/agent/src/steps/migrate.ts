@@ -1,0 +1,81 @@
+// The steps of a migration as the reconciler calls them. A failure before the commit is no error of the step: it fails the session, which
+// is reported, and the controller aborts. Only release (after the commit) is repeated until it succeeds.
+
+import { type Assignment, DroverError } from '@drover/protocol'
+import { engineDeadlines } from '../engine-port.ts'
+import { prepareDestination } from '../migration/destination.ts'
+import type { MigrationSession } from '../migration/session.ts'
+import { precopy, prepareSource, switchOver } from '../migration/source.ts'
+import type { StepContext } from '../parts.ts'
+import type { Side } from '../reconcile.ts'
+
+type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
+type Assigned = StepContext & { assignment: Assignment }
+
+export async function runMigrationStep(
+  { parts, container, assignment }: Assigned,
+  kind: 'prepare-source' | 'prepare-destination' | 'precopy' | 'switch',
+): Promise<void> {
+  const moving = assignment as Moving
+  const { operation } = moving.migration
+  const side = kind === 'prepare-destination' ? 'destination' : 'source'
+  const session = parts.sessions.get(operation) ?? parts.sessions.open(operation, container, side)
+  try {
+    if (kind === 'prepare-source') prepareSource(parts, session, moving)
+    else if (kind === 'prepare-destination') await prepareDestination(parts, session, moving)
+    else if (kind === 'precopy') await precopy(parts, session, moving)
+    else await switchOver(parts, session, moving)
+  } catch (thrown) {
+    session.fail(thrown)
+    parts.log.warn({ container, operation, kind, error: DroverError.from(thrown).message }, 'migration step failed')
+  }
+}
+
+/** Lets a restored container run. `blackout_ms` compares two hosts' clocks: it is as true as they are in step. */
+export async function release({ parts, container, assignment }: Assigned): Promise<void> {
+  const { epoch, migration } = assignment
+  const answer = await parts.engine.call('release', { container, epoch }, { deadlineMs: engineDeadlines.quick })
+  const resumedAtNs = answer.figures.resumedAtNs ?? Date.now() * 1e6
+  parts.mirror.answer(answer.container)
+  const session = sessionOf(parts, container, migration?.operation)
+  if (!session) return
+  Object.assign(session.figures, answer.figures)
+  const frozenAtNs = session.figures.sourceFrozenAtNs ?? 0
+  if (frozenAtNs > 0) session.figures.blackout_ms = (resumedAtNs - frozenAtNs) / 1e6
+  session.advance('released')
+  void session.close()
+}
+
+/** Says where this side stands when there's nothing else to do, also when the session is of an earlier life of this agent. */
+export async function note(
+  { parts, container, assignment }: Assigned,
+  side: Side,
+  step: 'released' | 'cleaned' | 'restored',
+): Promise<void> {
+  const operation = assignment.migration?.operation
+  const session =
+    sessionOf(parts, container, operation) ?? (operation ? parts.sessions.open(operation, container, side) : null)
+  session?.advance(step)
+  if (step !== 'restored') await session?.close()
+}
+
+export async function giveUp({ parts, container, assignment }: Assigned, side: Side): Promise<void> {
+  const { operation, phase } = (assignment as Moving).migration
+  const session = parts.sessions.open(operation, container, side)
+  session.fail(
+    new DroverError(
+      'TRANSFER_FAILED',
+      `move ${assignment.name}: the agent of ${parts.host} was restarted while ${phase}`,
+    ),
+  )
+}
+
+/** The session of the operation, or, when the assignment names none any more, the container's latest. */
+function sessionOf(
+  parts: StepContext['parts'],
+  container: string,
+  operation: string | undefined,
+): MigrationSession | null {
+  if (operation) return parts.sessions.get(operation)
+  return parts.sessions.ofContainer(container).at(-1) ?? null
+}

@@ -1,0 +1,64 @@
+// What agents say to each other on a stream connection. A frame is `u32 little-endian length of (type + payload)`, `u8 type`, payload.
+// Control frames are JSON; bulk bytes are data frames, never JSON or base64. The side that connects says hello first; the other
+// answers `accepted` or `error` and closes. Image: accepted, data…, end. Migration, source → destination:
+//   disk, data…, end                          while the container runs; the answer is disk-received
+//   memory-file, data… (each file)            after the freeze, in any order with
+//   delta, [data…, end]                       what changed on disk since
+//   switched                                  all was sent: restore
+
+import { type Static, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+
+export const StreamFrameType = { control: 0, data: 1, end: 2 } as const
+
+/** Longest payload of a frame once the peer is known. */
+export const maxPayloadBytes = 1 << 20
+/** Longest hello: nobody unknown makes us hold more. */
+export const maxHelloBytes = 4096
+
+const Greeting = { protocolVersion: Type.Integer(), secret: Type.String() }
+export const Hello = Type.Union([
+  Type.Object({ ...Greeting, kind: Type.Literal('image'), digest: Type.String() }),
+  Type.Object({ ...Greeting, kind: Type.Literal('migration'), operation: Type.String(), container: Type.String() }),
+])
+export type Hello = Static<typeof Hello>
+export const helloValidator = Compile(Hello)
+
+const FileNode = Type.Object({
+  path: Type.String(),
+  mode: Type.Integer(),
+  uid: Type.Integer(),
+  gid: Type.Integer(),
+})
+
+export const StreamMessage = Type.Union([
+  Type.Object({ kind: Type.Literal('accepted') }),
+  Type.Object({
+    kind: Type.Literal('image'),
+    name: Type.String(),
+    sizeBytes: Type.Integer(),
+    init: Type.Array(Type.String()),
+  }),
+  Type.Object({ kind: Type.Literal('error'), code: Type.String(), message: Type.String() }),
+  Type.Object({
+    kind: Type.Literal('disk'),
+    sockets: Type.Array(FileNode),
+    /** Carried over: a live move is no new start. */
+    startedAtMs: Type.Union([Type.Integer(), Type.Null()]),
+    starts: Type.Integer(),
+  }),
+  Type.Object({ kind: Type.Literal('disk-received'), bytes: Type.Integer() }),
+  Type.Object({ kind: Type.Literal('memory-file'), path: Type.String(), sizeBytes: Type.Integer({ minimum: 0 }) }),
+  Type.Object({
+    kind: Type.Literal('delta'),
+    /** Paths below the upper directory, bytes as latin1. */
+    deletions: Type.Array(Type.String()),
+    sockets: Type.Array(FileNode),
+    /** Whether a tar of what changed follows. */
+    archive: Type.Boolean(),
+  }),
+  Type.Object({ kind: Type.Literal('switched'), frozenAtNs: Type.Number() }),
+])
+export type StreamMessage = Static<typeof StreamMessage>
+export type FileNode = Static<typeof FileNode>
+export const messageValidator = Compile(StreamMessage)

@@ -1,0 +1,17 @@
+// Connects to another agent's stream server and says hello.
+
+import { type Peer, protocolVersion } from '@drover/protocol'
+import { StreamConnection } from './stream-connection.ts'
+import { dial } from './transport.ts'
+
+export type StreamPurpose =
+  | { kind: 'image'; digest: string }
+  | { kind: 'migration'; operation: string; container: string }
+
+export async function openStream(peer: Peer, secret: string, purpose: StreamPurpose): Promise<StreamConnection> {
+  const connection = new StreamConnection(await dial(peer.address, peer.streamPort))
+  // We chose whom to call: what it answers may be as large as a frame may be.
+  connection.trust()
+  await connection.sendMessage({ protocolVersion, secret, ...purpose })
+  return connection
+}

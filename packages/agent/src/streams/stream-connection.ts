@@ -1,0 +1,252 @@
+// Frames over a socket, both ways, with backpressure: receive() takes the next frame, and a reader that lags pauses the socket; send
+// waits while the kernel's buffer is full. Every wait ends by its deadline or with the connection. A frame over the limit ends
+// the connection at its header, before it is held in memory.
+
+import type { Socket } from 'node:net'
+import { DroverError, type ErrorCode, errorCodes } from '@drover/protocol'
+import { describeViolation } from '../describe-violation.ts'
+import { maxHelloBytes, maxPayloadBytes, messageValidator, StreamFrameType, type StreamMessage } from './messages.ts'
+
+export interface StreamFrame {
+  type: number
+  payload: Buffer
+}
+
+/** A peer that says nothing for this long in the middle of a transfer is given up. */
+export const idleDeadlineMs = 30_000
+const headerBytes = 5
+const pauseAboveBytes = 4 << 20
+
+export class StreamConnection {
+  readonly peer: string
+  readonly #socket: Socket
+  #limit = maxHelloBytes
+  #chunks: Buffer[] = []
+  #chunkBytes = 0
+  #frames: StreamFrame[] = []
+  #frameBytes = 0
+  #waiting: { resolve: (frame: StreamFrame) => void; reject: (error: unknown) => void } | null = null
+  #error: DroverError | null = null
+  #closeListeners: ((error: DroverError) => void)[] = []
+  bytesSent = 0
+  bytesReceived = 0
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.peer = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`
+    socket.on('data', (chunk: Buffer) => this.#take(chunk))
+    socket.on('error', (cause) =>
+      this.#end(new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: ${cause.message}`, { cause })),
+    )
+    socket.on('end', () =>
+      this.#end(new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: closed by the other side`)),
+    )
+    socket.on('close', () => this.#end(new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: closed`)))
+  }
+
+  /** The peer has shown the secret: it may send large frames. */
+  trust(): void {
+    this.#limit = maxPayloadBytes
+  }
+
+  onClose(listener: (error: DroverError) => void): void {
+    if (this.#error) listener(this.#error)
+    else this.#closeListeners.push(listener)
+  }
+
+  /** The next frame, or an error when the peer is gone or silent for `deadlineMs`. One caller at a time. */
+  receive(deadlineMs = idleDeadlineMs): Promise<StreamFrame> {
+    const frame = this.#frames.shift()
+    if (frame) {
+      this.#frameBytes -= frame.payload.length
+      if (this.#frameBytes < pauseAboveBytes) this.#socket.resume()
+      return Promise.resolve(frame)
+    }
+    if (this.#error) return Promise.reject(this.#error)
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting = null
+        reject(new DroverError('TIMED_OUT', `stream with ${this.peer}: nothing came within ${deadlineMs} ms`))
+      }, deadlineMs)
+      this.#waiting = {
+        resolve: (arrived) => {
+          clearTimeout(timer)
+          resolve(arrived)
+        },
+        reject: (error) => {
+          clearTimeout(timer)
+          reject(error)
+        },
+      }
+    })
+  }
+
+  /** The next frame as a message; an `error` message of the peer is thrown. */
+  async receiveMessage(deadlineMs = idleDeadlineMs): Promise<StreamMessage> {
+    return decodeStreamMessage(await this.receive(deadlineMs))
+  }
+
+  sendMessage(message: StreamMessage | object): Promise<void> {
+    return this.send(StreamFrameType.control, Buffer.from(JSON.stringify(message)))
+  }
+
+  /** Bytes of any length, in frames of the allowed size. */
+  async sendData(data: Buffer): Promise<void> {
+    for (let from = 0; from < data.length; from += maxPayloadBytes) {
+      await this.send(StreamFrameType.data, data.subarray(from, from + maxPayloadBytes))
+    }
+  }
+
+  sendEnd(): Promise<void> {
+    return this.send(StreamFrameType.end, Buffer.alloc(0))
+  }
+
+  /** Small frames that follow each other go out in one write. */
+  cork(): void {
+    this.#socket.cork()
+  }
+
+  uncork(): void {
+    this.#socket.uncork()
+  }
+
+  send(type: number, payload: Buffer): Promise<void> {
+    if (this.#error) return Promise.reject(this.#error)
+    const header = Buffer.allocUnsafe(headerBytes)
+    header.writeUInt32LE(payload.length + 1, 0)
+    header[4] = type
+    this.bytesSent += headerBytes + payload.length
+    this.#socket.cork()
+    this.#socket.write(header)
+    const room = payload.length === 0 || this.#socket.write(payload)
+    this.#socket.uncork()
+    return room ? Promise.resolve() : this.#drained()
+  }
+
+  /** Says why, then closes. */
+  refuse(error: DroverError): void {
+    const text = JSON.stringify({ kind: 'error', code: error.code, message: error.message })
+    this.send(StreamFrameType.control, Buffer.from(text)).catch(() => {})
+    this.#end(error)
+    this.#socket.end()
+    // A peer that neither reads nor closes doesn't keep the socket.
+    setTimeout(() => this.#socket.destroy(), 1_000).unref()
+  }
+
+  /** Everything was sent: closes after it. */
+  finish(): void {
+    this.#end(new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: finished`))
+    this.#socket.end()
+    setTimeout(() => this.#socket.destroy(), idleDeadlineMs).unref()
+  }
+
+  destroy(): void {
+    this.#end(new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: closed on this side`))
+    this.#socket.destroy()
+  }
+
+  #drained(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const error = new DroverError('TIMED_OUT', `stream with ${this.peer}: it took no data for ${idleDeadlineMs} ms`)
+        settle(() => reject(error))
+        this.destroy()
+      }, idleDeadlineMs)
+      const drained = () => settle(resolve)
+      const closed = () =>
+        settle(() => reject(this.#error ?? new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: closed`)))
+      const settle = (then: () => void) => {
+        clearTimeout(timer)
+        this.#socket.off('drain', drained)
+        this.#socket.off('close', closed)
+        then()
+      }
+      this.#socket.once('drain', drained)
+      this.#socket.once('close', closed)
+    })
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#error) return
+    this.bytesReceived += chunk.length
+    this.#chunks.push(chunk)
+    this.#chunkBytes += chunk.length
+    while (this.#chunkBytes >= headerBytes) {
+      const head = this.#peek(headerBytes)
+      const length = head.readUInt32LE(0)
+      if (length < 1 || length > this.#limit + 1) {
+        this.refuse(
+          new DroverError(
+            'TOO_LARGE',
+            `stream with ${this.peer}: a frame says ${length} bytes; 1 to ${this.#limit + 1} are allowed`,
+          ),
+        )
+        return
+      }
+      if (this.#chunkBytes < 4 + length) return
+      const whole = this.#shift(4 + length)
+      this.#deliver({ type: whole[4] as number, payload: whole.subarray(headerBytes) })
+    }
+  }
+
+  #deliver(frame: StreamFrame): void {
+    if (this.#waiting) {
+      const { resolve } = this.#waiting
+      this.#waiting = null
+      resolve(frame)
+      return
+    }
+    this.#frames.push(frame)
+    this.#frameBytes += frame.payload.length
+    if (this.#frameBytes >= pauseAboveBytes) this.#socket.pause()
+  }
+
+  #peek(length: number): Buffer {
+    const first = this.#chunks[0] as Buffer
+    if (first.length >= length) return first
+    this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0] as Buffer
+  }
+
+  /** Takes exactly `length` bytes off the front. */
+  #shift(length: number): Buffer {
+    let first = this.#chunks[0] as Buffer
+    if (first.length < length) {
+      first = Buffer.concat(this.#chunks)
+      this.#chunks = [first]
+    }
+    if (first.length === length) this.#chunks.shift()
+    else this.#chunks[0] = first.subarray(length)
+    this.#chunkBytes -= length
+    return first.subarray(0, length)
+  }
+
+  #end(error: DroverError): void {
+    if (this.#error) return
+    this.#error = error
+    const waiting = this.#waiting
+    this.#waiting = null
+    waiting?.reject(error)
+    for (const listener of this.#closeListeners.splice(0)) listener(error)
+  }
+}
+
+export function decodeStreamMessage(frame: StreamFrame): StreamMessage {
+  if (frame.type !== StreamFrameType.control) {
+    throw new DroverError('BAD_REQUEST', `stream: a frame of type ${frame.type} came where a message was due`)
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(frame.payload.toString())
+  } catch (cause) {
+    throw new DroverError('BAD_REQUEST', 'stream: a message is not JSON', { cause })
+  }
+  if (!messageValidator.Check(value)) {
+    throw new DroverError('BAD_REQUEST', `stream: ${describeViolation(messageValidator, value)}`)
+  }
+  if (value.kind === 'error') {
+    const code: ErrorCode = Object.hasOwn(errorCodes, value.code) ? (value.code as ErrorCode) : 'TRANSFER_FAILED'
+    throw new DroverError(code, value.message)
+  }
+  return value
+}
