@@ -1,5 +1,8 @@
 #include "raft-thread.h"
 
+#include <pthread.h>
+#include <signal.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -14,8 +17,10 @@ constexpr size_t kMaxBatch = 256;
 constexpr size_t kMaxBatchBytes = 1024 * 1024;
 /** How soon a broken connection to a member is tried again. libraft's own default, 1 s, would add to every restart. */
 constexpr unsigned kReconnectMs = 100;
-/** In front of each entry: who proposed it (random per life) and that node's number for it, so that it knows its own. */
-constexpr size_t kEntryHeader = 16;
+/** In front of each entry: who proposed it (random per life), that node's number for it, so that it knows its own, and the length. */
+constexpr size_t kEntryHeader = 24;
+/** libraft takes the length of an entry for a multiple of 8 (not documented): others shift what follows in its batch, so entries are padded. */
+constexpr size_t kAlignment = 8;
 
 void putNumber(uint8_t *at, uint64_t value) { std::memcpy(at, &value, sizeof value); }
 
@@ -25,6 +30,8 @@ uint64_t getNumber(const uint8_t *at) {
   return value;
 }
 
+size_t padded(size_t length) { return (length + kAlignment - 1) / kAlignment * kAlignment; }
+
 uint64_t randomNumber() {
   std::random_device device;
   return (static_cast<uint64_t>(device()) << 32) | device();
@@ -33,6 +40,15 @@ uint64_t randomNumber() {
 [[noreturn]] void die(const char *what, const char *why) {
   std::fprintf(stderr, "drover raft: %s: %s\n", what, why);
   std::abort();
+}
+
+/** Signals are node's business: its handlers run in the main thread. */
+void nameThread() {
+  pthread_setname_np(pthread_self(), "drover-raft");
+  sigset_t all;
+  sigfillset(&all);
+  for (int fatal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGPROF}) sigdelset(&all, fatal);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
 }
 
 const char *refusal(int rc) { return rc == RAFT_NOTLEADER ? "not-leader" : "lost"; }
@@ -96,6 +112,7 @@ void RaftThread::join() {
 }
 
 void RaftThread::run() {
+  nameThread();
   uv_prepare_init(&loop_, &prepare_);
   prepare_.data = this;
   transport_ = std::make_unique<Transport>(&loop_, Member{options_.id, options_.address}, options_.members, options_.token);
@@ -144,7 +161,10 @@ std::string RaftThread::open() {
   const std::string failure = bootstrap();
   if (!failure.empty()) return failure;
   rc = raft_start(&raft_);
-  if (rc != 0) return std::string("start raft on ") + options_.address + ": " + raft_errmsg(&raft_);
+  if (rc != 0) {
+    const char *ours = transport_->interface()->errmsg, *theirs = raft_errmsg(&raft_);
+    return std::string("start raft on ") + options_.address + ": " + (*ours ? ours : *theirs ? theirs : raft_strerror(rc));
+  }
   return "";
 }
 
@@ -193,12 +213,13 @@ void RaftThread::propose(std::vector<Command> &proposals) {
     for (; first < proposals.size() && buffers.size() < kMaxBatch && bytes < kMaxBatchBytes; first++) {
       const Command &proposal = proposals[first];
       raft_buffer buffer;
-      buffer.len = kEntryHeader + proposal.bytes->size();
-      buffer.base = raft_malloc(buffer.len);
+      buffer.len = kEntryHeader + padded(proposal.bytes->size());
+      buffer.base = raft_calloc(1, buffer.len);
       if (!buffer.base) die("propose an entry", "out of memory");
       auto at = static_cast<uint8_t *>(buffer.base);
       putNumber(at, proposer_);
       putNumber(at + 8, proposal.number);
+      putNumber(at + 16, proposal.bytes->size());
       std::memcpy(at + kEntryHeader, proposal.bytes->data(), proposal.bytes->size());
       buffers.push_back(buffer);
       batch->sequences.push_back(proposal.number);
@@ -362,8 +383,10 @@ void RaftThread::emit(Event event) {
 int RaftThread::apply(const raft_buffer *buffer) {
   if (buffer->len < kEntryHeader) die("apply an entry", "it is shorter than its header");
   auto at = static_cast<const uint8_t *>(buffer->base);
+  const uint64_t length = getNumber(at + 16);
+  if (length > buffer->len - kEntryHeader) die("apply an entry", "it is shorter than its header says");
   Event event{Event::Kind::entry};
-  event.bytes = makeBlob(at + kEntryHeader, buffer->len - kEntryHeader);
+  event.bytes = makeBlob(at + kEntryHeader, length);
   event.sequence = getNumber(at) == proposer_ ? getNumber(at + 8) : 0;
   event.index = history_.append(event.bytes);
   emit(std::move(event));
@@ -371,7 +394,8 @@ int RaftThread::apply(const raft_buffer *buffer) {
 }
 
 int RaftThread::snapshot(raft_buffer **buffers, unsigned *count) {
-  const Bytes encoded = history_.encode();
+  Bytes encoded = history_.encode();
+  encoded.resize(padded(encoded.size()));
   *buffers = static_cast<raft_buffer *>(raft_malloc(sizeof(raft_buffer)));
   if (!*buffers) return RAFT_NOMEM;
   (*buffers)[0].len = encoded.size();

@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <type_traits>
 
@@ -14,7 +15,10 @@ namespace {
 constexpr uint64_t kConnectDeadlineMs = 1000;
 /** A member sends its handshake with the connect. */
 constexpr uint64_t kHandshakeDeadlineMs = 3000;
-/** Connections in handshake at once; more than a cluster's members ever need, so a flood costs little memory. */
+/**
+ * Connections in handshake at once; a flood costs no more memory than this. When it is full the oldest goes: a member's
+ * handshake comes with its first packet, so members get through a flood of silent connections.
+ */
 constexpr size_t kMaxIncoming = 64;
 /** Unacknowledged data for this long means that the peer's host or link is gone. */
 constexpr unsigned kUserTimeoutMs = 5000;
@@ -98,11 +102,11 @@ void Transport::onConnection(int status) {
   auto tcp = static_cast<uv_tcp_t *>(raft_malloc(sizeof(uv_tcp_t)));
   if (!tcp) return;
   uv_tcp_init(loop_, tcp);
-  if (uv_accept(reinterpret_cast<uv_stream_t *>(&listener_), reinterpret_cast<uv_stream_t *>(tcp)) != 0 ||
-      incoming_.size() >= kMaxIncoming) {
+  if (uv_accept(reinterpret_cast<uv_stream_t *>(&listener_), reinterpret_cast<uv_stream_t *>(tcp)) != 0) {
     uv_close(reinterpret_cast<uv_handle_t *>(tcp), freeSocket);
     return;
   }
+  if (incoming_.size() >= kMaxIncoming) drop(incoming_.front());
   tune(tcp);
   auto incoming = new Incoming{};
   incoming->transport = this;
@@ -111,7 +115,7 @@ void Transport::onConnection(int status) {
   incoming->timer.data = incoming;
   uv_timer_init(loop_, &incoming->timer);
   openHandles_ += 1;
-  incoming_.insert(incoming);
+  incoming_.push_back(incoming);
   uv_timer_start(
       &incoming->timer,
       [](uv_timer_t *timer) {
@@ -150,7 +154,9 @@ void Transport::onHandshake(Incoming *incoming, ssize_t count) {
 
 /** Ends a handshake; closes the socket unless it was handed over. */
 void Transport::drop(Incoming *incoming) {
-  if (incoming_.erase(incoming) == 0) return;
+  const auto found = std::find(incoming_.begin(), incoming_.end(), incoming);
+  if (found == incoming_.end()) return;
+  incoming_.erase(found);
   if (incoming->tcp) uv_close(reinterpret_cast<uv_handle_t *>(incoming->tcp), freeSocket);
   uv_close(reinterpret_cast<uv_handle_t *>(&incoming->timer), [](uv_handle_t *handle) {
     auto incoming = static_cast<Incoming *>(handle->data);
@@ -241,7 +247,7 @@ void Transport::finish(Outgoing *outgoing, int status) {
 void Transport::close(raft_uv_transport_close_cb done) {
   closing_ = true;
   closed_ = done;
-  while (!incoming_.empty()) drop(*incoming_.begin());
+  while (!incoming_.empty()) drop(incoming_.front());
   while (!outgoing_.empty()) finish(*outgoing_.begin(), RAFT_CANCELED);
   uv_close(reinterpret_cast<uv_handle_t *>(&listener_),
            [](uv_handle_t *handle) { static_cast<Transport *>(handle->data)->handleClosed(); });

@@ -11,6 +11,7 @@ extern "C" {
 #include <raft/uv.h>
 }
 
+#include <deque>
 #include <set>
 #include <string>
 #include <vector>
@@ -47,7 +48,8 @@ class Transport {
   uv_tcp_t listener_;
   raft_uv_accept_cb accept_ = nullptr;
   raft_uv_transport_close_cb closed_ = nullptr;
-  std::set<Incoming *> incoming_;
+  /** Oldest first. */
+  std::deque<Incoming *> incoming_;
   std::set<Outgoing *> outgoing_;
   /** Handles of ours that libuv still knows: the listener, and the timers and sockets of handshakes. */
   int openHandles_ = 0;

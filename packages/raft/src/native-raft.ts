@@ -71,7 +71,12 @@ export function createNativeRaft(
 ): NativeRaft {
   const addon = load()
   if (!('addon' in addon)) throw new DroverError('INTERNAL', `load the raft addon: ${addon.reason}`)
-  return new addon.addon.RaftMember(options, onEvents)
+  try {
+    return new addon.addon.RaftMember(options, onEvents)
+  } catch (error) {
+    // The addon takes numeric addresses only: a name look-up would block the raft thread.
+    throw new DroverError('BAD_REQUEST', `start the raft log: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 function load(): { addon: Addon } | { reason: string } {

@@ -168,23 +168,31 @@ export class RaftLog implements ReplicatedLog {
   #handle(event: NativeRaftEvent): void {
     switch (event.kind) {
       case 'entry':
-        return this.#apply(event.index, event.sequence, event.bytes)
+        this.#apply(event.index, event.sequence, event.bytes)
+        return
       case 'restore':
-        return this.#restore(event.index, event.bytes)
+        this.#restore(event.index, event.bytes)
+        return
       case 'status':
-        return this.#changeStatus(event)
+        this.#changeStatus(event)
+        return
       case 'barrier':
-        return this.#pending.resolve(event.sequence, undefined)
+        this.#pending.resolve(event.sequence, undefined)
+        return
       case 'refused':
-        return this.#refused(event.sequence, event.reason)
+        this.#refused(event.sequence, event.reason)
+        return
       case 'started':
-        return this.#onStarted(null)
+        this.#onStarted(null)
+        return
       case 'startFailed':
-        return this.#onStarted(event.reason)
+        this.#onStarted(event.reason)
+        return
       case 'broken':
         throw new DroverError('INTERNAL', `the raft log in ${this.#options.directory} cannot go on: ${event.reason}`)
       case 'closed':
-        return this.#onClosed()
+        this.#onClosed()
+        return
     }
   }
 
