@@ -6,7 +6,8 @@ import { type Static, Type } from 'typebox'
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 /** A name of a container, host, image or group: a DNS label, so that it can be a hostname. */
-export const Name = Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', description: 'a DNS label' })
+export const namePattern = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
+export const Name = Type.String({ pattern: namePattern, description: 'a DNS label' })
 
 /** A vector of what a container asks for or a host has. */
 export const Resources = Type.Object(

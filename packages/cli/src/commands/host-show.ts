@@ -1,0 +1,64 @@
+// `drover host show`: everything about one host, and the containers on it.
+
+import type { HostView } from '@drover/protocol'
+import type { Command } from 'commander'
+import { action, defineCommand } from '../define-command.ts'
+import { parseName } from '../names.ts'
+import { formatTime } from '../output/durations.ts'
+import type { Palette } from '../output/palette.ts'
+import { formatBytes, formatCpu } from '../output/sizes.ts'
+import { renderFields } from '../output/table.ts'
+import { describeHostStatus, fill } from './host-ls.ts'
+import { byName, containerTable } from './ls.ts'
+
+export function register(group: Command): void {
+  defineCommand(group, 'show', {
+    summary: 'show everything about a host and what is on it',
+    examples: [
+      ['drover host show a', 'capacity, kernel, criu, containers'],
+      ['drover host show a --json', 'for programs: the host, and its containers as containerList'],
+    ],
+  })
+    .argument('<host>', 'name of the host', parseName)
+    .action(
+      action(async ({ output, client }, name: string) => {
+        const api = await client()
+        const [host, all] = await Promise.all([api.host(name), api.containers()])
+        const containers = all.filter((container) => container.host === name).sort(byName)
+        output.result({ ...host, containerList: containers }, () => {
+          const fields = describeHost(output.palette, host, Date.now())
+          return containers.length === 0
+            ? fields
+            : `${fields}\n\n${containerTable(output.palette, containers, Date.now())}`
+        })
+      }),
+    )
+}
+
+export function describeHost(palette: Palette, host: HostView, nowMs: number): string {
+  const { requested, capacity, features, used } = host
+  const { criu } = features
+  return renderFields(palette, [
+    ['name', palette.bold(host.name)],
+    ['status', describeHostStatus(palette, host, nowMs)],
+    ['address', `${host.address} · grpc ${host.grpcPort} · streams ${host.streamPort}`],
+    [
+      'memory',
+      `${fill(palette, requested.memoryBytes, capacity.memoryBytes, formatBytes)} asked for${used ? `, ${formatBytes(used.memoryBytes)} used` : ''}`,
+    ],
+    [
+      'cpu',
+      `${fill(palette, requested.cpuMilli, capacity.cpuMilli, formatCpu)} asked for${used ? `, ${formatCpu(used.cpuMilli)} used` : ''}`,
+    ],
+    ['disk', `${fill(palette, requested.diskBytes, capacity.diskBytes, formatBytes)} asked for`],
+    ['pids', `${fill(palette, requested.pids, capacity.pids, String)} asked for`],
+    ['containers', String(host.containers)],
+    ['kernel', `${features.kernel} · ${features.architecture} · cgroup ${features.cgroup} · ${features.engine} engine`],
+    [
+      'live moves',
+      `${criu.usable ? palette.green('yes') : palette.yellow('no')} · ${criu.version ? `criu ${criu.version} · ` : ''}${criu.reason}`,
+    ],
+    ['images', String(host.images.length)],
+    ['joined', formatTime(host.joinedAtMs)],
+  ])
+}

@@ -1,0 +1,46 @@
+// Every command of drover, in the order in which help shows them. Adding one is a file here and a line below.
+
+import type { Command } from 'commander'
+import * as completion from './completion.ts'
+import * as deleteContainer from './delete.ts'
+import * as events from './events.ts'
+import * as exec from './exec.ts'
+import * as explain from './explain.ts'
+import * as freeze from './freeze.ts'
+import * as host from './host.ts'
+import * as image from './image.ts'
+import * as info from './info.ts'
+import * as launch from './launch.ts'
+import * as logs from './logs.ts'
+import * as ls from './ls.ts'
+import * as move from './move.ts'
+import * as ops from './ops.ts'
+import * as shell from './shell.ts'
+import * as start from './start.ts'
+import * as status from './status.ts'
+import * as stop from './stop.ts'
+import * as thaw from './thaw.ts'
+import * as version from './version.ts'
+
+export const commands: readonly ((program: Command) => void)[] = [
+  status.register,
+  launch.register,
+  ls.register,
+  info.register,
+  explain.register,
+  shell.register,
+  exec.register,
+  logs.register,
+  start.register,
+  stop.register,
+  freeze.register,
+  thaw.register,
+  move.register,
+  deleteContainer.register,
+  host.register,
+  image.register,
+  ops.register,
+  events.register,
+  completion.register,
+  version.register,
+]

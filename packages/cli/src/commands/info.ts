@@ -1,0 +1,100 @@
+// `drover info`: everything about one container, with why it was placed there and the figures of its last move.
+
+import type { Container, Operation } from '@drover/protocol'
+import type { Command } from 'commander'
+import { action, defineCommand } from '../define-command.ts'
+import { parseName } from '../names.ts'
+import { formatAge, formatTime } from '../output/durations.ts'
+import { listFigures } from '../output/migration.ts'
+import { type Palette, paintState } from '../output/palette.ts'
+import { formatBytes, formatCpu } from '../output/sizes.ts'
+import { renderFields } from '../output/table.ts'
+import { placementTable } from './explain.ts'
+import { describeMoved } from './move.ts'
+
+export function register(program: Command): void {
+  defineCommand(program, 'info', {
+    summary: 'show everything about a container',
+    examples: [
+      ['drover info web-1', 'state, addresses, placement, last move'],
+      ['drover info web-1 --json', 'for programs: the container, and its last move as lastMove'],
+    ],
+  })
+    .argument('<container>', 'name of the container', parseName)
+    .action(
+      action(async ({ output, client }, name: string) => {
+        const api = await client()
+        const [container, operations] = await Promise.all([api.container(name), api.operations()])
+        const lastMove = findLastMove(container, operations)
+        output.result({ ...container, lastMove }, () =>
+          describeContainer(output.palette, container, lastMove, Date.now()),
+        )
+      }),
+    )
+}
+
+export function findLastMove(container: Container, operations: readonly Operation[]): Operation | null {
+  const moves = operations.filter(({ kind, state, migration }) => {
+    return kind === 'move' && state !== 'running' && migration?.container === container.id
+  })
+  return moves.reduce<Operation | null>((last, each) => (last && last.revision > each.revision ? last : each), null)
+}
+
+export function describeContainer(
+  palette: Palette,
+  container: Container,
+  lastMove: Operation | null,
+  nowMs: number,
+): string {
+  const { identity, spec, placement } = container
+  const { requests } = spec
+  const up = container.startedAtMs === null ? '' : ` for ${formatAge(container.startedAtMs, nowMs)}`
+  const state = `${paintState(palette, container.state)}${container.state === 'running' ? up : ''}`
+  const fields = renderFields(palette, [
+    ['name', palette.bold(container.name)],
+    ['state', container.message ? `${state} (${container.message})` : state],
+    ['host', `${container.host} · epoch ${container.epoch}`],
+    ['image', `${spec.imageName} · ${spec.image.slice(0, 19)}…`],
+    [
+      'asks for',
+      `${formatCpu(requests.cpuMilli)} cores · ${formatBytes(requests.memoryBytes)} memory · ${formatBytes(requests.diskBytes)} disk · ${requests.pids} pids`,
+    ],
+    ['address', `${identity.ipv4} · ${identity.mac}`],
+    ['gateway', identity.gateway],
+    ['machine id', identity.machineId],
+    ['uids', `${identity.uidBase}–${identity.uidBase + 65_535}`],
+    ['init', `${spec.init.join(' ')}${container.initPid === null ? '' : ` · pid ${container.initPid} on the host`}`],
+    [
+      'started',
+      container.startedAtMs === null
+        ? null
+        : `${formatTime(container.startedAtMs)} · ${container.starts} ${container.starts === 1 ? 'start' : 'starts'} in all`,
+    ],
+    ['created', `${formatTime(container.createdAtMs)} · ${container.id}`],
+    ['environment', describePairs(spec.environment)],
+    ['labels', describePairs(spec.labels)],
+    ['under way', container.operation],
+  ])
+  const placed = `${palette.bold('placed')} on ${placement.chosen}: ${placement.reason}\n${placementTable(palette, placement)}`
+  return [fields, placed, ...(lastMove ? [describeLastMove(palette, lastMove)] : [])].join('\n\n')
+}
+
+function describeLastMove(palette: Palette, move: Operation): string {
+  const { migration, error, state } = move
+  const figures = migration
+    ? renderFields(
+        palette,
+        listFigures(migration.figures).map(([key, value]) => [`  ${key}`, value]),
+      )
+    : ''
+  const headline =
+    state === 'done'
+      ? describeMoved(move)
+      : `move to ${migration?.destination} ${state}${error ? `: ${error.message}` : ''}; it stayed on ${migration?.source}`
+  return `${palette.bold('last move')} ${formatTime(move.createdAtMs)} · ${headline}\n${figures}`.trimEnd()
+}
+
+function describePairs(pairs: Record<string, string>): string | null {
+  const list = Object.entries(pairs).map(([key, value]) => `${key}=${value}`)
+  return list.length === 0 ? null : list.join(' ')
+}

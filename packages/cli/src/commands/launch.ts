@@ -1,0 +1,132 @@
+// `drover launch`: makes containers and starts them where the scheduler, or the user, says.
+
+import type { Container, LaunchRequest } from '@drover/protocol'
+import type { Command } from 'commander'
+import { action, defineCommand } from '../define-command.ts'
+import { type Outcome, runMany } from '../follow-many.ts'
+import { expandNames, maxCount, parseName, parseNames, parsePair } from '../names.ts'
+import { formatDuration } from '../output/durations.ts'
+import { parseBytes, parseCount, parseCpu } from '../output/sizes.ts'
+import { renderTable } from '../output/table.ts'
+import type { Session } from '../session.ts'
+import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
+
+interface LaunchFlags extends WaitFlags {
+  count?: number
+  image?: string
+  memory?: number
+  cpu?: number
+  disk?: number
+  pids?: number
+  host?: string
+  env?: Record<string, string>
+  label?: Record<string, string>
+}
+
+export function register(program: Command): void {
+  const command = defineCommand(program, 'launch', {
+    summary: 'make containers and start them',
+    description:
+      'Makes containers and starts them. The scheduler packs them onto the fullest host that fits, unless --host names one.',
+    examples: [
+      ['drover launch web', 'one container of the default image'],
+      ['drover launch web --count 30 --memory 64MiB', 'web-1 to web-30'],
+      ['drover launch db --image debian --cpu 2 --memory 1GiB', 'a larger one'],
+      ['drover launch a1 a2 --host a --label team=blue', 'two on host a, labelled'],
+    ],
+    json: 'print one JSON array on stdout: {name, operation, container, error} each',
+  })
+    .argument('<name...>', 'names of the new containers', parseNames)
+    .option('-n, --count <number>', 'make this many, numbered: NAME-1, NAME-2, …', parseCount(1, maxCount))
+    .option('-i, --image <name>', 'image to start from (default: busybox)', parseName)
+    .option('-m, --memory <size>', 'memory, e.g. 64MiB', parseBytes)
+    .option('-c, --cpu <cores>', 'share of cores, e.g. 0.5', parseCpu)
+    .option('-d, --disk <size>', 'disk, e.g. 10GiB', parseBytes)
+    .option('--pids <number>', 'most processes and threads at once', parseCount(1, 4_194_304))
+    .option('--host <host>', 'only on this host', parseName)
+    .option('-e, --env <KEY=VALUE>', 'environment of its init; repeatable', parsePair)
+    .option('-l, --label <KEY=VALUE>', 'label to find it by; repeatable', parsePair)
+  addWaitOptions(command).action(action(launch))
+}
+
+async function launch(session: Session, given: string[], flags: LaunchFlags): Promise<number> {
+  const startedAt = performance.now()
+  const names = expandNames(given, flags.count)
+  const client = await session.client()
+  const { outcomes, exitCode } = await runMany(session, names, flags, {
+    doing: 'launching',
+    done: 'launched',
+    begin: (name) => client.launch(launchRequest(name, flags)),
+  })
+  const begun = outcomes.filter(({ operation }) => operation !== null)
+  const containers = begun.length === 0 ? new Map() : await containersByName(session, begun)
+  const { output } = session
+  if (output.json) {
+    output.document(outcomes.map((outcome) => ({ ...outcome, container: containers.get(outcome.name) ?? null })))
+    return exitCode
+  }
+  const launched = begun.filter(({ error }) => !error).flatMap(({ name }) => containers.get(name) ?? [])
+  if (launched.length > 0) {
+    const took = flags.wait ? ` in ${formatDuration(performance.now() - startedAt)}` : ''
+    output.line(describeLaunched(session, launched, flags.wait ? 'launched' : 'launching', took))
+  }
+  return exitCode
+}
+
+function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
+  return {
+    name,
+    ...(flags.image === undefined ? {} : { image: flags.image }),
+    ...(flags.host === undefined ? {} : { host: flags.host }),
+    ...(flags.cpu === undefined ? {} : { cpuMilli: flags.cpu }),
+    ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),
+    ...(flags.disk === undefined ? {} : { diskBytes: flags.disk }),
+    ...(flags.pids === undefined ? {} : { pids: flags.pids }),
+    ...(flags.env === undefined ? {} : { environment: flags.env }),
+    ...(flags.label === undefined ? {} : { labels: flags.label }),
+  }
+}
+
+async function containersByName(session: Session, begun: readonly Outcome[]): Promise<Map<string, Container>> {
+  const client = await session.client()
+  const wanted = new Set(begun.map(({ name }) => name))
+  const containers = await client.containers()
+  return new Map(containers.filter(({ name }) => wanted.has(name)).map((container) => [container.name, container]))
+}
+
+export function describeLaunched(
+  session: Session,
+  containers: readonly Container[],
+  verb: string,
+  took: string,
+): string {
+  const { palette } = session.output
+  const [first, second] = containers
+  if (first && !second) {
+    const where = `${verb} ${palette.bold(first.name)} on host ${palette.bold(first.host)}${took} · ${bareAddress(first)}`
+    return `${where}\n${palette.dim(first.placement.reason)}`
+  }
+  const table = renderTable(
+    palette,
+    [
+      { header: 'NAME', value: ({ name }) => name },
+      { header: 'HOST', value: ({ host }) => host },
+      { header: 'ADDRESS', value: bareAddress },
+      { header: 'WHY THERE', value: ({ placement }) => palette.dim(placement.reason) },
+    ],
+    containers,
+  )
+  return `${table}\n${verb} ${containers.length} containers${took}: ${countByHost(containers)}`
+}
+
+/** `16 on a, 14 on b` */
+function countByHost(containers: readonly Container[]): string {
+  const counts = new Map<string, number>()
+  for (const { host } of containers) counts.set(host, (counts.get(host) ?? 0) + 1)
+  return [...counts]
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([host, count]) => `${count} on ${host}`)
+    .join(', ')
+}
+
+export const bareAddress = (container: Container): string => container.identity.ipv4.replace(/\/.*/, '')

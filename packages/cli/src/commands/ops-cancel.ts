@@ -1,0 +1,31 @@
+// `drover ops cancel`: asks an operation to end early. What can't be undone any more ends as it was meant to.
+
+import { DroverError } from '@drover/protocol'
+import type { Command } from 'commander'
+import { action, defineCommand } from '../define-command.ts'
+import { findOperation } from '../find-operation.ts'
+import { followOperation } from '../follow-operation.ts'
+import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
+
+export function register(group: Command): void {
+  const command = defineCommand(group, 'cancel', {
+    summary: 'cancel an operation that is under way',
+    description:
+      'Cancels an operation. A move is undone as long as its switch is not committed; an evacuation starts no more moves and\nlets those under way end.',
+    examples: [['drover ops cancel 3f2a91c4', 'by its id, or the beginning of it']],
+  }).argument('<id>', 'id of the operation, or the beginning of it')
+  addWaitOptions(command).action(
+    action(async (session, id: string, flags: WaitFlags) => {
+      const client = await session.client()
+      const { id: fullId } = await findOperation(client, id)
+      const operation = await followOperation(session, await client.cancel(fullId), flags)
+      const { kind, target, state } = operation
+      session.output.result(operation, () => {
+        return state === 'running' ? `${kind} ${target}: cancel requested` : `${kind} ${target} ${state}`
+      })
+      if (state === 'done') {
+        throw new DroverError('WRONG_STATE', `cancel ${kind} ${target}: it was done before it could be cancelled`)
+      }
+    }),
+  )
+}

@@ -1,0 +1,49 @@
+// `drover ops show`: everything about one operation, and those that it started.
+
+import type { Operation } from '@drover/protocol'
+import type { Command } from 'commander'
+import { action, defineCommand } from '../define-command.ts'
+import { findOperation } from '../find-operation.ts'
+import { formatDuration, formatTime } from '../output/durations.ts'
+import { listFigures } from '../output/migration.ts'
+import { type Palette, paintState } from '../output/palette.ts'
+import { renderFields } from '../output/table.ts'
+import { operationTable } from './ops-ls.ts'
+
+export function register(group: Command): void {
+  defineCommand(group, 'show', {
+    summary: 'show everything about an operation',
+    examples: [['drover ops show 3f2a91c4', 'by its id, or the beginning of it']],
+  })
+    .argument('<id>', 'id of the operation, or the beginning of it')
+    .action(
+      action(async ({ output, client }, id: string) => {
+        const api = await client()
+        const operation = await findOperation(api, id)
+        const children = (await api.operations()).filter(({ parent }) => parent === operation.id)
+        output.result({ ...operation, children }, () => {
+          const fields = describeOperation(output.palette, operation)
+          return children.length === 0 ? fields : `${fields}\n\n${operationTable(output.palette, children, Date.now())}`
+        })
+      }),
+    )
+}
+
+export function describeOperation(palette: Palette, operation: Operation): string {
+  const { progress, migration, error, createdAtMs, endedAtMs } = operation
+  const took = endedAtMs === null ? '' : ` · took ${formatDuration(endedAtMs - createdAtMs)}`
+  const fields = renderFields(palette, [
+    ['operation', operation.id],
+    ['what', `${operation.kind} ${palette.bold(operation.target)}`],
+    ['state', `${paintState(palette, operation.state)}${operation.cancelRequested ? ' · cancel requested' : ''}`],
+    ['phase', operation.phase],
+    ['progress', `${progress.done} of ${progress.total} · ${progress.message}`],
+    ['error', error ? `${palette.red(error.code)}: ${error.message}` : null],
+    ['began', `${formatTime(createdAtMs)}${took}`],
+    ['part of', operation.parent],
+    ['route', migration ? `${migration.source} → ${migration.destination} (${migration.mode})` : null],
+  ])
+  const figures = migration ? listFigures(migration.figures) : []
+  if (figures.length === 0) return fields
+  return `${fields}\n\n${renderFields(palette, figures)}`
+}

@@ -1,0 +1,42 @@
+// `drover shell`: a login shell in a container, on a real terminal.
+
+import type { Command } from 'commander'
+import { action, defineCommand } from '../define-command.ts'
+import { UsageError } from '../failure.ts'
+import { parseName } from '../names.ts'
+import { runInside } from '../run-inside.ts'
+import { parseUser } from './exec.ts'
+
+/** Whatever the image has, the better one first. bash also keeps the container movable while it is open; other shells on a
+ * terminal make CRIU refuse (a false `ctty inheritance`). */
+const loginShell = ['/bin/sh', '-c', 'command -v bash >/dev/null 2>&1 && exec bash -l; exec sh -l']
+
+export function register(program: Command): void {
+  defineCommand(program, 'shell', {
+    summary: 'open a shell in a container',
+    description:
+      'Opens a login shell in a container, bash if the image has it, on a terminal of its own. Ends with its exit code.',
+    examples: [
+      ['drover shell web-1', 'as root'],
+      ['drover shell web-1 --user 1000', 'as another user'],
+    ],
+    json: 'not for a terminal: says which command to use instead',
+  })
+    .argument('<container>', 'name of the container', parseName)
+    .option('-u, --user <uid[:gid]>', 'numeric user and group inside (default: 0:0)', parseUser)
+    .action(
+      action(async (session, name: string, flags: { user?: { uid: number; gid: number } }) => {
+        if (session.output.json) {
+          throw new UsageError('a shell is for a person', `for programs: drover exec ${name} --json -- COMMAND`)
+        }
+        const request = {
+          command: loginShell,
+          terminal: true,
+          environment: {},
+          directory: null,
+          user: flags.user ?? null,
+        }
+        return runInside(session, name, request)
+      }),
+    )
+}

@@ -1,0 +1,86 @@
+// Completion scripts, made from the commands themselves so that they can't fall behind. Names of containers and hosts are asked
+// from the cluster while completing.
+
+import type { Command } from 'commander'
+
+interface Completed {
+  /** Words after `drover`, e.g. `host evacuate`. */
+  path: string
+  words: string[]
+  /** What its arguments are, in order; the last one repeats. */
+  arguments: ('container' | 'host' | 'operation' | string[] | null)[]
+}
+
+export function bashCompletion(program: Command): string {
+  const cases = describe(program).map(({ path, words, arguments: kinds }) => {
+    const patterns = kinds.map((kind) =>
+      Array.isArray(kind) ? kind.join(' ') : kind ? `$(_drover_names ${kind})` : '',
+    )
+    const first = patterns[0] ?? ''
+    const later = patterns.at(-1) ?? ''
+    return `    '${path}') words="${words.join(' ')}"; first="${first}"; later="${later}" ;;`
+  })
+  return `# bash completion for drover
+_drover_names() {
+  case "$1" in
+    container) drover ls -q 2>/dev/null ;;
+    host) drover host ls -q 2>/dev/null ;;
+    operation) drover ops ls 2>/dev/null | awk 'NR > 1 { print $1 }' ;;
+  esac
+}
+_drover() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" path='' i word given=0 words='' first='' later=''
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word="\${COMP_WORDS[i]}"
+    [[ "$word" == -- ]] && return
+    [[ "$word" == -* ]] && continue
+    case " ${describe(program)
+      .map(({ path }) => path.replaceAll(' ', '/'))
+      .filter((path) => path !== '')
+      .join(' ')} " in
+      *" \${path:+\${path// //}/}$word "*) path="\${path:+$path }$word" ;;
+      *) given=$((given + 1)) ;;
+    esac
+  done
+  case "$path" in
+${cases.join('\n')}
+  esac
+  if [[ "$current" != -* ]]; then
+    if ((given == 0)); then words="$words $first"; else words="$words $later"; fi
+  fi
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+complete -o default -F _drover drover`
+}
+
+/** zsh runs bash's through its own compatibility layer. */
+export function zshCompletion(program: Command): string {
+  return `#compdef drover
+# zsh completion for drover
+autoload -U +X bashcompinit && bashcompinit
+${bashCompletion(program)
+  .replace('# bash completion for drover\n', '')
+  .replace(
+    'mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")',
+    'COMPREPLY=($(compgen -W "$words" -- "$current"))',
+  )}`
+}
+
+function describe(program: Command): Completed[] {
+  const below = (command: Command, path: string[]): Completed[] => {
+    const children = command.commands as Command[]
+    const flags = command.options.flatMap(({ long }) => (long ? [long] : []))
+    const own = {
+      path: path.join(' '),
+      words: [...children.map((each) => each.name()), ...flags, '--help'],
+      arguments: command.registeredArguments.map((each) => each.argChoices ?? kindOf(each.name())),
+    }
+    return [own, ...children.flatMap((each) => below(each, [...path, each.name()]))]
+  }
+  return below(program, [])
+}
+
+function kindOf(argument: string): 'container' | 'host' | 'operation' | null {
+  if (argument === 'container' || argument === 'host') return argument
+  return argument === 'id' ? 'operation' : null
+}

@@ -1,0 +1,53 @@
+// The command line as a whole. Nothing here knows what a command does.
+
+import { version } from '@drover/protocol'
+import { Command } from 'commander'
+import { commands } from './commands/index.ts'
+import { attachTerminal } from './define-command.ts'
+import type { Terminal } from './terminal.ts'
+
+export function createProgram(terminal: Terminal): Command {
+  const program = new Command('drover')
+    .description('Linux system containers on a cluster of hosts: packed densely, moved live.')
+    .version(version, '-V, --version', 'print the version of this command')
+    .helpCommand('help [command]', 'show help for a command')
+    .showSuggestionAfterError()
+    .enablePositionalOptions()
+    .addHelpText('after', help)
+  program.configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+  for (const register of commands) register(program)
+  for (const each of withDescendants(program)) {
+    each
+      .exitOverride()
+      .configureOutput({
+        writeOut: (text) => void terminal.stdout.write(text),
+        writeErr: (text) => void terminal.stderr.write(text),
+        getOutHelpWidth: () => terminal.stdout.columns ?? 100,
+        getErrHelpWidth: () => terminal.stderr.columns ?? 100,
+        outputError: (text, write) => write(`drover: ${text.replace(/^error: /, '')}`),
+      })
+      .showHelpAfterError(`see: ${pathOf(each)} --help`)
+  }
+  attachTerminal(program, terminal)
+  return program
+}
+
+const help = `
+Examples:
+  drover up                        start a cluster on this machine
+  drover launch web --count 3      start three containers
+  drover ls                        see them and where they run
+  drover move web-1                move one live to the host that fits best
+  drover host evacuate a           empty host a, live
+
+Every command has --help with examples, and --json for programs.`
+
+/** A command and all that are below it. */
+export function withDescendants(command: Command): Command[] {
+  return [command, ...command.commands.flatMap((each) => withDescendants(each as Command))]
+}
+
+/** `drover host ls` */
+export function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name()
+}
