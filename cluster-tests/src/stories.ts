@@ -1,0 +1,97 @@
+// What every story needs: a laboratory shared by one test file (or the reason why there is none), and the question that each
+// story ends with: does every container run exactly once?
+
+import { existsSync } from 'node:fs'
+import { criuChoice, programs } from '@drover/cli/daemons'
+import { DroverClient } from '@drover/client'
+import type { Container, Operation } from '@drover/protocol'
+import { Lab, type LabOptions, waitUntil } from '@drover/testkit/lab'
+
+/** Why the stories cannot be told here; null when they can. */
+export function whyNot(): string | null {
+  if (process.getuid?.() !== 0) return 'needs root: hosts are namespaces'
+  if (!existsSync(programs.nativeEngine)) return 'the native engine is not built: run deploy/bootstrap'
+  if (!existsSync(programs.raftAddon)) return 'the raft addon is not built: run deploy/bootstrap'
+  if (!criuChoice().usable) return `no CRIU works here: ${criuChoice().reason}`
+  return null
+}
+
+/** Recovery of anything killed, on a busy machine. */
+export const settleDeadlineMs = 60_000
+
+export class Story {
+  readonly lab: Lab
+  readonly client: DroverClient
+
+  private constructor(lab: Lab) {
+    this.lab = lab
+    this.client = new DroverClient({ endpoints: lab.endpoints, secret: lab.secret })
+  }
+
+  /** A cluster with an image, ready to launch. */
+  static async begin(options: LabOptions = {}): Promise<Story> {
+    const story = new Story(await Lab.start(options))
+    try {
+      await story.must('image', 'build', 'busybox')
+      return story
+    } catch (error) {
+      await story.lab.down()
+      throw error
+    }
+  }
+
+  /** Takes the laboratory down; what is left of it, which must be nothing. */
+  async end(): Promise<string[]> {
+    await this.lab.down({ keepFiles: process.env.DROVER_KEEP === '1' })
+    return process.env.DROVER_KEEP === '1' ? [] : this.lab.leftovers()
+  }
+
+  /** A `drover` command that must succeed; its JSON. */
+  must<T = unknown>(...args: string[]): Promise<T> {
+    return this.lab.query<T>(args)
+  }
+
+  container(name: string): Promise<Container> {
+    return this.must<Container>('info', name)
+  }
+
+  /** Another host than the container's. */
+  otherHost(container: Container): string {
+    return this.lab.hosts.find((host) => host.name !== container.host)?.name as string
+  }
+
+  async ended(id: string): Promise<Operation> {
+    return await this.client.waitOperation(id, { deadlineMs: settleDeadlineMs })
+  }
+
+  /** Waits until API and processes say that each of these runs once; what is wrong, if it stays wrong. */
+  async everyOneRunsOnce(names: string[]): Promise<string[]> {
+    let wrong: string[] = []
+    try {
+      await waitUntil('every container to run once', settleDeadlineMs, async () => {
+        wrong = await this.#whatIsWrong(names)
+        return wrong.length === 0
+      })
+    } catch (error) {
+      if (wrong.length === 0) wrong = [(error as Error).message]
+    }
+    return wrong
+  }
+
+  async #whatIsWrong(names: string[]): Promise<string[]> {
+    const containers = await this.client.containers()
+    const unknown = containers.filter(({ name }) => !names.includes(name)).map(({ name }) => `${name} is not expected`)
+    const wrong = names.flatMap((name) => {
+      const container = containers.find((each) => each.name === name)
+      if (container === undefined) return [`${name} is gone`]
+      const on = this.lab.hosts.filter((host) => this.lab.processesOf(host.name, container.id).length > 0)
+      const where = on.map((host) => host.name).join(', ') || 'no host'
+      return [
+        ...(container.state === 'running' ? [] : [`${name} is ${container.state}`]),
+        ...(where === container.host ? [] : [`${name} should run on ${container.host} and has processes on ${where}`]),
+        ...(container.operation === null ? [] : [`${name} is still under operation ${container.operation}`]),
+      ]
+    })
+    return [...unknown, ...wrong]
+  }
+}
