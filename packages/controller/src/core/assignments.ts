@@ -11,20 +11,13 @@ export interface HostAssignment {
 
 /**
  * What every host that has to do with the container shall do, in the order in which they should learn it: after the
- * commit of a move the destination first, since the container is frozen until it knows.
- * `elsewhere`: hosts that report something of it; those without a right to it shall remove it.
+ * commit of a move the destination first, since the container is frozen until it knows. A host that isn't among them and
+ * has something of it learns so by its complete batch.
  */
-export function assignmentsOf(
-  state: ClusterState,
-  container: StoredContainer,
-  elsewhere: Iterable<string> = [],
-): HostAssignment[] {
+export function assignmentsOf(state: ClusterState, container: StoredContainer): HostAssignment[] {
   const operation = container.operation === null ? undefined : state.tables.operations.get(container.operation)
-  const own = operation?.migration
-    ? migrating(state, container, operation, operation.migration)
-    : [assign(state, container, container.host, container.deleting ? 'none' : 'owner', container.epoch, null)]
-  const strangers = [...elsewhere].filter((host) => !own.some((each) => each.host === host))
-  return [...own, ...strangers.map((host) => assign(state, container, host, 'none', container.epoch, null))]
+  if (operation?.migration) return migrating(state, container, operation, operation.migration)
+  return [assign(state, container, container.host, container.deleting ? 'none' : 'owner', container.epoch, null)]
 }
 
 /** All that a host has: the answer to its pull. */

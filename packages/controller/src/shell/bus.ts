@@ -63,7 +63,7 @@ export class Bus {
 
   publish(host: string, batch: AssignmentBatch): void {
     const bytes = Buffer.from(JSON.stringify(batch))
-    if (!this.#connection || this.#connection.isClosed()) return
+    if (this.#closed || !this.#connection || this.#connection.isClosed()) return
     if (bytes.length > maxMessageBytes) {
       this.#options.log.error({ host, bytes: bytes.length }, 'assignments are over the size of a message; not sent')
       return

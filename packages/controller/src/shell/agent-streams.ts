@@ -1,0 +1,81 @@
+// The agents' gRPC service, as the API's exec and logs use it. One channel per agent, kept.
+
+import { agentService, DroverError } from '@drover/protocol'
+import {
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  credentials,
+  Metadata,
+  makeGenericClientConstructor,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js'
+
+const AgentClient = makeGenericClientConstructor(agentService, 'Agent')
+type AgentClient = InstanceType<typeof AgentClient>
+
+/** For a channel to an agent that doesn't answer. */
+const keepaliveTimeMs = 10_000
+const keepaliveTimeoutMs = 5_000
+const maxMessageBytes = 2 << 20
+
+export class AgentStreams {
+  readonly #secret: string
+  readonly #clients = new Map<string, AgentClient>()
+
+  constructor(secret: string) {
+    this.#secret = secret
+  }
+
+  exec(address: string): ClientDuplexStream<Buffer, Buffer> {
+    const client = this.#client(address)
+    return client.exec!(this.#metadata()) as unknown as ClientDuplexStream<Buffer, Buffer>
+  }
+
+  logs(address: string, request: Buffer): ClientReadableStream<Buffer> {
+    const client = this.#client(address)
+    return client.logs!(request, this.#metadata()) as unknown as ClientReadableStream<Buffer>
+  }
+
+  close(): void {
+    for (const client of this.#clients.values()) client.close()
+    this.#clients.clear()
+  }
+
+  #client(address: string): AgentClient {
+    const known = this.#clients.get(address)
+    if (known) return known
+    const client = new AgentClient(address, credentials.createInsecure(), {
+      'grpc.keepalive_time_ms': keepaliveTimeMs,
+      'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+      'grpc.max_receive_message_length': maxMessageBytes,
+      'grpc.max_reconnect_backoff_ms': 1_000,
+    })
+    this.#clients.set(address, client)
+    return client
+  }
+
+  #metadata(): Metadata {
+    const metadata = new Metadata()
+    metadata.set('authorization', `Bearer ${this.#secret}`)
+    return metadata
+  }
+}
+
+/** What a broken call to a host’s agent means to a user. */
+export function callError(error: ServiceError, doing: string, host: string): DroverError {
+  const text = `${doing} on host ${host}: ${error.details || error.message}`
+  const code =
+    error.code === status.UNAVAILABLE
+      ? 'HOST_UNREACHABLE'
+      : error.code === status.UNAUTHENTICATED
+        ? 'UNAUTHENTICATED'
+        : error.code === status.NOT_FOUND
+          ? 'CONTAINER_NOT_FOUND'
+          : error.code === status.DEADLINE_EXCEEDED
+            ? 'TIMED_OUT'
+            : error.code === status.CANCELLED
+              ? 'CANCELLED'
+              : 'INTERNAL'
+  return new DroverError(code, text, { cause: error })
+}

@@ -1,0 +1,79 @@
+// /v1/containers: launching, looking at, starting, stopping, freezing, moving and deleting them.
+
+import { Container, LaunchRequest, MoveRequest, StopRequest } from '@drover/protocol'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import type { EntryOf } from '../../core/entries.ts'
+import { containerByName } from '../../core/state.ts'
+import { containerView, containerViews } from '../../core/views.ts'
+import type { ControllerContext } from '../context.ts'
+import { launch, move } from '../placing.ts'
+import { submit } from '../submit.ts'
+import { operationId } from './operation-id.ts'
+import { NameParams, noContainer, readRoute, writeRoute } from './route.ts'
+
+const NoFields = Type.Object({}, { additionalProperties: false })
+const nameOf = (request: FastifyRequest): string => (request.params as { name: string }).name
+
+export function containerRoutes(app: FastifyInstance, context: ControllerContext): void {
+  const { machine } = context
+  app.get('/v1/containers', readRoute(context, Type.Array(Container), { summary: 'All containers' }), async () =>
+    containerViews(machine.state),
+  )
+  app.get(
+    '/v1/containers/:name',
+    readRoute(context, Container, { summary: 'One container, with why it is where it is', params: NameParams }),
+    async (request) => {
+      const container = containerByName(machine.state, nameOf(request))
+      if (!container) throw noContainer(nameOf(request))
+      return containerView(machine.state, container)
+    },
+  )
+  app.post(
+    '/v1/containers',
+    writeRoute(context, { summary: 'Launch a container where it fits best', body: LaunchRequest }),
+    async (request, reply) =>
+      reply.status(202).send(await launch(context, operationId(request), request.body as LaunchRequest)),
+  )
+  app.post(
+    '/v1/containers/:name/move',
+    writeRoute(context, { summary: 'Move a container to another host', params: NameParams, body: MoveRequest }),
+    async (request, reply) =>
+      reply.status(202).send(await move(context, operationId(request), nameOf(request), request.body as MoveRequest)),
+  )
+  powerRoutes(app, context)
+}
+
+function powerRoutes(app: FastifyInstance, context: ControllerContext): void {
+  const answer = async (kind: EntryOf<'PowerRequested'>['kind'], request: FastifyRequest, reply: FastifyReply) => {
+    const stopTimeoutMs = (request.body as StopRequest | undefined)?.timeoutMs ?? null
+    const operation = await submit(context.log, {
+      type: 'PowerRequested',
+      atMs: context.now(),
+      operation: operationId(request),
+      kind,
+      container: nameOf(request),
+      stopTimeoutMs,
+    })
+    return reply.status(202).send(operation)
+  }
+  const summaries = {
+    start: 'Start a stopped container',
+    stop: 'Ask a container’s init to power off, and kill it after the timeout',
+    freeze: 'Freeze all processes of a container',
+    thaw: 'Let a frozen container run on',
+  } as const
+  for (const kind of ['start', 'stop', 'freeze', 'thaw'] as const) {
+    const body = kind === 'stop' ? StopRequest : NoFields
+    app.post(
+      `/v1/containers/:name/${kind}`,
+      writeRoute(context, { summary: summaries[kind], params: NameParams, body }),
+      (request, reply) => answer(kind, request, reply),
+    )
+  }
+  app.delete(
+    '/v1/containers/:name',
+    writeRoute(context, { summary: 'Delete a container and its disk', params: NameParams }),
+    (request, reply) => answer('delete', request, reply),
+  )
+}

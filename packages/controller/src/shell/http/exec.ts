@@ -1,0 +1,132 @@
+// GET /v1/containers/:name/exec (WebSocket): frames between the client and the container's agent, with backpressure in both
+// directions. The first frame is the ExecRequest; we only put the container's id into it.
+
+import { DroverError, decodeMessage, type ExecRequest, encodeMessage, FrameType, maxFrameBytes } from '@drover/protocol'
+import type { WebSocket } from '@fastify/websocket'
+import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { type AgentStreams, callError } from '../agent-streams.ts'
+import type { ControllerContext } from '../context.ts'
+import { locate } from './locate.ts'
+import { NameParams } from './route.ts'
+
+/** A client that connects and says nothing. */
+const firstFrameDeadlineMs = 10_000
+/** Beyond this the agent's side is paused until the client has read. */
+const maxBufferedBytes = 1 << 20
+const maxSessions = 1_000
+
+const Request = Compile(
+  Type.Object({
+    container: Type.Optional(Type.String()),
+    command: Type.Array(Type.String(), { minItems: 1, maxItems: 4096 }),
+    terminal: Type.Union([
+      Type.Null(),
+      Type.Object({
+        columns: Type.Integer({ minimum: 1, maximum: 65_535 }),
+        rows: Type.Integer({ minimum: 1, maximum: 65_535 }),
+      }),
+    ]),
+    environment: Type.Record(Type.String(), Type.String()),
+    directory: Type.Union([Type.String(), Type.Null()]),
+    user: Type.Union([Type.Null(), Type.Object({ uid: Type.Integer(), gid: Type.Integer() })]),
+  }),
+)
+
+export function execRoutes(app: FastifyInstance, context: ControllerContext, agents: AgentStreams): void {
+  const sessions = new Set<WebSocket>()
+  const options = { websocket: true, schema: { summary: 'Run a command in a container', params: NameParams } } as const
+  app.get('/v1/containers/:name/exec', options, (socket, request) => {
+    const { name } = request.params as { name: string }
+    if (sessions.size >= maxSessions) {
+      return end(
+        socket,
+        new DroverError('LIMIT_REACHED', `exec in ${name}: ${maxSessions} sessions are open, the limit`),
+      )
+    }
+    sessions.add(socket)
+    socket.on('close', () => sessions.delete(socket))
+    socket.on('error', () => socket.terminate())
+    const silence = setTimeout(() => {
+      end(socket, new DroverError('TIMED_OUT', `exec in ${name}: no request within ${firstFrameDeadlineMs} ms`))
+    }, firstFrameDeadlineMs)
+    socket.on('close', () => clearTimeout(silence))
+    socket.once('message', (data: Buffer) => {
+      clearTimeout(silence)
+      socket.pause()
+      open(context, agents, name, data).then(
+        ({ call, host }) => {
+          connect(socket, call, `exec in ${name}`, host)
+          socket.resume()
+        },
+        (error) => end(socket, DroverError.from(error)),
+      )
+    })
+  })
+}
+
+async function open(context: ControllerContext, agents: AgentStreams, name: string, first: Buffer) {
+  const asked = readRequest(first, name)
+  const { id, host, address } = await locate(context, name)
+  const call = agents.exec(address)
+  call.write(encodeMessage(FrameType.json, JSON.stringify({ ...asked, container: id } satisfies ExecRequest)))
+  return { call, host }
+}
+
+function readRequest(message: Buffer, name: string): ExecRequest {
+  const { type, payload } = decodeMessage(message)
+  let value: unknown = null
+  try {
+    if (type === FrameType.json) value = JSON.parse(Buffer.from(payload).toString())
+  } catch {
+    // Told below: it is no request.
+  }
+  if (Request.Check(value)) return { ...value, container: name }
+  const first = [...Request.Errors(value)][0]
+  const why = value === null ? 'a json frame is expected' : `${first?.instancePath || '/'} ${first?.message}`
+  throw new DroverError('BAD_REQUEST', `exec in ${name}: the first frame is no ExecRequest: ${why}`)
+}
+
+function connect(socket: WebSocket, call: ClientDuplexStream<Buffer, Buffer>, doing: string, host: string): void {
+  let ended = false
+  socket.on('message', (data: Buffer) => {
+    if (data.length > maxFrameBytes) {
+      end(
+        socket,
+        new DroverError('TOO_LARGE', `${doing}: a frame of ${data.length} bytes; ${maxFrameBytes} are allowed`),
+      )
+      call.cancel()
+    } else if (!call.write(data)) {
+      socket.pause()
+      call.once('drain', () => socket.resume())
+    }
+  })
+  socket.on('close', () => (ended ? undefined : call.cancel()))
+  call.on('data', (message: Buffer) => {
+    const { type } = decodeMessage(message)
+    if (type === FrameType.exit || type === FrameType.error) ended = true
+    socket.send(message, () => {
+      if (call.isPaused() && socket.bufferedAmount < maxBufferedBytes) call.resume()
+    })
+    if (socket.bufferedAmount > maxBufferedBytes) call.pause()
+  })
+  call.on('end', () => {
+    if (ended) socket.close(1000)
+    else end(socket, new DroverError('TRANSFER_FAILED', `${doing} on host ${host}: its agent ended the stream early`))
+  })
+  call.on('error', (error: ServiceError) => {
+    // After the last frame it says nothing new.
+    if (ended) socket.close(1000)
+    else end(socket, callError(error, doing, host))
+    ended = true
+  })
+}
+
+function end(socket: WebSocket, error: DroverError): void {
+  if (socket.readyState !== socket.OPEN) return
+  socket.resume()
+  socket.send(encodeMessage(FrameType.error, JSON.stringify(error.toJSON())))
+  socket.close(1000)
+}

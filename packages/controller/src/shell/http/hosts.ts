@@ -1,0 +1,56 @@
+// /v1/hosts: what they have and carry, and closing, opening and emptying them.
+
+import { EvacuateRequest, HostView } from '@drover/protocol'
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import { hostNamed, hostViews } from '../../core/views.ts'
+import type { ControllerContext } from '../context.ts'
+import { submit } from '../submit.ts'
+import { operationId } from './operation-id.ts'
+import { NameParams, readRoute, writeRoute } from './route.ts'
+
+/** How many containers leave a host at once: preparing overlaps, while the blackouts themselves go one by one. */
+const defaultParallel = 4
+
+export function hostRoutes(app: FastifyInstance, context: ControllerContext): void {
+  const { machine, reports, now, log } = context
+  app.get('/v1/hosts', readRoute(context, Type.Array(HostView), { summary: 'All hosts' }), async () =>
+    hostViews(machine.state, reports, now()),
+  )
+  app.get(
+    '/v1/hosts/:name',
+    readRoute(context, HostView, { summary: 'One host', params: NameParams }),
+    async (request) => hostNamed(machine.state, reports, now(), (request.params as { name: string }).name),
+  )
+  app.post(
+    '/v1/hosts/:name/evacuate',
+    writeRoute(context, {
+      summary: 'Close a host to new containers and move all of its containers elsewhere',
+      params: NameParams,
+      body: EvacuateRequest,
+    }),
+    async (request, reply) => {
+      const { name: host } = request.params as { name: string }
+      const parallel = (request.body as EvacuateRequest).parallel ?? defaultParallel
+      const operation = operationId(request)
+      return reply
+        .status(202)
+        .send(await submit(log, { type: 'EvacuationStarted', atMs: now(), operation, host, parallel }))
+    },
+  )
+  for (const kind of ['cordon', 'uncordon', 'restore'] as const) {
+    const summary = kind === 'cordon' ? 'Close a host to new containers' : 'Open a host to containers again'
+    const body = Type.Object({}, { additionalProperties: false })
+    app.post(
+      `/v1/hosts/:name/${kind}`,
+      writeRoute(context, { summary, params: NameParams, body }),
+      async (request, reply) => {
+        const { name: host } = request.params as { name: string }
+        const operation = operationId(request)
+        return reply
+          .status(202)
+          .send(await submit(log, { type: 'HostCordonRequested', atMs: now(), operation, kind, host }))
+      },
+    )
+  }
+}

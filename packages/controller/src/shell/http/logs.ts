@@ -1,0 +1,70 @@
+// GET /v1/containers/:name/logs: the console log as text, passed on from the container's agent as fast as the client reads.
+
+import { Readable } from 'node:stream'
+import { DroverError, decodeMessage, encodeMessage, FrameType, type LogsRequest } from '@drover/protocol'
+import type { ServiceError } from '@grpc/grpc-js'
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import { type AgentStreams, callError } from '../agent-streams.ts'
+import type { ControllerContext } from '../context.ts'
+import { locate } from './locate.ts'
+import { NameParams, streamRoute } from './route.ts'
+
+const LogsQuery = Type.Object({
+  follow: Type.Optional(Type.String({ description: '1: goes on as the log grows' })),
+  tailBytes: Type.Optional(Type.String({ pattern: '^[0-9]{1,12}$', description: 'begin with the last so many bytes' })),
+})
+
+export function logRoutes(app: FastifyInstance, context: ControllerContext, agents: AgentStreams): void {
+  const facts = { summary: 'A container’s console log', params: NameParams, querystring: LogsQuery }
+  app.get('/v1/containers/:name/logs', streamRoute(facts), async (request, reply) => {
+    const { name } = request.params as { name: string }
+    const { follow, tailBytes } = request.query as { follow?: string; tailBytes?: string }
+    const { id, host, address } = await locate(context, name)
+    const wanted: LogsRequest = {
+      container: id,
+      follow: follow === '1' || follow === 'true',
+      tailBytes: tailBytes === undefined ? null : Number(tailBytes),
+    }
+    const call = agents.logs(address, encodeMessage(FrameType.json, JSON.stringify(wanted)))
+    request.raw.socket.once('close', () => call.cancel())
+    const text = Readable.from(payloads(call, `read the log of ${name}`, host), { objectMode: false })
+    await firstByteOrError(text)
+    return reply.type('text/plain; charset=utf-8').send(text)
+  })
+}
+
+async function* payloads(call: AsyncIterable<Buffer>, doing: string, host: string): AsyncGenerator<Buffer> {
+  try {
+    for await (const message of call) {
+      const { type, payload } = decodeMessage(message)
+      if (type === FrameType.stdout || type === FrameType.stderr) {
+        if (payload.length > 0) yield Buffer.from(payload)
+      } else if (type === FrameType.error) {
+        throw DroverError.fromJSON(JSON.parse(Buffer.from(payload).toString()))
+      } else if (type === FrameType.exit) return
+    }
+  } catch (thrown) {
+    throw thrown instanceof DroverError ? thrown : callError(thrown as ServiceError, doing, host)
+  }
+}
+
+/** How long an empty log that is followed keeps the answer's head waiting for a possible error. */
+const headPatienceMs = 300
+
+/** An error before the first byte can still be told with its status. */
+function firstByteOrError(text: Readable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(finish, headPatienceMs)
+    function finish() {
+      clearTimeout(timer)
+      text.off('error', fail).off('readable', finish).off('end', finish)
+      resolve()
+    }
+    function fail(error: Error) {
+      clearTimeout(timer)
+      reject(error)
+    }
+    text.once('error', fail).once('readable', finish).once('end', finish)
+  })
+}

@@ -1,0 +1,146 @@
+// What the leader does by itself: whenever a report comes or an entry was applied, the planners say what to propose and the
+// pusher what to send. Nothing waits for a tick but what only time changes. Followers keep everything ready and do nothing.
+
+import type { ReplicatedLog } from '@drover/raft'
+import type { Logger } from 'pino'
+import type { Applied, Outcome } from '../core/apply.ts'
+import { type Entry, encodeEntry } from '../core/entries.ts'
+import type { Observed } from '../core/observed.ts'
+import { type PlanContext, planForHost, planOperations, planTick } from '../core/planner.ts'
+import { entryKey } from './entry-key.ts'
+import type { Pusher } from './pusher.ts'
+import type { ClusterStateMachine } from './state-machine.ts'
+
+const tickMs = 250
+/** How long a proposal of the loop may take; it is planned again when it fails. */
+const proposalDeadlineMs = 5_000
+/** What was refused is not proposed again sooner than this: the world has to change first. */
+const refusedPauseMs = 250
+/** Proposals of the loop under way at once; the rest is planned again when these are through. */
+const maxPending = 512
+
+export interface LeaderLoopOptions {
+  machine: ClusterStateMachine
+  log: ReplicatedLog
+  observed: Observed
+  pusher: Pusher
+  now(): number
+  seed(): number
+  logger: Logger
+}
+
+export class LeaderLoop {
+  readonly #options: LeaderLoopOptions
+  readonly #pending = new Set<string>()
+  readonly #refusedUntil = new Map<string, number>()
+  #stops: (() => void)[] = []
+  #woken = false
+  #wasLeader = false
+
+  constructor(options: LeaderLoopOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    const { machine, log } = this.#options
+    const tick = setInterval(() => this.#tick(), tickMs)
+    this.#stops = [
+      () => clearInterval(tick),
+      machine.onApplied((applied) => this.#applied(applied)),
+      log.onStatus(() => this.#statusChanged()),
+    ]
+    this.#statusChanged()
+  }
+
+  stop(): void {
+    for (const stop of this.#stops) stop()
+    this.#stops = []
+  }
+
+  get isLeader(): boolean {
+    return this.#options.log.status().role === 'leader'
+  }
+
+  /** A host's report was taken in: plan at once, a container may be frozen until the decision. */
+  reported(host: string): void {
+    if (!this.isLeader) return
+    const context = this.#context()
+    this.#proposeAll(planOperations(context))
+    this.#proposeAll(planForHost(context, host))
+  }
+
+  /** The bus is back: nobody knows what got lost. */
+  busBack(): void {
+    if (this.isLeader) this.#options.pusher.pushAll()
+  }
+
+  #applied(applied: Applied): void {
+    if (!this.isLeader) return
+    this.#options.pusher.note(applied)
+    this.#wake()
+  }
+
+  /** After all that was applied in this turn. */
+  #wake(): void {
+    if (this.#woken) return
+    this.#woken = true
+    queueMicrotask(() => {
+      this.#woken = false
+      if (!this.isLeader) return
+      this.#options.pusher.push(this.#options.now())
+      this.#proposeAll(planOperations(this.#context()))
+    })
+  }
+
+  #tick(): void {
+    if (!this.isLeader) return
+    const nowMs = this.#options.now()
+    for (const [key, untilMs] of this.#refusedUntil) if (untilMs <= nowMs) this.#refusedUntil.delete(key)
+    const context = this.#context()
+    this.#proposeAll(planTick(context))
+    for (const host of this.#options.observed.reports.keys()) this.#proposeAll(planForHost(context, host))
+    this.#options.pusher.repeat(nowMs)
+  }
+
+  #statusChanged(): void {
+    const leads = this.isLeader
+    if (leads && !this.#wasLeader) {
+      this.#options.logger.info({ term: this.#options.log.status().term }, 'leading')
+      this.#refusedUntil.clear()
+      this.#options.pusher.pushAll()
+      this.#wake()
+    }
+    if (!leads && this.#wasLeader) this.#options.logger.info('leading no more')
+    this.#wasLeader = leads
+  }
+
+  #context(): PlanContext {
+    const { machine, observed, now, seed } = this.#options
+    return { state: machine.state, observed, nowMs: now(), seed: seed() }
+  }
+
+  #proposeAll(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#propose(entry)
+  }
+
+  #propose(entry: Entry): void {
+    const key = entryKey(entry)
+    if (this.#pending.has(key) || this.#refusedUntil.has(key) || this.#pending.size >= maxPending) return
+    this.#pending.add(key)
+    const { log, now, logger } = this.#options
+    log.propose(encodeEntry(entry), proposalDeadlineMs).then(
+      ({ result }) => {
+        this.#pending.delete(key)
+        const outcome = result as Outcome
+        if (outcome.ok) return this.#wake()
+        this.#refusedUntil.set(key, now() + refusedPauseMs)
+        logger.debug({ entry: entry.type, key, ...outcome.error.error }, 'refused')
+      },
+      (error) => {
+        this.#pending.delete(key)
+        this.#refusedUntil.set(key, now() + refusedPauseMs)
+        logger.warn({ entry: entry.type, key, code: error.code }, `propose: ${error.message}`)
+      },
+    )
+  }
+}

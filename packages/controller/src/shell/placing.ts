@@ -1,0 +1,167 @@
+// Launches and moves that users ask for: placed against the state and the placements under way, proposed, and placed anew
+// when the cluster has changed in between.
+
+import { randomBytes } from 'node:crypto'
+import {
+  DroverError,
+  defaultImageName,
+  defaultRequests,
+  type LaunchRequest,
+  type MoveRequest,
+  type Operation,
+  type Resources,
+} from '@drover/protocol'
+import { type Demand, type PlaceResult, place } from '@drover/scheduler'
+import { clusterSnapshot } from '../core/cluster-snapshot.ts'
+import { containerByName, type StoredContainer } from '../core/state.ts'
+import { notJoined } from '../core/views.ts'
+import type { ControllerContext } from './context.ts'
+import { submit } from './submit.ts'
+
+/** How often a placement is made anew when others were faster. */
+const maxPlacements = 8
+
+export async function launch(context: ControllerContext, id: string, request: LaunchRequest): Promise<Operation> {
+  const { machine, config } = context
+  const before = machine.state.tables.operations.get(id)
+  if (before?.kind === 'launch' && before.target === request.name) return before
+  // A clear word before placement has its say; apply checks it again.
+  if (!before && containerByName(machine.state, request.name)) {
+    throw new DroverError('NAME_TAKEN', `launch ${request.name}: a container of that name exists`)
+  }
+  const imageName = request.image ?? defaultImageName
+  const image = machine.state.tables.images.get(imageName)
+  if (!image) {
+    throw new DroverError(
+      'IMAGE_NOT_FOUND',
+      `launch ${request.name}: there is no image ${imageName}; build it with: drover image build ${imageName}`,
+      { context: { image: imageName } },
+    )
+  }
+  const requests: Resources = {
+    cpuMilli: request.cpuMilli ?? defaultRequests.cpuMilli,
+    memoryBytes: request.memoryBytes ?? defaultRequests.memoryBytes,
+    diskBytes: request.diskBytes ?? defaultRequests.diskBytes,
+    pids: request.pids ?? defaultRequests.pids,
+  }
+  const spec = {
+    image: image.digest,
+    imageName,
+    requests,
+    init: image.init,
+    environment: request.environment ?? {},
+    labels: request.labels ?? {},
+  }
+  const host = request.host ?? null
+  const demand = { name: request.name, requests, image: image.digest, host, excluded: new Set<string>(), live: false }
+  return await placeAndSubmit(context, id, demand, undefined, ({ host, placement }) =>
+    submit<Operation>(context.log, {
+      type: 'ContainerLaunched',
+      atMs: context.now(),
+      operation: id,
+      name: request.name,
+      spec,
+      host,
+      placement,
+      machineId: randomBytes(16).toString('hex'),
+      network: config.containerNetwork,
+      gateway: config.gateway,
+    }),
+  )
+}
+
+export async function move(
+  context: ControllerContext,
+  id: string,
+  name: string,
+  request: MoveRequest,
+): Promise<Operation> {
+  const { state } = context.machine
+  const before = state.tables.operations.get(id)
+  if (before?.kind === 'move' && before.target === name) return before
+  const container = containerByName(state, name)
+  if (!container) throw new DroverError('CONTAINER_NOT_FOUND', `no container is named ${name}`)
+  checkMovable(context, container, request)
+  const mode = container.state === 'stopped' ? 'cold' : (request.mode ?? 'live')
+  const demand: Demand = {
+    name,
+    requests: container.spec.requests,
+    image: container.spec.image,
+    host: request.host ?? null,
+    excluded: new Set([container.host]),
+    live: mode === 'live',
+  }
+  return await placeAndSubmit(context, id, demand, container.host, ({ host, placement }) =>
+    submit<Operation>(context.log, {
+      type: 'MoveStarted',
+      atMs: context.now(),
+      operation: id,
+      container: name,
+      destination: host,
+      mode,
+      placement,
+      parent: null,
+    }),
+  )
+}
+
+/** What can be said without placing; apply says the rest. */
+function checkMovable(context: ControllerContext, container: StoredContainer, request: MoveRequest): void {
+  const { hosts } = context.machine.state.tables
+  const { name, host, state } = container
+  if (request.host !== undefined && !hosts.has(request.host)) throw notJoined(request.host)
+  if (request.host === host) throw new DroverError('SAME_HOST', `move ${name}: it is on ${host} already`)
+  if (container.operation !== null) {
+    throw new DroverError('BUSY', `move ${name}: operation ${container.operation} is under way on it`, {
+      context: { operation: container.operation },
+    })
+  }
+  if (state !== 'running' && state !== 'stopped') {
+    const hint = state === 'frozen' ? '; thaw it first' : ''
+    throw new DroverError('WRONG_STATE', `move ${name}: it is ${state}, not running or stopped${hint}`)
+  }
+  const criu = hosts.get(host)?.features.criu
+  if (state === 'running' && (request.mode ?? 'live') === 'live' && criu?.usable !== true) {
+    const reason = criu?.reason ?? 'its features are unknown'
+    throw new DroverError('NOT_MIGRATABLE', `move ${name} live from ${host}: ${reason}; move it cold, or not at all`)
+  }
+}
+
+type Placed = Extract<PlaceResult, { host: string }>
+
+async function placeAndSubmit(
+  context: ControllerContext,
+  id: string,
+  demand: Demand,
+  source: string | undefined,
+  propose: (placed: Placed) => Promise<Operation>,
+): Promise<Operation> {
+  const { machine, reports, pending } = context
+  if (demand.host !== null && !machine.state.tables.hosts.has(demand.host)) throw notJoined(demand.host)
+  for (let attempt = 1; ; attempt += 1) {
+    const options = { pending: pending.values(), ...(source === undefined ? {} : { source }) }
+    const placed = place(clusterSnapshot(machine.state, reports, context.now(), options), demand, context.seed())
+    if (placed.host === null) throw refusal(demand, placed)
+    pending.set(id, { host: placed.host, requests: demand.requests })
+    try {
+      return await propose(placed)
+    } catch (error) {
+      const stale = error instanceof DroverError && error.code === 'PLACEMENT_STALE'
+      if (!stale || attempt >= maxPlacements) throw error
+    } finally {
+      pending.delete(id)
+    }
+  }
+}
+
+function refusal(demand: Demand, placed: PlaceResult): DroverError {
+  const { reason, hosts } = placed.placement
+  const asked = demand.host === null ? undefined : hosts.find(({ host }) => host === demand.host)?.refusal
+  const code =
+    asked === 'HOST_NOT_READY'
+      ? 'HOST_UNREACHABLE'
+      : asked === 'HOST_NOT_MIGRATABLE'
+        ? 'NOT_MIGRATABLE'
+        : ('NO_CAPACITY' as const)
+  return new DroverError(code, `place ${demand.name}: ${reason}`, { context: { hosts } })
+}

@@ -1,0 +1,235 @@
+// A host as a model: takes assignments, does at once what an agent and its engine would do, and reports. No clock, no
+// network: tests drive it, so that any interleaving and any failure can be had. It checks itself that it never lets a
+// container run without the right to.
+
+import type {
+  Assignment,
+  AssignmentBatch,
+  HostReport,
+  ImageTaskResult,
+  MigrationStep,
+  ObservedContainer,
+  Resources,
+} from '@drover/protocol'
+
+/** What hosts share: memory images under way, by operation. */
+export interface Wire {
+  sent: Set<string>
+}
+
+export type FailurePoint = `${'source' | 'destination'} ${string}`
+
+export interface ModelHostOptions {
+  name: string
+  cluster?: string
+  wire: Wire
+  capacity?: Resources
+  images?: string[]
+  address?: string
+  migratable?: boolean
+}
+
+export class ModelHost {
+  readonly name: string
+  readonly containers = new Map<string, ObservedContainer>()
+  readonly steps = new Map<string, MigrationStep>()
+  readonly imageTasks = new Map<string, ImageTaskResult>()
+  /** Where a side fails, e.g. `source switching`. */
+  readonly failures = new Set<FailurePoint>()
+  images: string[]
+  engineUp = true
+  session = 1
+  grpcPort = 1
+  #assignments = new Map<string, Assignment>()
+  #sequence = 0
+  #term = 0
+  readonly #options: ModelHostOptions
+
+  constructor(options: ModelHostOptions) {
+    this.name = options.name
+    this.images = options.images ?? ['sha256:1']
+    this.#options = options
+  }
+
+  receive(batch: AssignmentBatch): void {
+    if (batch.term < this.#term) return
+    this.#term = batch.term
+    for (const assignment of batch.assignments) {
+      const known = this.#assignments.get(assignment.container)
+      if (!known || assignment.revision >= known.revision) this.#assignments.set(assignment.container, assignment)
+    }
+    for (const { operation, name } of batch.imageTasks) {
+      if (this.imageTasks.has(operation)) continue
+      const image = { digest: 'sha256:1', name, sizeBytes: 1000, init: ['/sbin/init'] }
+      this.imageTasks.set(operation, { operation, state: 'done', message: 'built', image, error: null })
+    }
+    if (!batch.complete) return
+    const listed = new Set(batch.assignments.map(({ container }) => container))
+    for (const id of [...this.containers.keys(), ...this.#assignments.keys()]) {
+      if (!listed.has(id)) this.#forget(id)
+    }
+  }
+
+  /** Does what can be done now; true when something changed. */
+  act(): boolean {
+    const before = this.#picture()
+    for (const assignment of this.#assignments.values()) this.#follow(assignment)
+    return this.#picture() !== before
+  }
+
+  /** A new life of the agent: what it was in the middle of has failed, but a restored container is still there. */
+  restartAgent(): void {
+    this.session += 1
+    this.#sequence = 0
+    for (const [operation, step] of this.steps) {
+      if (['restored', 'released', 'cleaned'].includes(step.step)) continue
+      const error = { code: 'TRANSFER_FAILED', message: 'the agent was restarted' }
+      this.steps.set(operation, { ...step, step: 'failed', error })
+    }
+  }
+
+  /** The init of a container ends. */
+  end(id: string): void {
+    const container = this.containers.get(id)!
+    this.containers.set(id, { ...container, state: 'stopped', initPid: null })
+  }
+
+  report(): HostReport {
+    this.#sequence += 1
+    const { cluster = 'test', capacity, address = '127.0.0.1', migratable = true } = this.#options
+    return {
+      cluster,
+      host: this.name,
+      session: this.session,
+      sequence: this.#sequence,
+      address,
+      grpcPort: this.grpcPort,
+      streamPort: 2,
+      capacity: capacity ?? { cpuMilli: 8000, memoryBytes: 8 << 30, diskBytes: 2 ** 40, pids: 100_000 },
+      used: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
+      features: {
+        engine: 'simulated',
+        kernel: '6.1',
+        architecture: 'x64',
+        cgroup: 'v2',
+        criu: { usable: migratable, path: null, version: null, reason: migratable ? 'simulated' : 'none passes' },
+      },
+      images: [...this.images],
+      engineUp: this.engineUp,
+      containers: [...this.containers.values()],
+      migrations: [...this.steps.values()],
+      imageTasks: [...this.imageTasks.values()],
+    }
+  }
+
+  /** Containers whose processes execute here now. */
+  executing(): ObservedContainer[] {
+    return [...this.containers.values()].filter(({ state }) => state === 'running')
+  }
+
+  #follow(assignment: Assignment): void {
+    if (assignment.role === 'none') this.#forget(assignment.container)
+    else if (assignment.role === 'owner') this.#own(assignment)
+    else this.#migrate(assignment)
+  }
+
+  #own(assignment: Assignment): void {
+    const { container: id, desired, epoch, revision } = assignment
+    for (const [operation, step] of this.steps) if (step.container === id) this.steps.delete(operation)
+    const now = this.containers.get(id)
+    if (now?.revision === revision && now.epoch === epoch) return
+    const base = now ?? absent(id)
+    const starting = desired === 'running' && (base.state === 'created' || base.state === 'stopped')
+    this.containers.set(id, {
+      ...base,
+      epoch,
+      revision,
+      state: desired,
+      starts: base.starts + (starting ? 1 : 0),
+      startedAtMs: starting ? 1000 : base.startedAtMs,
+      initPid: desired === 'stopped' ? null : 100,
+    })
+  }
+
+  #migrate(assignment: Assignment): void {
+    const { container: id, role, migration } = assignment
+    const side = role as 'source' | 'destination'
+    const { operation, phase } = migration!
+    const step = this.steps.get(operation)
+    const fail = this.failures.has(`${side} ${phase}`)
+    const say = (to: MigrationStep['step']) => {
+      const error = to === 'failed' ? { code: 'CHECKPOINT_FAILED', message: `${side} ${phase} failed` } : null
+      this.steps.set(operation, { operation, container: id, side, step: to, error, figures: { [`${side}_ms`]: 1 } })
+    }
+    if (step?.step === 'failed' && phase !== 'aborted') return
+    if (fail && phase !== 'committed' && phase !== 'aborted') say('failed')
+    else if (phase === 'preparing') say('prepared')
+    else if (phase === 'precopying') say('precopied')
+    else if (side === 'source') this.#source(assignment, say)
+    else this.#destination(assignment, say)
+  }
+
+  #source(assignment: Assignment, say: (step: MigrationStep['step']) => void): void {
+    const { container: id, revision, migration, desired } = assignment
+    const { phase, operation, mode } = migration!
+    const container = this.containers.get(id)
+    if (phase === 'switching' && container && !this.#options.wire.sent.has(operation)) {
+      this.containers.set(id, { ...container, revision, state: mode === 'cold' ? 'stopped' : 'checkpointed' })
+      this.#options.wire.sent.add(operation)
+      say('switched')
+    }
+    if (phase === 'committed' || phase === 'cleaning') {
+      this.containers.delete(id)
+      say('cleaned')
+    }
+    if (phase === 'aborted' && container) {
+      this.containers.set(id, { ...container, revision, state: desired === 'frozen' ? 'frozen' : desired })
+      say('cleaned')
+    }
+  }
+
+  #destination(assignment: Assignment, say: (step: MigrationStep['step']) => void): void {
+    const { container: id, epoch, revision, migration, desired } = assignment
+    const { phase, operation, mode } = migration!
+    const step = this.steps.get(operation)?.step
+    if (phase === 'switching' && this.#options.wire.sent.has(operation) && step !== 'restored') {
+      const state = mode === 'cold' ? 'created' : 'restored'
+      const starts = mode === 'cold' ? 0 : 1
+      this.containers.set(id, { ...absent(id), epoch, revision, state, starts, startedAtMs: 1000 })
+      say('restored')
+    }
+    const container = this.containers.get(id)
+    if ((phase === 'committed' || phase === 'cleaning') && container && step === 'restored') {
+      this.containers.set(id, { ...container, revision, state: desired, initPid: 200 })
+      say('released')
+    }
+    if (phase === 'aborted') {
+      this.containers.delete(id)
+      say('cleaned')
+    }
+  }
+
+  #forget(id: string): void {
+    this.containers.delete(id)
+    this.#assignments.delete(id)
+    for (const [operation, step] of this.steps) if (step.container === id) this.steps.delete(operation)
+  }
+
+  #picture(): string {
+    return JSON.stringify([[...this.containers.values()], [...this.steps.values()]])
+  }
+}
+
+const absent = (container: string): ObservedContainer => ({
+  container,
+  epoch: 0,
+  state: 'created',
+  revision: 0,
+  initPid: null,
+  startedAtMs: null,
+  starts: 0,
+  message: null,
+  errorCode: null,
+  memoryBytes: 0,
+  cpuUsec: 0,
+})
