@@ -2,7 +2,6 @@
 // changes pokes the container's worker and publishes a report. It decides nothing itself.
 
 import { mkdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { EngineClient } from '@drover/engine'
 import {
   type AgentConfig,
@@ -24,6 +23,7 @@ import { ImageStore } from './images/image-store.ts'
 import { ImageTasks } from './images/image-tasks.ts'
 import { ImageFetcher, sendImage } from './images/image-transfer.ts'
 import { acceptMigration } from './migration/destination.ts'
+import { checkpointRootFor } from './migration/memory-files.ts'
 import { MigrationSessions } from './migration/sessions.ts'
 import { observeContainers } from './observe.ts'
 import type { AgentParts, Log } from './parts.ts'
@@ -200,10 +200,9 @@ export class Agent {
   }
 }
 
-/** /run is a tmpfs for root; checkpoints of an earlier life of this agent are of no use to anybody. */
-function emptyCheckpointRoot({ dataDirectory, host }: AgentConfig): string {
-  const base = process.getuid?.() === 0 ? '/run/drover' : dataDirectory
-  const root = join(base, `checkpoint-${host}`)
+/** Checkpoints of an earlier life of this agent are of no use to anybody. */
+function emptyCheckpointRoot({ dataDirectory }: AgentConfig): string {
+  const root = checkpointRootFor(dataDirectory)
   rmSync(root, { recursive: true, force: true })
   mkdirSync(root, { recursive: true, mode: 0o700 })
   return root

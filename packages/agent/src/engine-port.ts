@@ -23,14 +23,15 @@ export interface ExecPort {
   close(): void
 }
 
-/** How long init gets to power off before the engine kills it. */
-export const stopTimeoutMs = 10_000
+/** How long init gets to power off before the engine kills it, when the assignment doesn't say. */
+export const defaultStopTimeoutMs = 10_000
+/** What the engine may need beyond that for killing and clearing up. */
+export const stopSlackMs = 20_000
 
 /** Over these a call counts as lost; the engine's own work is far quicker, but a loaded machine may have a queue. */
 export const engineDeadlines = {
   quick: 10_000,
   start: 30_000,
-  stop: stopTimeoutMs + 20_000,
   delete: 30_000,
   checkpoint: 120_000,
   restore: 120_000,

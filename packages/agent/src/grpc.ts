@@ -205,7 +205,7 @@ async function serveLogs(call: ServerWritableStream<Buffer, Buffer>, engine: Eng
     const request = parse<LogsRequest>(decodeMessage(call.request).payload, logsValidator, 'logs request')
     const { container, follow, tailBytes } = request
     let offset = tailBytes === null ? 0 : -tailBytes
-    if (tailBytes === 0) offset = (await engine.call('logs', { container, offset: 0, limit: 0 })).size
+    if (tailBytes === 0) offset = (await engine.call('logs', { container, offset: 0, limit: 1 })).size
     while (!left) {
       const part = await engine.call('logs', { container, offset, limit: logsPieceBytes })
       // A shorter log than before was truncated or belongs to a new life: begin at its beginning.

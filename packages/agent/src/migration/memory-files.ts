@@ -1,6 +1,7 @@
 // A checkpoint's image files, from one tmpfs to the other. Small ones (most of CRIU's forty) go out together in one write; writing on tmpfs is
 // copying memory, so it is done synchronously, sooner than a trip through the thread pool.
 
+import { createHash } from 'node:crypto'
 import {
   closeSync,
   constants,
@@ -13,7 +14,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { DroverError } from '@drover/protocol'
 import { maxPayloadBytes } from '../streams/messages.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
@@ -118,4 +119,11 @@ export function checkpointDirectory(
   const directory = join(parent, 'images')
   if (make) mkdirSync(directory, { mode: 0o755 })
   return { directory, remove: () => rmSync(parent, { recursive: true, force: true }) }
+}
+
+/** /run is a tmpfs on any system with an init; the name keeps agents apart that share one. Without root: among the agent's data. */
+export function checkpointRootFor(dataDirectory: string): string {
+  if (process.getuid?.() !== 0) return join(dataDirectory, 'checkpoints')
+  const agent = createHash('sha256').update(resolve(dataDirectory)).digest('hex').slice(0, 12)
+  return join('/run/drover', `checkpoints-${agent}`)
 }

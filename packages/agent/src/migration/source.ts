@@ -3,7 +3,7 @@
 // A failure only fails the session; the controller then aborts, and reconciling thaws.
 
 import { type Assignment, DroverError } from '@drover/protocol'
-import { engineDeadlines, stopTimeoutMs } from '../engine-port.ts'
+import { defaultStopTimeoutMs, engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { runCommand } from '../images/run-command.ts'
 import type { AgentParts } from '../parts.ts'
 import { openStream } from '../streams/open-stream.ts'
@@ -131,13 +131,13 @@ async function stopAndSend(
   assignment: Moving,
   ready: Precopied,
 ): Promise<number> {
-  const { container, epoch } = assignment
+  const { container, epoch, stopTimeoutMs: timeoutMs = defaultStopTimeoutMs } = assignment
   const state = parts.mirror.get(container)?.state
   if (state === 'running' || state === 'frozen') {
     const answer = await parts.engine.call(
       'stop',
-      { container, epoch, timeoutMs: stopTimeoutMs },
-      { deadlineMs: engineDeadlines.stop },
+      { container, epoch, timeoutMs },
+      { deadlineMs: timeoutMs + stopSlackMs },
     )
     parts.mirror.answer(answer)
   }

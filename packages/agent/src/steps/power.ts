@@ -1,7 +1,7 @@
 // The steps that bring a container that this host owns into being and to its power state: one engine call each.
 
 import type { Assignment } from '@drover/protocol'
-import { engineDeadlines, stopTimeoutMs } from '../engine-port.ts'
+import { defaultStopTimeoutMs, engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { callAndMirror, type StepContext } from '../parts.ts'
 import { engineSpec } from './engine-spec.ts'
 
@@ -23,8 +23,8 @@ export async function start({ parts, assignment }: Owned): Promise<void> {
 }
 
 export async function stop({ parts, assignment }: Owned): Promise<void> {
-  const { container, epoch } = assignment
-  await callAndMirror(parts, 'stop', { container, epoch, timeoutMs: stopTimeoutMs }, engineDeadlines.stop)
+  const { container, epoch, stopTimeoutMs: timeoutMs = defaultStopTimeoutMs } = assignment
+  await callAndMirror(parts, 'stop', { container, epoch, timeoutMs }, timeoutMs + stopSlackMs)
 }
 
 export async function freeze({ parts, assignment }: Owned): Promise<void> {
