@@ -16,14 +16,25 @@ export interface CommandDescription {
 }
 
 export function defineCommand(parent: Command, name: string, description: CommandDescription): Command {
-  const width = Math.max(...description.examples.map(([line]) => line.length))
-  const examples = description.examples.map(([line, meaning]) => `  ${line.padEnd(width)}   ${meaning}`)
-  return parent
+  const command = parent
     .command(name)
     .summary(description.summary)
     .description(description.description ?? `${capitalised(description.summary)}.`)
     .option('--json', description.json ?? 'print one JSON document on stdout and nothing else')
-    .addHelpText('after', `\nExamples:\n${examples.join('\n')}`)
+    .addHelpText('after', () => `\nExamples:\n${renderExamples(description.examples)}`)
+  examples.set(command, description.examples)
+  return command
+}
+
+const examples = new WeakMap<Command, CommandDescription['examples']>()
+
+export function examplesOf(command: Command): CommandDescription['examples'] {
+  return examples.get(command) ?? []
+}
+
+function renderExamples(list: CommandDescription['examples']): string {
+  const width = Math.max(...list.map(([line]) => line.length))
+  return list.map(([line, meaning]) => `  ${line.padEnd(width)}   ${meaning}`).join('\n')
 }
 
 /** A command that only holds others: `drover host …`. */

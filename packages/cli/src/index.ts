@@ -2,4 +2,5 @@
 
 export { main } from './main.ts'
 export { createProgram, pathOf, withDescendants } from './program.ts'
+export { renderReference } from './reference.ts'
 export { processTerminal, type Terminal } from './terminal.ts'

@@ -24,7 +24,7 @@ export function createProgram(terminal: Terminal): Command {
         writeErr: (text) => void terminal.stderr.write(text),
         getOutHelpWidth: () => terminal.stdout.columns ?? 100,
         getErrHelpWidth: () => terminal.stderr.columns ?? 100,
-        outputError: (text, write) => write(`drover: ${text.replace(/^error: /, '')}`),
+        outputError: (text, write) => write(`drover: ${shortenComplaint(text)}`),
       })
       .showHelpAfterError(`see: ${pathOf(each)} --help`)
   }
@@ -41,6 +41,14 @@ Examples:
   drover host evacuate a           empty host a, live
 
 Every command has --help with examples, and --json for programs.`
+
+/** Without commander's preambles: the parsers' own messages name the value and the rule. */
+function shortenComplaint(text: string): string {
+  return text
+    .replace(/^error: /, '')
+    .replace(/^command-argument value '.*?' is invalid for argument '(.*?)'\. (?!Allowed)/s, '')
+    .replace(/^option '(?:-\w, )?(--[\w-]+).*?' argument '.*?' is invalid\. (?!Allowed)/s, '$1: ')
+}
 
 /** A command and all that are below it. */
 export function withDescendants(command: Command): Command[] {

@@ -4,7 +4,6 @@ import type { ClusterEvent } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { Interrupted } from '../failure.ts'
-import { findOperation } from '../find-operation.ts'
 import { formatTime } from '../output/durations.ts'
 import type { Palette } from '../output/palette.ts'
 import { parseCount } from '../output/sizes.ts'
@@ -39,7 +38,7 @@ async function showEvents(session: Session, flags: EventFlags): Promise<void> {
   const client = await session.client()
   const stop = new AbortController()
   const off = session.terminal.onSignal('SIGINT', () => stop.abort(new Interrupted()))
-  const filter = flags.operation === undefined ? {} : { operation: (await findOperation(client, flags.operation)).id }
+  const filter = flags.operation === undefined ? {} : { operation: flags.operation }
   const events = client.events({ after: 0, signal: stop.signal, ...filter })
   const print = (event: ClusterEvent) => {
     if (session.output.json) session.output.jsonLine(event)

@@ -3,7 +3,6 @@
 import { DroverError } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
-import { findOperation } from '../find-operation.ts'
 import { followOperation } from '../follow-operation.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
 
@@ -12,13 +11,12 @@ export function register(group: Command): void {
     summary: 'cancel an operation that is under way',
     description:
       'Cancels an operation. A move is undone as long as its switch is not committed; an evacuation starts no more moves and\nlets those under way end.',
-    examples: [['drover ops cancel 3f2a91c4', 'by its id, or the beginning of it']],
-  }).argument('<id>', 'id of the operation, or the beginning of it')
+    examples: [['drover ops cancel op-3f2a91c45d07', 'its id is in drover ops ls']],
+  }).argument('<id>', 'id of the operation')
   addWaitOptions(command).action(
     action(async (session, id: string, flags: WaitFlags) => {
       const client = await session.client()
-      const { id: fullId } = await findOperation(client, id)
-      const operation = await followOperation(session, await client.cancel(fullId), flags)
+      const operation = await followOperation(session, await client.cancel(id), flags)
       const { kind, target, state } = operation
       session.output.result(operation, () => {
         return state === 'running' ? `${kind} ${target}: cancel requested` : `${kind} ${target} ${state}`

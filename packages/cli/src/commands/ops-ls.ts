@@ -3,7 +3,6 @@
 import type { Operation } from '@drover/protocol'
 import { type Command, Option } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
-import { shortenIds } from '../find-operation.ts'
 import { bar, shareOf } from '../output/bars.ts'
 import { formatAge, formatDuration } from '../output/durations.ts'
 import { type Palette, paintState } from '../output/palette.ts'
@@ -54,11 +53,10 @@ export function select(operations: readonly Operation[], flags: ListFlags): Oper
 }
 
 export function operationTable(palette: Palette, operations: readonly Operation[], nowMs: number): string {
-  const short = shortenIds(operations.map(({ id }) => id))
   return renderTable(
     palette,
     [
-      { header: 'ID', value: ({ id }) => palette.dim(short.get(id) ?? id) },
+      { header: 'ID', value: ({ id }) => palette.dim(id) },
       { header: 'WHAT', value: ({ kind, target }) => `${kind} ${palette.bold(target)}` },
       { header: 'STATE', value: (operation) => describeState(palette, operation) },
       { header: 'BEGAN', align: 'right', value: ({ createdAtMs }) => `${formatAge(createdAtMs, nowMs)} ago` },

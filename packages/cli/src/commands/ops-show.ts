@@ -3,7 +3,6 @@
 import type { Operation } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
-import { findOperation } from '../find-operation.ts'
 import { formatDuration, formatTime } from '../output/durations.ts'
 import { listFigures } from '../output/migration.ts'
 import { type Palette, paintState } from '../output/palette.ts'
@@ -13,14 +12,14 @@ import { operationTable } from './ops-ls.ts'
 export function register(group: Command): void {
   defineCommand(group, 'show', {
     summary: 'show everything about an operation',
-    examples: [['drover ops show 3f2a91c4', 'by its id, or the beginning of it']],
+    examples: [['drover ops show op-3f2a91c45d07', 'phases, error, figures, and what it started']],
   })
-    .argument('<id>', 'id of the operation, or the beginning of it')
+    .argument('<id>', 'id of the operation')
     .action(
       action(async ({ output, client }, id: string) => {
         const api = await client()
-        const operation = await findOperation(api, id)
-        const children = (await api.operations()).filter(({ parent }) => parent === operation.id)
+        const [operation, all] = await Promise.all([api.operation(id), api.operations()])
+        const children = all.filter(({ parent }) => parent === id)
         output.result({ ...operation, children }, () => {
           const fields = describeOperation(output.palette, operation)
           return children.length === 0 ? fields : `${fields}\n\n${operationTable(output.palette, children, Date.now())}`

@@ -2,7 +2,6 @@
 
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
-import { findOperation } from '../find-operation.ts'
 import { followToSuccess } from '../follow-operation.ts'
 import { formatDuration, parseDuration } from '../output/durations.ts'
 
@@ -11,15 +10,15 @@ export function register(group: Command): void {
     summary: 'wait until an operation has ended',
     description: 'Waits until an operation has ended: exit code 0 when it is done, 1 when it failed or was cancelled.',
     examples: [
-      ['drover ops wait 3f2a91c4', 'with its progress'],
-      ['drover ops wait 3f2a91c4 --timeout 30s', 'give up waiting after 30 s, with 124'],
+      ['drover ops wait op-3f2a91c45d07', 'with its progress'],
+      ['drover ops wait op-3f2a91c45d07 --timeout 30s', 'give up waiting after 30 s, with 124'],
     ],
   })
-    .argument('<id>', 'id of the operation, or the beginning of it')
+    .argument('<id>', 'id of the operation')
     .option('--timeout <duration>', 'wait no longer than this, e.g. 30s; then exit with 124', parseDuration)
     .action(
       action(async (session, id: string, flags: { timeout?: number }) => {
-        const begun = await findOperation(await session.client(), id)
+        const begun = await (await session.client()).operation(id)
         const operation = await followToSuccess(session, begun, { wait: true, ...flags })
         session.output.result(operation, () => {
           const took =
