@@ -1,13 +1,13 @@
 // The simulated engine keeps the promises of the socket protocol: states, idempotence, epochs, adoption, exec, checkpoint
 // and restore, and refusals that change nothing.
 
-import { mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FrameType, maxFrameBytes } from '@drover/protocol'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { SimulatedEngine } from '../src/simulated-engine/index.ts'
 import { RawEngineClient } from './raw-engine-client.ts'
+import { at, growsBeyond, run, setUp } from './simulated-engine-fixture.ts'
 
 t.test('a container goes through its life', async (t) => {
   const { client, spec } = await setUp(t)
@@ -177,83 +177,6 @@ t.test('wait answers with the present state at its deadline', async (t) => {
   t.equal((await client.call('wait', { container: 'c1', timeoutMs: 1 })).result.state, 'running')
 })
 
-t.test('exec: outputs and exit codes', async (t) => {
-  const { client, spec, exec, rootfs } = await setUp(t)
-  await run(client, spec())
-  writeFileSync(join(rootfs, 'motd'), 'hello from the image\n')
-  const cases: { command: string[]; stdout?: string; stderr?: RegExp; exitCode?: number }[] = [
-    { command: ['true'] },
-    { command: ['false'], exitCode: 1 },
-    { command: ['echo', 'a', 'b c'], stdout: 'a b c\n' },
-    { command: ['/bin/hostname'], stdout: 'web-1\n' },
-    { command: ['sh', '-c', 'exit 3'], exitCode: 3 },
-    { command: ['sh', '-c', 'echo one && false || echo two; echo "$container"'], stdout: 'one\ntwo\ndrover\n' },
-    { command: ['cat', '/motd'], stdout: 'hello from the image\n' },
-    { command: ['cat', '/absent'], stderr: /can't open '\/absent'/, exitCode: 1 },
-    { command: ['sh', '-c', 'echo kept > /srv/note; cat /srv/note'], stdout: 'kept\n' },
-    { command: ['sh', '-c', 'echo a | cat'], stderr: /not supported/, exitCode: 2 },
-    { command: ['gcc'], stderr: /gcc: not found/, exitCode: 127 },
-    { command: ['tty'], stdout: 'not a tty\n', exitCode: 1 },
-    { command: ['constructor'], stderr: /not found/, exitCode: 127 },
-  ]
-  for (const { command, stdout = '', stderr = /^$/, exitCode = 0 } of cases) {
-    const session = await exec(command)
-    t.equal(await session.exitCode(), exitCode, command.join(' '))
-    t.equal(session.output(FrameType.stdout), stdout, command.join(' '))
-    t.match(session.output(FrameType.stderr), stderr, command.join(' '))
-  }
-})
-
-t.test('exec: a path or a link that leads out of the container finds nothing', async (t) => {
-  const { client, spec, exec, directory } = await setUp(t)
-  await run(client, spec())
-  writeFileSync(join(directory, 'secret'), 'of the host')
-  for (const path of ['/../../secret', '../../../../../../../../etc/passwd']) {
-    const session = await exec(['cat', path])
-    t.equal(await session.exitCode(), 1, path)
-    t.equal(session.output(FrameType.stdout), '')
-  }
-})
-
-t.test('exec: stdin goes through, whole and in order, until its end', async (t) => {
-  const { client, spec, exec } = await setUp(t)
-  await run(client, spec())
-  const session = await exec(['cat'])
-  const block = Buffer.alloc(300_000, 'abcdefghij')
-  for (let count = 0; count < 20; count++) session.frame(FrameType.stdin, block)
-  session.frame(FrameType.stdinEnd, '')
-  t.equal(await session.exitCode(), 0)
-  t.equal(session.output(FrameType.stdout).length, 20 * block.length)
-})
-
-t.test('exec: a terminal has a size that follows, and a dialogue', async (t) => {
-  const { client, spec, exec } = await setUp(t)
-  await run(client, spec())
-  const session = await exec(['sh'], { terminal: { columns: 80, rows: 24 } })
-  session.frame(FrameType.stdin, 'stty size\r')
-  await session.until(() => session.output(FrameType.stdout).includes('24 80\n'))
-  session.frame(FrameType.resize, JSON.stringify({ columns: 100, rows: 40 }))
-  session.frame(FrameType.stdin, 'stty size\r')
-  await session.until(() => session.output(FrameType.stdout).includes('40 100\n'))
-  session.frame(FrameType.stdin, 'exit 7\r')
-  t.equal(await session.exitCode(), 7)
-})
-
-t.test('exec: a signal ends the program with 128 + signal', async (t) => {
-  const { client, spec, exec } = await setUp(t)
-  await run(client, spec())
-  const session = await exec(['sleep', '1000'])
-  session.frame(FrameType.signal, JSON.stringify({ signal: 15 }))
-  t.equal(await session.exitCode(), 143)
-})
-
-t.test('exec: only in a running container', async (t) => {
-  const { client, spec, exec } = await setUp(t)
-  await client.call('create', { spec: spec() })
-  const answer = (await exec(['true'])).answers()[0]
-  t.equal(answer?.error?.code, 'WRONG_STATE')
-})
-
 t.test('subscribers hear of every change', async (t) => {
   const { client, spec, connect } = await setUp(t)
   const listener = connect()
@@ -337,72 +260,3 @@ t.test('the socket is its owner’s alone', async (t) => {
   const { config } = await setUp(t)
   t.equal(statSync(config.socket).mode & 0o777, 0o600)
 })
-
-async function setUp(t: Test) {
-  const directory = mkdtempSync(join(tmpdir(), 'drover-simulated-'))
-  const rootfs = join(directory, 'rootfs')
-  mkdirSync(rootfs)
-  const config = {
-    socket: join(directory, 'engine.sock'),
-    stateDirectory: join(directory, 'state'),
-    cgroup: '/drover',
-    bridge: 'br0',
-    criu: null,
-    criuReason: '',
-  }
-  const engine = new SimulatedEngine(config)
-  await engine.start()
-  const clients: RawEngineClient[] = []
-  const connect = () => {
-    const client = new RawEngineClient(config.socket)
-    clients.push(client)
-    return client
-  }
-  t.teardown(async () => {
-    for (const client of clients) client.close()
-    await engine.close().catch(() => {})
-    rmSync(directory, { recursive: true, force: true })
-  })
-  const spec = (changes: object = {}) => ({
-    container: 'c1',
-    name: 'web-1',
-    epoch: 1,
-    rootfs,
-    init: ['/sbin/init'],
-    environment: {},
-    limits: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
-    identity: { serial: 1, uidBase: 1_000_000, mac: '', ipv4: '', gateway: null, machineId: '' },
-    ...changes,
-  })
-  const exec = async (command: string[], changes: object = {}) => {
-    const session = connect()
-    const params = {
-      container: 'c1',
-      command,
-      environment: {},
-      directory: null,
-      user: null,
-      terminal: null,
-      ...changes,
-    }
-    await session.call('exec', params)
-    return session
-  }
-  return { directory, rootfs, config, engine, client: connect(), connect, spec, exec }
-}
-
-const at = (epoch: number) => ({ container: 'c1', epoch })
-
-async function run(client: RawEngineClient, spec: object, epoch = 1) {
-  await client.call('create', { spec })
-  return (await client.call('start', at(epoch))).result
-}
-
-/** Waits until the counter in the container's memory is over `value`. */
-async function growsBeyond(engine: SimulatedEngine, container: string, value: number): Promise<void> {
-  const deadline = Date.now() + 5000
-  while (engine.containers.pulse(container) <= value) {
-    if (Date.now() > deadline) throw new Error(`the counter stands at ${value}`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
