@@ -144,6 +144,7 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
   CriuRpcFeatures features = CRIU_RPC_FEATURES__INIT;
   char ramfs[] = "ramfs";
   char* filesystems[] = {ramfs};
+  char* externals[] = {const_cast<char*>(request.externalNetwork.c_str())};
   if (request.kind == CriuRequest::Kind::version) {
     message.type = CRIU_RPC_TYPE__VERSION;
   } else if (request.kind == CriuRequest::Kind::warm) {
@@ -154,6 +155,8 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
     fillOptions(options, request);
     options.n_enable_filesystems = 1;
     options.enable_filesystems = filesystems;
+    options.n_external = request.externalNetwork.empty() ? 0 : 1;
+    options.external = externals;
     message.type = request.kind == CriuRequest::Kind::dump ? CRIU_RPC_TYPE__DUMP : CRIU_RPC_TYPE__RESTORE;
     message.options = &options;
   }

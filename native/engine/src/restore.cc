@@ -1,6 +1,7 @@
 // The destination's half of a move: prepareRestore, restore, release. See checkpoint.h.
 
 #include <fcntl.h>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <unistd.h>
@@ -178,6 +179,10 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
 
 void forgetCheckpoint(Engine&, Container& container) {
   takePrepared(container.id);
+  // Images of a dump that is over with, one way or the other, are of no use and hold memory.
+  std::string images = container.snapshot().extra.value("checkpointDirectory", "");
+  std::error_code ignored;
+  if (!images.empty()) std::filesystem::remove_all(images, ignored);
   (void)detachMount(container.rootfs()).ok();
 }
 

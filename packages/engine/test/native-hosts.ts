@@ -1,0 +1,352 @@
+// Two or more "hosts" on one machine for tests of the native engine: each has its own network, mount and cgroup namespace, its
+// own tmpfs on /run, and a bridge that is linked to a common one. They hang on holder processes that end when their stdin
+// does, so a killed test leaves no namespace behind; close() also checks that nothing else is left.
+
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EngineClient } from '../src/client.ts'
+
+const startDeadlineMs = 10_000
+
+interface Hierarchy {
+  mountPoint: string
+  /** Options for mounting it again; null: cgroup2. */
+  options: string | null
+}
+
+/** Waits until the condition gives something that is not null, undefined or false. */
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  deadlineMs = 10_000,
+): Promise<Exclude<T, null | undefined | false>> {
+  const end = performance.now() + deadlineMs
+  for (;;) {
+    const value = await condition()
+    if (value !== null && value !== undefined && value !== false) return value as Exclude<T, null | undefined | false>
+    if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms in vain for ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+function hierarchies(): Hierarchy[] {
+  const found = new Map<string, Hierarchy>()
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n')) {
+    const [left = '', right = ''] = line.split(' - ')
+    const mountPoint = left.split(' ')[4] as string
+    const [type, , options = ''] = right.split(' ')
+    if (type === 'cgroup2') found.set(mountPoint, { mountPoint, options: null })
+    if (type !== 'cgroup') continue
+    const controllers = options
+      .split(',')
+      .filter((o) => !['rw', 'ro', 'xattr', 'clone_children'].includes(o) && !o.startsWith('release_agent'))
+    if (controllers.some((o) => o.startsWith('name='))) controllers.unshift('none')
+    found.set(mountPoint, { mountPoint, options: controllers.join(',') })
+  }
+  return [...found.values()]
+}
+
+/** A process that holds namespaces until its stdin ends. */
+async function hold(script: string): Promise<ChildProcess> {
+  const child = spawn('bash', ['-c', script], { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/' })
+  let output = ''
+  child.stdout.on('data', (chunk) => {
+    output += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    output += chunk
+  })
+  await until(`a holder of namespaces (${output})`, () => {
+    if (child.exitCode !== null) throw new Error(`a holder of namespaces ended: ${output}`)
+    return output.includes('ready')
+  })
+  return child
+}
+
+function inside(holder: ChildProcess, kinds: string[], command: string[]): string {
+  return execFileSync('nsenter', ['-t', String(holder.pid), ...kinds, ...command], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+export class TestNetwork {
+  readonly directory = mkdtempSync(join(tmpdir(), 'drover-engine-'))
+  readonly hosts: TestHost[] = []
+  readonly #fabric: ChildProcess
+  readonly #client: ChildProcess
+  #links = 0
+
+  private constructor(fabric: ChildProcess, client: ChildProcess) {
+    this.#fabric = fabric
+    this.#client = client
+  }
+
+  /** A common bridge, and a client at `clientAddress` on it. */
+  static async make(clientAddress: string): Promise<TestNetwork> {
+    const network = new TestNetwork(
+      await hold(
+        'exec unshare -n bash -c "ip link set lo up; ip link add br0 type bridge; ip link set br0 up; echo ready; exec cat"',
+      ),
+      await hold('exec unshare -n bash -c "ip link set lo up; echo ready; exec cat"'),
+    )
+    network.link(network.#client, 'eth0')
+    inside(network.#client, ['-n'], ['ip', 'addr', 'add', clientAddress, 'dev', 'eth0'])
+    return network
+  }
+
+  /** A cable from the common bridge into a holder's namespace, where it is called `name`. */
+  link(holder: ChildProcess, name: string): void {
+    const port = `p${this.#links++}`
+    inside(
+      this.#fabric,
+      ['-n'],
+      ['ip', 'link', 'add', port, 'type', 'veth', 'peer', 'name', name, 'netns', String(holder.pid)],
+    )
+    inside(this.#fabric, ['-n'], ['ip', 'link', 'set', port, 'master', 'br0', 'up'])
+    inside(holder, ['-n'], ['ip', 'link', 'set', name, 'up'])
+  }
+
+  async addHost(name: string, engine: EngineOptions): Promise<TestHost> {
+    const host = await TestHost.make(this, name, engine)
+    this.hosts.push(host)
+    return host
+  }
+
+  /** Lines that a TCP server sends, as they arrive at the client. */
+  stream(address: string, port: number): LineStream {
+    return new LineStream(
+      spawn('nsenter', ['-t', String(this.#client.pid), '-n', process.execPath, '-e', receiver, address, String(port)]),
+    )
+  }
+
+  async close(): Promise<string[]> {
+    const left: string[] = []
+    for (const host of this.hosts) left.push(...(await host.close()))
+    this.#client.stdin?.end()
+    this.#fabric.stdin?.end()
+    rmSync(this.directory, { recursive: true, force: true })
+    return left
+  }
+}
+
+const receiver = `
+const [address, port] = process.argv.slice(1)
+const socket = require('node:net').connect(Number(port), address)
+socket.pipe(process.stdout)
+socket.on('error', (error) => { console.error(error.message); process.exitCode = 1 })
+`
+
+export class LineStream {
+  readonly lines: string[] = []
+  /** Why the connection ended; null while it is open. */
+  ended: string | null = null
+  readonly #child: ChildProcess
+
+  constructor(child: ChildProcess) {
+    this.#child = child
+    let rest = ''
+    let errors = ''
+    child.stdout?.on('data', (chunk: Buffer) => {
+      const parts = (rest + chunk.toString()).split('\n')
+      rest = parts.pop() as string
+      this.lines.push(...parts)
+    })
+    child.stderr?.on('data', (chunk: Buffer) => {
+      errors += chunk.toString()
+    })
+    child.on('close', (code) => {
+      this.ended = errors.trim() || `ended with ${code}`
+    })
+  }
+
+  /** Resolves when `count` more lines than now have come. */
+  async more(count: number): Promise<void> {
+    const goal = this.lines.length + count
+    await until(`${count} more lines`, () => {
+      if (this.ended !== null) throw new Error(`the connection broke: ${this.ended}`)
+      return this.lines.length >= goal
+    })
+  }
+
+  close(): void {
+    this.#child.kill('SIGKILL')
+  }
+}
+
+export interface EngineOptions {
+  binary: string
+  criu: string | null
+}
+
+export class TestHost {
+  readonly name: string
+  readonly socket: string
+  readonly stateDirectory: string
+  readonly #directory: string
+  readonly #engineOptions: EngineOptions
+  readonly #holder: ChildProcess
+  /** The host's cgroup in each hierarchy, as this process sees it. */
+  readonly #cgroups: string[]
+  #engine: ChildProcess | null = null
+  #client: EngineClient | null = null
+
+  private constructor(directory: string, name: string, holder: ChildProcess, cgroups: string[], engine: EngineOptions) {
+    this.name = name
+    this.#directory = directory
+    this.socket = join(directory, 'engine.sock')
+    this.stateDirectory = join(directory, 'state')
+    this.#holder = holder
+    this.#cgroups = cgroups
+    this.#engineOptions = engine
+  }
+
+  static async make(network: TestNetwork, name: string, engine: EngineOptions): Promise<TestHost> {
+    const directory = join(network.directory, name)
+    mkdirSync(join(directory, 'state'), { recursive: true })
+    const group = `drover-test-${randomBytes(3).toString('hex')}-${name}`
+    const all = hierarchies()
+    const cgroups = all.map(({ mountPoint }) => makeCgroup(mountPoint, group))
+    const mounts = all
+      .map(({ mountPoint, options }) =>
+        options === null
+          ? `mkdir -p ${mountPoint}; mount -t cgroup2 cgroup2 ${mountPoint}`
+          : `mkdir -p ${mountPoint}; mount -t cgroup -o ${options} cgroup ${mountPoint}`,
+      )
+      .join('\n')
+    const pure = all.length === 1 && all[0]?.mountPoint === '/sys/fs/cgroup'
+    const script = `set -e
+      for g in ${cgroups.join(' ')}; do echo $$ > $g/cgroup.procs; done
+      exec unshare -m -n -C --propagation private bash -ec '
+        mount -t tmpfs -o mode=755 run /run
+        ${pure ? 'umount /sys/fs/cgroup' : 'mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup'}
+        ${mounts}
+        for m in ${all.map((h) => h.mountPoint).join(' ')}; do mkdir $m/daemons; echo $$ > $m/daemons/cgroup.procs; done
+        ip link set lo up; ip link add br0 type bridge; ip link set br0 up
+        echo ready; exec cat'`
+    const holder = await hold(script)
+    const host = new TestHost(directory, name, holder, cgroups, engine)
+    network.link(holder, 'uplink')
+    inside(holder, ['-n'], ['ip', 'link', 'set', 'uplink', 'master', 'br0'])
+    return host
+  }
+
+  get client(): EngineClient {
+    if (this.#client === null) throw new Error(`the engine of ${this.name} does not run`)
+    return this.#client
+  }
+
+  /** A path of this host, e.g. below its /run, as this process can open it. */
+  path(path: string): string {
+    return `/proc/${this.#holder.pid}/root${path}`
+  }
+
+  async startEngine(): Promise<EngineClient> {
+    const config = join(this.#directory, 'engine.json')
+    writeFileSync(
+      config,
+      JSON.stringify({
+        socket: this.socket,
+        stateDirectory: this.stateDirectory,
+        cgroup: '/drover',
+        bridge: 'br0',
+        criu: this.#engineOptions.criu,
+        criuReason: this.#engineOptions.criu === null ? 'none in this test' : 'self-test passed',
+      }),
+    )
+    const log = openSync(join(this.#directory, 'engine.log'), 'a')
+    const enter = this.#cgroups.map((g) => `echo $$ > ${g}/daemons/cgroup.procs`).join('; ')
+    const command = `${enter}; exec nsenter -t ${this.#holder.pid} -m -n -C ${this.#engineOptions.binary} ${config}`
+    const engine = spawn('bash', ['-ec', command], { stdio: ['ignore', log, log], cwd: '/' })
+    this.#engine = engine
+    const client = await until(
+      `the engine of ${this.name}`,
+      async () => {
+        if (engine.exitCode !== null || engine.signalCode !== null) throw new Error(`the engine ended: ${this.log()}`)
+        return existsSync(this.socket) && (await EngineClient.connect(this.socket).catch(() => null))
+      },
+      startDeadlineMs,
+    )
+    this.#client = client
+    return client
+  }
+
+  log(): string {
+    return readFileSync(join(this.#directory, 'engine.log'), 'utf8')
+  }
+
+  /** kill -9; containers must not notice. */
+  async killEngine(): Promise<void> {
+    const engine = this.#engine
+    this.#client?.close()
+    this.#client = null
+    if (engine === null) return
+    engine.kill('SIGKILL')
+    await until(`the engine of ${this.name} to end`, () => engine.exitCode !== null || engine.signalCode !== null)
+    this.#engine = null
+  }
+
+  /** What of containers is on this host: processes, cgroups, veths, mounts. */
+  leftovers(): string[] {
+    const left: string[] = []
+    for (const group of this.#cgroups) {
+      const parent = join(group, 'drover')
+      if (!existsSync(parent)) continue
+      for (const entry of readdirSync(parent, { withFileTypes: true }))
+        if (entry.isDirectory()) left.push(`cgroup ${parent}/${entry.name}`)
+    }
+    for (const link of inside(this.#holder, ['-n'], ['ls', '/proc/self/net/dev_snmp6']).split('\n'))
+      if (link.startsWith('dv')) left.push(`link ${link}`)
+    for (const line of readFileSync(`/proc/${this.#holder.pid}/mountinfo`, 'utf8').split('\n'))
+      if (line.includes(this.stateDirectory)) left.push(`mount ${line}`)
+    for (const entry of readdirSync(this.stateDirectory)) left.push(`state ${entry}`)
+    return left
+  }
+
+  /** Ends all; returns what the containers had left behind. */
+  async close(): Promise<string[]> {
+    const left = this.leftovers()
+    await this.killEngine()
+    const unified = this.#cgroups.find((g) => existsSync(join(g, 'cgroup.kill')))
+    if (unified !== undefined) writeFileSync(join(unified, 'cgroup.kill'), '1')
+    this.#holder.stdin?.end()
+    await until(`the cgroups of ${this.name} to go`, () => {
+      for (const group of this.#cgroups) removeCgroups(group)
+      return this.#cgroups.every((group) => !existsSync(group))
+    })
+    return left
+  }
+}
+
+function makeCgroup(mountPoint: string, name: string): string {
+  const directory = join(mountPoint, name)
+  mkdirSync(directory)
+  for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+    // A version 1 cpuset takes no process before it has cpus and memory nodes; its children get them from it.
+    if (!existsSync(join(directory, file)) || !existsSync(join(directory, 'cgroup.clone_children'))) continue
+    writeFileSync(join(directory, 'cgroup.clone_children'), '1')
+    writeFileSync(join(directory, file), readFileSync(join(mountPoint, file)))
+  }
+  return directory
+}
+
+function removeCgroups(directory: string): void {
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true }))
+      if (entry.isDirectory()) removeCgroups(join(directory, entry.name))
+    rmdirSync(directory)
+  } catch {}
+}
