@@ -2,8 +2,8 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ControllerConfig, DroverError } from '@drover/protocol'
-import * as raft from '@drover/raft'
+import { ControllerConfig } from '@drover/protocol'
+import { RaftLog, type ReplicatedLog, SingleNodeLog } from '@drover/raft'
 import { pino } from 'pino'
 import { Compile } from 'typebox/compile'
 import { parseNetwork } from './core/allocate.ts'
@@ -32,10 +32,13 @@ try {
   fatal(error)
 }
 
-function openLog(machine: ClusterStateMachine): raft.ReplicatedLog {
+function openLog(machine: ClusterStateMachine): ReplicatedLog {
   const directory = join(config.dataDirectory, 'log')
-  if (!config.raft) return new raft.SingleNodeLog({ directory, machine })
-  throw new DroverError('INTERNAL', 'open the log: this build has no RaftLog')
+  if (!config.raft) return new SingleNodeLog({ directory, machine })
+  const { id, members } = config.raft
+  const own = members.find((member) => member.id === id)
+  if (!own) fail(`read ${process.argv[2]}: raft.members must hold this controller's id ${id}`)
+  return new RaftLog({ directory, machine, id, address: own.address, members, secret: config.secret })
 }
 
 function readConfig(path: string | undefined): ControllerConfig {

@@ -93,12 +93,14 @@ function assign(
   return { host, assignment }
 }
 
-function imageSources(state: ClusterState, image: string, except: string): Peer[] {
-  const sources: Peer[] = []
-  for (const { name, images } of state.tables.hosts.values()) {
-    if (name !== except && images.includes(image) && !state.tables.silences.has(name)) sources.push(peer(state, name))
-  }
-  return sources
+function imageSources(state: ClusterState, digest: string, except: string): Peer[] {
+  const sources = new Set<string>()
+  for (const { name, images } of state.tables.hosts.values()) if (images.includes(digest)) sources.add(name)
+  // Just built: its host's list may be committed a moment later.
+  for (const image of state.tables.images.values()) if (image.digest === digest) sources.add(image.builtOn)
+  return [...sources]
+    .filter((host) => host !== except && !state.tables.silences.has(host))
+    .map((host) => peer(state, host))
 }
 
 function peer(state: ClusterState, host: string): Peer {

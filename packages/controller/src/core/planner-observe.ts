@@ -8,16 +8,20 @@ import { isSilent, type ReceivedReport } from './observed.ts'
 import type { PlanContext } from './planner.ts'
 import type { StoredContainer } from './state.ts'
 
-export function planReport(context: PlanContext, { report }: ReceivedReport): Entry[] {
-  const { state, nowMs } = context
-  const entries: Entry[] = []
+/** The host itself, when it differs from what is committed. */
+export function planHost({ state, nowMs }: PlanContext, { report }: ReceivedReport): Entry[] {
   const host = hostOf(report)
   const committed = state.tables.hosts.get(report.host)
-  if (!committed || !sameHost(committed, host)) entries.push({ type: 'HostObserved', atMs: nowMs, host })
+  return committed && sameHost(committed, host) ? [] : [{ type: 'HostObserved', atMs: nowMs, host }]
+}
+
+/** Its containers. */
+export function planContainers(context: PlanContext, { report }: ReceivedReport): Entry[] {
   // Without its engine an agent doesn't know what runs: absence means nothing then.
-  if (!report.engineUp) return entries
+  if (!report.engineUp) return []
+  const entries: Entry[] = []
   for (const seen of report.containers) {
-    const container = state.tables.containers.get(seen.container)
+    const container = context.state.tables.containers.get(seen.container)
     const entry = container && observation(context, container, report.host, seen)
     if (entry) entries.push(entry)
   }

@@ -7,7 +7,7 @@ import type { Observed } from './observed.ts'
 import { planEvacuation } from './planner-evacuate.ts'
 import { planImageBuild } from './planner-image.ts'
 import { planMove, type SwitchSlots, takenSlots } from './planner-move.ts'
-import { planReport, planSilences } from './planner-observe.ts'
+import { planContainers, planHost, planSilences } from './planner-observe.ts'
 import { planPower } from './planner-power.ts'
 import { type ClusterState, runningOperations } from './state.ts'
 
@@ -19,10 +19,11 @@ export interface PlanContext {
   seed: number
 }
 
-/** What one host's report makes worth committing. */
+/** What one host's report makes worth committing, first what somebody waits for. */
 export function planForHost(context: PlanContext, host: string): Entry[] {
   const received = context.observed.reports.get(host)
-  return received ? planReport(context, received) : []
+  if (!received) return []
+  return [...planHost(context, received), ...planOperations(context), ...planContainers(context, received)]
 }
 
 /** What the operations under way need next. */
@@ -33,8 +34,14 @@ export function planOperations(context: PlanContext): Entry[] {
   return operations.flatMap((operation) => planOperation(context, operation, slots))
 }
 
-/** What only time changes. */
-export const planTick = (context: PlanContext): Entry[] => [...planSilences(context), ...planOperations(context)]
+/** What only time changes, and what was refused before. */
+export function planTick(context: PlanContext): Entry[] {
+  const reported = [...context.observed.reports.values()].flatMap((received) => [
+    ...planHost(context, received),
+    ...planContainers(context, received),
+  ])
+  return [...planSilences(context), ...planOperations(context), ...reported]
+}
 
 function planOperation(context: PlanContext, operation: Operation, slots: SwitchSlots): Entry[] {
   switch (operation.kind) {

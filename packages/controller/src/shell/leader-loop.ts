@@ -64,9 +64,7 @@ export class LeaderLoop {
   /** A host's report was taken in: plan at once, a container may be frozen until the decision. */
   reported(host: string): void {
     if (!this.isLeader) return
-    const context = this.#context()
-    this.#proposeAll(planOperations(context))
-    this.#proposeAll(planForHost(context, host))
+    this.#proposeAll(planForHost(this.#context(), host))
   }
 
   /** The bus is back: nobody knows what got lost. */
@@ -96,9 +94,7 @@ export class LeaderLoop {
     if (!this.isLeader) return
     const nowMs = this.#options.now()
     for (const [key, untilMs] of this.#refusedUntil) if (untilMs <= nowMs) this.#refusedUntil.delete(key)
-    const context = this.#context()
-    this.#proposeAll(planTick(context))
-    for (const host of this.#options.observed.reports.keys()) this.#proposeAll(planForHost(context, host))
+    this.#proposeAll(planTick(this.#context()))
     this.#options.pusher.repeat(nowMs)
   }
 

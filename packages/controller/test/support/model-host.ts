@@ -105,7 +105,7 @@ export class ModelHost {
       address,
       grpcPort: this.grpcPort,
       streamPort: 2,
-      capacity: capacity ?? { cpuMilli: 8000, memoryBytes: 8 << 30, diskBytes: 2 ** 40, pids: 100_000 },
+      capacity: capacity ?? { cpuMilli: 8000, memoryBytes: 8 * 2 ** 30, diskBytes: 2 ** 40, pids: 100_000 },
       used: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
       features: {
         engine: 'simulated',
