@@ -45,9 +45,6 @@ export function natsConfig(options: NatsOptions): string {
     'ping_interval: "5s"',
     'ping_max: 3',
     'write_deadline: "5s"',
-    // A server that is told to leave shall not wait for its clients to move.
-    'lame_duck_duration: "1s"',
-    'lame_duck_grace_period: "0s"',
     'logtime: true',
   ]
   if (options.routes !== null) {
