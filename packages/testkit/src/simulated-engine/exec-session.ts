@@ -80,7 +80,7 @@ export class ExecSession {
   }
 
   /** A frame that came for the program. */
-  receive(type: number, payload: Buffer): void {
+  receive(type: FrameType, payload: Uint8Array): void {
     switch (type) {
       case FrameType.stdin:
         this.#enqueue(Buffer.from(payload))
@@ -89,10 +89,11 @@ export class ExecSession {
         this.#enqueue(null)
         break
       case FrameType.resize:
-        this.#terminal = this.#terminal && (JSON.parse(payload.toString()) as { columns: number; rows: number })
+        this.#terminal =
+          this.#terminal && (JSON.parse(Buffer.from(payload).toString()) as { columns: number; rows: number })
         break
       case FrameType.signal:
-        this.abort((JSON.parse(payload.toString()) as { signal: number }).signal)
+        this.abort((JSON.parse(Buffer.from(payload).toString()) as { signal: number }).signal)
         break
       default:
         this.abort(1)

@@ -82,7 +82,7 @@ export class SimulatedEngine {
     }
   }
 
-  async #request(connection: Connection, payload: Buffer, taken: Taken): Promise<void> {
+  async #request(connection: Connection, payload: Uint8Array, taken: Taken): Promise<void> {
     let id: unknown = null
     try {
       const request = parseRequest(payload)
@@ -124,10 +124,10 @@ interface Taken {
   bySubscriber(): void
 }
 
-function parseRequest(payload: Buffer): { id: unknown; method: unknown; params: unknown } {
+function parseRequest(payload: Uint8Array): { id: unknown; method: unknown; params: unknown } {
   let request: { id?: unknown; method?: unknown; params?: unknown } | null
   try {
-    request = JSON.parse(payload.toString())
+    request = JSON.parse(Buffer.from(payload).toString())
   } catch {
     throw new DroverError('BAD_REQUEST', 'the frame is not JSON')
   }
