@@ -5,12 +5,6 @@
 // by that thread only. Crash-only: where libraft cannot go on, the process ends and rejoins after its restart.
 #pragma once
 
-#include <uv.h>
-extern "C" {
-#include <raft.h>
-#include <raft/uv.h>
-}
-
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -20,6 +14,7 @@ extern "C" {
 
 #include "blob.h"
 #include "handshake.h"
+#include "libraft.h"
 #include "state-history.h"
 #include "transport.h"
 

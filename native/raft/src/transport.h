@@ -5,18 +5,13 @@
 // All of it runs in the raft thread.
 #pragma once
 
-#include <uv.h>
-extern "C" {
-#include <raft.h>
-#include <raft/uv.h>
-}
-
 #include <deque>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "handshake.h"
+#include "libraft.h"
 
 class Transport {
  public:
