@@ -53,7 +53,7 @@ export interface CliOutcome extends Outcome {
 
 /** Three controllers on a busy two-core machine have elected a leader, and all hosts have joined, well before this. */
 const clusterDeadlineMs = 30_000
-const defaultCapacity: Resources = { cpuMilli: 8000, memoryBytes: 4 * 2 ** 30, diskBytes: 100 * 2 ** 30, pids: 32_768 }
+const defaultCapacity: Resources = { cpuMilli: 8000, memoryBytes: 4 * 2 ** 30, diskBytes: 100 * 2 ** 30, pids: 131_072 }
 
 export class Lab {
   readonly id: string
@@ -211,6 +211,11 @@ export class Lab {
 
   isRunning(host: string, kind: DaemonKind): boolean {
     return runningDaemon(daemonDirectory(this.host(host), kind)) !== null
+  }
+
+  /** Process of a daemon; null when it does not run. */
+  pidOf(host: string, kind: DaemonKind): number | null {
+    return runningDaemon(daemonDirectory(this.host(host), kind))?.pid ?? null
   }
 
   /** Name of the leading controller, as the controllers that answer see it; waits for one. */
