@@ -17,16 +17,20 @@ export function register(program: Command): void {
       ['drover down --delete-containers', 'delete every container first'],
     ],
   })
-    .option('--data <directory>', 'where everything is kept', defaultDataDirectory())
+    .option(
+      '--data <directory>',
+      'where everything is kept (default: /var/lib/drover, without root ~/.local/share/drover)',
+    )
     .option('--delete-containers', 'delete every container, and what is in it')
     .action(
-      action(async (session, options: { data: string; deleteContainers?: boolean }) => {
-        const settings = readSettings(options.data)
+      action(async (session, options: { data?: string; deleteContainers?: boolean }) => {
+        const data = options.data ?? defaultDataDirectory()
+        const settings = readSettings(data)
         if (settings === null) {
-          throw new DroverError('NOT_CONFIGURED', `drover down: no cluster was ever started in ${options.data}`)
+          throw new DroverError('NOT_CONFIGURED', `drover down: no cluster was ever started in ${data}`)
         }
-        const deleted = options.deleteContainers ? await deleteContainers(options.data, session.output) : []
-        const stopped = await bringDown(options.data, (line) => session.output.note(line))
+        const deleted = options.deleteContainers ? await deleteContainers(data, session.output) : []
+        const stopped = await bringDown(data, (line) => session.output.note(line))
         const bridgeGone = options.deleteContainers === true && settings.engine === 'native'
         if (bridgeGone) removeBridge()
         session.output.result({ stopped, deleted, containersGoOn: !options.deleteContainers }, () => {

@@ -3,6 +3,8 @@
 import type { Command } from 'commander'
 import * as completion from './completion.ts'
 import * as deleteContainer from './delete.ts'
+import * as doctor from './doctor.ts'
+import * as down from './down.ts'
 import * as events from './events.ts'
 import * as exec from './exec.ts'
 import * as explain from './explain.ts'
@@ -20,9 +22,13 @@ import * as start from './start.ts'
 import * as status from './status.ts'
 import * as stop from './stop.ts'
 import * as thaw from './thaw.ts'
+import * as up from './up.ts'
 import * as version from './version.ts'
 
 export const commands: readonly ((program: Command) => void)[] = [
+  up.register,
+  down.register,
+  doctor.register,
   status.register,
   launch.register,
   ls.register,

@@ -17,12 +17,16 @@ export function register(program: Command): void {
       ['drover up --data /srv/drover', 'another data directory'],
     ],
   })
-    .option('--data <directory>', 'where everything is kept', defaultDataDirectory())
+    .option(
+      '--data <directory>',
+      'where everything is kept (default: /var/lib/drover, without root ~/.local/share/drover)',
+    )
     .addOption(new Option('--engine <kind>', 'which engine (default: native)').choices(['native', 'simulated']))
     .action(
-      action(async (session, options: { data: string; engine?: EngineKind }) => {
+      action(async (session, options: { data?: string; engine?: EngineKind }) => {
+        const data = options.data ?? defaultDataDirectory()
         const up = await bringUp({
-          data: options.data,
+          data,
           engine: options.engine ?? null,
           onProgress: (line) => session.output.note(line),
         })
@@ -30,7 +34,7 @@ export function register(program: Command): void {
           {
             endpoint: up.endpoint,
             clientFile: up.clientFile,
-            data: options.data,
+            data,
             host: up.settings.host,
             engine: up.settings.engine,
             daemons: up.daemons,
@@ -42,7 +46,7 @@ export function register(program: Command): void {
                 ['host', `${up.settings.host} (${up.settings.engine} engine)`],
                 ['API and dashboard', up.endpoint],
                 ['containers', `${up.status.containersRunning} of ${up.status.containers} running`],
-                ['data', options.data],
+                ['data', data],
                 ['client file', up.clientFile],
               ]),
               '',
