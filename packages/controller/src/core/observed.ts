@@ -37,6 +37,11 @@ export function observedContainer(observed: Observed, host: string, id: string):
   return observed.reports.get(host)?.report.containers.find(({ container }) => container === id)
 }
 
+/** Its host knows what its engine has, and the container is not among it. */
+export function isGone(observed: Observed, host: string, id: string): boolean {
+  return observed.reports.get(host)?.report.engineUp === true && observedContainer(observed, host, id) === undefined
+}
+
 export function migrationStep(
   observed: Observed,
   host: string,

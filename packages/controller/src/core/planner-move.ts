@@ -4,7 +4,7 @@
 
 import type { Migration, MigrationFigures, MigrationPhase, MigrationStep, Operation } from '@drover/protocol'
 import type { Entry } from './entries.ts'
-import { isSilent, migrationStep, observedContainer } from './observed.ts'
+import { isGone, isSilent, migrationStep, observedContainer } from './observed.ts'
 import { phaseSinceMs } from './operations.ts'
 import type { PlanContext } from './planner.ts'
 
@@ -146,8 +146,7 @@ function planCommitted(context: PlanContext, operation: Operation, migration: Mi
     const message = `move ${operation.target}: it belongs to ${migration.destination} now, which has not let it run for ${phaseDeadlinesMs.committed} ms`
     return [ended(context, operation, 'failed', message, { code: 'HOST_UNREACHABLE', message }, figures)]
   }
-  const gone = observedContainer(observed, migration.source, migration.container) === undefined
-  const cleaned = sides.source?.step === 'cleaned' || (sides.source === undefined && gone)
+  const cleaned = sides.source?.step === 'cleaned' || isGone(observed, migration.source, migration.container)
   const lost = isSilent(observed, migration.source, nowMs)
   if (!cleaned && !lost && !overdue) return []
   const message = `${migration.source} → ${migration.destination}`

@@ -161,7 +161,7 @@ export class ModelHost {
       const error = to === 'failed' ? { code: 'CHECKPOINT_FAILED', message: `${side} ${phase} failed` } : null
       this.steps.set(operation, { operation, container: id, side, step: to, error, figures: { [`${side}_ms`]: 1 } })
     }
-    if (step?.step === 'failed' && phase !== 'aborted') return
+    if (step?.step === 'failed' && ['preparing', 'precopying', 'switching'].includes(phase)) return
     if (fail && phase !== 'committed' && phase !== 'aborted') say('failed')
     else if (phase === 'preparing') say('prepared')
     else if (phase === 'precopying') say('precopied')
