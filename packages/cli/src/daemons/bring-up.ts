@@ -11,7 +11,15 @@ import { type Daemon, type DaemonKind, daemonKinds, runningDaemon, startDaemon, 
 import { engineDaemon, engineState } from './engine.ts'
 import { criuChoice, type EngineKind, findNatsServer } from './installation.ts'
 import { natsDaemon } from './nats.ts'
-import { bridgeName, defaultClientFile, ensureSettings, isRoot, type NodeSettings, writeJson } from './node-settings.ts'
+import {
+  bridgeName,
+  defaultClientFile,
+  ensureSettings,
+  isRoot,
+  type NodeSettings,
+  readSettings,
+  writeJson,
+} from './node-settings.ts'
 import { waitUntil } from './wait-until.ts'
 
 export interface BringUpOptions {
@@ -39,7 +47,8 @@ const loopback = '127.0.0.1'
 const maxSocketPath = 107
 
 export async function bringUp({ data, engine, onProgress }: BringUpOptions): Promise<NodeUp> {
-  if (engine !== 'simulated' && !isRoot()) {
+  const wanted = engine ?? readSettings(data)?.engine ?? 'native'
+  if (wanted === 'native' && !isRoot()) {
     throw new DroverError('WRONG_STATE', 'drover up: real containers need root; use sudo, or --engine simulated')
   }
   const settings = ensureSettings(data, engine)
