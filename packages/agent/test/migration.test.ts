@@ -77,7 +77,7 @@ t.test('agent migration', { skip: withoutNats }, async (t) => {
       const move = await runningOnA(t)
       const { cluster, a, b } = move
       const upper = a.engine.containers.upper('c1')
-      mkdirSync(join(upper, 'var'))
+      mkdirSync(join(upper, 'var'), { recursive: true })
       writeFileSync(join(upper, 'var', 'early'), 'written before the pre-copy')
       await upToPrecopied(move)
       writeFileSync(join(upper, 'var', 'late'), 'written after the pre-copy')

@@ -66,8 +66,9 @@ export function acceptMigration(
   registered.delete(session)
   session.defer(() => connection.destroy())
   receiveAll(parts, session, assignment, connection).catch((thrown) => {
-    session.fail(thrown)
+    // First: failing the session closes the connection.
     connection.refuse(DroverError.from(thrown))
+    session.fail(thrown)
   })
 }
 

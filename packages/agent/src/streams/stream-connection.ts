@@ -27,6 +27,7 @@ export class StreamConnection {
   #frameBytes = 0
   #waiting: { resolve: (frame: StreamFrame) => void; reject: (error: unknown) => void } | null = null
   #error: DroverError | null = null
+  #refusing = false
   #closeListeners: ((error: DroverError) => void)[] = []
   bytesSent = 0
   bytesReceived = 0
@@ -128,6 +129,8 @@ export class StreamConnection {
     const text = JSON.stringify({ kind: 'error', code: error.code, message: error.message })
     this.send(StreamFrameType.control, Buffer.from(text)).catch(() => {})
     this.#end(error)
+    this.#refusing = true
+    this.#socket.resume()
     this.#socket.end()
     // A peer that neither reads nor closes doesn't keep the socket.
     setTimeout(() => this.#socket.destroy(), 1_000).unref()
@@ -142,7 +145,8 @@ export class StreamConnection {
 
   destroy(): void {
     this.#end(new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: closed on this side`))
-    this.#socket.destroy()
+    // A refusal is still on its way; what the peer goes on sending is read and dropped, since a reset would overtake it.
+    if (!this.#refusing) this.#socket.destroy()
   }
 
   #drained(): Promise<void> {
@@ -190,6 +194,11 @@ export class StreamConnection {
   }
 
   #deliver(frame: StreamFrame): void {
+    const refusal = refusalIn(frame)
+    if (refusal) {
+      this.#end(refusal)
+      return
+    }
     if (this.#waiting) {
       const { resolve } = this.#waiting
       this.#waiting = null
@@ -228,6 +237,17 @@ export class StreamConnection {
     this.#waiting = null
     waiting?.reject(error)
     for (const listener of this.#closeListeners.splice(0)) listener(error)
+  }
+}
+
+/** The peer says why it closes: that, and not the closing, is what went wrong. */
+function refusalIn(frame: StreamFrame): DroverError | null {
+  if (frame.type !== StreamFrameType.control || !frame.payload.subarray(0, 16).includes('"error"')) return null
+  try {
+    decodeStreamMessage(frame)
+    return null
+  } catch (thrown) {
+    return DroverError.from(thrown)
   }
 }
 

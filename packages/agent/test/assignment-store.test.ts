@@ -1,0 +1,83 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Assignment, AssignmentBatch } from '@drover/protocol'
+import t from 'tap'
+import { AssignmentStore } from '../src/assignment-store.ts'
+import { assignmentFor } from './harness.ts'
+
+const image = `sha256:${'a'.repeat(64)}`
+const assigned = (container: string, revision: number, more: Partial<Assignment> = {}): Assignment => ({
+  ...assignmentFor(container, image),
+  revision,
+  ...more,
+})
+const batch = (assignments: Assignment[], more: Partial<AssignmentBatch> = {}): AssignmentBatch => ({
+  term: 1,
+  index: Math.max(1, ...assignments.map((assignment) => assignment.revision)),
+  complete: false,
+  assignments,
+  imageTasks: [],
+  ...more,
+})
+
+t.test('assignments: newer ones replace older ones, never the other way', async (t) => {
+  const store = new AssignmentStore(t.testdir())
+  t.same(store.apply(batch([assigned('c1', 5)])).changed, ['c1'])
+  t.same(store.apply(batch([assigned('c1', 4, { desired: 'stopped' })])).changed, [])
+  t.same(store.apply(batch([assigned('c1', 5, { desired: 'stopped' })])).changed, [], 'nor the same revision')
+  t.equal(store.get('c1')?.desired, 'running')
+  store.apply(batch([assigned('c1', 6, { desired: 'stopped' })]))
+  t.equal(store.get('c1')?.desired, 'stopped')
+})
+
+t.test('assignments: batches of a deposed leader are dropped', async (t) => {
+  const store = new AssignmentStore(t.testdir())
+  store.apply(batch([assigned('c1', 5)], { term: 3 }))
+  t.match(store.apply(batch([assigned('c1', 9)], { term: 2 })), { changed: [], dropped: /term 2 is older than 3/ })
+  t.equal(store.get('c1')?.revision, 5)
+})
+
+t.test('assignments: a complete batch removes what it lacks, but not what is newer than it', async (t) => {
+  const store = new AssignmentStore(t.testdir())
+  store.apply(batch([assigned('c1', 5), assigned('c2', 6)]))
+  store.apply(batch([assigned('c3', 10)]))
+  t.match(store.apply(batch([], { index: 8, complete: true })), { dropped: /index 8 is older than 10/ })
+  t.same(store.apply(batch([assigned('c2', 6)], { index: 10, complete: true })).changed.sort(), ['c1', 'c3'])
+  t.equal(store.get('c1'), null)
+  t.equal(store.isUnlisted('c1'), true)
+  t.equal(store.isUnlisted('c2'), false)
+})
+
+t.test('assignments: nothing counts as unlisted before this process got a complete batch', async (t) => {
+  const directory = t.testdir()
+  new AssignmentStore(directory).apply(batch([], { complete: true }))
+  t.equal(new AssignmentStore(directory).isUnlisted('c1'), false)
+})
+
+t.test('assignments: a restarted agent has them all, with term, index and what ran', async (t) => {
+  const directory = t.testdir()
+  const first = new AssignmentStore(directory)
+  first.apply(batch([assigned('c1', 5), assigned('c2', 6)], { term: 4 }))
+  first.noteRunning('c1')
+  const second = new AssignmentStore(directory)
+  t.equal(second.get('c1')?.revision, 5)
+  t.equal(second.ranUnder('c1'), 5)
+  t.equal(second.ranUnder('c2'), null)
+  t.match(second.apply(batch([assigned('c1', 9)], { term: 3 })), { dropped: /term 3/ })
+  t.same(second.apply(batch([assigned('c1', 4)], { term: 4 })).changed, [])
+})
+
+t.test('assignments: a damaged file is as if it was never there', async (t) => {
+  const directory = t.testdir()
+  new AssignmentStore(directory).apply(batch([assigned('c1', 5), assigned('c2', 6)]))
+  writeFileSync(join(directory, 'assignments', 'container-c1.json'), '{"assignment": {"container": "c1"')
+  mkdirSync(join(directory, 'assignments', 'container-c9.json'))
+  const store = new AssignmentStore(directory)
+  t.equal(store.get('c1'), null)
+  t.equal(store.get('c2')?.revision, 6)
+})
+
+t.test('assignments: a container id that is no id can not become a path', async (t) => {
+  const store = new AssignmentStore(t.testdir())
+  t.same(store.apply(batch([assigned('c1', 5, { container: '../../escape' })])).changed, [])
+})
