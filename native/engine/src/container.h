@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -73,6 +74,8 @@ class Container {
   /** The queue of operations, guarded by `mutex`; see Engine::enqueue. */
   std::deque<std::function<void()>> pending;
   bool busy = false;
+  /** A stop is under way: a reboot then counts as the end. */
+  std::atomic<bool> stopping = false;
   /** Starts by reboot in short order, to stop a container that only reboots. */
   int quickReboots = 0;
 };

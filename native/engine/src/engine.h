@@ -51,8 +51,8 @@ class Engine {
   Status update(Container& container, const std::function<void(Record&)>& change);
   /** After a start or restore: opens a pidfd of init, puts pid and start time into the record (with `change`) and watches it. */
   Status watchInit(const std::shared_ptr<Container>& container, pid_t pid, const std::function<void(Record&)>& change);
-  /** Stops watching, e.g. because the caller kills and reaps init itself. */
-  void unwatchInit(Container& container);
+  /** Stops watching, e.g. because the caller kills and reaps init itself. Returns the pidfd, null when there was none. */
+  std::shared_ptr<UniqueFd> unwatchInit(Container& container);
 
   /** Kills every process, reaps init, removes the veth and the cgroups; keeps record and disk. Operation queue only. */
   Status killProcesses(Container& container);
@@ -66,21 +66,25 @@ class Engine {
 
   /** Called on the loop's thread after each change of a record. */
   std::function<void(const std::shared_ptr<Container>&)> onChange;
-  /** Set by the exec code. */
-  std::function<void(const std::string& container)> onEndExecSessions;
+  /** Loop's thread; calls `done` when no session of the container is left. Set by the exec code. */
+  std::function<void(const std::string& container, std::function<void()> done)> onEndExecSessions;
 
  private:
-  void runNext(const std::shared_ptr<Container>& container);
+  void runNext(const std::shared_ptr<Container>& container, const std::function<void()>& job);
   void initEnded(const std::shared_ptr<Container>& container, const std::shared_ptr<UniqueFd>& pidfd);
+  void watch(const std::shared_ptr<Container>& container, const std::shared_ptr<UniqueFd>& pidfd);
   Status adoptOne(const std::shared_ptr<Container>& container);
+  Status adoptRunning(const std::shared_ptr<Container>& container, const Record& record, UniqueFd pidfd);
 
   const Config config_;
   const Cgroups cgroups_;
   const SeccompProgram seccomp_;
   EventLoop& loop_;
-  WorkerPool pool_;
   mutable std::mutex mutex_;
+  std::mutex createMutex_;
   std::map<std::string, std::shared_ptr<Container>> containers_;
+  /** Last: its threads end first. */
+  WorkerPool pool_;
 };
 
 }  // namespace drover

@@ -1,0 +1,100 @@
+// What runs between fork and execve. See child_setup.h.
+#include "child_setup.h"
+
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace drover {
+
+ForkResult forkInto(uint64_t cloneFlags, int cgroupDirectory) {
+  int pidfd = -1;
+  clone_args arguments = {};
+  arguments.flags = cloneFlags | CLONE_PIDFD;
+  arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+  arguments.exit_signal = SIGCHLD;
+  if (cgroupDirectory >= 0) {
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<uint64_t>(cgroupDirectory);
+  }
+  long result = syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (result < 0) return {static_cast<pid_t>(-errno), -1};
+  return {static_cast<pid_t>(result), pidfd};
+}
+
+void becomePlainProcess() {
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  struct sigaction plain = {};
+  plain.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < _NSIG; ++signal) sigaction(signal, &plain, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+int joinTasks(const int* files, int count) {
+  for (int i = 0; i < count; ++i)
+    if (write(files[i], "0", 1) != 1) return errno;
+  return 0;
+}
+
+int becomeUser(uid_t uid, gid_t gid) {
+  if (syscall(SYS_setgroups, 0, nullptr) != 0) return errno;
+  if (syscall(SYS_setresgid, gid, gid, gid) != 0) return errno;
+  if (syscall(SYS_setresuid, uid, uid, uid) != 0) return errno;
+  return 0;
+}
+
+namespace {
+
+struct OneDescriptor {
+  char byte = 0;
+  iovec vector = {&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message = {};
+  OneDescriptor() {
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+  }
+};
+
+}  // namespace
+
+int sendDescriptor(int socket, int descriptor) {
+  OneDescriptor one;
+  cmsghdr* head = CMSG_FIRSTHDR(&one.message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
+  return sendmsg(socket, &one.message, MSG_NOSIGNAL) == 1 ? 0 : errno;
+}
+
+int receiveDescriptor(int socket) {
+  OneDescriptor one;
+  ssize_t count;
+  do count = recvmsg(socket, &one.message, MSG_CMSG_CLOEXEC);
+  while (count < 0 && errno == EINTR);
+  cmsghdr* head = CMSG_FIRSTHDR(&one.message);
+  if (count != 1 || !head || head->cmsg_type != SCM_RIGHTS) return -1;
+  int descriptor;
+  memcpy(&descriptor, CMSG_DATA(head), sizeof descriptor);
+  return descriptor;
+}
+
+void reportFailure(int socket, int stage, int number) {
+  ChildFailure failure = {stage, number};
+  send(socket, &failure, sizeof failure, MSG_NOSIGNAL);
+  _exit(127);
+}
+
+}  // namespace drover

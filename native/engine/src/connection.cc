@@ -1,0 +1,144 @@
+// Frames over a unix socket. See connection.h.
+#include "connection.h"
+
+#include <endian.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "json_io.h"
+#include "log.h"
+
+namespace drover {
+
+namespace {
+
+constexpr size_t headerBytes = 4;
+constexpr size_t readPiece = 64 << 10;
+/** A client that lets this much pile up does not read: it is cut off. */
+constexpr size_t mostQueuedBytes = 16 << 20;
+
+}  // namespace
+
+Status Connection::start() {
+  return loop_.add(socket_.get(), EPOLLIN, [self = weak_from_this()](uint32_t events) {
+    auto connection = self.lock();
+    if (!connection) return;
+    if (events & EPOLLOUT) connection->flush();
+    if (connection->open() && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) connection->readable();
+  });
+}
+
+void Connection::send(FrameType type, std::string_view payload) {
+  if (!open() || ending_) return;
+  uint32_t length = htole32(static_cast<uint32_t>(payload.size() + 1));
+  output_.append(reinterpret_cast<const char*>(&length), headerBytes);
+  output_ += static_cast<char>(type);
+  output_.append(payload);
+  if (queuedBytes() > mostQueuedBytes) {
+    logLine("warn", "a client did not read " + std::to_string(queuedBytes()) + " bytes: cut off");
+    close();
+    return;
+  }
+  flush();
+}
+
+bool Connection::sendJson(const Json& value) {
+  std::string text = toText(value);
+  if (text.size() + 1 > maxFrameBytes) return false;
+  send(FrameType::json, text);
+  return true;
+}
+
+void Connection::hold(bool held) {
+  if (held_ == held || !open()) return;
+  held_ = held;
+  watchEvents();
+  if (!held_) deliver();
+}
+
+void Connection::closeWhenSent() {
+  if (!open()) return;
+  ending_ = true;
+  if (queuedBytes() == 0) close();
+}
+
+void Connection::close() {
+  if (!open()) return;
+  loop_.remove(socket_.get());
+  socket_.reset();
+  auto closed = std::move(onClosed);
+  // Handlers may hold what holds this connection; dropped later, one of them may be running.
+  loop_.post([frame = std::move(onFrame), drained = std::move(onDrained)] {});
+  onFrame = nullptr;
+  onDrained = nullptr;
+  onClosed = nullptr;
+  if (closed) closed();
+}
+
+void Connection::readable() {
+  char buffer[readPiece];
+  ssize_t count = recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (count <= 0) return close();
+  if (ending_) return;
+  input_.append(buffer, static_cast<size_t>(count));
+  deliver();
+}
+
+void Connection::deliver() {
+  if (delivering_) return;
+  delivering_ = true;
+  auto self = shared_from_this();
+  size_t start = 0;
+  while (open() && !held_ && !ending_ && input_.size() - start >= headerBytes) {
+    uint32_t length;
+    memcpy(&length, input_.data() + start, headerBytes);
+    length = le32toh(length);
+    if (length > maxFrameBytes) {
+      refuse("TOO_LARGE", "receive a frame: " + std::to_string(length) + " bytes, the limit is " + std::to_string(maxFrameBytes));
+      break;
+    }
+    if (length == 0) {
+      refuse("BAD_REQUEST", "receive a frame: it is empty, a type byte is needed");
+      break;
+    }
+    if (input_.size() - start < headerBytes + length) break;
+    auto type = static_cast<FrameType>(input_[start + headerBytes]);
+    std::string payload = input_.substr(start + headerBytes + 1, length - 1);
+    start += headerBytes + length;
+    auto handler = onFrame;
+    if (handler) handler(type, payload);
+  }
+  input_.erase(0, start);
+  delivering_ = false;
+  if (open()) watchEvents();
+}
+
+void Connection::flush() {
+  while (open() && queuedBytes() > 0) {
+    ssize_t count = ::send(socket_.get(), output_.data() + outputStart_, queuedBytes(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EAGAIN) return watchEvents();
+    if (count < 0) return close();
+    outputStart_ += static_cast<size_t>(count);
+  }
+  if (!open()) return;
+  output_.clear();
+  outputStart_ = 0;
+  if (output_.capacity() > maxFrameBytes) output_.shrink_to_fit();
+  if (ending_) return close();
+  watchEvents();
+  if (auto drained = onDrained) drained();
+}
+
+void Connection::watchEvents() {
+  // A held connection still notices its end (EPOLLHUP is always reported, a half-closed client is not: it waits).
+  loop_.modify(socket_.get(), (held_ ? 0u : static_cast<uint32_t>(EPOLLIN)) | (queuedBytes() > 0 ? static_cast<uint32_t>(EPOLLOUT) : 0u));
+}
+
+void Connection::refuse(const char* code, const std::string& message) {
+  send(FrameType::error, toText(Json{{"error", {{"code", code}, {"message", message}, {"retryable", false}, {"context", Json::object()}}}}));
+  closeWhenSent();
+}
+
+}  // namespace drover

@@ -1,0 +1,58 @@
+// Reads the console log. See console.h.
+#include "console.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+
+#include "json_io.h"
+
+namespace drover {
+
+namespace {
+
+std::string base64(const std::string& data) {
+  static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  text.reserve((data.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < data.size(); i += 3) {
+    uint32_t group = static_cast<uint8_t>(data[i]) << 16;
+    if (i + 1 < data.size()) group |= static_cast<uint8_t>(data[i + 1]) << 8;
+    if (i + 2 < data.size()) group |= static_cast<uint8_t>(data[i + 2]);
+    text += digits[group >> 18 & 63];
+    text += digits[group >> 12 & 63];
+    text += i + 1 < data.size() ? digits[group >> 6 & 63] : '=';
+    text += i + 2 < data.size() ? digits[group & 63] : '=';
+  }
+  return text;
+}
+
+Json part(const std::string& data, int64_t offset, int64_t size) {
+  return {{"dataBase64", base64(data)}, {"offset", offset}, {"nextOffset", offset + static_cast<int64_t>(data.size())}, {"size", size}};
+}
+
+}  // namespace
+
+Result<Json> readConsole(const Container& container, int64_t offset, int64_t limit) {
+  UniqueFd upper(open(container.upper().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!upper.valid()) return errnoError("open the writable layer of " + container.id);
+  open_how how = {};
+  how.flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+  UniqueFd file(static_cast<int>(syscall(SYS_openat2, upper.get(), "var/log/console.log", &how, sizeof how)));
+  struct stat info = {};
+  // Not there (never started, removed inside) or not a file any more: an empty log.
+  if (!file.valid() || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return part("", 0, 0);
+  int64_t size = info.st_size;
+  int64_t start = offset < 0 ? std::max<int64_t>(0, size + offset) : std::min(offset, size);
+  std::string data(static_cast<size_t>(std::min(limit, size - start)), '\0');
+  ssize_t count = pread(file.get(), data.data(), data.size(), start);
+  if (count < 0) return errnoError("read the console log of " + container.id);
+  data.resize(static_cast<size_t>(count));
+  return part(data, start, size);
+}
+
+}  // namespace drover

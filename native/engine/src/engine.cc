@@ -1,0 +1,228 @@
+// The supervisor's table, queues and records. See engine.h; engine_life.cc has the ends of inits and adoption.
+#include "engine.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <condition_variable>
+
+#include "checkpoint.h"
+#include "file_io.h"
+#include "json_io.h"
+#include "log.h"
+#include "mounts.h"
+#include "netlink.h"
+#include "pidfd.h"
+#include "record.h"
+
+namespace drover {
+
+namespace {
+
+/** Starts and restores mostly wait for the kernel (mounts, network, CRIU). */
+constexpr size_t workers = 4;
+constexpr size_t mostQueuedJobs = 4096;
+constexpr size_t mostPendingPerContainer = 64;
+constexpr size_t mostContainers = 10'000;
+constexpr int killDeadlineMs = 10'000;
+constexpr int endSessionsDeadlineMs = 5'000;
+
+}  // namespace
+
+Engine::Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, EventLoop& loop)
+    : config_(std::move(config)),
+      cgroups_(std::move(cgroups)),
+      seccomp_(std::move(seccomp)),
+      loop_(loop),
+      pool_(workers, mostQueuedJobs) {}
+
+std::shared_ptr<Container> Engine::find(const std::string& id) const {
+  std::lock_guard lock(mutex_);
+  auto found = containers_.find(id);
+  return found == containers_.end() ? nullptr : found->second;
+}
+
+std::vector<std::shared_ptr<Container>> Engine::all() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Container>> list;
+  list.reserve(containers_.size());
+  for (const auto& [id, container] : containers_) list.push_back(container);
+  return list;
+}
+
+Result<std::shared_ptr<Container>> Engine::create(const Spec& spec) {
+  std::lock_guard creating(createMutex_);
+  if (auto known = find(spec.container)) {
+    Record record = known->snapshot();
+    if (spec.epoch < record.spec.epoch) return checkEpoch(*known, spec.epoch).error();
+    if (spec.epoch > record.spec.epoch) DROVER_TRY(update(*known, [&](Record& changed) { changed.spec = spec; }));
+    return known;
+  }
+  if (all().size() >= mostContainers)
+    return Error{"LIMIT_REACHED", "create " + spec.container + ": this host has " + std::to_string(mostContainers) + " containers, the limit"};
+  struct stat image;
+  if (stat(spec.rootfs.c_str(), &image) != 0) return Error{"IMAGE_NOT_FOUND", errnoError("create " + spec.container + ": image " + spec.rootfs).message};
+  if (!S_ISDIR(image.st_mode)) return badRequest("field `rootfs`: " + spec.rootfs + " is not a directory");
+
+  Record record;
+  record.spec = spec;
+  auto container = std::make_shared<Container>(config_.stateDirectory, record);
+  auto make = [&]() -> Status {
+    DROVER_TRY(makeDirectory(container->directory, 0700));
+    DROVER_TRY(makeDirectory(container->upper(), 0755));
+    DROVER_TRY(makeDirectory(container->work(), 0700));
+    DROVER_TRY(makeDirectory(container->rootfs(), 0700));
+    if (chmod(container->upper().c_str(), image.st_mode & 07777) != 0 ||
+        chown(container->upper().c_str(), spec.identity.uidBase + image.st_uid, spec.identity.uidBase + image.st_gid) != 0)
+      return errnoError("give " + container->upper() + " to the container");
+    return saveRecord(container->directory, record, true);
+  };
+  if (Status made = make(); !made.ok()) {
+    if (Status removed = removeTree(container->directory); !removed.ok()) logLine("error", removed.error().message);
+    return made.error();
+  }
+  {
+    std::lock_guard lock(mutex_);
+    containers_[spec.container] = container;
+  }
+  loop_.post([this, container] {
+    if (onChange) onChange(container);
+  });
+  return container;
+}
+
+Status Engine::checkEpoch(Container& container, int64_t epoch) {
+  int64_t recorded = container.snapshot().spec.epoch;
+  if (epoch < recorded)
+    return Error{"STALE_EPOCH", "container " + container.id + ": epoch " + std::to_string(epoch) + " is over, the recorded one is " + std::to_string(recorded)};
+  if (epoch > recorded) return update(container, [&](Record& record) { record.spec.epoch = epoch; });
+  return {};
+}
+
+bool Engine::enqueue(const std::shared_ptr<Container>& container, std::function<void()> job, bool always) {
+  {
+    std::lock_guard lock(container->mutex);
+    if (container->busy) {
+      if (!always && container->pending.size() >= mostPendingPerContainer) return false;
+      container->pending.push_back(std::move(job));
+      return true;
+    }
+    container->busy = true;
+  }
+  if (pool_.submit([this, container, job = std::move(job)] { runNext(container, job); }, always)) return true;
+  std::lock_guard lock(container->mutex);
+  container->busy = false;
+  return false;
+}
+
+void Engine::runNext(const std::shared_ptr<Container>& container, const std::function<void()>& job) {
+  job();
+  std::function<void()> next;
+  {
+    std::lock_guard lock(container->mutex);
+    if (container->pending.empty()) {
+      container->busy = false;
+      return;
+    }
+    next = std::move(container->pending.front());
+    container->pending.pop_front();
+  }
+  // Through the pool's queue, so that one container with many jobs does not hold a worker.
+  pool_.submit([this, container, next = std::move(next)] { runNext(container, next); }, true);
+}
+
+Status Engine::update(Container& container, const std::function<void(Record&)>& change) {
+  Status saved;
+  std::shared_ptr<Container> shared;
+  {
+    std::lock_guard lock(container.mutex);
+    if (container.deleted) return Error{"CONTAINER_NOT_FOUND", "container " + container.id + ": it has been deleted"};
+    change(container.record);
+    saved = saveRecord(container.directory, container.record, false);
+  }
+  shared = find(container.id);
+  if (shared)
+    loop_.post([this, shared] {
+      if (onChange) onChange(shared);
+    });
+  return saved;
+}
+
+Status Engine::killProcesses(Container& container) {
+  const Record record = container.snapshot();
+  auto pidfd = unwatchInit(container);
+  DROVER_TRY(cgroups_.killAll(container.id));
+  if (pidfd) {
+    // Also one that never came to join its cgroups.
+    DROVER_TRY(signalPidfd(pidfd->get(), SIGKILL));
+    if (!waitPidfd(pidfd->get(), killDeadlineMs))
+      return Error{"TIMED_OUT", "kill " + container.id + ": init (" + std::to_string(record.initPid) + ") still lives after " + std::to_string(killDeadlineMs) + " ms"};
+    endedStatus(pidfd->get());
+  }
+  DROVER_TRY(destroyVeth(record.spec.identity));
+  DROVER_TRY(cgroups_.remove(container.id));
+  std::lock_guard lock(container.mutex);
+  container.record.initPid = 0;
+  return {};
+}
+
+Status Engine::removeContainer(const std::shared_ptr<Container>& container) {
+  forgetCheckpoint(*this, *container);
+  DROVER_TRY(killProcesses(*container));
+  DROVER_TRY(detachMount(container->rootfs()));
+  // Without a record a directory is rubbish to the next engine: from here on the deletion is finished by anyone.
+  if (unlink((container->directory + "/record.json").c_str()) != 0 && errno != ENOENT) return errnoError("remove the record of " + container->id);
+  {
+    std::lock_guard lock(container->mutex);
+    container->deleted = true;
+  }
+  DROVER_TRY(removeTree(container->directory));
+  std::lock_guard lock(mutex_);
+  auto found = containers_.find(container->id);
+  if (found != containers_.end() && found->second == container) containers_.erase(found);
+  return {};
+}
+
+void Engine::endExecSessions(Container& container) {
+  struct Gate {
+    std::mutex mutex;
+    std::condition_variable opened;
+    bool open = false;
+  };
+  auto gate = std::make_shared<Gate>();
+  loop_.post([this, gate, id = container.id] {
+    auto done = [gate] {
+      std::lock_guard lock(gate->mutex);
+      gate->open = true;
+      gate->opened.notify_all();
+    };
+    if (onEndExecSessions) onEndExecSessions(id, done);
+    else done();
+  });
+  std::unique_lock lock(gate->mutex);
+  gate->opened.wait_for(lock, std::chrono::milliseconds(endSessionsDeadlineMs), [&] { return gate->open; });
+}
+
+Json Engine::describe(const Container& container) const {
+  const Record record = container.snapshot();
+  bool alive = record.initPid > 0;
+  CgroupUsage usage = alive ? cgroups_.usage(container.id) : CgroupUsage();
+  return {
+      {"container", container.id},
+      {"name", record.spec.name},
+      {"epoch", record.spec.epoch},
+      {"state", stateName(record.state)},
+      {"initPid", alive ? Json(record.initPid) : Json(nullptr)},
+      {"startedAtMs", record.startedAtMs ? Json(*record.startedAtMs) : Json(nullptr)},
+      {"starts", record.starts},
+      {"exit", record.exit ? Json({{"reason", record.exit->reason}, {"status", record.exit->status}}) : Json(nullptr)},
+      {"upper", container.upper()},
+      {"memoryBytes", usage.memoryBytes},
+      {"cpuUsec", usage.cpuUsec},
+      {"processes", usage.processes},
+  };
+}
+
+}  // namespace drover

@@ -1,0 +1,191 @@
+// How inits are watched and what follows when one ends; and how a new engine takes over what an earlier one left.
+// See engine.h.
+#include <dirent.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+
+#include "checkpoint.h"
+#include "engine.h"
+#include "file_io.h"
+#include "log.h"
+#include "mounts.h"
+#include "netlink.h"
+#include "pidfd.h"
+#include "record.h"
+#include "start.h"
+
+namespace drover {
+
+namespace {
+
+/** A container that reboots this often, each time within `quickRebootMs` of its start, is left stopped. */
+constexpr int mostQuickReboots = 5;
+constexpr int64_t quickRebootMs = 2'000;
+
+/** reboot(2) in a pid namespace ends its init as if by SIGHUP (restart) or SIGINT (halt, power off). */
+InitExit explain(std::optional<int> status) {
+  if (!status) return {"killed", 0};
+  if (WIFEXITED(*status)) return {"exit", WEXITSTATUS(*status)};
+  int signal = WTERMSIG(*status);
+  if (signal == SIGHUP) return {"reboot", signal};
+  if (signal == SIGINT) return {"poweroff", signal};
+  return {"killed", signal};
+}
+
+void warn(const Status& status) {
+  if (!status.ok()) logLine("warn", status.error().message);
+}
+
+}  // namespace
+
+Status Engine::watchInit(const std::shared_ptr<Container>& container, pid_t pid, const std::function<void(Record&)>& change) {
+  DROVER_TRY_ASSIGN(opened, openPidfd(pid));
+  auto pidfd = std::make_shared<UniqueFd>(std::move(opened));
+  {
+    std::lock_guard lock(container->mutex);
+    container->initPidfd = pidfd;
+  }
+  DROVER_TRY(update(*container, [&](Record& record) {
+    record.initPid = pid;
+    record.initStartTime = processStartTime(pid);
+    record.bootId = bootId();
+    record.exit.reset();
+    change(record);
+  }));
+  loop_.post([this, container, pidfd] { watch(container, pidfd); });
+  return {};
+}
+
+std::shared_ptr<UniqueFd> Engine::unwatchInit(Container& container) {
+  std::shared_ptr<UniqueFd> pidfd;
+  {
+    std::lock_guard lock(container.mutex);
+    pidfd = std::move(container.initPidfd);
+    container.initPidfd.reset();
+  }
+  // The loop's own reference keeps the descriptor open until it has been removed there.
+  if (pidfd) loop_.post([this, pidfd] { loop_.remove(pidfd->get()); });
+  return pidfd;
+}
+
+void Engine::watch(const std::shared_ptr<Container>& container, const std::shared_ptr<UniqueFd>& pidfd) {
+  {
+    std::lock_guard lock(container->mutex);
+    if (container->initPidfd != pidfd) return;
+  }
+  warn(loop_.add(pidfd->get(), EPOLLIN, [this, container, pidfd](uint32_t) {
+    loop_.remove(pidfd->get());
+    enqueue(container, [this, container, pidfd] { initEnded(container, pidfd); }, true);
+  }));
+}
+
+void Engine::initEnded(const std::shared_ptr<Container>& container, const std::shared_ptr<UniqueFd>& pidfd) {
+  {
+    std::lock_guard lock(container->mutex);
+    // Somebody else has taken care: a kill, a delete.
+    if (container->initPidfd != pidfd || container->deleted) return;
+    container->initPidfd.reset();
+  }
+  InitExit exit = explain(endedStatus(pidfd->get()));
+  forgetCheckpoint(*this, *container);
+  warn(killProcesses(*container));
+  const Record before = container->snapshot();
+  bool again = exit.reason == "reboot" && !container->stopping && before.state == State::running;
+  bool quick = before.startedAtMs && nowMs() - *before.startedAtMs < quickRebootMs;
+  container->quickReboots = again && quick ? container->quickReboots + 1 : 0;
+  if (again && container->quickReboots > mostQuickReboots) {
+    logLine("warn", "container " + container->id + ": rebooted " + std::to_string(mostQuickReboots) + " times right after its start; left stopped");
+    again = false;
+  }
+  warn(update(*container, [&](Record& record) {
+    record.state = State::stopped;
+    record.initPid = 0;
+    record.exit = exit;
+  }));
+  if (!again) return;
+  if (Status started = startContainer(*this, container); !started.ok()) {
+    logLine("error", started.error().message);
+    return;
+  }
+  // The reason stays readable: `exit` is how the last init ended.
+  warn(update(*container, [&](Record& record) { record.exit = exit; }));
+}
+
+Status Engine::adopt() {
+  DIR* stream = opendir(config_.stateDirectory.c_str());
+  if (!stream) return errnoError("read " + config_.stateDirectory);
+  std::vector<std::string> names;
+  while (dirent* entry = readdir(stream))
+    if (entry->d_type == DT_DIR && isContainerId(entry->d_name)) names.push_back(entry->d_name);
+  closedir(stream);
+
+  for (const auto& name : names) {
+    std::string directory = config_.stateDirectory + "/" + name;
+    auto loaded = loadRecord(directory);
+    if (!loaded.ok()) {
+      if (loaded.error().code == "BAD_REQUEST") {
+        // Somebody's data: never removed because it could not be read.
+        logLine("error", "record of " + name + ": " + loaded.error().message + "; the container is left alone");
+        continue;
+      }
+      logLine("info", "container " + name + " was half made or half deleted: removed");
+      warn(cgroups_.killAll(name));
+      warn(cgroups_.remove(name));
+      warn(detachMount(directory + "/rootfs"));
+      warn(detachMount(directory + "/lower"));
+      warn(removeTree(directory));
+      continue;
+    }
+    auto container = std::make_shared<Container>(config_.stateDirectory, loaded.value());
+    if (container->id != name) {
+      logLine("error", "record of " + name + " names " + container->id + "; the container is left alone");
+      continue;
+    }
+    {
+      std::lock_guard lock(mutex_);
+      containers_[name] = container;
+    }
+    warn(adoptOne(container));
+  }
+  return {};
+}
+
+Status Engine::adoptOne(const std::shared_ptr<Container>& container) {
+  const Record record = container->snapshot();
+  if (record.initPid > 0 && record.bootId == bootId()) {
+    auto pidfd = openPidfd(record.initPid);
+    // The descriptor first, then the check: the pid can't be reused any more while it holds.
+    if (pidfd.ok() && processStartTime(record.initPid) == record.initStartTime && cgroups_.contains(container->id, record.initPid) &&
+        !waitPidfd(pidfd.value().get(), 0))
+      return adoptRunning(container, record, std::move(pidfd.value()));
+  }
+  warn(detachMount(container->rootfs()));
+  warn(detachMount(container->lower()));
+  Status killed = killProcesses(*container);
+  bool lived = record.state != State::created && record.state != State::stopped;
+  if (lived) {
+    logLine("info", "container " + container->id + " ended while no engine ran");
+    warn(update(*container, [&](Record& changed) {
+      changed.state = State::stopped;
+      changed.initPid = 0;
+      changed.exit.reset();
+    }));
+  }
+  return killed;
+}
+
+Status Engine::adoptRunning(const std::shared_ptr<Container>& container, const Record& record, UniqueFd opened) {
+  auto pidfd = std::make_shared<UniqueFd>(std::move(opened));
+  container->initPidfd = pidfd;
+  loop_.post([this, container, pidfd] { watch(container, pidfd); });
+  // The record was written before or after each step, never during: bring the freezer to what it says.
+  if (record.state == State::running) {
+    // Perhaps the engine died in a freeze or a dump: nothing had been promised yet.
+    DROVER_TRY(attachVeth(record.spec.identity, config_.bridge));
+    return cgroups_.thaw(container->id);
+  }
+  return cgroups_.freeze(container->id);
+}
+
+}  // namespace drover

@@ -1,0 +1,38 @@
+// The way of an exec'ed command from fork to execve. Runs in the child.
+#pragma once
+
+#include <sys/types.h>
+
+#include <vector>
+
+#include "seccomp_profile.h"
+
+namespace drover {
+
+struct ExecPlan {
+  int sync;
+  int initPidfd;
+  std::vector<int> taskFiles;
+  bool terminal;
+  unsigned short columns, rows;
+  /** Pipe ends, without a terminal. */
+  int input, output, errors;
+  uid_t uid;
+  gid_t gid;
+  /** Null: the home directory, else the root. */
+  const char* directory;
+  const char* home;
+  /** Paths to try, in order. */
+  std::vector<const char*> candidates;
+  char* const* arguments;
+  char* const* environment;
+  const SeccompProgram* seccomp;
+};
+
+/** Names of the stages that ChildFailure::stage counts; the last one is execve. */
+extern const char* const execStages[];
+constexpr int execStageExecute = 6;
+
+[[noreturn]] void runExec(const ExecPlan& plan);
+
+}  // namespace drover

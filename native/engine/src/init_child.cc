@@ -1,0 +1,144 @@
+// A container's init before it is one. See init_child.h. The layout is one that CRIU can dump: every mount private, /dev a
+// directory bound on itself, no host file and no external terminal as standard file.
+#include "init_child.h"
+
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "capabilities.h"
+#include "child_setup.h"
+
+namespace drover {
+
+const char* const initStages[] = {"join its cgroups",   "attach its root file system", "become root of its user namespace",
+                                  "make its namespaces", "change its root",             "mount its file systems",
+                                  "prepare /run",        "open its console",            "drop privileges",
+                                  "run its init"};
+
+namespace {
+
+enum Stage { joinCgroups, attachRoot, becomeRoot, makeNamespaces, changeRoot, mountAll, prepareRun, openConsole, dropPrivileges, execute };
+
+struct Mount {
+  const char* source;
+  const char* target;
+  const char* type;
+  unsigned long flags;
+  const char* options;
+};
+
+constexpr Mount mounts[] = {
+    {"proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
+    {"sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, nullptr},
+    {"cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
+    {"/dev", "/dev", nullptr, MS_BIND, nullptr},
+    {"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+    {"tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
+    {"mqueue", "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
+    {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755"},
+};
+
+/** All directories of the new root are looked up below it, while the old root still is there for the kernel's proc and sysfs checks. */
+int enterRoot() {
+  int oldRoot = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (oldRoot < 0) return -errno;
+  if (syscall(SYS_pivot_root, ".", ".") != 0) return -errno;
+  return oldRoot;
+}
+
+int mountFileSystems() {
+  for (const auto& entry : mounts) {
+    if (mount(entry.source, entry.target, entry.type, entry.flags, entry.options) == 0) continue;
+    // A host without any cgroup2 has none to show.
+    if (errno == ENODEV && strcmp(entry.type ? entry.type : "", "cgroup2") == 0) continue;
+    return errno;
+  }
+  return mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 ? 0 : errno;
+}
+
+/**
+ * systemd's own sandboxing makes nested uts and user namespaces, which CRIU refuses, and these units fail or hang in an
+ * unprivileged container. Set in /run, so that images stay as they are; a unit's own drop-ins in /etc still win.
+ */
+int writeSystemdRun() {
+  for (const char* path : {"/run/systemd", "/run/systemd/system", "/run/systemd/system/service.d"})
+    if (mkdir(path, 0755) != 0 && errno != EEXIST) return errno;
+  int file = open("/run/systemd/system/service.d/50-drover.conf", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (file < 0) return errno;
+  constexpr char content[] = "[Service]\nProtectHostname=no\nPrivateUsers=no\n";
+  if (write(file, content, sizeof content - 1) != static_cast<ssize_t>(sizeof content - 1)) return errno;
+  close(file);
+  for (const char* unit : {"/run/systemd/system/sys-kernel-debug.mount", "/run/systemd/system/sys-kernel-tracing.mount",
+                           "/run/systemd/system/sys-kernel-config.mount", "/run/systemd/system/console-getty.service",
+                           "/run/systemd/system/systemd-udevd.service", "/run/systemd/system/systemd-udev-trigger.service"})
+    if (symlink("/dev/null", unit) != 0 && errno != EEXIST) return errno;
+  return 0;
+}
+
+/** A file of the container itself: a host's file as standard output could not be dumped. */
+int openStandardFiles() {
+  int input = open("/dev/null", O_RDONLY | O_NOFOLLOW);
+  if (input < 0) return errno;
+  // O_NONBLOCK only so that a fifo that somebody put there does not hold us; it means nothing for a file.
+  int output = open("/var/log/console.log", O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640);
+  struct stat info;
+  if (output >= 0 && (fstat(output, &info) != 0 || !S_ISREG(info.st_mode))) {
+    close(output);
+    output = -1;
+  }
+  if (output < 0) output = open("/dev/null", O_WRONLY | O_NOFOLLOW);
+  if (output < 0) return errno;
+  fcntl(output, F_SETFL, O_APPEND);
+  if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0) return errno;
+  if (input > 2) close(input);
+  if (output > 2) close(output);
+  return 0;
+}
+
+void check(const InitPlan& plan, Stage stage, int number) {
+  if (number != 0) reportFailure(plan.sync, stage, number);
+}
+
+}  // namespace
+
+void runInit(const InitPlan& plan) {
+  becomePlainProcess();
+  int rootfs = receiveDescriptor(plan.sync);
+  // End of file: the engine gave up or died.
+  if (rootfs < 0) _exit(127);
+  check(plan, joinCgroups, joinTasks(plan.taskFiles.data(), static_cast<int>(plan.taskFiles.size())));
+
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) check(plan, attachRoot, errno);
+  if (syscall(SYS_move_mount, rootfs, "", AT_FDCWD, plan.rootfs, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) != 0) check(plan, attachRoot, errno);
+  if (chdir(plan.rootfs) != 0) check(plan, attachRoot, errno);
+  check(plan, becomeRoot, becomeUser(0, 0));
+
+  if (unshare(CLONE_NEWCGROUP) != 0) check(plan, makeNamespaces, errno);
+  if (setsid() < 0) check(plan, makeNamespaces, errno);
+  if (sethostname(plan.hostname, strlen(plan.hostname)) != 0) check(plan, makeNamespaces, errno);
+  syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0);
+
+  int oldRoot = enterRoot();
+  if (oldRoot < 0) check(plan, changeRoot, -oldRoot);
+  check(plan, mountAll, mountFileSystems());
+  if (fchdir(oldRoot) != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) check(plan, changeRoot, errno);
+
+  umask(022);
+  if (plan.forSystemd) check(plan, prepareRun, writeSystemdRun());
+  check(plan, openConsole, openStandardFiles());
+  check(plan, dropPrivileges, dropCapabilities());
+  check(plan, dropPrivileges, installSeccomp(*plan.seccomp));
+  execve(plan.arguments[0], plan.arguments, plan.environment);
+  reportFailure(plan.sync, execute, errno);
+}
+
+}  // namespace drover

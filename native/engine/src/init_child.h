@@ -1,0 +1,28 @@
+// The way of a new init from clone3 to execve: its mounts, root, hostname, privileges, standard files. Runs in the child.
+#pragma once
+
+#include <vector>
+
+#include "seccomp_profile.h"
+
+namespace drover {
+
+/** Everything the child needs, made before the fork: it must not allocate. */
+struct InitPlan {
+  int sync;
+  std::vector<int> taskFiles;
+  const char* rootfs;
+  const char* hostname;
+  /** Drop-ins and masks for systemd are put into /run. */
+  bool forSystemd;
+  char* const* arguments;
+  char* const* environment;
+  const SeccompProgram* seccomp;
+};
+
+/** Names of the stages that ChildFailure::stage counts. */
+extern const char* const initStages[];
+
+[[noreturn]] void runInit(const InitPlan& plan);
+
+}  // namespace drover

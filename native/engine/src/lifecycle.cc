@@ -1,0 +1,99 @@
+// The short operations on a container that has processes. See lifecycle.h.
+#include "lifecycle.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "file_io.h"
+#include "log.h"
+#include "netlink.h"
+#include "pidfd.h"
+
+namespace drover {
+
+namespace {
+
+/** systemd: SIGRTMIN+3 with the C library's SIGRTMIN, whatever ours is. */
+constexpr int systemdHalt = 37;
+
+Error wrongState(const char* doing, const Container& container, State state, const char* wanted) {
+  return {"WRONG_STATE", std::string(doing) + " " + container.id + ": it is " + stateName(state) + ", must be " + wanted};
+}
+
+Status signalInit(Container& container, int signal) {
+  std::shared_ptr<UniqueFd> pidfd;
+  {
+    std::lock_guard lock(container.mutex);
+    pidfd = container.initPidfd;
+  }
+  return pidfd ? signalPidfd(pidfd->get(), signal) : Status();
+}
+
+bool catches(pid_t pid, int signal) {
+  auto content = readFile("/proc/" + std::to_string(pid) + "/status", 8192);
+  if (!content.ok()) return false;
+  size_t position = content.value().find("SigCgt:\t");
+  if (position == std::string::npos) return false;
+  uint64_t caught = strtoull(content.value().c_str() + position + 8, nullptr, 16);
+  return caught >> (signal - 1) & 1;
+}
+
+int powerOffSignal(pid_t pid) {
+  char target[4096];
+  ssize_t count = readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), target, sizeof target);
+  std::string path(target, count > 0 ? static_cast<size_t>(count) : 0);
+  if (path.ends_with("/systemd")) return systemdHalt;
+  if (path.ends_with("/busybox")) return SIGUSR2;
+  return catches(pid, SIGPWR) ? SIGPWR : SIGTERM;
+}
+
+}  // namespace
+
+Status freezeContainer(Engine& engine, const std::shared_ptr<Container>& container) {
+  const Record before = container->snapshot();
+  if (before.state == State::frozen) return {};
+  if (before.state != State::running) return wrongState("freeze", *container, before.state, "running");
+  DROVER_TRY(engine.cgroups().freeze(container->id));
+  return engine.update(*container, [](Record& record) { record.state = State::frozen; });
+}
+
+Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container) {
+  const Record before = container->snapshot();
+  if (before.state == State::running) return {};
+  if (before.state != State::frozen && before.state != State::checkpointed) return wrongState("thaw", *container, before.state, "frozen or checkpointed");
+  if (before.state == State::checkpointed) {
+    forgetCheckpoint(engine, *container);
+    DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));
+  }
+  DROVER_TRY(engine.cgroups().thaw(container->id));
+  DROVER_TRY(engine.update(*container, [](Record& record) { record.state = State::running; }));
+  if (before.state != State::checkpointed) return {};
+  // The bridge has forgotten where it is.
+  auto network = openNetworkNamespace(before.initPid);
+  Status announced = network.ok() ? announce(network.value().get(), before.spec.identity) : Status(network.error());
+  if (!announced.ok()) logLine("warn", announced.error().message);
+  return {};
+}
+
+Status askToPowerOff(Engine& engine, const std::shared_ptr<Container>& container) {
+  const Record before = container->snapshot();
+  if (before.initPid == 0) return {};
+  if (before.state == State::checkpointed || before.state == State::restored) return wrongState("stop", *container, before.state, "running or frozen");
+  container->stopping = true;
+  DROVER_TRY(signalInit(*container, powerOffSignal(before.initPid)));
+  return before.state == State::frozen ? thawContainer(engine, container) : Status();
+}
+
+Status signalContainer(Engine& engine, const std::shared_ptr<Container>& container, int signal) {
+  const Record before = container->snapshot();
+  if (signal == SIGKILL) {
+    if (before.initPid == 0) return {};
+    container->stopping = true;
+    return engine.cgroups().killAll(container->id);
+  }
+  if (before.state != State::running && before.state != State::frozen) return wrongState("kill", *container, before.state, "running or frozen");
+  return signalInit(*container, signal);
+}
+
+}  // namespace drover

@@ -1,0 +1,20 @@
+// Freezing, thawing, asking to power off, signalling. Operation queue only.
+#pragma once
+
+#include <memory>
+
+#include "container.h"
+#include "engine.h"
+#include "error.h"
+
+namespace drover {
+
+Status freezeContainer(Engine& engine, const std::shared_ptr<Container>& container);
+/** Also one that is checkpointed: back on its bridge first. A restored one needs a release. */
+Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container);
+/** Sends what its kind of init understands as power off; a frozen one is thawed for it. Returns at once. */
+Status askToPowerOff(Engine& engine, const std::shared_ptr<Container>& container);
+/** SIGKILL ends all of the container; others go to its init. */
+Status signalContainer(Engine& engine, const std::shared_ptr<Container>& container, int signal);
+
+}  // namespace drover

@@ -1,0 +1,87 @@
+// drover-engine CONFIG.json: the native supervisor of one host. Root only; one process; if it dies the containers live on and
+// the next one adopts them. `drover-engine --criu-selftest PATH` tests a criu binary instead.
+#include <malloc.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <signal.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+#include <cstdio>
+#include <string>
+
+#include "criu_selftest.h"
+#include "engine.h"
+#include "file_io.h"
+#include "log.h"
+#include "methods.h"
+#include "server.h"
+
+namespace drover {
+namespace {
+
+/** Only one engine may work on a state directory; the lock ends with the process. */
+Result<UniqueFd> lockState(const Config& config) {
+  DROVER_TRY(makeDirectories(config.stateDirectory, 0700));
+  std::string path = config.stateDirectory + "/engine.lock";
+  UniqueFd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock.valid()) return errnoError("open " + path);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return errnoError("lock " + path + " (is another engine running?)");
+  return lock;
+}
+
+Status run(const std::string& configPath) {
+  if (geteuid() != 0) return engineError("the engine makes namespaces, mounts and cgroups: it must run as root");
+  DROVER_TRY_ASSIGN(config, loadConfig(configPath));
+  DROVER_TRY_ASSIGN(lock, lockState(config));
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return errnoError("become subreaper");
+  // Children's modes are set by name; nothing of the engine's own is for others.
+  umask(0);
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGTERM);
+  sigaddset(&ending, SIGINT);
+  sigaddset(&ending, SIGHUP);
+  sigprocmask(SIG_BLOCK, &ending, nullptr);
+  UniqueFd signals(signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK));
+
+  DROVER_TRY_ASSIGN(cgroups, Cgroups::discover(config.cgroup));
+  DROVER_TRY_ASSIGN(seccomp, buildSeccompProfile());
+  DROVER_TRY_ASSIGN(loop, EventLoop::create());
+  EventLoop& events = *loop;
+  DROVER_TRY(events.add(signals.get(), EPOLLIN, [&events](uint32_t) { events.stop(); }));
+
+  std::string socket = config.socket;
+  Engine engine(std::move(config), std::move(cgroups), std::move(seccomp), events);
+  Methods methods(engine);
+  DROVER_TRY(engine.adopt());
+  Server server(events, [&methods](const std::shared_ptr<Connection>& connection) { methods.serve(connection); });
+  DROVER_TRY(server.listen(socket));
+  logLine("info", "listening on " + socket + ", " + std::to_string(engine.all().size()) + " containers");
+  events.run();
+  logLine("info", "ending; containers go on");
+  // Workers may be in the middle of an operation: they end as they would in a crash, which every operation stands.
+  unlink(socket.c_str());
+  _exit(0);
+}
+
+}  // namespace
+}  // namespace drover
+
+int main(int argc, char** argv) {
+  if (argc == 3 && std::string(argv[1]) == "--criu-selftest") return drover::criuSelftest(argv[2]);
+  if (argc != 2) {
+    fprintf(stderr, "usage: drover-engine CONFIG.json\n       drover-engine --criu-selftest PATH\n");
+    return 2;
+  }
+  // Many threads with many arenas would cost more memory than everything else.
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_TRIM_THRESHOLD, 128 << 10);
+  drover::Status ended = drover::run(argv[1]);
+  if (!ended.ok()) drover::logLine("error", ended.error().code + ": " + ended.error().message);
+  return ended.ok() ? 0 : 1;
+}

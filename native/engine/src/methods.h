@@ -1,0 +1,53 @@
+// The socket's methods (packages/engine/src/messages.ts): checks parameters, queues the work, answers. Loop's thread.
+#pragma once
+
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "connection.h"
+#include "engine.h"
+#include "exec.h"
+
+namespace drover {
+
+class Methods {
+ public:
+  explicit Methods(Engine& engine);
+  void serve(const std::shared_ptr<Connection>& connection);
+
+ private:
+  using Json = nlohmann::json;
+  /** Callable from any thread, once. */
+  using Respond = std::function<void(Result<Json>)>;
+  using Operation = std::function<Result<Json>(const std::shared_ptr<Container>&)>;
+  struct Waiter {
+    Respond respond;
+    uint64_t timer;
+  };
+
+  void received(const std::shared_ptr<Connection>& connection, FrameType type, std::string_view payload);
+  void dispatch(const std::string& method, const Json& params, const Respond& respond);
+  void makeThen(const Json& params, const Respond& respond, std::function<void(std::shared_ptr<Container>)> next);
+  /** Finds the container, checks the epoch on its queue, runs the operation there. */
+  void onContainer(const std::string& method, const Json& params, const Respond& respond, Operation operation);
+  void queue(const std::shared_ptr<Container>& container, const std::string& method, const Respond& respond, Operation operation);
+  void stop(const Json& params, const Respond& respond);
+  void kill(const Json& params, const Respond& respond);
+  void wait(const Json& params, const Respond& respond);
+  void logs(const Json& params, const Respond& respond);
+  /** Answers when the container has no init, or calls `late` at the deadline. */
+  void whenEnded(const std::shared_ptr<Container>& container, int64_t timeoutMs, const Respond& respond, std::function<void()> late);
+  void changed(const std::shared_ptr<Container>& container);
+
+  Engine& engine_;
+  ExecSessions execs_;
+  std::map<std::string, std::list<Waiter>> waiters_;
+  std::set<std::shared_ptr<Connection>> subscribers_;
+};
+
+}  // namespace drover

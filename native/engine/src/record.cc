@@ -1,0 +1,79 @@
+// Records on disk. See record.h.
+#include "record.h"
+
+#include "file_io.h"
+#include "json_io.h"
+
+namespace drover {
+
+namespace {
+
+constexpr std::pair<State, const char*> stateNames[] = {
+    {State::created, "created"},         {State::running, "running"},   {State::frozen, "frozen"},
+    {State::checkpointed, "checkpointed"}, {State::restored, "restored"}, {State::stopped, "stopped"},
+};
+
+}  // namespace
+
+const char* stateName(State state) {
+  for (const auto& [known, name] : stateNames)
+    if (known == state) return name;
+  return "stopped";
+}
+
+std::optional<State> parseState(const std::string& name) {
+  for (const auto& [state, known] : stateNames)
+    if (name == known) return state;
+  return {};
+}
+
+Result<Record> loadRecord(const std::string& directory) {
+  DROVER_TRY_ASSIGN(text, readFile(directory + "/record.json"));
+  Json value = Json::parse(text, nullptr, false);
+  DROVER_TRY_ASSIGN(specJson, objectField(value, "spec"));
+  DROVER_TRY_ASSIGN(spec, parseSpec(specJson));
+  DROVER_TRY_ASSIGN(stateText, stringField(value, "state"));
+  DROVER_TRY_ASSIGN(initPid, integerField(value, "initPid", 0, INT32_MAX));
+  DROVER_TRY_ASSIGN(startTime, integerField(value, "initStartTime", 0, INT64_MAX));
+  DROVER_TRY_ASSIGN(boot, stringField(value, "bootId"));
+  DROVER_TRY_ASSIGN(starts, integerField(value, "starts", 0, INT64_MAX));
+  DROVER_TRY_ASSIGN(extra, objectField(value, "extra"));
+  auto state = parseState(stateText);
+  if (!state) return badRequest("field `state`: `" + stateText + "` is none that this engine knows");
+  Record record;
+  record.spec = spec;
+  record.state = *state;
+  record.initPid = static_cast<pid_t>(initPid);
+  record.initStartTime = static_cast<uint64_t>(startTime);
+  record.bootId = boot;
+  record.starts = starts;
+  record.extra = extra;
+  if (present(value, "startedAtMs")) {
+    DROVER_TRY_ASSIGN(startedAtMs, integerField(value, "startedAtMs", 0, INT64_MAX));
+    record.startedAtMs = startedAtMs;
+  }
+  if (present(value, "exit")) {
+    DROVER_TRY_ASSIGN(exit, objectField(value, "exit"));
+    DROVER_TRY_ASSIGN(reason, stringField(exit, "reason"));
+    DROVER_TRY_ASSIGN(status, integerField(exit, "status", 0, 255));
+    record.exit = InitExit{reason, static_cast<int>(status)};
+  }
+  return record;
+}
+
+Status saveRecord(const std::string& directory, const Record& record, bool durable) {
+  Json value = {
+      {"spec", specToJson(record.spec)},
+      {"state", stateName(record.state)},
+      {"initPid", record.initPid},
+      {"initStartTime", record.initStartTime},
+      {"bootId", record.bootId},
+      {"startedAtMs", record.startedAtMs ? Json(*record.startedAtMs) : Json(nullptr)},
+      {"starts", record.starts},
+      {"exit", record.exit ? Json({{"reason", record.exit->reason}, {"status", record.exit->status}}) : Json(nullptr)},
+      {"extra", record.extra},
+  };
+  return replaceFile(directory + "/record.json", toText(value), durable);
+}
+
+}  // namespace drover

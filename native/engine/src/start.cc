@@ -1,0 +1,169 @@
+// Starts an init: cgroups, clone3 with all namespaces, id maps, root, network, record, go. See start.h.
+#include "start.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "child_setup.h"
+#include "idmap.h"
+#include "init_child.h"
+#include "log.h"
+#include "mounts.h"
+#include "netlink.h"
+#include "pidfd.h"
+#include "root_files.h"
+
+namespace drover {
+
+namespace {
+
+/** From "go" to execve; far above what a loaded machine needs. */
+constexpr int startDeadlineMs = 20'000;
+constexpr uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
+
+/** Empty when the child ran execve: its end of the socket closed. */
+Status waitForExec(int sync, const Spec& spec) {
+  pollfd entry = {sync, POLLIN, 0};
+  int ready;
+  do ready = poll(&entry, 1, startDeadlineMs);
+  while (ready < 0 && errno == EINTR);
+  if (ready == 0) return Error{"TIMED_OUT", "start " + spec.container + ": init did not run in " + std::to_string(startDeadlineMs) + " ms"};
+  ChildFailure failure = {};
+  ssize_t count = recv(sync, &failure, sizeof failure, 0);
+  if (count == 0) return {};
+  if (count != sizeof failure) return engineError("start " + spec.container + ": its first process ended without a word");
+  std::string stage = initStages[failure.stage];
+  return errnoError("start " + spec.container + ": " + stage + (stage == "run its init" ? " " + spec.init[0] : ""), failure.number);
+}
+
+class Starting {
+ public:
+  Starting(Engine& engine, const std::shared_ptr<Container>& container)
+      : engine_(engine), container_(container), spec_(container->snapshot().spec) {}
+
+  Status run() {
+    const uid_t owner = spec_.identity.uidBase;
+    // What an earlier life left is taken down first; normally nothing.
+    DROVER_TRY(engine_.cgroups().create(spec_.container, spec_.limits, owner));
+    DROVER_TRY_ASSIGN(tasks, engine_.cgroups().openTasks(spec_.container));
+    UniqueFd unified = engine_.cgroups().openUnified(spec_.container, 0);
+
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return errnoError("make sync socket");
+    UniqueFd ours(pair[0]), theirs(pair[1]);
+
+    ArgumentBlock arguments(spec_.init);
+    EnvironmentBlock environment(baseEnvironment(spec_));
+    std::string rootfs = container_->rootfs();
+    InitPlan plan = {};
+    plan.sync = theirs.get();
+    for (const auto& task : tasks) plan.taskFiles.push_back(task.get());
+    plan.rootfs = rootfs.c_str();
+    plan.hostname = spec_.name.c_str();
+    plan.arguments = arguments.data();
+    plan.environment = environment.data();
+    plan.seccomp = &engine_.seccomp();
+    // The child can't be told later: the kind of init is looked up in the image, where a first start finds it.
+    plan.forSystemd = imageInitKind() == InitKind::systemd;
+
+    ForkResult child = forkInto(namespaces, unified.valid() ? unified.get() : -1);
+    if (child.pid == 0) {
+      close(ours.get());
+      runInit(plan);
+    }
+    if (child.pid < 0) return errnoError("clone namespaces for " + spec_.container, -child.pid);
+    UniqueFd pidfd(child.pidfd);
+    theirs.reset();
+    Status status = complete(child.pid, ours.get());
+    if (!status.ok() && !container_->snapshot().initPid) {
+      // Not watched yet: nobody else reaps it.
+      Status killed = signalPidfd(pidfd.get(), SIGKILL);
+      if (killed.ok() && waitPidfd(pidfd.get(), startDeadlineMs)) endedStatus(pidfd.get());
+    }
+    return status;
+  }
+
+ private:
+  InitKind imageInitKind() {
+    UniqueFd image(open(spec_.rootfs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    UniqueFd upper(open(container_->upper().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!image.valid()) return InitKind::other;
+    InitKind kind = initKind(spec_.init[0], image.get());
+    return kind == InitKind::other && upper.valid() ? initKind(spec_.init[0], upper.get()) : kind;
+  }
+
+  /** The parent's part while the child waits for its root. */
+  Status complete(pid_t pid, int sync) {
+    DROVER_TRY(writeIdMaps(pid, spec_.identity.uidBase));
+    DROVER_TRY_ASSIGN(userNamespace, openUserNamespace(pid));
+    DROVER_TRY_ASSIGN(root, openRootfs(*container_, userNamespace.get()));
+    DROVER_TRY(writeRootFiles(*container_, spec_, root.get()));
+    DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
+    DROVER_TRY(createVeth(network.get(), spec_.identity));
+    DROVER_TRY(attachVeth(spec_.identity, engine_.config().bridge));
+    // The record first: an engine that dies after "go" must find the process.
+    DROVER_TRY(engine_.watchInit(container_, pid, [&](Record& record) {
+      record.state = State::running;
+      record.startedAtMs = nowMs();
+      record.starts += 1;
+    }));
+    if (int number = sendDescriptor(sync, root.get()); number != 0) return errnoError("hand the root to " + spec_.container, number);
+    root.reset();
+    DROVER_TRY(waitForExec(sync, spec_));
+    if (Status announced = announce(network.get(), spec_.identity); !announced.ok()) logLine("warn", announced.error().message);
+    return {};
+  }
+
+  Engine& engine_;
+  std::shared_ptr<Container> container_;
+  const Spec spec_;
+};
+
+}  // namespace
+
+Status startContainer(Engine& engine, const std::shared_ptr<Container>& container) {
+  const Record before = container->snapshot();
+  if (before.state == State::running) return {};
+  if (before.state != State::created && before.state != State::stopped)
+    return Error{"WRONG_STATE", "start " + container->id + ": it is " + stateName(before.state) + ", must be created or stopped"};
+  container->stopping = false;
+  Status status = Starting(engine, container).run();
+  if (status.ok()) return {};
+  if (Status cleaned = engine.killProcesses(*container); !cleaned.ok()) logLine("error", cleaned.error().message);
+  Status reset = engine.update(*container, [&](Record& record) {
+    record.state = before.state;
+    record.initPid = 0;
+    record.startedAtMs = before.startedAtMs;
+    record.starts = before.starts;
+  });
+  if (!reset.ok()) logLine("error", reset.error().message);
+  return status;
+}
+
+EnvironmentBlock::EnvironmentBlock(const std::map<std::string, std::string>& variables) {
+  for (const auto& [name, value] : variables) strings_.push_back(name + "=" + value);
+  for (auto& entry : strings_) pointers_.push_back(entry.data());
+  pointers_.push_back(nullptr);
+}
+
+ArgumentBlock::ArgumentBlock(std::vector<std::string> arguments) : strings_(std::move(arguments)) {
+  for (auto& entry : strings_) pointers_.push_back(entry.data());
+  pointers_.push_back(nullptr);
+}
+
+std::map<std::string, std::string> baseEnvironment(const Spec& spec) {
+  std::map<std::string, std::string> variables = {
+      {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+      {"HOME", "/root"},
+      {"TERM", "linux"},
+      {"container", "drover"},
+  };
+  for (const auto& [name, value] : spec.environment) variables[name] = value;
+  return variables;
+}
+
+}  // namespace drover
