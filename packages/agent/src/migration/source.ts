@@ -163,11 +163,8 @@ async function sendDelta(ready: Precopied, delta: ReturnType<typeof diskDelta>):
     return
   }
   const names = delta.archive.map((path) => Buffer.concat([pathBytes('.', path), Buffer.from([0])]))
-  await Promise.all([
-    deltaArchive.write(Buffer.concat(names)).then(() => deltaArchive.done()),
-    sendOutput(connection, deltaArchive),
-  ])
-  await connection.sendEnd()
+  const named = deltaArchive.write(Buffer.concat(names)).then(() => deltaArchive.endInput())
+  await Promise.all([named, sendArchive(connection, deltaArchive)])
 }
 
 async function sendArchive(connection: StreamConnection, archive: TarProcess): Promise<void> {

@@ -47,7 +47,10 @@ export class TarProcess {
   #errorTail = ''
 
   constructor(session: MigrationSession, args: string[], goodStatuses: number[]) {
-    this.#child = spawn('tar', args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, LC_ALL: 'C' } })
+    this.#child = spawn('tar', args, {
+      stdio: ['pipe', args[0] === '--create' ? 'pipe' : 'ignore', 'pipe'],
+      env: { ...process.env, LC_ALL: 'C' },
+    })
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#errorTail = (this.#errorTail + chunk.toString()).slice(-keptErrorCharacters)
     })
@@ -85,10 +88,14 @@ export class TarProcess {
     return Promise.race([new Promise<void>((resolve) => stdin.once('drain', () => resolve())), this.#closed])
   }
 
+  /** No more input. */
+  endInput(): void {
+    this.#child.stdin?.end()
+  }
+
   /** No more input; resolves when it has ended well, rejects with what it said otherwise. */
   async done(): Promise<void> {
-    this.#child.stdin?.end()
-    this.#child.stdout?.resume()
+    this.endInput()
     await this.#closed
   }
 
