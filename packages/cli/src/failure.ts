@@ -1,7 +1,8 @@
 // How a command ends when it can't do what it was asked: one line that says what went wrong, one that says what to do, and
 // the exit code.
 
-import { DroverError, type ErrorCode } from '@drover/protocol'
+import type { ErrorCode } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 import { makePalette } from './output/palette.ts'
 import type { Terminal } from './terminal.ts'
 

@@ -1,7 +1,8 @@
 // The same thing to many containers at once, bounded; what each came to, in the order they were named.
 
 import { operationFailure } from '@drover/client'
-import { DroverError, type Operation } from '@drover/protocol'
+import type { Operation } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 import { complain, exitCodes, hintFor, isOwnDeadline } from './failure.ts'
 import { awaitEnd, withInterrupt } from './follow-operation.ts'
 import { bar, shareOf } from './output/bars.ts'

@@ -1,6 +1,6 @@
 // Names on the command line, checked before anything is sent.
 
-import { namePattern } from '@drover/protocol'
+import { namePattern } from '@drover/protocol/plain'
 import { InvalidArgumentError } from 'commander'
 import { UsageError } from './failure.ts'
 

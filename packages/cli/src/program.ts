@@ -1,6 +1,6 @@
 // The command line as a whole. Nothing here knows what a command does.
 
-import { version } from '@drover/protocol'
+import { version } from '@drover/protocol/plain'
 import { Command } from 'commander'
 import { commands } from './commands/index.ts'
 import { attachTerminal } from './define-command.ts'

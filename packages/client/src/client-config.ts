@@ -4,7 +4,8 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { type ClientConfig, DroverError } from '@drover/protocol'
+import type { ClientConfig } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 
 /** In the order in which they are tried. */
 export function clientConfigPaths(environment: NodeJS.ProcessEnv = process.env): string[] {

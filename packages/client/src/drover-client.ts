@@ -2,23 +2,22 @@
 // (see waitOperation). Each write draws one Idempotency-Key that all its retries share.
 
 import { randomUUID } from 'node:crypto'
-import {
-  type ClientConfig,
-  type ClusterEvent,
-  type ClusterStatus,
-  type Container,
-  DroverError,
-  type EvacuateRequest,
-  type ExecRequest,
-  type HostView,
-  type Image,
-  type ImageBuildRequest,
-  type LaunchRequest,
-  type MoveRequest,
-  type Operation,
-  paths,
-  type StopRequest,
+import type {
+  ClientConfig,
+  ClusterEvent,
+  ClusterStatus,
+  Container,
+  EvacuateRequest,
+  ExecRequest,
+  HostView,
+  Image,
+  ImageBuildRequest,
+  LaunchRequest,
+  MoveRequest,
+  Operation,
+  StopRequest,
 } from '@drover/protocol'
+import { DroverError, paths } from '@drover/protocol/plain'
 import { type EventOptions, eventStream } from './event-stream.ts'
 import type { ExecSession, ExecStreams } from './exec-session.ts'
 import { type CallOptions, Transport } from './transport.ts'

@@ -2,7 +2,8 @@
 // next one after the last event seen (Last-Event-ID), so that a change of leader loses nothing the controllers still hold.
 
 import type { IncomingMessage } from 'node:http'
-import { type ClusterEvent, DroverError, paths } from '@drover/protocol'
+import type { ClusterEvent } from '@drover/protocol'
+import { DroverError, paths } from '@drover/protocol/plain'
 import { createParser } from 'eventsource-parser'
 import { backoffMs, pause } from './backoff.ts'
 import type { Transport } from './transport.ts'

@@ -2,15 +2,8 @@
 // only as fast as the socket takes it, and the socket is paused while stdout or stderr don't drain.
 
 import type { Readable, Writable } from 'node:stream'
-import {
-  DroverError,
-  decodeMessage,
-  type ExecRequest,
-  encodeMessage,
-  FrameType,
-  maxFrameBytes,
-  paths,
-} from '@drover/protocol'
+import type { ExecRequest } from '@drover/protocol'
+import { DroverError, decodeMessage, encodeMessage, FrameType, maxFrameBytes, paths } from '@drover/protocol/plain'
 import { type RawData, WebSocket } from 'ws'
 import { ConnectionFailure, readError } from './http-request.ts'
 import type { Transport } from './transport.ts'

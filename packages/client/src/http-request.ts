@@ -3,7 +3,8 @@
 
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import { DroverError, type ErrorBody } from '@drover/protocol'
+import type { ErrorBody } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 
 export interface HttpCall {
   method: 'GET' | 'POST' | 'DELETE'

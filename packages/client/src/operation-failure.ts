@@ -1,6 +1,7 @@
 // An operation that did not end well, as the error that it stands for.
 
-import { DroverError, type Operation } from '@drover/protocol'
+import type { Operation } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 
 /** Null when the operation is done or still running. */
 export function operationFailure(operation: Operation): DroverError | null {

@@ -2,7 +2,8 @@
 // one; after a round without success there is a pause, until the deadline. Whoever answered last is asked first next time.
 
 import type { IncomingMessage } from 'node:http'
-import { type ClientConfig, DroverError, type ErrorCode } from '@drover/protocol'
+import type { ClientConfig, ErrorCode } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 import { backoffMs, pause } from './backoff.ts'
 import { ConnectionFailure, exchangeJson, type HttpCall, isSuccess, openExchange, readError } from './http-request.ts'
 

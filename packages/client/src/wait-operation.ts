@@ -1,7 +1,8 @@
 // Waits for an operation to end. Events only wake it up: what it believes is the operation as read from the API, so that a lost
 // event costs a poll interval and nothing else. While no controller answers it keeps trying until the deadline.
 
-import { DroverError, type Operation } from '@drover/protocol'
+import type { Operation } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 
 export interface WaitOptions {
   /** Called with the first state and with each one that differs from the last. */

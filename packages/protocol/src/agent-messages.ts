@@ -13,6 +13,8 @@ import {
   Resources,
 } from './resources.ts'
 
+export * from './subjects.ts'
+
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 export const Peer = Type.Object({ host: Type.String(), address: Type.String(), streamPort: Type.Integer() })
@@ -153,19 +155,3 @@ export type HostReport = Static<typeof HostReport>
 /** Agent → leader, request on subjects.pull; the leader answers with a complete AssignmentBatch or an ErrorBody. */
 export const PullRequest = Type.Object({ cluster: Type.String(), host: Type.String(), session: Type.Integer() })
 export type PullRequest = Static<typeof PullRequest>
-
-/** How often an agent reports when nothing changes. */
-export const heartbeatMs = 1000
-/** How often an agent pulls everything even when nothing was pushed. */
-export const pullIntervalMs = 5000
-/** Without a report for this long a host counts as silent and takes no new containers. */
-export const silentAfterMs = 5000
-/** A NATS message over this is refused (the server's own limit is set to the same). */
-export const maxMessageBytes = 8 << 20
-
-/** The subjects; `cluster` is the cluster's name, so that several can share a bus. */
-export const subjects = {
-  assignments: (cluster: string, host: string) => `drover.${cluster}.host.${host}.assignments`,
-  reports: (cluster: string) => `drover.${cluster}.reports`,
-  pull: (cluster: string) => `drover.${cluster}.pull`,
-} as const

@@ -4,7 +4,7 @@
 import { type Static, Type } from 'typebox'
 import { Name, type Resources } from './resources.ts'
 
-export const apiVersion = 'v1'
+export * from './paths.ts'
 
 export const LaunchRequest = Type.Object(
   {
@@ -58,28 +58,3 @@ export const StopRequest = Type.Object(
   { additionalProperties: false },
 )
 export type StopRequest = Static<typeof StopRequest>
-
-/** Header by which a follower marks a request that it forwards, so that it is not forwarded twice. */
-export const forwardedHeader = 'drover-forwarded-by'
-export const idempotencyHeader = 'idempotency-key'
-
-export const paths = {
-  status: '/v1/status',
-  hosts: '/v1/hosts',
-  host: (name: string) => `/v1/hosts/${name}`,
-  hostAction: (name: string, action: 'evacuate' | 'restore' | 'cordon' | 'uncordon') => `/v1/hosts/${name}/${action}`,
-  containers: '/v1/containers',
-  container: (name: string) => `/v1/containers/${name}`,
-  containerAction: (name: string, action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move') =>
-    `/v1/containers/${name}/${action}`,
-  logs: (name: string) => `/v1/containers/${name}/logs`,
-  /** WebSocket; frames as in frames.ts, the first one an ExecRequest. */
-  exec: (name: string) => `/v1/containers/${name}/exec`,
-  operations: '/v1/operations',
-  operation: (id: string) => `/v1/operations/${id}`,
-  cancel: (id: string) => `/v1/operations/${id}/cancel`,
-  /** Server-sent events: `id: <log index>`, `data: <ClusterEvent>`; takes Last-Event-ID. */
-  events: '/v1/events',
-  images: '/v1/images',
-  openapi: '/openapi.json',
-} as const

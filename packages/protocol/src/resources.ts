@@ -2,11 +2,13 @@
 // Units are in the names; an absent value is null, never missing.
 
 import { type Static, Type } from 'typebox'
+import { namePattern } from './names.ts'
+
+export * from './names.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 /** A name of a container, host, image or group: a DNS label, so that it can be a hostname. */
-export const namePattern = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'
 export const Name = Type.String({ pattern: namePattern, description: 'a DNS label' })
 
 /** A vector of what a container asks for or a host has. */

@@ -1,6 +1,6 @@
 // `drover ops cancel`: asks an operation to end early. What can't be undone any more ends as it was meant to.
 
-import { DroverError } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { followOperation } from '../follow-operation.ts'

@@ -1,6 +1,6 @@
 // `drover version`: of this command and, when one answers, of the cluster.
 
-import { version } from '@drover/protocol'
+import { version } from '@drover/protocol/plain'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import type { Session } from '../session.ts'

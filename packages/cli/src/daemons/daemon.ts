@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DroverError } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 import {
   identify,
   isAlive,

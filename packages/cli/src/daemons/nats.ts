@@ -1,7 +1,7 @@
 // The daemon `nats-server`: core NATS only, no JetStream, so that no state lives in the bus. Clients give the cluster
 // secret as token; servers of one cluster find each other by routes that carry it too.
 
-import { maxMessageBytes } from '@drover/protocol'
+import { maxMessageBytes } from '@drover/protocol/plain'
 import { configFile, type Daemon } from './daemon.ts'
 import { greetsAsNats } from './probes.ts'
 

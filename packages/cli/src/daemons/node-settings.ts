@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { homedir, hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { DroverError } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 import type { EngineKind } from './installation.ts'
 
 export interface NodeSettings {

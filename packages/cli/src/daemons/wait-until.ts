@@ -2,7 +2,7 @@
 // the stories wait. Nothing sleeps for a guessed time.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { DroverError } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 
 /** How often a predicate is asked again; short, since starting is what a person waits for. */
 export const pollMs = 20

@@ -1,0 +1,28 @@
+// Paths and headers of the HTTP API.
+
+export const apiVersion = 'v1'
+
+/** Header by which a follower marks a request that it forwards, so that it is not forwarded twice. */
+export const forwardedHeader = 'drover-forwarded-by'
+export const idempotencyHeader = 'idempotency-key'
+
+export const paths = {
+  status: '/v1/status',
+  hosts: '/v1/hosts',
+  host: (name: string) => `/v1/hosts/${name}`,
+  hostAction: (name: string, action: 'evacuate' | 'restore' | 'cordon' | 'uncordon') => `/v1/hosts/${name}/${action}`,
+  containers: '/v1/containers',
+  container: (name: string) => `/v1/containers/${name}`,
+  containerAction: (name: string, action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move') =>
+    `/v1/containers/${name}/${action}`,
+  logs: (name: string) => `/v1/containers/${name}/logs`,
+  /** WebSocket; frames as in frames.ts, the first one an ExecRequest. */
+  exec: (name: string) => `/v1/containers/${name}/exec`,
+  operations: '/v1/operations',
+  operation: (id: string) => `/v1/operations/${id}`,
+  cancel: (id: string) => `/v1/operations/${id}/cancel`,
+  /** Server-sent events: `id: <log index>`, `data: <ClusterEvent>`; takes Last-Event-ID. */
+  events: '/v1/events',
+  images: '/v1/images',
+  openapi: '/openapi.json',
+} as const

@@ -1,0 +1,17 @@
+// Subjects of the bus, how often they are used, and the bound of a message.
+
+/** How often an agent reports when nothing changes. */
+export const heartbeatMs = 1000
+/** How often an agent pulls everything even when nothing was pushed. */
+export const pullIntervalMs = 5000
+/** Without a report for this long a host counts as silent and takes no new containers. */
+export const silentAfterMs = 5000
+/** A NATS message over this is refused (the server's own limit is set to the same). */
+export const maxMessageBytes = 8 << 20
+
+/** The subjects; `cluster` is the cluster's name, so that several can share a bus. */
+export const subjects = {
+  assignments: (cluster: string, host: string) => `drover.${cluster}.host.${host}.assignments`,
+  reports: (cluster: string) => `drover.${cluster}.reports`,
+  pull: (cluster: string) => `drover.${cluster}.pull`,
+} as const
