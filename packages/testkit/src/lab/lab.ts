@@ -17,7 +17,8 @@ import {
   stopDaemon,
   waitUntil,
 } from '@drover/cli/daemons'
-import { type ClusterStatus, DroverError, type Resources } from '@drover/protocol'
+import { EngineClient } from '@drover/engine'
+import { type ClusterStatus, DroverError, type HostView, paths, type Resources } from '@drover/protocol'
 import { processesIn } from './cgroups.ts'
 import { type Guardian, startGuardian } from './guardian.ts'
 import { type ClusterPlan, daemonDirectory, daemonsOf, endpoints, type HostPlace, ports } from './layout.ts'
@@ -53,6 +54,8 @@ export interface CliOutcome extends Outcome {
 
 /** Three controllers on a busy two-core machine have elected a leader, and all hosts have joined, well before this. */
 const clusterDeadlineMs = 30_000
+/** A follower waits this long for a leader before it refuses. */
+const answerDeadlineMs = 4_000
 const defaultCapacity: Resources = { cpuMilli: 8000, memoryBytes: 4 * 2 ** 30, diskBytes: 100 * 2 ** 30, pids: 131_072 }
 
 export class Lab {
@@ -225,7 +228,9 @@ export class Lab {
 
   /** The status that any controller answers; null when none does. */
   async status(): Promise<ClusterStatus | null> {
-    const answers = await Promise.all(this.endpoints.map((endpoint) => this.#statusOf(endpoint)))
+    const answers = await Promise.all(
+      this.endpoints.map((endpoint) => this.#get<ClusterStatus>([endpoint], paths.status)),
+    )
     return answers.find((status) => status?.leader != null) ?? null
   }
 
@@ -233,7 +238,11 @@ export class Lab {
   async whole(deadlineMs = clusterDeadlineMs): Promise<ClusterStatus> {
     return await waitUntil('a leader and all hosts ready', deadlineMs, async () => {
       const status = await this.status()
-      return status !== null && status.hostsReady === this.hosts.length ? status : null
+      if (status === null) return null
+      // A cordoned host is not counted as ready, and reports all the same.
+      const hosts = await this.#get<HostView[]>(this.endpoints, paths.hosts)
+      const heard = hosts?.filter((host) => host.status !== 'silent').length
+      return heard === this.hosts.length ? status : null
     })
   }
 
@@ -250,6 +259,18 @@ export class Lab {
   /** Processes of a container on a host, counted in its cgroups: what really runs there, whatever anyone says. */
   processesOf(host: string, container: string): number[] {
     return processesIn(this.#state.cgroups.map((root) => join(root, host, 'drover', container)))
+  }
+
+  /** The hosts that a container executes on, frozen or not: one, unless something is wrong. */
+  async hostsRunning(container: string): Promise<string[]> {
+    const asked = this.hosts.map(async (host) => {
+      const runs =
+        this.engine === 'native'
+          ? this.processesOf(host.name, container).length > 0
+          : await simulatedRuns(host.engineSocketFromHere, container)
+      return runs ? [host.name] : []
+    })
+    return (await Promise.all(asked)).flat()
   }
 
   /** What of this laboratory exists on the machine; nothing once it is down. */
@@ -279,16 +300,18 @@ export class Lab {
     )
   }
 
-  async #statusOf(endpoint: string): Promise<ClusterStatus | null> {
-    try {
-      const response = await fetch(`${endpoint}/v1/status`, {
-        headers: { authorization: `Bearer ${this.secret}` },
-        signal: AbortSignal.timeout(4_000),
-      })
-      return response.ok ? ((await response.json()) as ClusterStatus) : null
-    } catch {
-      return null
+  /** The first endpoint's answer that is one; null when none gives any. */
+  async #get<Resource>(endpoints: string[], path: string): Promise<Resource | null> {
+    for (const endpoint of endpoints) {
+      try {
+        const response = await fetch(`${endpoint}${path}`, {
+          headers: { authorization: `Bearer ${this.secret}` },
+          signal: AbortSignal.timeout(answerDeadlineMs),
+        })
+        if (response.ok) return (await response.json()) as Resource
+      } catch {}
     }
+    return null
   }
 
   #writeClient(): void {
@@ -297,6 +320,17 @@ export class Lab {
     const wrapper = `#!/bin/sh\nexport DROVER_CONFIG='${join(this.directory, 'client.json')}'\nexec '${process.execPath}' '${programs.cli}' "$@"\n`
     mkdirSync(join(this.directory, 'bin'), { recursive: true })
     writeFileSync(join(this.directory, 'bin', 'drover'), wrapper, { mode: 0o755 })
+  }
+}
+
+/** A simulated container has no processes: its engine is asked. */
+async function simulatedRuns(socket: string, container: string): Promise<boolean> {
+  const engine = await EngineClient.connect(socket)
+  try {
+    const { containers } = await engine.call('list', {})
+    return containers.some((each) => each.container === container && each.initPid !== null)
+  } finally {
+    engine.close()
   }
 }
 
