@@ -10,7 +10,7 @@ import type { WaitFlags } from './wait-options.ts'
 
 export interface FollowHooks {
   /** Called with each new state; the status line is drawn by default, and not when this returns true. */
-  onProgress?: (operation: Operation) => boolean | undefined
+  onProgress?: (operation: Operation) => boolean
 }
 
 /** The operation at its end, however it ended; with --no-wait, as it is now. */

@@ -22,8 +22,8 @@ export function createProgram(terminal: Terminal): Command {
       .configureOutput({
         writeOut: (text) => void terminal.stdout.write(text),
         writeErr: (text) => void terminal.stderr.write(text),
-        getOutHelpWidth: () => terminal.stdout.columns ?? 100,
-        getErrHelpWidth: () => terminal.stderr.columns ?? 100,
+        getOutHelpWidth: () => terminal.stdout.columns || 100,
+        getErrHelpWidth: () => terminal.stderr.columns || 100,
         outputError: (text, write) => write(`drover: ${shortenComplaint(text)}`),
       })
       .showHelpAfterError(`see: ${pathOf(each)} --help`)

@@ -1,6 +1,6 @@
 // What holds for every command, found by walking the commands themselves.
 
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import { createProgram, pathOf, renderReference, withDescendants } from '@drover/cli'
 import t from 'tap'
@@ -51,4 +51,15 @@ t.test('no two commands of a level have the same name or alias', async (t) => {
 t.test('docs/cli.md is what the commands say: node packages/cli/dist/write-reference.js', async (t) => {
   const written = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8')
   t.equal(written, renderReference(terminal))
+})
+
+t.test('starting the command builds no schemas: they cost a quarter of a second', async (t) => {
+  for (const folder of ['../src/', '../../client/src/']) {
+    for (const file of readdirSync(new URL(folder, import.meta.url), { recursive: true, encoding: 'utf8' })) {
+      if (!file.endsWith('.ts')) continue
+      const source = readFileSync(new URL(`${folder}${file}`, import.meta.url), 'utf8')
+      const built = source.match(/^import (?!type )[^'"]* from '@drover\/protocol'$/gm) ?? []
+      t.same(built, [], `${file}: take values from @drover/protocol/plain, types by import type`)
+    }
+  }
 })

@@ -59,6 +59,9 @@ async function showEvents(session: Session, flags: EventFlags): Promise<void> {
 /** The events up to now, and the promise of the one after them. */
 async function readPast(source: AsyncGenerator<ClusterEvent>, stop: AbortController) {
   const events: ClusterEvent[] = []
+  const stopped = new Promise<null>((resolve) => {
+    stop.signal.addEventListener('abort', () => resolve(null), { once: true })
+  })
   let patienceMs = quietMs * 5
   for (;;) {
     const next = source.next()
@@ -66,9 +69,8 @@ async function readPast(source: AsyncGenerator<ClusterEvent>, stop: AbortControl
     let timer: NodeJS.Timeout | undefined
     const quiet = new Promise<null>((resolve) => {
       timer = setTimeout(resolve, patienceMs, null)
-      stop.signal.addEventListener('abort', () => resolve(null), { once: true })
     })
-    const result = await Promise.race([next, quiet])
+    const result = await Promise.race([next, quiet, stopped])
     clearTimeout(timer)
     if (result === null || result.done) return { events, next }
     events.push(result.value)

@@ -3,7 +3,7 @@
 import type { MoveRequest, Operation } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
-import { followToSuccess } from '../follow-operation.ts'
+import { describeProgress, followToSuccess } from '../follow-operation.ts'
 import { parseName } from '../names.ts'
 import { formatDuration } from '../output/durations.ts'
 import { describeFigures, describePhase, phasesBehind } from '../output/migration.ts'
@@ -61,10 +61,11 @@ class PhaseLines {
     this.#session = session
   }
 
-  show(operation: Operation): undefined {
+  /** True: the status line is drawn. Without a terminal the phases' own lines say enough. */
+  show(operation: Operation): boolean {
     const { migration } = operation
     const { output } = this.#session
-    if (!migration || output.json) return
+    if (!migration || output.json) return false
     if (this.#printed === -1) {
       output.note(`${operation.target}: ${migration.source} → ${migration.destination} (${migration.mode})`)
       this.#printed = 0
@@ -72,5 +73,7 @@ class PhaseLines {
     const behind = phasesBehind(operation)
     for (const each of behind.slice(this.#printed)) output.note(describePhase(output.statusLine.palette, each))
     this.#printed = behind.length
+    if (operation.state === 'running') output.statusLine.show(describeProgress(operation), null)
+    return true
   }
 }

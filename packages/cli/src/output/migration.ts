@@ -48,23 +48,33 @@ export function blackoutMs(operation: Operation): number | null {
 
 /** `blackout 62 ms · 1.2 MiB sent`, as far as known. */
 export function describeFigures(figures: MigrationFigures): string[] {
-  const { blackout_ms: blackout, bytes } = figures
+  const { blackout_ms: blackout } = figures
+  const bytes = sentBytes(figures)
   return [
     ...(blackout === undefined ? [] : [`blackout ${formatDuration(blackout)}`]),
     ...(bytes === undefined ? [] : [`${formatBytes(bytes)} sent`]),
   ]
 }
 
-/** Every measured length, e.g. for `drover info`: [what, how long], longest names of phases left out. */
+function sentBytes({ bytes, precopy_bytes: precopy, switch_bytes: rest }: MigrationFigures): number | undefined {
+  return bytes ?? (rest === undefined ? precopy : rest + (precopy ?? 0))
+}
+
+/** Every figure with its unit, the phases first, in their order: [what, how much]. */
 export function listFigures(figures: MigrationFigures): [string, string][] {
   return Object.entries(figures)
     .filter(([key]) => !/Ns$/.test(key))
-    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .sort(([left], [right]) => phaseOrder(left) - phaseOrder(right) || (left < right ? -1 : 1))
     .map(([key, value]) => {
       if (key.endsWith('_ms')) return [key.slice(0, -3).replaceAll('_', ' '), formatDuration(value)]
       if (/bytes$/i.test(key)) return [key.replaceAll('_', ' '), formatBytes(value)]
       return [key.replaceAll('_', ' '), String(value)]
     })
+}
+
+function phaseOrder(key: string): number {
+  const index = phases.findIndex((phase) => key === `phase_${phase}_ms`)
+  return index === -1 ? phases.length : index
 }
 
 export function median(values: readonly number[]): number | null {

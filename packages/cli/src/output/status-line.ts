@@ -11,6 +11,8 @@ const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '
 const redrawMs = 80
 /** What is over sooner than this needs no spinner: it would only flicker. */
 const patienceMs = 150
+/** For a terminal that doesn't say how wide it is. */
+const usualColumns = 80
 
 export class StatusLine {
   readonly palette: Palette
@@ -65,7 +67,7 @@ export class StatusLine {
     if (this.#text === null || elapsedMs < patienceMs) return
     const frame = frames[Math.floor(elapsedMs / redrawMs) % frames.length] as string
     const line = `${this.palette.cyan(frame)} ${this.#text} ${this.palette.dim(formatDuration(Math.floor(elapsedMs / 100) * 100))}`
-    this.#terminal.stderr.write(`\r\x1b[K${cut(line, (this.#terminal.stderr.columns ?? 80) - 1)}`)
+    this.#terminal.stderr.write(`\r\x1b[K${cut(line, (this.#terminal.stderr.columns || usualColumns) - 1)}`)
     this.#drawn = true
   }
 
