@@ -120,11 +120,11 @@ export class ModelCluster {
     this.#sinceMs = this.nowMs
   }
 
-  launch(name: string, host: string): void {
+  launch(name: string, host: string, operation = `launch-${name}`): void {
     this.must({
       type: 'ContainerLaunched',
       atMs: this.nowMs,
-      operation: `launch-${name}`,
+      operation,
       name,
       spec: {
         image: 'sha256:1',
