@@ -17,7 +17,7 @@ namespace drover {
 ForkResult forkInto(uint64_t cloneFlags, int cgroupDirectory) {
   int pidfd = -1;
   clone_args arguments = {};
-  arguments.flags = cloneFlags | CLONE_PIDFD;
+  arguments.flags = cloneFlags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
   arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
   arguments.exit_signal = SIGCHLD;
   if (cgroupDirectory >= 0) {
@@ -31,9 +31,10 @@ ForkResult forkInto(uint64_t cloneFlags, int cgroupDirectory) {
 
 void becomePlainProcess() {
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  // CLONE_CLEAR_SIGHAND has reset the handlers; what the engine ignores is left.
   struct sigaction plain = {};
   plain.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < _NSIG; ++signal) sigaction(signal, &plain, nullptr);
+  sigaction(SIGPIPE, &plain, nullptr);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
