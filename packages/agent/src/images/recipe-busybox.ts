@@ -42,7 +42,7 @@ const directories: [path: string, mode: number][] = [
 const files: Record<string, string> = {
   'etc/inittab': [
     '::sysinit:/etc/init.d/rcS',
-    '::respawn:/sbin/syslogd -n -m 0 -s 256 -b 1',
+    '::respawn:/sbin/syslogd -n',
     '::respawn:/usr/sbin/crond -f -c /var/spool/cron/crontabs',
     '::respawn:/usr/sbin/httpd -f -p 80 -h /www',
     '::respawn:/usr/bin/pulse 7000',

@@ -41,7 +41,7 @@ export function prepareSource(parts: AgentParts, session: MigrationSession, assi
     )
   }
   if (assignment.migration.mode === 'live') {
-    if (engine.state !== 'running' && engine.state !== 'frozen') {
+    if (engine.state !== 'running') {
       throw new DroverError('WRONG_STATE', `move ${assignment.name} live: it is ${engine.state}, not running`)
     }
     requireCriu(parts, assignment)
