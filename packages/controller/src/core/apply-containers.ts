@@ -79,16 +79,22 @@ function announce(draft: Draft, before: StoredContainer, after: StoredContainer,
   }
 }
 
-/** Ends the operation when the container is as it wanted it. */
+/** Ends the operation when the container is as it wanted it, or can't become so any more. */
 function settle(draft: Draft, operation: Operation, container: StoredContainer): void {
   const wanted = { launch: 'running', start: 'running', thaw: 'running', stop: 'stopped', freeze: 'frozen' } as const
   const state = wanted[operation.kind as keyof typeof wanted]
   if (state === undefined) return
   if (container.state === state) {
     endOperation(draft, operation, { state: 'done', message: `${state} on ${container.host}`, error: null })
-  } else if (container.state === 'stopped' && container.starts > Number(operation.parameters.starts ?? 0)) {
-    const message = `${operation.kind} ${container.name}: its init ended at once; see its logs`
+  } else if (container.state === 'stopped' && hasEnded(operation, container)) {
+    const message = `${operation.kind} ${container.name}: its init has ended; see its logs`
     draft.reassign({ ...container, desired: 'stopped' })
     endOperation(draft, operation, { state: 'failed', message, error: { code: 'WRONG_STATE', message } })
   }
 }
+
+/** Stopped because its init ended, not because it has yet to be started. */
+const hasEnded = (operation: Operation, container: StoredContainer): boolean =>
+  operation.kind === 'thaw' ||
+  operation.kind === 'freeze' ||
+  container.starts > Number(operation.parameters.starts ?? 0)

@@ -58,7 +58,10 @@ function observation(
   const observed = committedState(seen)
   // Dumped or restored and frozen: the outcome of the move is on its way to it.
   if (observed === null) return null
+  // Stopped without anybody's wish: then it shall stay so, which is news even if its state is known.
+  const exited = container.operation === null && observed === 'stopped' && container.desired !== 'stopped'
   const unchanged =
+    !exited &&
     (container.state === observed || container.deleting) &&
     container.message === seen.message &&
     container.initPid === seen.initPid &&
