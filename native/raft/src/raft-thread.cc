@@ -14,8 +14,15 @@ namespace {
 
 /** Commands that wait for the raft thread; TypeScript bounds the proposals well below this. */
 constexpr size_t kMaxCommands = 16384;
+#ifdef RAFT_VERSION_NUMBER
+/** libraft 0.22 leaves all but the first entry of a raft_apply lying until more traffic comes: one each, many at once. */
+constexpr size_t kMaxBatch = 1;
+#else
 /** Entries in one raft_apply: libraft writes them to the disk in one go. */
 constexpr size_t kMaxBatch = 256;
+#endif
+/** Requests that libraft works on at once; what arrives beyond waits and shares the next batch. */
+constexpr unsigned kMaxUnderWay = 64;
 constexpr size_t kMaxBatchBytes = 1024 * 1024;
 /** How soon a broken connection to a member is tried again. libraft's own default, 1 s, would add to every restart. */
 constexpr unsigned kReconnectMs = 100;
@@ -58,6 +65,19 @@ void setUpThread() {
 }
 
 const char *refusal(int rc) { return rc == RAFT_NOTLEADER ? "not-leader" : "lost"; }
+
+raft_buffer encodeEntry(uint64_t proposer, const Command &proposal) {
+  raft_buffer buffer;
+  buffer.len = kEntryHeader + padded(proposal.bytes->size());
+  buffer.base = raft_calloc(1, buffer.len);
+  if (!buffer.base) die("propose an entry", "out of memory");
+  auto at = static_cast<uint8_t *>(buffer.base);
+  putNumber(at, proposer);
+  putNumber(at + 8, proposal.number);
+  putNumber(at + 16, proposal.bytes->size());
+  std::memcpy(at + kEntryHeader, proposal.bytes->data(), proposal.bytes->size());
+  return buffer;
+}
 
 RaftThread *owner(raft_fsm *fsm) { return static_cast<RaftThread *>(fsm->data); }
 
@@ -163,6 +183,9 @@ std::string RaftThread::open() {
   raft_set_snapshot_threshold(&raft_, options_.snapshotThreshold);
   raft_set_snapshot_trailing(&raft_, options_.snapshotTrailing);
   raft_set_pre_vote(&raft_, true);
+#ifdef RAFT_VERSION_NUMBER
+  raft_set_max_inflight_entries(&raft_, kMaxUnderWay);
+#endif
 
   const std::string failure = bootstrap();
   if (!failure.empty()) return failure;
@@ -195,68 +218,62 @@ void RaftThread::handleCommands() {
     std::lock_guard<std::mutex> lock(mutex_);
     commands.swap(commands_);
   }
-  std::vector<Command> proposals;
   for (Command &command : commands) {
-    if (command.kind == Command::Kind::propose) {
-      proposals.push_back(std::move(command));
-      continue;
+    switch (command.kind) {
+      case Command::Kind::propose:
+      case Command::Kind::barrier:
+        requests_.push_back(std::move(command));
+        break;
+      case Command::Kind::image:
+        history_.takeImage(command.number, std::move(command.bytes));
+        break;
+      case Command::Kind::close:
+        beginClose(command.number == 1);
     }
-    propose(proposals);
-    if (command.kind == Command::Kind::barrier) barrier(command.number);
-    if (command.kind == Command::Kind::image) history_.takeImage(command.number, std::move(command.bytes));
-    if (command.kind == Command::Kind::close) beginClose(command.number == 1);
   }
-  propose(proposals);
+  submitRequests();
 }
 
-void RaftThread::propose(std::vector<Command> &proposals) {
-  for (size_t first = 0; first < proposals.size();) {
-    auto batch = std::make_unique<ApplyRequest>();
-    batch->thread = this;
-    batch->request.data = batch.get();
-    std::vector<raft_buffer> buffers;
-    size_t bytes = 0;
-    for (; first < proposals.size() && buffers.size() < kMaxBatch && bytes < kMaxBatchBytes; first++) {
-      const Command &proposal = proposals[first];
-      raft_buffer buffer;
-      buffer.len = kEntryHeader + padded(proposal.bytes->size());
-      buffer.base = raft_calloc(1, buffer.len);
-      if (!buffer.base) die("propose an entry", "out of memory");
-      auto at = static_cast<uint8_t *>(buffer.base);
-      putNumber(at, proposer_);
-      putNumber(at + 8, proposal.number);
-      putNumber(at + 16, proposal.bytes->size());
-      std::memcpy(at + kEntryHeader, proposal.bytes->data(), proposal.bytes->size());
-      buffers.push_back(buffer);
-      batch->sequences.push_back(proposal.number);
-      bytes += buffer.len;
-    }
-    int rc = RAFT_NOTLEADER;
-    if (observed_.confirmed && !closing_) {
-      rc = raft_apply(&raft_, &batch->request, buffers.data(), static_cast<unsigned>(buffers.size()), [](struct raft_apply *request, int status, void *) {
-        std::unique_ptr<ApplyRequest> batch(static_cast<ApplyRequest *>(request->data));
-        if (status == 0) return;
-        for (uint64_t sequence : batch->sequences) {
-          Event event{Event::Kind::refused};
-          event.sequence = sequence;
-          event.text = "lost";
-          batch->thread->emit(std::move(event));
-        }
-      });
-    }
-    if (rc == 0) {
-      batch.release();
-      continue;
-    }
-    for (raft_buffer &buffer : buffers) raft_free(buffer.base);
-    for (uint64_t sequence : batch->sequences) {
-      Event event{Event::Kind::refused};
-      event.sequence = sequence;
-      event.text = refusal(rc);
-      emit(std::move(event));
+void RaftThread::submitRequests() {
+  while (!requests_.empty() && underWay_ < kMaxUnderWay) {
+    if (requests_.front().kind == Command::Kind::barrier) {
+      const uint64_t sequence = requests_.front().number;
+      requests_.pop_front();
+      barrier(sequence);
+    } else {
+      proposeBatch();
     }
   }
-  proposals.clear();
+}
+
+void RaftThread::proposeBatch() {
+  auto batch = std::make_unique<ApplyRequest>();
+  batch->thread = this;
+  batch->request.data = batch.get();
+  std::vector<raft_buffer> buffers;
+  size_t bytes = 0;
+  while (!requests_.empty() && requests_.front().kind == Command::Kind::propose && buffers.size() < kMaxBatch && bytes < kMaxBatchBytes) {
+    const Command &proposal = requests_.front();
+    buffers.push_back(encodeEntry(proposer_, proposal));
+    batch->sequences.push_back(proposal.number);
+    bytes += buffers.back().len;
+    requests_.pop_front();
+  }
+  int rc = RAFT_NOTLEADER;
+  if (observed_.confirmed && !closing_) {
+    rc = raft_apply(&raft_, &batch->request, buffers.data(), static_cast<unsigned>(buffers.size()), [](struct raft_apply *request, int status, void *) {
+      std::unique_ptr<ApplyRequest> batch(static_cast<ApplyRequest *>(request->data));
+      batch->thread->underWay_ -= 1;
+      if (status != 0) batch->thread->refuse(batch->sequences, "lost");
+    });
+  }
+  if (rc == 0) {
+    batch.release();
+    underWay_ += 1;
+    return;
+  }
+  for (raft_buffer &buffer : buffers) raft_free(buffer.base);
+  refuse(batch->sequences, refusal(rc));
 }
 
 void RaftThread::barrier(uint64_t sequence) {
@@ -270,33 +287,43 @@ void RaftThread::barrier(uint64_t sequence) {
   if (!closing_ && (sequence == 0 || observed_.confirmed)) {
     rc = raft_barrier(&raft_, &barrier->request, [](struct raft_barrier *request, int status) {
       std::unique_ptr<BarrierRequest> barrier(static_cast<BarrierRequest *>(request->data));
-      RaftThread *thread = barrier->thread;
-      if (barrier->sequence == 0) {
-        if (status == 0 && raft_state(&thread->raft_) == RAFT_LEADER && thread->raft_.current_term == barrier->term) {
-          thread->confirmLeadership();
-        }
-        return;
-      }
-      Event event{status == 0 ? Event::Kind::barrier : Event::Kind::refused};
-      event.sequence = barrier->sequence;
-      if (status != 0) event.text = "lost";
-      thread->emit(std::move(event));
+      barrier->thread->barrierDone(barrier->sequence, barrier->term, status);
     });
   }
   if (rc == 0) {
     barrier.release();
+    underWay_ += 1;
   } else if (sequence != 0) {
-    Event event{Event::Kind::refused};
-    event.sequence = sequence;
-    event.text = refusal(rc);
-    emit(std::move(event));
+    refuse({sequence}, refusal(rc));
   } else if (rc != RAFT_NOTLEADER) {
     die("append the barrier after an election", raft_strerror(rc));
   }
 }
 
+void RaftThread::barrierDone(uint64_t sequence, uint64_t term, int status) {
+  underWay_ -= 1;
+  if (sequence == 0) {
+    if (status == 0 && raft_state(&raft_) == RAFT_LEADER && raft_.current_term == term) confirmLeadership();
+    return;
+  }
+  if (status != 0) return refuse({sequence}, "lost");
+  Event event{Event::Kind::barrier};
+  event.sequence = sequence;
+  emit(std::move(event));
+}
+
+void RaftThread::refuse(const std::vector<uint64_t> &sequences, const char *reason) {
+  for (uint64_t sequence : sequences) {
+    Event event{Event::Kind::refused};
+    event.sequence = sequence;
+    event.text = reason;
+    emit(std::move(event));
+  }
+}
+
 /** Runs once per turn of the loop and tells what changed. libraft has no callback for it. */
 void RaftThread::observe() {
+  submitRequests();
   if (closing_) return;
   Observed now;
   now.state = static_cast<int>(raft_state(&raft_));

@@ -5,6 +5,7 @@
 // by that thread only. Crash-only: where libraft cannot go on, the process ends and rejoins after its restart.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -81,8 +82,11 @@ class RaftThread {
   std::string open();
   std::string bootstrap();
   void handleCommands();
-  void propose(std::vector<Command> &proposals);
+  void submitRequests();
+  void proposeBatch();
   void barrier(uint64_t sequence);
+  void barrierDone(uint64_t sequence, uint64_t term, int status);
+  void refuse(const std::vector<uint64_t> &sequences, const char *reason);
   void observe();
   void confirmLeadership();
   void beginClose(bool handOver);
@@ -112,6 +116,10 @@ class RaftThread {
   struct raft raft_{};
   struct raft_transfer transfer_{};
   StateHistory history_;
+  /** Proposals and barriers in order of arrival. */
+  std::deque<Command> requests_;
+  /** Requests that libraft has not answered yet. */
+  unsigned underWay_ = 0;
   Observed observed_;
   bool ioOpen_ = false;
   bool raftOpen_ = false;
