@@ -6,19 +6,20 @@ import type { Command } from 'commander'
 interface Completed {
   /** Words after `drover`, e.g. `host evacuate`. */
   path: string
-  words: string[]
+  below: string[]
+  options: string[]
   /** What its arguments are, in order; the last one repeats. */
   arguments: ('container' | 'host' | 'operation' | string[] | null)[]
 }
 
 export function bashCompletion(program: Command): string {
-  const cases = describe(program).map(({ path, words, arguments: kinds }) => {
+  const cases = describe(program).map(({ path, below, options, arguments: kinds }) => {
     const patterns = kinds.map((kind) =>
       Array.isArray(kind) ? kind.join(' ') : kind ? `$(_drover_names ${kind})` : '',
     )
     const first = patterns[0] ?? ''
     const later = patterns.at(-1) ?? ''
-    return `    '${path}') words="${words.join(' ')}"; first="${first}"; later="${later}" ;;`
+    return `    '${path}') words="${below.join(' ')}"; options="${options.join(' ')}"; first="${first}"; later="${later}" ;;`
   })
   return `# bash completion for drover
 _drover_names() {
@@ -29,7 +30,7 @@ _drover_names() {
   esac
 }
 _drover() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" path='' i word given=0 words='' first='' later=''
+  local current="\${COMP_WORDS[COMP_CWORD]}" path='' i word given=0 words='' options='' first='' later=''
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
     [[ "$word" == -- ]] && return
@@ -45,9 +46,9 @@ _drover() {
   case "$path" in
 ${cases.join('\n')}
   esac
-  if [[ "$current" != -* ]]; then
-    if ((given == 0)); then words="$words $first"; else words="$words $later"; fi
-  fi
+  if [[ "$current" == -* ]]; then words="$options"
+  elif ((given == 0)); then words="$words $first"
+  else words="$later"; fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 complete -o default -F _drover drover`
@@ -72,7 +73,8 @@ function describe(program: Command): Completed[] {
     const flags = command.options.flatMap(({ long }) => (long ? [long] : []))
     const own = {
       path: path.join(' '),
-      words: [...children.map((each) => each.name()), ...flags, '--help'],
+      below: children.map((each) => each.name()),
+      options: [...flags, '--help'],
       arguments: command.registeredArguments.map((each) => each.argChoices ?? kindOf(each.name())),
     }
     return [own, ...children.flatMap((each) => below(each, [...path, each.name()]))]

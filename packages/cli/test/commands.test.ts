@@ -303,12 +303,3 @@ t.test('help and version exit with 0, no command at all with 2', async (t) => {
   }
   t.equal((await run([], {})).exitCode, 2)
 })
-
-t.test('completion scripts know the commands and their options', async (t) => {
-  for (const shell of ['bash', 'zsh']) {
-    const { stdout } = await run(['completion', shell], {})
-    t.match(stdout, "'host evacuate') words=")
-    t.match(stdout, /--parallel/)
-    t.match(stdout, /first="busybox debian"/)
-  }
-})
