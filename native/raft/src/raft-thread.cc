@@ -141,6 +141,8 @@ void RaftThread::run() {
   setUpThread();
   uv_prepare_init(&loop_, &prepare_);
   prepare_.data = this;
+  uv_timer_init(&loop_, &handOver_);
+  handOver_.data = this;
   transport_ = std::make_unique<Transport>(&loop_, Member{options_.id, options_.address}, options_.members, options_.token);
   const std::string failure = open();
   if (failure.empty()) {
@@ -372,7 +374,8 @@ void RaftThread::beginClose(bool handOver) {
   closing_ = true;
   transfer_.data = this;
   if (handOver && started_ && raft_state(&raft_) == RAFT_LEADER) {
-    // Ends by itself after an election timeout when no follower can take over.
+    // When no follower can take over, libraft 0.15 gives up after an election timeout; 0.22 never does.
+    uv_timer_start(&handOver_, [](uv_timer_t *timer) { static_cast<RaftThread *>(timer->data)->closeRaft(); }, 2 * options_.electionTimeoutMs, 0);
     const int rc = raft_transfer(&raft_, &transfer_, 0, [](struct raft_transfer *transfer) { static_cast<RaftThread *>(transfer->data)->closeRaft(); });
     if (rc == 0) return;
   }
@@ -382,6 +385,7 @@ void RaftThread::beginClose(bool handOver) {
 void RaftThread::closeRaft() {
   if (raftClosing_) return;
   raftClosing_ = true;
+  uv_timer_stop(&handOver_);
   if (raftOpen_) {
     raft_close(&raft_, [](struct raft *raft) {
       auto self = static_cast<RaftThread *>(raft->data);
@@ -403,6 +407,7 @@ void RaftThread::closeHandles() {
   }
   uv_close(reinterpret_cast<uv_handle_t *>(&async_), nullptr);
   uv_close(reinterpret_cast<uv_handle_t *>(&prepare_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t *>(&handOver_), nullptr);
 }
 
 void RaftThread::emit(Event event) {

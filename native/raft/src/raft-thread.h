@@ -110,6 +110,7 @@ class RaftThread {
   uv_loop_t loop_;
   uv_async_t async_;
   uv_prepare_t prepare_;
+  uv_timer_t handOver_;
   std::unique_ptr<Transport> transport_;
   raft_io io_{};
   raft_fsm fsm_{};
