@@ -17,6 +17,7 @@ const firstFrameDeadlineMs = 10_000
 /** Beyond this the agent's side is paused until the client has read. */
 const maxBufferedBytes = 1 << 20
 const maxSessions = 1_000
+const farewellMs = 1_000
 
 const Request = Compile(
   Type.Object({
@@ -113,12 +114,12 @@ function connect(socket: WebSocket, call: ClientDuplexStream<Buffer, Buffer>, do
     if (socket.bufferedAmount > maxBufferedBytes) call.pause()
   })
   call.on('end', () => {
-    if (ended) socket.close(1000)
+    if (ended) farewell(socket)
     else end(socket, new DroverError('TRANSFER_FAILED', `${doing} on host ${host}: its agent ended the stream early`))
   })
   call.on('error', (error: ServiceError) => {
     // After the last frame it says nothing new.
-    if (ended) socket.close(1000)
+    if (ended) farewell(socket)
     else end(socket, callError(error, doing, host))
     ended = true
   })
@@ -128,5 +129,11 @@ function end(socket: WebSocket, error: DroverError): void {
   if (socket.readyState !== socket.OPEN) return
   socket.resume()
   socket.send(encodeMessage(FrameType.error, JSON.stringify(error.toJSON())))
+  farewell(socket)
+}
+
+/** A client that doesn't answer the closing is cut off; ws alone would wait half a minute. */
+function farewell(socket: WebSocket): void {
   socket.close(1000)
+  setTimeout(() => socket.terminate(), farewellMs).unref()
 }
