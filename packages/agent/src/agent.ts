@@ -22,8 +22,8 @@ import { AgentGrpc } from './grpc.ts'
 import { ImageStore } from './images/image-store.ts'
 import { ImageTasks } from './images/image-tasks.ts'
 import { ImageFetcher, sendImage } from './images/image-transfer.ts'
+import { checkpointRootFor } from './migration/checkpoint-directory.ts'
 import { acceptMigration } from './migration/destination.ts'
-import { checkpointRootFor } from './migration/memory-files.ts'
 import { MigrationSessions } from './migration/sessions.ts'
 import { observeContainers } from './observe.ts'
 import type { AgentParts, Log } from './parts.ts'
@@ -59,7 +59,7 @@ export class Agent {
       checkpointRoot: emptyCheckpointRoot(config),
       engine: this.#client,
       mirror: new EngineMirror(),
-      store: new AssignmentStore(config.dataDirectory),
+      store: new AssignmentStore(config.dataDirectory, (message) => log.error({}, message)),
       images,
       fetcher: new ImageFetcher(images, config.secret),
       sessions: new MigrationSessions((container) => this.#containerChanged(container)),

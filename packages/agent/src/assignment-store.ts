@@ -60,7 +60,7 @@ export class AssignmentStore {
       if (!containerPattern.test(assignment.container)) continue
       const before = this.#stored.get(assignment.container)
       if (before && before.assignment.revision >= assignment.revision) continue
-      this.#write({ assignment, ranUnder: before?.ranUnder ?? null })
+      this.#accept({ assignment, ranUnder: before?.ranUnder ?? null })
       changed.push(assignment.container)
     }
     if (batch.complete) changed.push(...this.#removeUnlisted(batch))
@@ -94,6 +94,24 @@ export class AssignmentStore {
     this.#term = batch.term
     this.#index = Math.max(this.#index, batch.index)
     this.#replace(join(this.#directory, 'position.json'), { term: this.#term, index: this.#index })
+  }
+
+  /**
+   * On disk first, then acted on: except the outcome of a move, for which a frozen container waits. Losing that by a crash is safe, since
+   * what is on disk then forbids to guess, and the next pull brings it again; so it is written right after it was acted on.
+   */
+  #accept(stored: Stored): void {
+    const phase = stored.assignment.migration?.phase
+    if (phase !== 'committed' && phase !== 'aborted') {
+      this.#write(stored)
+      return
+    }
+    const { container } = stored.assignment
+    this.#stored.set(container, stored)
+    setImmediate(() => {
+      const now = this.#stored.get(container)
+      if (now?.assignment === stored.assignment) this.#replace(this.#path(container), now)
+    })
   }
 
   #write(stored: Stored): void {

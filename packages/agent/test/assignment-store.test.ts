@@ -81,3 +81,13 @@ t.test('assignments: a container id that is no id can not become a path', async 
   const store = new AssignmentStore(t.testdir())
   t.same(store.apply(batch([assigned('c1', 5, { container: '../../escape' })])).changed, [])
 })
+
+t.test('assignments: what can not be written is not taken up, and said', async (t) => {
+  const warnings: string[] = []
+  const directory = t.testdir()
+  const store = new AssignmentStore(directory, (message) => warnings.push(message))
+  mkdirSync(join(directory, 'assignments', 'container-c1.json.new'))
+  t.same(store.apply(batch([assigned('c1', 5), assigned('c2', 6)])).changed, ['c2'])
+  t.equal(store.get('c1'), null)
+  t.match(warnings, [/container-c1.json/])
+})

@@ -20,7 +20,7 @@ import type t from 'tap'
 import { Agent } from '../src/agent.ts'
 import { ImageStore } from '../src/images/image-store.ts'
 import { packLayer, unpackLayer } from '../src/images/layer.ts'
-import { checkpointRootFor } from '../src/migration/memory-files.ts'
+import { checkpointRootFor } from '../src/migration/checkpoint-directory.ts'
 
 export const secret = 'a-secret-of-the-test-cluster'
 const cluster = 'test'

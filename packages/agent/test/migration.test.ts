@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import type { Assignment, MigrationPhase } from '@drover/protocol'
 import t from 'tap'
-import { checkpointRootFor } from '../src/migration/memory-files.ts'
+import { checkpointRootFor } from '../src/migration/checkpoint-directory.ts'
 import { addTinyImage, assignmentFor, TestCluster, type TestHost, withoutNats } from './harness.ts'
 
 interface Move {

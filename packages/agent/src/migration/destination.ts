@@ -9,7 +9,8 @@ import { engineSpec } from '../steps/engine-spec.ts'
 import { StreamFrameType, type StreamMessage } from '../streams/messages.ts'
 import { decodeStreamMessage, idleDeadlineMs, type StreamConnection } from '../streams/stream-connection.ts'
 import { makeSockets, removePaths } from './apply-delta.ts'
-import { checkpointDirectory, MemoryFileWriter } from './memory-files.ts'
+import { checkpointDirectory } from './checkpoint-directory.ts'
+import { MemoryFileWriter } from './memory-files.ts'
 import type { MigrationSession } from './session.ts'
 import { requireCriu } from './source.ts'
 import { startExtraction, type TarProcess } from './tar-process.ts'
@@ -44,7 +45,7 @@ export async function prepareDestination(
   }
   session.signal.throwIfAborted()
   registered.set(session, assignment)
-  session.figures.prepare_ms = performance.now() - startedAt
+  session.figures.image_ms = performance.now() - startedAt
   session.advance('prepared')
 }
 
@@ -132,7 +133,7 @@ async function receiveSwitch(
     }
     const message = decodeStreamMessage(frame)
     if (files.open) throw unexpected(message)
-    if (message.kind === 'memory-file') files.begin(message.path, message.sizeBytes)
+    if (message.kind === 'memory') files.begin(message.files)
     else if (message.kind === 'delta') await receiveDelta(session, connection, upper, message, extraction)
     else if (message.kind === 'switched') return message.frozenAtNs
     else throw unexpected(message)

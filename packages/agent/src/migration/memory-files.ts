@@ -1,70 +1,70 @@
-// A checkpoint's image files, from one tmpfs to the other. Small ones (most of CRIU's forty) go out together in one write; writing on tmpfs is
-// copying memory, so it is done synchronously, sooner than a trip through the thread pool.
+// A checkpoint's image files, from one tmpfs to the other: first the list, then all bytes in its order, in as few frames as they fit
+// in (most of CRIU's forty files are tiny). Reading and writing on tmpfs is copying memory, so it is done synchronously, which is sooner
+// than a trip through the thread pool; between frames the event loop has its turn.
 
-import { createHash } from 'node:crypto'
-import {
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
-import { open } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { closeSync, constants, openSync, readdirSync, readSync, statSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
 import { DroverError } from '@drover/protocol'
-import { maxPayloadBytes } from '../streams/messages.ts'
+import { type MemoryFile, maxPayloadBytes, StreamFrameType } from '../streams/messages.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 
-const smallFileBytes = 256 << 10
-const namePattern = /^[A-Za-z0-9._-]{1,200}$/
+/** So that a list always fits into one message. */
+const filesPerList = 2_000
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/
 
 /** Sends every file of `directory` (flat: CRIU makes no sub-directories); returns the bytes. */
 export async function sendMemoryFiles(connection: StreamConnection, directory: string): Promise<number> {
-  let total = 0
-  const large: [name: string, sizeBytes: number][] = []
-  const sent: Promise<void>[] = []
-  connection.cork()
+  const files = listFiles(directory)
+  for (let from = 0; from < files.length; from += filesPerList) {
+    await sendList(connection, directory, files.slice(from, from + filesPerList))
+  }
+  return files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
+}
+
+function listFiles(directory: string): MemoryFile[] {
+  const files: MemoryFile[] = []
   for (const name of readdirSync(directory)) {
     const stats = statSync(join(directory, name))
-    if (!stats.isFile()) continue
-    total += stats.size
-    if (stats.size > smallFileBytes) {
-      large.push([name, stats.size])
-      continue
-    }
-    sent.push(connection.sendMessage({ kind: 'memory-file', path: name, sizeBytes: stats.size }))
-    if (stats.size > 0) sent.push(connection.sendData(readFileSync(join(directory, name))))
+    if (stats.isFile()) files.push({ name, sizeBytes: stats.size })
   }
-  connection.uncork()
-  await Promise.all(sent)
-  for (const [name, sizeBytes] of large) await sendLarge(connection, join(directory, name), name, sizeBytes)
-  return total
+  return files
 }
 
-async function sendLarge(connection: StreamConnection, path: string, name: string, sizeBytes: number): Promise<void> {
-  await connection.sendMessage({ kind: 'memory-file', path: name, sizeBytes })
-  const file = await open(path, 'r')
-  try {
-    for (;;) {
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(maxPayloadBytes), 0, maxPayloadBytes, null)
-      if (bytesRead === 0) return
-      await connection.sendData(buffer.subarray(0, bytesRead))
+async function sendList(connection: StreamConnection, directory: string, files: MemoryFile[]): Promise<void> {
+  let left = files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
+  // Not awaited: the first data shall go out in the same write.
+  let room = connection.sendMessage({ kind: 'memory', files })
+  let frame = Buffer.allocUnsafe(Math.min(left, maxPayloadBytes))
+  let filled = 0
+  for (const { name, sizeBytes } of files) {
+    const fd = openSync(join(directory, name), 'r')
+    try {
+      for (let at = 0; at < sizeBytes; ) {
+        const read = readSync(fd, frame, filled, Math.min(frame.length - filled, sizeBytes - at), at)
+        if (read === 0) throw new DroverError('TRANSFER_FAILED', `checkpoint file ${name}: it became shorter`)
+        at += read
+        filled += read
+        left -= read
+        if (filled < frame.length) continue
+        await room
+        room = connection.send(StreamFrameType.data, frame)
+        // A new one: the socket may still hold the last.
+        frame = Buffer.allocUnsafe(Math.min(left, maxPayloadBytes))
+        filled = 0
+      }
+    } finally {
+      closeSync(fd)
     }
-  } finally {
-    await file.close()
   }
+  await room
 }
 
-/** Takes the files one after the other as their frames come. */
+/** Takes the bytes of a list of files as their frames come. */
 export class MemoryFileWriter {
   readonly #directory: string
+  #files: MemoryFile[] = []
   #fd = -1
   #left = 0
-  bytes = 0
 
   constructor(directory: string) {
     this.#directory = directory
@@ -72,58 +72,42 @@ export class MemoryFileWriter {
 
   /** Whether the next data frames belong to a file. */
   get open(): boolean {
-    return this.#left > 0
+    return this.#fd >= 0
   }
 
-  begin(name: string, sizeBytes: number): void {
-    if (!namePattern.test(name) || name.startsWith('..')) {
-      throw new DroverError(
-        'BAD_REQUEST',
-        `checkpoint file ${JSON.stringify(name.slice(0, 80))}: not a plain file name`,
-      )
-    }
-    if (this.open)
-      throw new DroverError('BAD_REQUEST', `checkpoint file ${name}: the one before lacks ${this.#left} bytes`)
-    const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
-    this.#fd = openSync(join(this.#directory, name), flags, 0o644)
-    this.#left = sizeBytes
-    if (sizeBytes === 0) this.close()
+  begin(files: MemoryFile[]): void {
+    this.#files = [...files].reverse()
+    this.#next()
   }
 
   write(data: Buffer): void {
-    if (data.length > this.#left) throw new DroverError('BAD_REQUEST', 'checkpoint file: more data than it said')
-    for (let written = 0; written < data.length; ) written += writeSync(this.#fd, data, written)
-    this.#left -= data.length
-    this.bytes += data.length
-    if (this.#left === 0) this.close()
+    for (let at = 0; at < data.length; ) {
+      if (!this.open) throw new DroverError('BAD_REQUEST', 'checkpoint files: more data than their list says')
+      const written = writeSync(this.#fd, data, at, Math.min(this.#left, data.length - at))
+      at += written
+      this.#left -= written
+      if (this.#left === 0) this.#next()
+    }
   }
 
   close(): void {
     if (this.#fd >= 0) closeSync(this.#fd)
     this.#fd = -1
   }
-}
 
-/** <root>/<operation>/images: 0755 inside a 0700 parent, as CRIU with a user namespace needs it. An old one goes. */
-export function checkpointDirectory(
-  root: string,
-  operation: string,
-  make: boolean,
-): { directory: string; remove: () => void } {
-  if (!namePattern.test(operation)) {
-    throw new DroverError('BAD_REQUEST', `operation id ${JSON.stringify(operation.slice(0, 80))} is no plain name`)
+  /** Opens the next file that has bytes; empty ones are only made. */
+  #next(): void {
+    do {
+      this.close()
+      const file = this.#files.pop()
+      if (!file) return
+      if (!namePattern.test(file.name)) {
+        const shown = JSON.stringify(file.name.slice(0, 80))
+        throw new DroverError('BAD_REQUEST', `checkpoint file ${shown}: not a plain file name`)
+      }
+      const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
+      this.#fd = openSync(join(this.#directory, file.name), flags, 0o644)
+      this.#left = file.sizeBytes
+    } while (this.#left === 0)
   }
-  const parent = join(root, operation)
-  rmSync(parent, { recursive: true, force: true })
-  mkdirSync(parent, { recursive: true, mode: 0o700 })
-  const directory = join(parent, 'images')
-  if (make) mkdirSync(directory, { mode: 0o755 })
-  return { directory, remove: () => rmSync(parent, { recursive: true, force: true }) }
-}
-
-/** /run is a tmpfs on any system with an init; the name keeps agents apart that share one. Without root: among the agent's data. */
-export function checkpointRootFor(dataDirectory: string): string {
-  if (process.getuid?.() !== 0) return join(dataDirectory, 'checkpoints')
-  const agent = createHash('sha256').update(resolve(dataDirectory)).digest('hex').slice(0, 12)
-  return join('/run/drover', `checkpoints-${agent}`)
 }

@@ -2,7 +2,7 @@
 // Control frames are JSON; bulk bytes are data frames, never JSON or base64. The side that connects says hello first; the other
 // answers `accepted` or `error` and closes. Image: accepted, data…, end. Migration, source → destination:
 //   disk, data…, end                          while the container runs; the answer is disk-received
-//   memory-file, data… (each file)            after the freeze, in any order with
+//   memory, data…                             after the freeze: a list of files and all their bytes
 //   delta, [data…, end]                       what changed on disk since
 //   switched                                  all was sent: restore
 
@@ -31,6 +31,9 @@ const FileNode = Type.Object({
   gid: Type.Integer(),
 })
 
+export const MemoryFile = Type.Object({ name: Type.String(), sizeBytes: Type.Integer({ minimum: 0 }) })
+export type MemoryFile = Static<typeof MemoryFile>
+
 export const StreamMessage = Type.Union([
   Type.Object({ kind: Type.Literal('accepted') }),
   Type.Object({
@@ -48,7 +51,7 @@ export const StreamMessage = Type.Union([
     starts: Type.Integer(),
   }),
   Type.Object({ kind: Type.Literal('disk-received'), bytes: Type.Integer() }),
-  Type.Object({ kind: Type.Literal('memory-file'), path: Type.String(), sizeBytes: Type.Integer({ minimum: 0 }) }),
+  Type.Object({ kind: Type.Literal('memory'), files: Type.Array(MemoryFile) }),
   Type.Object({
     kind: Type.Literal('delta'),
     /** Paths below the upper directory, bytes as latin1. */

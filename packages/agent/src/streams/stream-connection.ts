@@ -28,6 +28,7 @@ export class StreamConnection {
   #waiting: { resolve: (frame: StreamFrame) => void; reject: (error: unknown) => void } | null = null
   #error: DroverError | null = null
   #refusing = false
+  #draining: Promise<void> | null = null
   #closeListeners: ((error: DroverError) => void)[] = []
   bytesSent = 0
   bytesReceived = 0
@@ -121,7 +122,12 @@ export class StreamConnection {
     this.#socket.write(header)
     const room = payload.length === 0 || this.#socket.write(payload)
     this.#socket.uncork()
-    return room ? Promise.resolve() : this.#drained()
+    if (room) return Promise.resolve()
+    // Several may be sent before anyone waits: they all wait for the same.
+    this.#draining ??= this.#drained().finally(() => {
+      this.#draining = null
+    })
+    return this.#draining
   }
 
   /** Says why, then closes. */
