@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cgroup_tree.h"
 #include "criu_move.h"
 #include "netlink.h"
 #include "pidfd.h"
@@ -34,24 +35,6 @@ Result<UniqueFd> makeImageDirectory(const std::string& directory) {
   UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid() || fchmod(fd.get(), 0755) != 0) return errnoError("open the image directory " + directory);
   return fd;
-}
-
-/**
- * The destination makes the network anew, so nothing of it is dumped. Calling it external is the only way to keep CRIU from
- * walking the machine's whole connection tracking table twice (26 ms at the usual 262,144 buckets) for the few entries of this
- * one; without the note of the external name (forgetNetwork) the restore makes a fresh one inside the container's user namespace.
- */
-std::string externalNetwork(pid_t pid) {
-  struct stat status = {};
-  if (stat(("/proc/" + std::to_string(pid) + "/ns/net").c_str(), &status) != 0) return "";
-  return "net[" + std::to_string(status.st_ino) + "]:drover";
-}
-
-void forgetNetwork(const std::string& directory) {
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
-    if (entry.path().filename().string().starts_with("netns-")) std::filesystem::remove(entry.path(), ignored);
-  }
 }
 
 /** The way back from a failed or unfinished dump: it runs on as if nothing had been. */
@@ -88,7 +71,6 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   request.pid = before.initPid;
   request.freezeCgroup = engine.cgroups().freezerDirectory(container->id);
   request.leaveRunning = true;
-  request.externalNetwork = externalNetwork(before.initPid);
   DROVER_TRY(beginMove(engine, *container, "dump", *criu));
 
   Figures figures;
@@ -99,6 +81,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     figures.lap("freeze_ms");
     DROVER_TRY(detachVeth(before.spec.identity));
     figures.lap("detach_ms");
+    if (engine.cgroups().freezerIsUnified()) DROVER_TRY(saveCgroupTree(request.freezeCgroup, images.get()));
+    figures.lap("cgroups_ms");
     CriuAnswer answer = criu->run(request, criuDeadline, nullptr);
     figures.lap("dump_ms");
     if (!answer.success) return engineError(answer.error);
@@ -113,8 +97,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     std::filesystem::remove_all(directory, ignored);
     return Error{failed, text};
   }
-  unlinkat(images.get(), "criu.log", 0);
-  forgetNetwork(directory);
+  forgetLog(images.get());
   DROVER_TRY(endMove(engine, *container, [&](Record& record) {
     record.state = State::checkpointed;
     record.extra["checkpointDirectory"] = directory;
@@ -128,7 +111,13 @@ Status recoverMove(Engine& engine, const std::shared_ptr<Container>& container) 
   if (!record.extra.contains("move")) return {};
   const nlohmann::json move = record.extra["move"];
   endLeftCriu(move);
-  if (move.value("phase", "") == "dump") return resume(engine, *container);
+  if (move.value("phase", "") == "dump") {
+    Status resumed = resume(engine, *container);
+    // It may have ended meanwhile; that is for the caller to find out. The note is done with either way.
+    if (resumed.ok()) return {};
+    DROVER_TRY(endMove(engine, *container, [](Record& r) { r.state = State::running; }));
+    return resumed;
+  }
   // A restore: nothing of it has run yet, and its images are still at the source.
   forgetCheckpoint(engine, *container);
   DROVER_TRY(engine.killProcesses(*container));

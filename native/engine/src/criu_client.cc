@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,8 +26,16 @@ constexpr int childSocket = 3;
 constexpr size_t maximumMessage = 64 * 1024;
 /** How long CRIU may take to exit after its final answer. */
 constexpr std::chrono::milliseconds exitGrace{2000};
+/** Errors are few; a log of level 4 is read this far. */
+constexpr size_t largestLog = 16 << 20;
 constexpr uint32_t ghostLimit = 64u << 20;
 constexpr const char* logName = "criu.log";
+
+/** 1: errors only, costs nothing. */
+int logLevel() {
+  const char* asked = getenv("DROVER_CRIU_LOG_LEVEL");
+  return asked && *asked >= '1' && *asked <= '4' ? *asked - '0' : 1;
+}
 
 int millisecondsUntil(Clock::time_point until) {
   auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
@@ -49,7 +58,7 @@ void fillOptions(CriuRpcOptions& o, const CriuRequest& request) {
   o.has_work_directory = 1;
   o.work_directory = request.directory;
   o.has_log_level = 1;
-  o.log_level = 1;
+  o.log_level = logLevel();
   o.log_file = const_cast<char*>(logName);
   o.has_notifications = 1;
   o.notifications = 1;
@@ -144,7 +153,6 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
   CriuRpcFeatures features = CRIU_RPC_FEATURES__INIT;
   char ramfs[] = "ramfs";
   char* filesystems[] = {ramfs};
-  char* externals[] = {const_cast<char*>(request.externalNetwork.c_str())};
   if (request.kind == CriuRequest::Kind::version) {
     message.type = CRIU_RPC_TYPE__VERSION;
   } else if (request.kind == CriuRequest::Kind::warm) {
@@ -155,8 +163,6 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
     fillOptions(options, request);
     options.n_enable_filesystems = 1;
     options.enable_filesystems = filesystems;
-    options.n_external = request.externalNetwork.empty() ? 0 : 1;
-    options.external = externals;
     message.type = request.kind == CriuRequest::Kind::dump ? CRIU_RPC_TYPE__DUMP : CRIU_RPC_TYPE__RESTORE;
     message.options = &options;
   }
@@ -247,12 +253,16 @@ std::string criuVersionText(const CriuAnswer& answer) {
   return text;
 }
 
+void forgetLog(int directory) {
+  if (logLevel() == 1) unlinkat(directory, logName, 0);
+}
+
 std::string criuErrors(int directory, size_t maximum) {
   int fd = openat(directory, logName, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return "";
   std::string text;
   char chunk[4096];
-  for (ssize_t n; (n = read(fd, chunk, sizeof chunk)) > 0 && text.size() < (1u << 20);) text.append(chunk, static_cast<size_t>(n));
+  for (ssize_t n; (n = read(fd, chunk, sizeof chunk)) > 0 && text.size() < largestLog;) text.append(chunk, static_cast<size_t>(n));
   close(fd);
   std::string kept;
   for (size_t start = 0; start < text.size();) {
@@ -261,7 +271,7 @@ std::string criuErrors(int directory, size_t maximum) {
     std::string_view line(text.data() + start, end - start);
     start = end + 1;
     // Without CAP_SYS_RESOURCE CRIU always says this; it does no harm.
-    if (line.empty() || line.find("RLIMIT_NOFILE") != std::string_view::npos) continue;
+    if (line.find("Error") == std::string_view::npos || line.find("RLIMIT_NOFILE") != std::string_view::npos) continue;
     if (!kept.empty()) kept += "; ";
     kept += line;
   }

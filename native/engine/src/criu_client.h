@@ -26,8 +26,6 @@ struct CriuRequest {
   pid_t pid = 0;
   /** Dump: the tasks go on after it (into the state that their freezer had before it). */
   bool leaveRunning = false;
-  /** Dump: network namespace to leave out, `net[INODE]:key`: not even its connection tracking is read; empty: none. */
-  std::string externalNetwork = {};
   /** Mount point of the root file system of the tree; empty: the host's own root. */
   std::string root = {};
   /** Dump: directory of the freezer cgroup; empty: tasks are seized one by one. */
@@ -75,6 +73,8 @@ class CriuProcess {
 
 /** "4.2.1"; empty if the answer has no version. */
 std::string criuVersionText(const CriuAnswer& answer);
+/** Removes CRIU's log, unless DROVER_CRIU_LOG_LEVEL (up to 4) asks for more than errors: then somebody wants to read it. */
+void forgetLog(int directory);
 /** The end of CRIU's error log in `directory` (harmless lines left out), at most `maximum` bytes; empty if there is none. */
 std::string criuErrors(int directory, size_t maximum = 600);
 

@@ -50,7 +50,6 @@ Status Engine::watchInit(const std::shared_ptr<Container>& container, pid_t pid,
     record.initPid = pid;
     record.initStartTime = processStartTime(pid);
     record.bootId = bootId();
-    record.exit.reset();
     change(record);
   }));
   loop_.post([this, container, pidfd] { watch(container, pidfd); });
@@ -104,12 +103,7 @@ void Engine::initEnded(const std::shared_ptr<Container>& container, const std::s
     record.exit = exit;
   }));
   if (!again) return;
-  if (Status started = startContainer(*this, container); !started.ok()) {
-    logLine("error", started.error().message);
-    return;
-  }
-  // The reason stays readable: `exit` is how the last init ended.
-  warn(update(*container, [&](Record& record) { record.exit = exit; }));
+  if (Status started = startContainer(*this, container); !started.ok()) logLine("error", started.error().message);
 }
 
 Status Engine::adopt() {
@@ -152,6 +146,8 @@ Status Engine::adopt() {
 }
 
 Status Engine::adoptOne(const std::shared_ptr<Container>& container) {
+  // A dump or restore that the last engine had under way: its criu may still be at work.
+  warn(recoverMove(*this, container));
   const Record record = container->snapshot();
   if (record.initPid > 0 && record.bootId == bootId()) {
     auto pidfd = openPidfd(record.initPid);

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <string>
 
+#include "checkpoint.h"
 #include "criu_selftest.h"
 #include "engine.h"
 #include "file_io.h"
@@ -62,6 +63,7 @@ Status run(const std::string& configPath) {
   Server server(events, [&methods](const std::shared_ptr<Connection>& connection) { methods.serve(connection); });
   DROVER_TRY(server.listen(socket));
   logLine("info", "listening on " + socket + ", " + std::to_string(engine.all().size()) + " containers");
+  engine.submit([&engine] { warmCriu(engine.config()); });
   events.run();
   logLine("info", "ending; containers go on");
   // Workers may be in the middle of an operation: they end as they would in a crash, which every operation stands.

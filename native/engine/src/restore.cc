@@ -6,6 +6,7 @@
 #include <mutex>
 #include <unistd.h>
 
+#include "cgroup_tree.h"
 #include "checkpoint.h"
 #include "criu_move.h"
 #include "idmap.h"
@@ -124,6 +125,8 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
   RestoreSteps steps(engine, before.spec);
   auto restore = [&]() -> Result<pid_t> {
     DROVER_TRY_ASSIGN(root, AttachedRoot::attach(*container, prepared->userNamespace.get()));
+    if (engine.cgroups().freezerIsUnified())
+      DROVER_TRY(restoreCgroupTree(engine.cgroups().freezerDirectory(container->id), images.get()));
     figures.lap("mount_ms");
     CriuRequest request = criuRequest(engine, CriuRequest::Kind::restore, *container, images.get());
     CriuAnswer answer = prepared->criu->run(request, criuDeadline, [&](std::string_view script, pid_t pid) {
@@ -144,7 +147,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
   };
   Result<pid_t> pid = restore();
   if (!pid.ok()) return fail(pid.error().message);
-  unlinkat(images.get(), "criu.log", 0);
+  forgetLog(images.get());
   Status watched = engine.watchInit(container, pid.value(), [&](Record& record) {
     record.state = State::restored;
     record.extra.erase("move");
@@ -162,6 +165,8 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
   DROVER_TRY_ASSIGN(network, openNetworkNamespace(before.initPid));
   Figures figures;
   DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));
+  // The kernel's TCP spoke up while the link led nowhere.
+  DROVER_TRY(forgetNeighbours(network.get(), before.spec.identity));
   figures.lap("attach_ms");
   DROVER_TRY(engine.cgroups().thaw(container->id));
   figures.set("resumedAtNs", realtimeNs());
