@@ -158,6 +158,19 @@ Status attachVeth(const Identity& identity, const std::string& bridge) {
   return setMaster(identity, static_cast<uint32_t>(index));
 }
 
+// Setting the MAC that it has makes the kernel forget the device's neighbours (arp_netdev_event, NETDEV_CHANGEADDR).
+Status forgetNeighbours(int networkNamespace, const Identity& identity) {
+  DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
+  NetlinkMessage message(RTM_NEWLINK, 0);
+  message.header(linkHeader(0, 0));
+  message.attribute(IFLA_IFNAME, std::string("eth0"));
+  Mac mac = parseMac(identity.mac);
+  message.attribute(IFLA_ADDRESS, &mac, sizeof mac);
+  int result = inside.request(message);
+  if (result != 0) return errnoError("forget the neighbours of eth0", result);
+  return {};
+}
+
 Status detachVeth(const Identity& identity) { return setMaster(identity, 0); }
 
 Status destroyVeth(const Identity& identity) {

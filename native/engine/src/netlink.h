@@ -22,6 +22,11 @@ Status attachVeth(const Identity& identity, const std::string& bridge);
 Status detachVeth(const Identity& identity);
 /** Removes the pair; none there is no error. */
 Status destroyVeth(const Identity& identity);
+/**
+ * Drops what eth0 inside learnt, or failed to learn, of its neighbours. A question asked while no bridge carried it would be
+ * repeated only after a second, and hold back every packet till then.
+ */
+Status forgetNeighbours(int networkNamespace, const Identity& identity);
 /** Gratuitous ARP (request and reply) from inside the container's network namespace, so that switches and peers learn. */
 Status announce(int networkNamespace, const Identity& identity);
 /** /proc/<pid>/ns/net */
