@@ -53,6 +53,9 @@ struct Event {
   std::string leaderAddress{};
 };
 
+/** Requests that libraft works on at once; what arrives beyond waits and shares the next batch. */
+constexpr unsigned kMaxUnderWay = 64;
+
 class RaftThread {
  public:
   RaftThread(RaftOptions options, std::function<void()> wake);
