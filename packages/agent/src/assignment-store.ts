@@ -24,12 +24,17 @@ const containerPattern = /^[a-z0-9-]{1,32}$/
 
 export class AssignmentStore {
   readonly #directory: string
+  readonly #warn: (message: string) => void
   #stored = new Map<string, Stored>()
   #term = 0
   #index = 0
   #complete = false
+  /** Listed by the controller, but they could not be written down: they are not taken up, and not removed either. */
+  #refused = new Set<string>()
+  #positionPending = false
 
-  constructor(dataDirectory: string) {
+  constructor(dataDirectory: string, warn: (message: string) => void = () => {}) {
+    this.#warn = warn
     this.#directory = join(dataDirectory, 'assignments')
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
     this.#load()
@@ -49,7 +54,7 @@ export class AssignmentStore {
 
   /** Whether the controller has said, to this process, all that this host has, and `container` is not in it. */
   isUnlisted(container: string): boolean {
-    return this.#complete && !this.#stored.has(container)
+    return this.#complete && !this.#stored.has(container) && !this.#refused.has(container)
   }
 
   apply(batch: AssignmentBatch): BatchEffect {
@@ -60,8 +65,7 @@ export class AssignmentStore {
       if (!containerPattern.test(assignment.container)) continue
       const before = this.#stored.get(assignment.container)
       if (before && before.assignment.revision >= assignment.revision) continue
-      this.#accept({ assignment, ranUnder: before?.ranUnder ?? null })
-      changed.push(assignment.container)
+      if (this.#accept({ assignment, ranUnder: before?.ranUnder ?? null })) changed.push(assignment.container)
     }
     if (batch.complete) changed.push(...this.#removeUnlisted(batch))
     this.#remember(batch)
@@ -93,18 +97,22 @@ export class AssignmentStore {
     if (batch.term === this.#term && batch.index <= this.#index) return
     this.#term = batch.term
     this.#index = Math.max(this.#index, batch.index)
-    this.#replace(join(this.#directory, 'position.json'), { term: this.#term, index: this.#index })
+    if (this.#positionPending) return
+    this.#positionPending = true
+    setImmediate(() => {
+      this.#positionPending = false
+      this.#replace(join(this.#directory, 'position.json'), { term: this.#term, index: this.#index })
+    })
   }
 
   /**
    * On disk first, then acted on: except the outcome of a move, for which a frozen container waits. Losing that by a crash is safe, since
    * what is on disk then forbids to guess, and the next pull brings it again; so it is written right after it was acted on.
    */
-  #accept(stored: Stored): void {
+  #accept(stored: Stored): boolean {
     const phase = stored.assignment.migration?.phase
     if (phase !== 'committed' && phase !== 'aborted') {
-      this.#write(stored)
-      return
+      return this.#write(stored)
     }
     const { container } = stored.assignment
     this.#stored.set(container, stored)
@@ -112,20 +120,34 @@ export class AssignmentStore {
       const now = this.#stored.get(container)
       if (now?.assignment === stored.assignment) this.#replace(this.#path(container), now)
     })
+    return true
   }
 
-  #write(stored: Stored): void {
-    this.#stored.set(stored.assignment.container, stored)
-    this.#replace(this.#path(stored.assignment.container), stored)
+  /** What can't be kept is not taken up: nothing is done that a restart would forget. */
+  #write(stored: Stored): boolean {
+    const { container } = stored.assignment
+    if (!this.#replace(this.#path(container), stored)) {
+      this.#refused.add(container)
+      return false
+    }
+    this.#refused.delete(container)
+    this.#stored.set(container, stored)
+    return true
   }
 
   #path(container: string): string {
     return join(this.#directory, `container-${container}.json`)
   }
 
-  #replace(path: string, value: unknown): void {
-    writeFileSync(`${path}.new`, JSON.stringify(value), { mode: 0o600 })
-    renameSync(`${path}.new`, path)
+  #replace(path: string, value: unknown): boolean {
+    try {
+      writeFileSync(`${path}.new`, JSON.stringify(value), { mode: 0o600 })
+      renameSync(`${path}.new`, path)
+      return true
+    } catch (error) {
+      this.#warn(`write ${path}: ${(error as Error).message}`)
+      return false
+    }
   }
 
   #load(): void {
