@@ -20,7 +20,8 @@ const applets = [
   'touch',
   'rm',
   'tail',
-  'flock',
+  'mkdir',
+  'ln',
 ]
 
 export function makeMigrationImage(directory: string): void {

@@ -299,6 +299,12 @@ export class TestHost {
     this.#engine = null
   }
 
+  /** How many processes are in a container's cgroup, asked of the kernel. */
+  processes(container: string): number {
+    const files = this.#cgroups.map((group) => join(group, 'drover', container, 'cgroup.procs')).filter(existsSync)
+    return Math.max(0, ...files.map((file) => readFileSync(file, 'utf8').split('\n').length - 1))
+  }
+
   /** What of containers is on this host: processes, cgroups, veths, mounts. */
   leftovers(): string[] {
     const left: string[] = []
