@@ -100,6 +100,7 @@ export class Agent {
     if (this.#refresh) clearInterval(this.#refresh)
     this.#workers.stop()
     await this.#bus.close()
+    await this.#tasks.stop()
     await this.#parts.sessions.closeAll()
     this.#grpc?.close()
     await this.#streams?.close()

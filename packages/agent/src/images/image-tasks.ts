@@ -17,10 +17,17 @@ export class ImageTasks {
   readonly #changed: () => void
   #results = new Map<string, ImageTaskResult>()
   #queue: Promise<void> = Promise.resolve()
+  readonly #stop = new AbortController()
 
   constructor(images: ImageStore, changed: () => void) {
     this.#images = images
     this.#changed = changed
+  }
+
+  /** Ends the build under way; the next agent does it again. */
+  stop(): Promise<void> {
+    this.#stop.abort()
+    return this.#queue
   }
 
   results(): ImageTaskResult[] {
@@ -48,10 +55,11 @@ export class ImageTasks {
   }
 
   async #build(task: ImageTask): Promise<void> {
+    const { signal } = this.#stop
+    if (signal.aborted) return
     try {
-      const image = await buildImage(this.#images, task.recipe, task.name, (message) => {
-        this.#report(task, { state: 'running', message })
-      })
+      const progress = (message: string) => this.#report(task, { state: 'running', message })
+      const image = await buildImage(this.#images, task.recipe, task.name, progress, signal)
       this.#report(task, { state: 'done', message: `built ${image.digest}`, image })
     } catch (thrown) {
       const { code, message } = DroverError.from(thrown)
@@ -70,13 +78,14 @@ export async function buildImage(
   recipeName: string,
   name: string,
   progress: (message: string) => void,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<ImageRecord> {
   const recipe = recipeOf(recipeName)
   const staged = images.stage()
   try {
     const draft = join(staged, 'draft')
     mkdirSync(draft, { mode: 0o755 })
-    await recipe.fill(draft, progress)
+    await recipe.fill(draft, progress, signal)
     progress('packing')
     const { digest, sizeBytes } = await packLayer(draft, join(staged, 'layer.tar'), recipe.owners)
     await rm(draft, { recursive: true, force: true })

@@ -3,8 +3,7 @@
 // (file capabilities) are part of it; a process without root leaves owners and attributes out when it unpacks.
 
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { runCommand } from './run-command.ts'
 
@@ -20,13 +19,12 @@ const root = () => process.getuid?.() === 0
 const attributes = () => (root() ? ['--xattrs', '--xattrs-include=*', '--acls'] : [])
 
 export async function packLayer(rootfs: string, layer: string, owners: 'kept' | 'root'): Promise<PackedLayer> {
-  const hash = createHash('sha256')
-  const file = createWriteStream(layer, { mode: 0o644 })
-  let sizeBytes = 0
   await runCommand(
     'tar',
     [
       '--create',
+      '--file',
+      layer,
       '--directory',
       rootfs,
       '--sort=name',
@@ -37,17 +35,14 @@ export async function packLayer(rootfs: string, layer: string, owners: 'kept' | 
       '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
       '.',
     ],
-    {
-      deadlineMs: packDeadlineMs,
-      onOutput: (chunk) => {
-        hash.update(chunk)
-        sizeBytes += chunk.length
-        file.write(chunk)
-      },
-    },
+    { deadlineMs: packDeadlineMs },
   )
-  file.end()
-  await once(file, 'close')
+  const hash = createHash('sha256')
+  let sizeBytes = 0
+  for await (const chunk of createReadStream(layer, { highWaterMark: 1 << 20 })) {
+    hash.update(chunk as Buffer)
+    sizeBytes += (chunk as Buffer).length
+  }
   return { digest: `sha256:${hash.digest('hex')}`, sizeBytes }
 }
 

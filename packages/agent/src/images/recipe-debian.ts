@@ -27,14 +27,21 @@ const buildDeadlineMs = 30 * 60_000
 export const debianRecipe: Recipe = {
   init: ['/sbin/init'],
   owners: 'kept',
-  async fill(rootfs, progress) {
+  async fill(rootfs, progress, signal) {
     if (process.getuid?.() !== 0)
       throw new DroverError('ENGINE_FAILED', 'build image debian: mmdebstrap needs root here')
     const source = aptSource()
     progress(`mmdebstrap ${source.suite}`)
     await runCommand(
-      'mmdebstrap',
+      'unshare',
       [
+        // Its mounts and processes go with it, however it ends.
+        '--mount',
+        '--pid',
+        '--fork',
+        '--kill-child',
+        '--mount-proc',
+        'mmdebstrap',
         '--mode=root',
         '--variant=minbase',
         '--format=directory',
@@ -47,7 +54,7 @@ export const debianRecipe: Recipe = {
         rootfs,
         source.line,
       ],
-      { deadlineMs: buildDeadlineMs, onLine: (line) => progress(line.slice(0, 160)) },
+      { deadlineMs: buildDeadlineMs, signal, onLine: (line) => progress(line.slice(0, 160)) },
     )
     await makeGeneric(rootfs)
   },

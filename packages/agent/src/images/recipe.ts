@@ -9,7 +9,7 @@ export interface Recipe {
   init: string[]
   /** root: every file is root's, so that a build without root gives the same image. */
   owners: 'kept' | 'root'
-  fill(rootfs: string, progress: (message: string) => void): Promise<void>
+  fill(rootfs: string, progress: (message: string) => void, signal: AbortSignal): Promise<void>
 }
 
 const recipes: Record<string, Recipe> = { busybox: busyboxRecipe, debian: debianRecipe }

@@ -8,9 +8,6 @@ export interface CommandOptions {
   deadlineMs: number
   signal?: AbortSignal
   onLine?: (line: string) => void
-  /** Takes standard output as it comes. */
-  onOutput?: (chunk: Buffer) => void
-  environment?: NodeJS.ProcessEnv
 }
 
 const keptErrorCharacters = 600
@@ -18,18 +15,22 @@ const keptErrorCharacters = 600
 export function runCommand(command: string, args: string[], options: CommandOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: options.environment ?? { ...process.env, LC_ALL: 'C' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, LC_ALL: 'C' },
+      detached: true,
     })
     let errorTail = ''
     let timedOut = false
-    const kill = () => child.kill('SIGKILL')
+    // The whole group: what it has started must not outlive it.
+    const kill = () => {
+      if (child.pid && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
+    }
     const timer = setTimeout(() => {
       timedOut = true
       kill()
     }, options.deadlineMs)
+    if (options.signal?.aborted) kill()
     options.signal?.addEventListener('abort', kill, { once: true })
-    child.stdout.on('data', (chunk: Buffer) => options.onOutput?.(chunk))
     child.stderr.on('data', (chunk: Buffer) => {
       errorTail = (errorTail + chunk.toString()).slice(-keptErrorCharacters)
       const line = errorTail.trimEnd().split('\n').at(-1)
