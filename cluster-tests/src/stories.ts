@@ -6,6 +6,7 @@ import { criuChoice, type EngineKind, programs } from '@drover/cli/daemons'
 import { DroverClient } from '@drover/client'
 import type { Container, Operation } from '@drover/protocol'
 import { Lab, type LabOptions, waitUntil } from '@drover/testkit/lab'
+import type { Test } from 'tap'
 
 /** `DROVER_STORIES=simulated` tells them with pretended containers, for work on everything above the engine. */
 export const engineOfStories: EngineKind = process.env.DROVER_STORIES === 'simulated' ? 'simulated' : 'native'
@@ -18,6 +19,23 @@ export function whyNot(): string | null {
   if (!existsSync(programs.raftAddon)) return 'the raft addon is not built: run deploy/bootstrap'
   if (!criuChoice().usable) return `no CRIU works here: ${criuChoice().reason}`
   return null
+}
+
+/** Tells a story on a laboratory of its own, and ends with the question whether anything is left of it. */
+export async function tell(t: Test, body: (story: Story) => Promise<void>, options: LabOptions = {}): Promise<void> {
+  const skip = whyNot()
+  if (skip !== null) {
+    t.pass('left out', { skip })
+    return
+  }
+  const story = await Story.begin(options)
+  try {
+    await body(story)
+  } finally {
+    await t.test('the laboratory leaves nothing behind', async (t) => {
+      t.strictSame(await story.end(), [])
+    })
+  }
 }
 
 /** Recovery of anything killed, on a busy machine. */

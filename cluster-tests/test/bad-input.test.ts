@@ -7,18 +7,10 @@ import { credentials, Metadata, makeGenericClientConstructor } from '@grpc/grpc-
 import { connect } from '@nats-io/transport-node'
 import t, { type Test } from 'tap'
 import { firstFrame, frame, noise, say } from '../src/raw-connection.ts'
-import { Story, whyNot } from '../src/stories.ts'
+import { tell } from '../src/stories.ts'
 
-const skip = whyNot()
-if (skip !== null) t.pass('left out', { skip })
-else await tell()
-
-async function tell() {
-  const story = await Story.begin()
+await tell(t, async (story) => {
   const { lab, client } = story
-  t.teardown(async () => {
-    t.strictSame(await story.end(), [], 'the laboratory leaves nothing behind')
-  })
   await story.must('launch', 'one', 'two')
   const one = await story.container('one')
   const before = await everything()
@@ -265,4 +257,4 @@ async function tell() {
     const status = await lab.whole()
     t.ok(status.leader)
   }
-}
+})

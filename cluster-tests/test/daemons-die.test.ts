@@ -4,19 +4,11 @@ import type { Container } from '@drover/protocol'
 import { waitUntil } from '@drover/testkit/lab'
 import t, { type Test } from 'tap'
 import { setTrap } from '../src/phase-trap.ts'
-import { Story, settleDeadlineMs, whyNot } from '../src/stories.ts'
+import { settleDeadlineMs, tell } from '../src/stories.ts'
 import { Witness } from '../src/witness.ts'
 
-const skip = whyNot()
-if (skip !== null) t.pass('left out', { skip })
-else await tell()
-
-async function tell() {
-  const story = await Story.begin()
+await tell(t, async (story) => {
   const { lab } = story
-  t.teardown(async () => {
-    t.strictSame(await story.end(), [], 'the laboratory leaves nothing behind')
-  })
   const names = ['one', 'two', 'three']
   for (const [index, name] of names.entries())
     await story.must('launch', name, '--host', lab.hosts[index]?.name as string)
@@ -101,4 +93,4 @@ async function tell() {
       t.equal((await story.container('three')).starts, before.starts, 'its init was not started again')
     })
   }
-}
+})

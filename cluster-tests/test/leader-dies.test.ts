@@ -3,19 +3,11 @@
 import type { Container, Operation } from '@drover/protocol'
 import t from 'tap'
 import { setTrap } from '../src/phase-trap.ts'
-import { Story, whyNot } from '../src/stories.ts'
+import { tell } from '../src/stories.ts'
 import { Witness } from '../src/witness.ts'
 
-const skip = whyNot()
-if (skip !== null) t.pass('left out', { skip })
-else await tell()
-
-async function tell() {
-  const story = await Story.begin()
+await tell(t, async (story) => {
   const { lab } = story
-  t.teardown(async () => {
-    t.strictSame(await story.end(), [], 'the laboratory leaves nothing behind')
-  })
   const names = Array.from({ length: 8 }, (_, index) => `web-${index + 1}`)
 
   /** Kills the leader when the trap springs; brings it back with `recover`. */
@@ -100,4 +92,4 @@ async function tell() {
     await lab.whole()
     t.strictSame(await story.everyOneRunsOnce(names), [])
   })
-}
+})

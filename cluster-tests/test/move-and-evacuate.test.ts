@@ -2,18 +2,10 @@
 
 import type { Container, HostView, Operation } from '@drover/protocol'
 import t from 'tap'
-import { Story, whyNot } from '../src/stories.ts'
+import { tell } from '../src/stories.ts'
 import { Witness } from '../src/witness.ts'
 
-const skip = whyNot()
-if (skip !== null) t.pass('left out', { skip })
-else await tell()
-
-async function tell() {
-  const story = await Story.begin()
-  t.teardown(async () => {
-    t.strictSame(await story.end(), [], 'the laboratory leaves nothing behind')
-  })
+await tell(t, async (story) => {
   const names = Array.from({ length: 12 }, (_, index) => `web-${index + 1}`)
 
   await t.test('launch: containers are packed onto the fullest host that fits, and explain says why', async (t) => {
@@ -122,4 +114,4 @@ async function tell() {
       t.equal((await story.container('here')).host, host)
     },
   )
-}
+})

@@ -33,7 +33,7 @@ export async function moveLive({ lab, client, narrator, figures, traveller, home
   narrator.check(
     insideAfter.length > 1 && inside.join() === insideAfter.join(),
     `same processes inside: ${insideAfter.join(', ')}`,
-    `before: ${inside.join(', ')}`,
+    `before: ${inside.join(', ')}; after: ${insideAfter.join(', ')}`,
   )
   narrator.check(after.starts === before.starts, `its init was not started again: ${age(after)} old`)
   narrator.check(
@@ -51,6 +51,7 @@ export async function moveLive({ lab, client, narrator, figures, traveller, home
 /** `pid name` of the container's own processes, as seen from inside. */
 async function processesInside(lab: Lab, name: string): Promise<string[]> {
   const outcome = await lab.cli(['exec', name, '--', 'ps', '-o', 'pid,comm'])
+  if (outcome.code !== 0) return [`exec failed with ${outcome.code}: ${outcome.stderr.trim()}`]
   return outcome.stdout
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
