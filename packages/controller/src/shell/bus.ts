@@ -31,6 +31,7 @@ const pullValidator = Compile(PullRequest)
 
 export class Bus {
   #connection: NatsConnection | null = null
+  #up = false
   #closed = false
   readonly #options: BusOptions
   readonly #handlers: BusHandlers
@@ -63,7 +64,8 @@ export class Bus {
 
   publish(host: string, batch: AssignmentBatch): void {
     const bytes = Buffer.from(JSON.stringify(batch))
-    if (this.#closed || !this.#connection || this.#connection.isClosed()) return
+    // Nothing is queued for a server that is away: when it is back, everything is said anew.
+    if (this.#closed || !this.#up || !this.#connection) return
     if (bytes.length > maxMessageBytes) {
       this.#options.log.error({ host, bytes: bytes.length }, 'assignments are over the size of a message; not sent')
       return
@@ -89,16 +91,21 @@ export class Bus {
     const { cluster } = this.#options
     connection.subscribe(subjects.reports(cluster), { callback: (_error, message) => this.#report(message) })
     connection.subscribe(subjects.pull(cluster), { callback: (_error, message) => void this.#pull(message) })
-    this.#handlers.connected(true)
+    this.#changed(true)
     void this.#watch(connection)
   }
 
   async #watch(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status()) {
-      if (status.type === 'disconnect') this.#handlers.connected(false)
-      if (status.type === 'reconnect') this.#handlers.connected(true)
+      if (status.type === 'disconnect') this.#changed(false)
+      if (status.type === 'reconnect') this.#changed(true)
       if (status.type === 'error') this.#options.log.warn({ err: status.error }, 'NATS')
     }
+  }
+
+  #changed(up: boolean): void {
+    this.#up = up
+    if (!this.#closed) this.#handlers.connected(up)
   }
 
   #report(message: Msg): void {
@@ -117,7 +124,7 @@ export class Bus {
         throw new DroverError('BAD_REQUEST', 'answer a pull: the request is not {cluster, host, session}')
       }
       const batch = await this.#handlers.pull(request)
-      if (batch) message.respond(JSON.stringify(batch))
+      if (batch && this.#up) message.respond(JSON.stringify(batch))
     } catch (thrown) {
       const error = thrown instanceof SyntaxError ? badPull(thrown) : DroverError.from(thrown)
       this.#options.log.warn({ code: error.code }, error.message)

@@ -73,12 +73,18 @@ async function forward(
 }
 
 async function exchange(
-  { config }: ControllerContext,
+  { config, log }: ControllerContext,
   method: string,
   url: string,
   headers: Record<string, string>,
   body: string | undefined,
 ): Promise<{ status: number; body: string } | null> {
+  // An answer of one that leads no more may never come (it is cut off): ask the next one as soon as there is one.
+  const { leader } = log.status()
+  const deposed = new AbortController()
+  const stopWatching = log.onStatus((status) => {
+    if (status.leader !== null && status.leader.id !== leader?.id) deposed.abort()
+  })
   try {
     const response = await fetch(url, {
       method,
@@ -89,11 +95,13 @@ async function exchange(
         [forwardedHeader]: config.name,
       },
       ...(body === undefined ? {} : { body }),
-      signal: AbortSignal.timeout(forwardTimeoutMs),
+      signal: AbortSignal.any([AbortSignal.timeout(forwardTimeoutMs), deposed.signal]),
     })
     return { status: response.status, body: await response.text() }
   } catch {
     return null
+  } finally {
+    stopWatching()
   }
 }
 
