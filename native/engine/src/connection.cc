@@ -15,6 +15,7 @@ namespace {
 constexpr size_t headerBytes = 4;
 constexpr size_t readPiece = 64 << 10;
 /** A client that lets this much pile up does not read: it is cut off. */
+constexpr int64_t lingerMs = 5'000;
 constexpr size_t mostQueuedBytes = 16 << 20;
 
 }  // namespace
@@ -59,13 +60,15 @@ void Connection::hold(bool held) {
 void Connection::closeWhenSent() {
   if (!open()) return;
   ending_ = true;
-  if (queuedBytes() == 0) close();
+  held_ = false;
+  if (queuedBytes() == 0) linger();
 }
 
 void Connection::close() {
   if (!open()) return;
   loop_.remove(socket_.get());
   socket_.reset();
+  if (lingerTimer_) loop_.cancel(lingerTimer_);
   auto closed = std::move(onClosed);
   // Handlers may hold what holds this connection; dropped later, one of them may be running.
   loop_.post([frame = std::move(onFrame), drained = std::move(onDrained)] {});
@@ -80,7 +83,7 @@ void Connection::readable() {
   ssize_t count = recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (count <= 0) return close();
-  if (ending_) return;
+  if (ending_) return;  // dropped: only the end is waited for
   input_.append(buffer, static_cast<size_t>(count));
   deliver();
 }
@@ -115,6 +118,7 @@ void Connection::deliver() {
 }
 
 void Connection::flush() {
+  if (lingering_) return;
   while (open() && queuedBytes() > 0) {
     ssize_t count = ::send(socket_.get(), output_.data() + outputStart_, queuedBytes(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
@@ -126,9 +130,23 @@ void Connection::flush() {
   output_.clear();
   outputStart_ = 0;
   if (output_.capacity() > maxFrameBytes) output_.shrink_to_fit();
-  if (ending_) return close();
+  if (ending_) return linger();
   watchEvents();
   if (auto drained = onDrained) drained();
+}
+
+/** Closing with unread input would reset the connection, and the client might lose what was sent last. */
+void Connection::linger() {
+  if (lingering_) return;
+  lingering_ = true;
+  shutdown(socket_.get(), SHUT_WR);
+  watchEvents();
+  lingerTimer_ = loop_.after(lingerMs, [self = weak_from_this()] {
+    if (auto connection = self.lock()) {
+      connection->lingerTimer_ = 0;
+      connection->close();
+    }
+  });
 }
 
 void Connection::watchEvents() {

@@ -49,6 +49,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void deliver();
   void flush();
   void watchEvents();
+  void linger();
   void refuse(const char* code, const std::string& message);
 
   EventLoop& loop_;
@@ -58,6 +59,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   size_t outputStart_ = 0;
   bool held_ = false;
   bool ending_ = false;
+  /** Everything is sent and said to be the end; waits for the client to close. */
+  bool lingering_ = false;
+  uint64_t lingerTimer_ = 0;
   bool delivering_ = false;
 };
 

@@ -55,6 +55,7 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
 
   /** The container is about to be dumped: nothing of the session may be left. */
   void killForMove() {
+    if (reaped_) return;
     moved_ = true;
     kill(-started_.pid, SIGKILL);
     Status ignored = signalPidfd(started_.pidfd.get(), SIGKILL);
@@ -104,7 +105,7 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
   /** To the command's process group, so that what it has started hears it too. */
   void signal(std::string_view payload) {
     auto number = integerField(Json::parse(payload, nullptr, false), "signal", 1, 64);
-    if (number.ok()) kill(-started_.pid, static_cast<int>(number.value()));
+    if (number.ok() && !reaped_) kill(-started_.pid, static_cast<int>(number.value()));
   }
 
   void writeInput() {
@@ -179,6 +180,7 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
     auto self = shared_from_this();
     loop_.remove(started_.pidfd.get());
     auto status = endedStatus(started_.pidfd.get());
+    reaped_ = true;
     int code = !status ? 255 : WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status);
     if (connection_->open()) {
       size_t handed = connection_->queuedBytes();
@@ -203,6 +205,8 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
 
   /** The client has gone: the terminal's hang-up or a signal tells the command; it is reaped when it ends. */
   void hangUp() {
+    // Its pid may be somebody else's by now.
+    if (reaped_) return;
     closeAll();
     kill(-started_.pid, SIGHUP);
   }
@@ -223,6 +227,7 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
   bool reading_ = false;
   bool terminalEnded_ = false;
   bool moved_ = false;
+  bool reaped_ = false;
 };
 
 void ExecSessions::begin(const std::shared_ptr<Connection>& connection, const Json& id, const Json& params) {

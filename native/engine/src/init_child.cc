@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/keyctl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -37,31 +38,54 @@ struct Mount {
 };
 
 constexpr Mount mounts[] = {
-    {"proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
-    {"sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, nullptr},
-    {"cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
-    {"/dev", "/dev", nullptr, MS_BIND, nullptr},
-    {"devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
-    {"tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
-    {"mqueue", "/dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
-    {"tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755"},
+    {"proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
+    {"sysfs", "sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, nullptr},
+    {"cgroup2", "sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
+    {nullptr, "dev", nullptr, MS_BIND, nullptr},
+    {"devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+    {"tmpfs", "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"},
+    {"mqueue", "dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
+    {"tmpfs", "run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755"},
 };
 
-/** All directories of the new root are looked up below it, while the old root still is there for the kernel's proc and sysfs checks. */
-int enterRoot() {
-  int oldRoot = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (oldRoot < 0) return -errno;
-  if (syscall(SYS_pivot_root, ".", ".") != 0) return -errno;
-  return oldRoot;
+/** "/proc/self/fd/<number>": a mount point named by a descriptor. */
+struct DescriptorPath {
+  char text[32] = "/proc/self/fd/";
+  explicit DescriptorPath(int descriptor) {
+    char digits[12];
+    int count = 0;
+    do digits[count++] = static_cast<char>('0' + descriptor % 10);
+    while ((descriptor /= 10) > 0);
+    char* end = text + strlen(text);
+    while (count > 0) *end++ = digits[--count];
+    *end = 0;
+  }
+};
+
+/**
+ * Mount points are looked up inside the new root, whatever links the image has there; and before pivot_root, while the host's
+ * proc and sysfs are visible: the kernel wants to see those before it allows new ones.
+ */
+int mountFileSystems(int rootfs) {
+  for (const auto& entry : mounts) {
+    open_how how = {};
+    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    int target = static_cast<int>(syscall(SYS_openat2, rootfs, entry.target, &how, sizeof how));
+    if (target < 0) return errno;
+    DescriptorPath path(target);
+    int result = mount(entry.type ? entry.source : path.text, path.text, entry.type, entry.flags, entry.options);
+    // A kernel without any cgroup2 has none to show.
+    if (result != 0 && !(errno == ENODEV && entry.type && strcmp(entry.type, "cgroup2") == 0)) return errno;
+    close(target);
+  }
+  return 0;
 }
 
-int mountFileSystems() {
-  for (const auto& entry : mounts) {
-    if (mount(entry.source, entry.target, entry.type, entry.flags, entry.options) == 0) continue;
-    // A host without any cgroup2 has none to show.
-    if (errno == ENODEV && strcmp(entry.type ? entry.type : "", "cgroup2") == 0) continue;
-    return errno;
-  }
+int changeToRoot(int rootfs) {
+  int oldRoot = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (oldRoot < 0 || fchdir(rootfs) != 0 || syscall(SYS_pivot_root, ".", ".") != 0) return errno;
+  if (fchdir(oldRoot) != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) return errno;
   return mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 ? 0 : errno;
 }
 
@@ -119,7 +143,6 @@ void runInit(const InitPlan& plan) {
 
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) check(plan, attachRoot, errno);
   if (syscall(SYS_move_mount, rootfs, "", AT_FDCWD, plan.rootfs, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) != 0) check(plan, attachRoot, errno);
-  if (chdir(plan.rootfs) != 0) check(plan, attachRoot, errno);
   check(plan, becomeRoot, becomeUser(0, 0));
 
   if (unshare(CLONE_NEWCGROUP) != 0) check(plan, makeNamespaces, errno);
@@ -127,10 +150,8 @@ void runInit(const InitPlan& plan) {
   if (sethostname(plan.hostname, strlen(plan.hostname)) != 0) check(plan, makeNamespaces, errno);
   syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0);
 
-  int oldRoot = enterRoot();
-  if (oldRoot < 0) check(plan, changeRoot, -oldRoot);
-  check(plan, mountAll, mountFileSystems());
-  if (fchdir(oldRoot) != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) check(plan, changeRoot, errno);
+  check(plan, mountAll, mountFileSystems(rootfs));
+  check(plan, changeRoot, changeToRoot(rootfs));
 
   umask(022);
   if (plan.forSystemd) check(plan, prepareRun, writeSystemdRun());

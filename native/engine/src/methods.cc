@@ -20,6 +20,7 @@ namespace {
 constexpr int protocolVersion = 1;
 constexpr const char* engineVersion = "0.1.0";
 constexpr int mostRequestsPerConnection = 256;
+constexpr int deepestRequest = 16;
 constexpr int64_t longestWaitMs = 24LL * 3600 * 1000;
 /** SIGKILL has been sent: what is left is the kernel's work. */
 constexpr int64_t afterKillMs = 20'000;
@@ -82,7 +83,8 @@ void Methods::received(const std::shared_ptr<Connection>& connection, FrameType 
   Json id = nullptr;
   auto refuse = [&](const Error& error) { connection->sendJson({{"id", id}, {"error", errorJson(error)}}); };
   if (type != FrameType::json) return refuse(badRequest("a frame of type " + std::to_string(static_cast<int>(type)) + " came where a request was expected"));
-  Json request = Json::parse(payload, nullptr, false);
+  // What is nested deeper than any request is not even built.
+  Json request = Json::parse(payload, [](int depth, Json::parse_event_t, Json&) { return depth <= deepestRequest; }, false);
   if (request.is_discarded()) return refuse(badRequest("the request is not JSON"));
   if (!request.is_object()) return refuse(badRequest("the request is not a JSON object"));
   if (auto found = request.find("id"); found != request.end() && (found->is_number() || found->is_string())) id = *found;
