@@ -49,14 +49,24 @@ export async function startDaemon(daemon: Daemon, deadlineMs = readyDeadlineMs):
   const running = readPidFile(pidFile(daemon.directory))
   const outcome: StartOutcome = running === null ? 'started' : 'running'
   const alive = running === null ? launch(daemon) : () => isAlive(running)
-  await waitUntil(`${describe(daemon)} to be ready`, deadlineMs, async () => {
-    if (!alive()) {
-      throw new FatalWait(
-        new DroverError('WRONG_STATE', `${describe(daemon)} ended while starting:\n${lastLogLines(daemon.directory)}`),
-      )
-    }
-    return await daemon.ready()
-  })
+  try {
+    await waitUntil(`${describe(daemon)} to be ready`, deadlineMs, async () => {
+      if (!alive()) {
+        throw new FatalWait(
+          new DroverError(
+            'WRONG_STATE',
+            `${describe(daemon)} ended while starting:\n${lastLogLines(daemon.directory)}`,
+          ),
+        )
+      }
+      return await daemon.ready()
+    })
+  } catch (error) {
+    if (!(error instanceof DroverError && error.code === 'TIMED_OUT')) throw error
+    throw new DroverError('TIMED_OUT', `${error.message}; its log ends:\n${lastLogLines(daemon.directory)}`, {
+      cause: error,
+    })
+  }
   return outcome
 }
 
