@@ -91,8 +91,7 @@ export class Agent {
     })
     this.#bus.start()
     this.#refresh = setInterval(() => void this.#list(), heartbeatMs)
-    const { host } = this.#config
-    this.#parts.log.info({ host, streamPort: this.#streams.port, grpcPort: this.#grpc.port }, 'agent started')
+    this.#parts.log.info({ streamPort: this.#streams.port, grpcPort: this.#grpc.port }, 'agent started')
   }
 
   /** Leaves every container as it is. Migrations under way are given up: nobody would go on with them. */
@@ -105,6 +104,7 @@ export class Agent {
     this.#grpc?.close()
     await this.#streams?.close()
     this.#client.close()
+    rmSync(this.#parts.checkpointRoot, { recursive: true, force: true })
   }
 
   #serve(connection: StreamConnection, hello: Hello): void | Promise<void> {

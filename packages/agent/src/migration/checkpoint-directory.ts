@@ -1,7 +1,7 @@
 // Where checkpoints pass through: a directory per operation on tmpfs, which nobody but root reaches.
 
 import { createHash } from 'node:crypto'
-import { mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync, statfsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DroverError } from '@drover/protocol'
 
@@ -20,13 +20,28 @@ export function checkpointDirectory(
   rmSync(parent, { recursive: true, force: true })
   mkdirSync(parent, { recursive: true, mode: 0o700 })
   const directory = join(parent, 'images')
-  if (make) mkdirSync(directory, { mode: 0o755 })
+  if (make) {
+    mkdirSync(directory)
+    // Whatever the umask is.
+    chmodSync(directory, 0o755)
+  }
   return { directory, remove: () => rmSync(parent, { recursive: true, force: true }) }
 }
 
-/** /run is a tmpfs on any system with an init; the name keeps agents apart that share one. Without root: among the agent's data. */
+/** In /run where that is a tmpfs, as with any init; the name keeps apart agents that share it. Else among the agent's data. */
 export function checkpointRootFor(dataDirectory: string): string {
-  if (process.getuid?.() !== 0) return join(dataDirectory, 'checkpoints')
+  if (process.getuid?.() !== 0 || !isTmpfs('/run')) return join(dataDirectory, 'checkpoints')
   const agent = createHash('sha256').update(resolve(dataDirectory)).digest('hex').slice(0, 12)
   return join('/run/drover', `checkpoints-${agent}`)
+}
+
+/** TMPFS_MAGIC of linux/magic.h. */
+const tmpfsMagic = 0x01021994
+
+function isTmpfs(path: string): boolean {
+  try {
+    return statfsSync(path).type === tmpfsMagic
+  } catch {
+    return false
+  }
 }
