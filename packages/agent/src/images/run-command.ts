@@ -42,11 +42,13 @@ export function runCommand(command: string, args: string[], options: CommandOpti
       if (error) reject(error)
       else resolve()
     }
-    child.on('error', (cause) => settle(new DroverError('INTERNAL', `run ${command}: ${cause.message}`, { cause })))
+    child.on('error', (cause) =>
+      settle(new DroverError('ENGINE_FAILED', `run ${command}: ${cause.message}`, { cause })),
+    )
     child.on('close', (code, signal) => {
       if (code === 0) return settle(null)
       const end = timedOut ? `did not end within ${options.deadlineMs} ms` : `ended with ${signal ?? `status ${code}`}`
-      settle(new DroverError(timedOut ? 'TIMED_OUT' : 'INTERNAL', `${command} ${end}: ${errorTail.trim()}`))
+      settle(new DroverError(timedOut ? 'TIMED_OUT' : 'ENGINE_FAILED', `${command} ${end}: ${errorTail.trim()}`))
     })
   })
 }
