@@ -83,7 +83,7 @@ t.test('three controllers', { skip }, async (t) => {
         const now = await call<Operation>('GET', `/v1/operations/${operation.id}`)
         return now.state === 'running' ? null : now
       },
-      40_000,
+      60_000,
     )
   const leader = () =>
     waitFor('a leader', async () => {

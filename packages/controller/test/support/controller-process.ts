@@ -9,6 +9,9 @@ import { waitFor } from './nats-process.ts'
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
+/** A second of CPU time, of which a busy machine gives little. */
+const startDeadlineMs = 60_000
+
 export const notBuilt = (): string | false => (existsSync(main) ? false : 'the controller is not built (npx tsc -b)')
 
 export class ControllerProcess {
@@ -28,10 +31,8 @@ export class ControllerProcess {
     writeFileSync(path, JSON.stringify(this.config))
     const log = openSync(join(dataDirectory, 'log.txt'), 'a')
     this.#child = spawn(process.execPath, [main, path], { stdio: ['ignore', log, log] })
-    await waitFor(`controller ${name} to answer`, async () => {
-      const response = await fetch(`${this.url}/healthz`).catch(() => null)
-      return response?.ok
-    })
+    const answers = async () => (await fetch(`${this.url}/healthz`).catch(() => null))?.ok
+    await waitFor(`controller ${name} to answer`, answers, startDeadlineMs)
   }
 
   get alive(): boolean {

@@ -34,7 +34,7 @@ export async function natsProcess(token: string): Promise<NatsProcess> {
 export async function waitFor<T>(
   what: string,
   check: () => T | Promise<T>,
-  deadlineMs = 15_000,
+  deadlineMs = 30_000,
 ): Promise<NonNullable<T>> {
   const endsAt = performance.now() + deadlineMs
   for (;;) {
