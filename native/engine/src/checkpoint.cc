@@ -8,6 +8,7 @@
 
 #include "cgroup_tree.h"
 #include "criu_move.h"
+#include "link_remaps.h"
 #include "netlink.h"
 #include "pidfd.h"
 
@@ -75,6 +76,12 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
 
   Figures figures;
   figures.set("frozenAtNs", realtimeNs());
+  std::vector<std::string> linkRemaps;
+  auto keep = [&]() -> Status {
+    DROVER_TRY_ASSIGN(names, keepLinkRemaps(*container, images.get()));
+    linkRemaps = std::move(names);
+    return {};
+  };
   auto dump = [&]() -> Status {
     // Frozen first, cut off second: what arrives in between is acknowledged by the kernel and part of the dump.
     DROVER_TRY(engine.cgroups().freeze(container->id));
@@ -83,12 +90,17 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     figures.lap("detach_ms");
     if (engine.cgroups().freezerIsUnified()) DROVER_TRY(saveCgroupTree(request.freezeCgroup, images.get()));
     figures.lap("cgroups_ms");
-    CriuAnswer answer = criu->run(request, criuDeadline, nullptr);
+    Status kept;
+    CriuAnswer answer = criu->run(request, criuDeadline, [&](std::string_view script, pid_t) {
+      if (script == "post-dump") kept = keep();
+      return kept.ok();
+    });
     figures.lap("dump_ms");
+    if (!kept.ok()) return kept.error();
     if (!answer.success) return engineError(answer.error);
     // CRIU found the cgroup frozen and must have left it so; if not, the tasks have run on since: the dump is worthless.
     if (!engine.cgroups().frozen(container->id)) return engineError("CRIU left the container running after the dump");
-    return {};
+    return putBackLinkRemaps(*container, linkRemaps);
   };
   if (Status dumped = dump(); !dumped.ok()) {
     std::string text = "dump of " + container->id + ": " + dumped.error().message;
@@ -101,6 +113,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   DROVER_TRY(endMove(engine, *container, [&](Record& record) {
     record.state = State::checkpointed;
     record.extra["checkpointDirectory"] = directory;
+    record.extra["linkRemaps"] = linkRemaps;
     record.extra["figures"] = figures.json();
   }));
   return moveResult(engine, *container, figures.json());

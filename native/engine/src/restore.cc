@@ -10,6 +10,7 @@
 #include "checkpoint.h"
 #include "criu_move.h"
 #include "idmap.h"
+#include "link_remaps.h"
 #include "mounts.h"
 #include "netlink.h"
 #include "overlay_origin.h"
@@ -186,6 +187,8 @@ void forgetCheckpoint(Engine&, Container& container) {
   takePrepared(container.id);
   // Images of a dump that is over with, one way or the other, are of no use and hold memory.
   std::string images = container.snapshot().extra.value("checkpointDirectory", "");
+  if (container.snapshot().state == State::checkpointed)
+    removeLinkRemaps(container, container.snapshot().extra.value("linkRemaps", std::vector<std::string>()));
   std::error_code ignored;
   if (!images.empty()) std::filesystem::remove_all(images, ignored);
   (void)detachMount(container.rootfs()).ok();

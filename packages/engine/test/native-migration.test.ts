@@ -25,10 +25,10 @@ const nestedNamespace =
 /** A process with a deleted file, and with a file of which one of two names is deleted; and a cgroup with nobody in it. */
 const openThings = `
   mkdir -p /work /sys/fs/cgroup/empty
-  echo ghost content > /work/ghost; echo linked content > /work/one; ln /work/one /work/two
+  echo ghost content > /work/ghost; echo linked content > /work/one; ln /work/one /work/two; echo shared > /dev/shm/one; ln /dev/shm/one /dev/shm/two
   cat > /work/hold <<'END'
-exec 3< /work/ghost 4< /work/one
-rm /work/ghost /work/one
+exec 3< /work/ghost 4< /work/one 5< /dev/shm/one
+rm /work/ghost /work/one /dev/shm/one
 echo $$ > /work/pid
 while :; do sleep 1000; done
 END
@@ -36,7 +36,7 @@ END
   until [ -s /work/pid ]; do usleep 1000; done`
 const checkThings = `
   pid=$(cat /work/pid)
-  cat /proc/$pid/fd/3 /proc/$pid/fd/4 /work/two
+  cat /proc/$pid/fd/3 /proc/$pid/fd/4 /work/two /proc/$pid/fd/5
   [ -d /sys/fs/cgroup/empty ] && echo cgroup`
 
 interface Choice {
@@ -322,7 +322,7 @@ t.test('native moves', { skip: reasonToSkip(), timeout: 110_000 }, async (t) => 
       await to.client.call('release', { container: spec.container, epoch: spec.epoch })
       await from.client.call('delete', { container: spec.container, epoch: spec.epoch })
       const { output } = await run(to, checkThings)
-      t.equal(output, 'ghost content\nlinked content\nlinked content\ncgroup', `on ${to.name}`)
+      t.equal(output, 'ghost content\nlinked content\nlinked content\nshared\ncgroup', `on ${to.name}`)
     }
     await stream.more(5)
     checkCount(t, stream)

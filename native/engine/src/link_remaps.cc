@@ -1,0 +1,98 @@
+#include "link_remaps.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+#include "criu_images.pb-c.h"
+#include "file_io.h"
+#include "unique_fd.h"
+
+namespace drover {
+namespace {
+
+constexpr size_t largestImage = 64 << 20;
+/** Two magic numbers open every image; each entry then follows its length. */
+constexpr size_t imageHeader = 8;
+constexpr std::string_view prefix = "link_remap.";
+
+std::string keptDirectory(const Container& container) { return container.directory + "/link-remaps"; }
+std::string keptFile(const Container& container, size_t index) { return keptDirectory(container) + "/" + std::to_string(index); }
+std::string baseName(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+
+bool isRemap(const std::string& name) { return baseName(name).starts_with(prefix); }
+
+/** Names of the remapped files in files.img; every message there is read, most are something else. */
+Result<std::vector<std::string>> namesInImages(int directory) {
+  std::vector<std::string> names;
+  // Written only when there are any; spares reading files.img otherwise.
+  if (faccessat(directory, "remap-fpath.img", F_OK, 0) != 0) return names;
+  DROVER_TRY_ASSIGN(image, readFile("/proc/self/fd/" + std::to_string(directory) + "/files.img", largestImage));
+  for (size_t at = imageHeader; at + sizeof(uint32_t) <= image.size();) {
+    uint32_t length = 0;
+    memcpy(&length, image.data() + at, sizeof length);
+    at += sizeof length;
+    if (length > image.size() - at) return engineError("files.img is cut off");
+    auto* bytes = reinterpret_cast<const uint8_t*>(image.data() + at);
+    std::unique_ptr<CriuFile, void (*)(CriuFile*)> entry(criu_file__unpack(nullptr, length, bytes),
+                                                         [](CriuFile* file) { criu_file__free_unpacked(file, nullptr); });
+    at += length;
+    if (entry && entry->regular && entry->regular->name && isRemap(entry->regular->name)) names.push_back(entry->regular->name);
+  }
+  return names;
+}
+
+/** The folder of a name inside the upper; no link in between is followed. Invalid, with errno, if there is none. */
+UniqueFd openFolder(const Container& container, const std::string& name) {
+  UniqueFd upper(open(container.upper().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  size_t start = name.find_first_not_of('/');
+  size_t slash = name.rfind('/');
+  std::string folder = slash == std::string::npos || slash <= start ? "." : name.substr(start, slash - start);
+  open_how how = {};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  return UniqueFd(static_cast<int>(syscall(SYS_openat2, upper.get(), folder.c_str(), &how, sizeof how)));
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> keepLinkRemaps(const Container& container, int directory) {
+  DROVER_TRY_ASSIGN(names, namesInImages(directory));
+  if (names.empty()) return names;
+  DROVER_TRY(removeTree(keptDirectory(container)));
+  DROVER_TRY(makeDirectory(keptDirectory(container), 0700));
+  std::vector<std::string> kept;
+  for (const std::string& name : names) {
+    UniqueFd folder = openFolder(container, name);
+    if (folder.valid() && linkat(folder.get(), baseName(name).c_str(), AT_FDCWD, keptFile(container, kept.size()).c_str(), 0) == 0) {
+      kept.push_back(name);
+    } else if (errno != ENOENT) {
+      return errnoError("keep " + name + " of " + container.id);
+    }
+    // One that is not in the upper is on a tmpfs of the container: CRIU carries those over itself.
+  }
+  return kept;
+}
+
+Status putBackLinkRemaps(const Container& container, const std::vector<std::string>& names) {
+  for (size_t i = 0; i < names.size(); i++) {
+    UniqueFd folder = openFolder(container, names[i]);
+    if (linkat(AT_FDCWD, keptFile(container, i).c_str(), folder.get(), baseName(names[i]).c_str(), 0) != 0 && errno != EEXIST)
+      return errnoError("put back " + names[i] + " of " + container.id);
+  }
+  return names.empty() ? Status() : removeTree(keptDirectory(container));
+}
+
+void removeLinkRemaps(const Container& container, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    UniqueFd folder = openFolder(container, name);
+    if (folder.valid()) unlinkat(folder.get(), baseName(name).c_str(), 0);
+  }
+}
+
+}  // namespace drover
