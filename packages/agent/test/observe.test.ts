@@ -1,0 +1,87 @@
+import type { EngineContainer } from '@drover/engine'
+import t from 'tap'
+import { UsageMeter } from '../src/capacity.ts'
+import { observeContainers } from '../src/observe.ts'
+import type { StepFailure } from '../src/workers.ts'
+import { assignmentFor } from './harness.ts'
+
+const assignment = { ...assignmentFor('c1', `sha256:${'a'.repeat(64)}`), revision: 9 }
+const engine: EngineContainer = {
+  container: 'c1',
+  name: 'one',
+  epoch: 1,
+  state: 'running',
+  initPid: 42,
+  startedAtMs: 1000,
+  starts: 2,
+  exit: null,
+  upper: '/upper',
+  memoryBytes: 10,
+  cpuUsec: 20,
+  processes: 3,
+}
+const failure = (kind: StepFailure['kind']): StepFailure => ({
+  kind,
+  revision: 9,
+  code: 'ENGINE_FAILED',
+  message: 'why',
+  attempts: 1,
+})
+
+t.test('report: a container as the engine has it, with the revision it reflects', async (t) => {
+  t.match(
+    observeContainers([engine], () => assignment, []),
+    [
+      {
+        container: 'c1',
+        epoch: 1,
+        state: 'running',
+        revision: 9,
+        initPid: 42,
+        startedAtMs: 1000,
+        starts: 2,
+        message: null,
+      },
+    ],
+  )
+  t.match(
+    observeContainers([engine], () => null, []),
+    [{ revision: 0 }],
+    'none when nobody assigned it',
+  )
+})
+
+t.test('report: failed steps', async (t) => {
+  const of = (container: EngineContainer[], kind: StepFailure['kind']) =>
+    observeContainers(container, () => assignment, [['c1', failure(kind)]])
+  t.match(of([], 'create'), [{ state: 'failed', message: 'why', errorCode: 'ENGINE_FAILED', epoch: 1, revision: 9 }])
+  t.match(of([{ ...engine, state: 'created' }], 'start'), [{ state: 'failed', message: 'why' }])
+  t.match(
+    of([engine], 'stop'),
+    [{ state: 'running', message: 'why', errorCode: 'ENGINE_FAILED' }],
+    'it runs, all the same',
+  )
+  t.same(
+    observeContainers([], () => null, [['c1', failure('delete')]]),
+    [],
+    'what is neither there nor assigned is not reported',
+  )
+})
+
+t.test('report: how a container ended', async (t) => {
+  for (const [exit, message] of [
+    [{ reason: 'poweroff', status: 0 }, 'powered off'],
+    [{ reason: 'killed', status: 9 }, 'init was killed by signal 9'],
+    [{ reason: 'exit', status: 3 }, 'init ended with status 3'],
+  ] as const) {
+    t.match(
+      observeContainers([{ ...engine, state: 'stopped', exit }], () => assignment, []),
+      [{ message }],
+    )
+  }
+})
+
+t.test('report: use is the sum over the containers', async (t) => {
+  const use = new UsageMeter().measure([engine, { ...engine, container: 'c2', memoryBytes: 5, processes: 1 }])
+  t.match(use, { memoryBytes: 15, pids: 4 })
+})
