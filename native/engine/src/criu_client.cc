@@ -37,6 +37,18 @@ int logLevel() {
   return asked && *asked >= '1' && *asked <= '4' ? *asked - '0' : 1;
 }
 
+/** preload/criu_quick.c, beside the engine's program; empty where it was not installed. */
+const std::string& quickLibrary() {
+  static const std::string path = [] {
+    char own[4096];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof own);
+    std::string file(own, length > 0 ? static_cast<size_t>(length) : 0);
+    file = file.substr(0, file.rfind('/') + 1) + "libdrover-criu.so";
+    return access(file.c_str(), R_OK) == 0 ? file : std::string();
+  }();
+  return path;
+}
+
 int millisecondsUntil(Clock::time_point until) {
   auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
   return left < 0 ? 0 : static_cast<int>(left);
@@ -125,7 +137,8 @@ std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::
   char name[] = "criu", mode[] = "swrk", fd[] = "3";
   char* arguments[] = {name, mode, fd, nullptr};
   char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  char* environment[] = {path, nullptr};
+  std::string preload = "LD_PRELOAD=" + quickLibrary();
+  char* environment[] = {path, quickLibrary().empty() ? nullptr : preload.data(), nullptr};
   pid_t pid = -1;
   int failure = posix_spawn(&pid, binary.c_str(), &actions, &attributes, arguments, environment);
   posix_spawn_file_actions_destroy(&actions);

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <unistd.h>
 
+#include "attach_warmer.h"
 #include "cgroup_tree.h"
 #include "checkpoint.h"
 #include "criu_move.h"
@@ -116,6 +117,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
   if (!images.valid()) return errnoError("open the image directory " + directory);
 
   Figures figures;
+  std::optional<AttachWarmer> warmer(std::in_place);
   std::optional<Prepared> prepared = takePrepared(container->id);
   if (!prepared) {
     DROVER_TRY_ASSIGN(fresh, prepare(engine, before.spec));
@@ -134,6 +136,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
       return steps.notified(script, pid);
     });
     figures.lap("restore_ms");
+    warmer.reset();
     if (!steps.status().ok()) return steps.status().error();
     if (!answer.success) return engineError(answer.error);
     if (!engine.cgroups().frozen(container->id)) return engineError("the freezer does not hold the restored processes");

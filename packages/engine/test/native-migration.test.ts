@@ -2,7 +2,7 @@
 // the writable layer and the images) is done here by tar and cp.
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, truncateSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DroverError } from '@drover/protocol'
@@ -59,6 +59,13 @@ function reasonToSkip(): string | false {
   if (!existsSync(binary)) return `needs the native engine: ${binary} is not built`
   if (!existsSync('/bin/busybox')) return 'needs /bin/busybox (package busybox-static)'
   return false
+}
+
+/** What holds init in its place, as the kernel tells it. */
+function confinement({ initPid }: EngineContainer): string[] {
+  const lines = readFileSync(`/proc/${initPid}/status`, 'utf8').split('\n')
+  const kept = lines.filter((line) => /^(Seccomp|NoNewPrivs|Cap|Uid|Gid|NSpid)/.test(line))
+  return [...kept.map((line) => line.replace(/^(NSpid:\t)\d+/, '$1')), readFileSync(`/proc/${initPid}/uid_map`, 'utf8')]
 }
 
 /** Copies the writable layer as an agent does; the destination's holds nothing else afterwards. */
@@ -169,6 +176,7 @@ t.test('native moves', { skip: reasonToSkip(), timeout: 110_000 }, async (t) => 
 
   await t.test(`a container with an open connection moves ${hops} times and goes on`, async (t) => {
     const { spec, container, stream } = await launch(a)
+    const before = confinement(container)
     const figures: EngineFigures[] = []
     let released: EngineContainer = container
     for (let hop = 0; hop < hops; hop++) {
@@ -189,6 +197,11 @@ t.test('native moves', { skip: reasonToSkip(), timeout: 110_000 }, async (t) => 
     await stream.more(5)
     checkCount(t, stream)
     t.equal(released.state, 'running')
+    t.same(
+      confinement(released),
+      before,
+      'system call filter, capabilities and id maps are those that it was started with',
+    )
     t.equal(released.startedAtMs, container.startedAtMs, 'the time of its start is kept')
     t.equal(released.starts, 1, 'a move is not a start')
     for (const name of ['freeze_ms', 'dump_ms', 'mount_ms', 'restore_ms', 'attach_ms', 'thaw_ms']) {

@@ -1,0 +1,37 @@
+#include "attach_warmer.h"
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include "file_io.h"
+
+namespace drover {
+namespace {
+
+/** Shorter than a grace period, after which the lock is cold again. */
+constexpr int everyMs = 4;
+
+/** cgroup.procs of the cgroup2 that this process is in, seen from its own cgroup namespace; invalid if it can't be reached. */
+UniqueFd openOwnProcs() {
+  auto cgroups = readFile("/proc/self/cgroup", 1 << 16);
+  if (!cgroups.ok()) return UniqueFd();
+  size_t start = ("\n" + cgroups.value()).find("\n0::/");
+  if (start == std::string::npos) return UniqueFd();
+  std::string own = cgroups.value().substr(start + 3);
+  own = own.substr(0, own.find('\n'));
+  for (const char* mount : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"}) {
+    UniqueFd fd(open((mount + own + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    if (fd.valid()) return fd;
+  }
+  return UniqueFd();
+}
+
+}  // namespace
+
+AttachWarmer::AttachWarmer()
+    : thread_([](std::stop_token stop) {
+        UniqueFd procs = openOwnProcs();
+        while (procs.valid() && !stop.stop_requested() && write(procs.get(), "0", 1) == 1) poll(nullptr, 0, everyMs);
+      }) {}
+
+}  // namespace drover
