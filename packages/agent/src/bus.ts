@@ -28,6 +28,8 @@ export interface BusOptions {
 
 const validator = Compile(AssignmentBatch)
 const reconnectWaitMs = 200
+/** A server that dies during the handshake leaves the attempt hanging; the library’s own 20 s are silence for the cluster. */
+const connectDeadlineMs = 2_000
 const pullDeadlineMs = 3_000
 /** While the leader is unknown or electing, the first answer is waited for more eagerly. */
 const firstPullRetryMs = 300
@@ -77,6 +79,7 @@ export class Bus {
       name: `agent ${host}`,
       reconnect: true,
       maxReconnectAttempts: -1,
+      timeout: connectDeadlineMs,
       reconnectTimeWait: reconnectWaitMs,
       reconnectJitter: reconnectWaitMs,
       waitOnFirstConnect: true,

@@ -24,6 +24,8 @@ export interface BusHandlers {
 
 /** Between attempts to reconnect: short, since agents hear nothing meanwhile. */
 const reconnectWaitMs = 250
+/** A server that dies during the handshake leaves the attempt hanging; the library’s own 20 s are too long to be deaf. */
+const connectDeadlineMs = 2_000
 /** Two missed pings: a dead connection is noticed within this many seconds. */
 const pingIntervalMs = 2_000
 
@@ -50,6 +52,7 @@ export class Bus {
       name,
       reconnect: true,
       maxReconnectAttempts: -1,
+      timeout: connectDeadlineMs,
       reconnectTimeWait: reconnectWaitMs,
       reconnectJitter: reconnectWaitMs,
       waitOnFirstConnect: true,
