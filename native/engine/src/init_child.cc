@@ -66,8 +66,9 @@ struct DescriptorPath {
  * Mount points are looked up inside the new root, whatever links the image has there; and before pivot_root, while the host's
  * proc and sysfs are visible: the kernel wants to see those before it allows new ones.
  */
-int mountFileSystems(int rootfs) {
+int mountFileSystems(int rootfs, bool showCgroups) {
   for (const auto& entry : mounts) {
+    if (!showCgroups && entry.type && strcmp(entry.type, "cgroup2") == 0) continue;
     open_how how = {};
     how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
@@ -75,8 +76,7 @@ int mountFileSystems(int rootfs) {
     if (target < 0) return errno;
     DescriptorPath path(target);
     int result = mount(entry.type ? entry.source : path.text, path.text, entry.type, entry.flags, entry.options);
-    // A kernel without any cgroup2 has none to show.
-    if (result != 0 && !(errno == ENODEV && entry.type && strcmp(entry.type, "cgroup2") == 0)) return errno;
+    if (result != 0) return errno;
     close(target);
   }
   return 0;
@@ -150,7 +150,7 @@ void runInit(const InitPlan& plan) {
   if (sethostname(plan.hostname, strlen(plan.hostname)) != 0) check(plan, makeNamespaces, errno);
   syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0);
 
-  check(plan, mountAll, mountFileSystems(rootfs));
+  check(plan, mountAll, mountFileSystems(rootfs, plan.showCgroups));
   check(plan, changeRoot, changeToRoot(rootfs));
 
   umask(022);

@@ -15,6 +15,8 @@ struct InitPlan {
   const char* hostname;
   /** Drop-ins and masks for systemd are put into /run. */
   bool forSystemd;
+  /** Without a cgroup2 on the host the container would see that of everybody. */
+  bool showCgroups;
   char* const* arguments;
   char* const* environment;
   const SeccompProgram* seccomp;

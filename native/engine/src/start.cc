@@ -67,6 +67,7 @@ class Starting {
     plan.arguments = arguments.data();
     plan.environment = environment.data();
     plan.seccomp = &engine_.seccomp();
+    plan.showCgroups = unified.valid();
     // The child can't be told later: the kind of init is looked up in the image, where a first start finds it.
     plan.forSystemd = imageInitKind() == InitKind::systemd;
 

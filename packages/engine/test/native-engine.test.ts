@@ -362,6 +362,14 @@ t.test('the native engine', { skip: reasonToSkip() }, async (t) => {
     })) {
       t.equal((bounding >> bit) & 1n, 0n, `without CAP_${name}`)
     }
+    const readable = await sh(
+      container,
+      'for f in kcore kmsg timer_list slabinfo; do busybox head -c 1 /proc/$f; done 2>&1 | grep -v -e denied -e "No such file"',
+    )
+    t.notMatch(readable, /./, 'kernel memory and logs can not be read')
+    const writable =
+      'busybox find /proc/sys /proc/sysrq-trigger /sys -type f -writable 2>/dev/null | grep -v /net/ | grep -v ^/sys/fs/cgroup/'
+    t.equal(await sh(container, writable), '', 'no setting of the kernel can be written, but those of its own network')
     t.match(await sh(container, 'grep Seccomp: /proc/1/status'), /2$/)
     t.notMatch(await sh(container, 'cat /proc/self/mountinfo'), network.directory, 'not even paths')
     t.match(await sh(container, 'busybox mknod /tmp/sda b 8 0; ls /tmp'), /not permitted/)
