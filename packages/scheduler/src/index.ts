@@ -1,7 +1,9 @@
 // Pure placement: (cluster snapshot, demand) → plan with its explanation.
 
 export { describeAmount } from './explain.ts'
-export { type Refusal, type RefusalName, refusalOf } from './feasible.ts'
+export { type Refusal, type RefusalName, refusalNames, refusalOf } from './feasible.ts'
+export { type FillTables, fillTables, type MixEntry, mixOf } from './fill.ts'
 export * from './place.ts'
 export * from './place-all.ts'
+export { withoutPlaced, withPlaced } from './placed.ts'
 export * from './snapshot.ts'

@@ -4,7 +4,8 @@
 
 import type { Resources } from '@drover/protocol'
 import { place } from './place.ts'
-import type { ClusterSnapshot, Demand, HostSnapshot, PlaceResult } from './snapshot.ts'
+import { sum, withPlaced } from './placed.ts'
+import type { ClusterSnapshot, Demand, PlaceResult } from './snapshot.ts'
 
 /** Results in the order of `demands`. One that fits nowhere takes nothing and doesn't stop the others. */
 export function placeAll(snapshot: ClusterSnapshot, demands: readonly Demand[], seed: number): PlaceResult[] {
@@ -22,33 +23,10 @@ export function placeAll(snapshot: ClusterSnapshot, demands: readonly Demand[], 
   return results
 }
 
-/** The snapshot as it is once `demand` is on `host`, or on its way there. */
-export function withPlaced(snapshot: ClusterSnapshot, host: string, demand: Demand): ClusterSnapshot {
-  return { hosts: snapshot.hosts.map((each) => (each.name === host ? occupied(each, demand) : each)) }
-}
-
-function occupied(host: HostSnapshot, demand: Demand): HostSnapshot {
-  return {
-    ...host,
-    requested: sum(host.requested, demand.requests),
-    images: host.images.has(demand.image) ? host.images : new Set([...host.images, demand.image]),
-    containers: host.containers + 1,
-  }
-}
-
 const nothing: Resources = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 }
 
 function totalCapacity(snapshot: ClusterSnapshot): Resources {
   return snapshot.hosts.reduce((total, host) => sum(total, host.capacity), nothing)
-}
-
-function sum(left: Resources, right: Resources): Resources {
-  return {
-    cpuMilli: left.cpuMilli + right.cpuMilli,
-    memoryBytes: left.memoryBytes + right.memoryBytes,
-    diskBytes: left.diskBytes + right.diskBytes,
-    pids: left.pids + right.pids,
-  }
 }
 
 function dominantShare(requests: Resources, total: Resources): number {

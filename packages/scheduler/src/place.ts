@@ -2,14 +2,15 @@
 // so that it can be kept with the container and shown later.
 
 import { explainChoice, explainRefusals } from './explain.ts'
-import { type Refusal, refusalOf } from './feasible.ts'
-import { rank } from './rank.ts'
-import type { ClusterSnapshot, Demand, HostSnapshot, PlaceResult } from './snapshot.ts'
+import { poolOf, type Refusal, refusalOf, type Trial, trialOf } from './feasible.ts'
+import { isOpen, rank } from './rank.ts'
+import { type ClusterSnapshot, type Demand, defaultPool, type HostSnapshot, type PlaceResult } from './snapshot.ts'
 
 /** `seed` breaks ties: the proposer draws it and puts it into the log entry, so that the plan can be computed again. */
 export function place(snapshot: ClusterSnapshot, demand: Demand, seed: number): PlaceResult {
-  const { feasible, refused } = split(snapshot, demand)
-  const ranked = rank(feasible, demand, seed)
+  const trial = trialOf(snapshot, demand)
+  const { feasible, refused } = split(snapshot, trial)
+  const ranked = rank(feasible, trial, openHosts(snapshot, trial), seed)
   const hosts = [
     ...ranked.map(({ host, score }) => ({ host: host.name, feasible: true, refusal: null, detail: null, score })),
     ...refused.map(({ host, refusal }) => ({
@@ -26,7 +27,10 @@ export function place(snapshot: ClusterSnapshot, demand: Demand, seed: number): 
     return { host: null, placement: { chosen: '', reason, hosts } }
   }
   const chosen = best.host.name
-  return { host: chosen, placement: { chosen, reason: explainChoice(ranked, demand), hosts } }
+  return {
+    host: chosen,
+    placement: { chosen, reason: explainChoice(ranked, demand, poolOf(best.host, trial.pools)), hosts },
+  }
 }
 
 interface Refused {
@@ -34,11 +38,19 @@ interface Refused {
   refusal: Refusal
 }
 
-function split(snapshot: ClusterSnapshot, demand: Demand) {
+/** How many hosts of the demand's pool are in use and not nearly full; only packing by holes asks. */
+function openHosts(snapshot: ClusterSnapshot, { demand, pools }: Trial): number {
+  const name = demand.constraints?.pool ?? defaultPool
+  const pool = pools[name]
+  if (!pool?.fill) return 0
+  return snapshot.hosts.filter((host) => (host.pool ?? defaultPool) === name && isOpen(host, pool)).length
+}
+
+function split(snapshot: ClusterSnapshot, trial: Trial) {
   const feasible: HostSnapshot[] = []
   const refused: Refused[] = []
   for (const host of snapshot.hosts) {
-    const refusal = refusalOf(host, demand)
+    const refusal = refusalOf(host, trial.demand, trial)
     if (refusal) refused.push({ host, refusal })
     else feasible.push(host)
   }

@@ -1,6 +1,8 @@
-// What the scheduler is told: plain data, made by the caller from the committed state and the last reports.
+// What the scheduler is told: plain data, made by the caller from the committed state and the last reports. Only what every
+// cluster knows is required; everything else has a default that refuses nothing and prefers nothing.
 
 import type { Placement, Resources } from '@drover/protocol'
+import type { FillTables } from './fill.ts'
 
 export interface HostSnapshot {
   name: string
@@ -13,10 +15,78 @@ export interface HostSnapshot {
   migratable: boolean
   images: ReadonlySet<string>
   containers: number
+  /** Kernel limits that bite at density; a missing one is no limit. */
+  limits?: Partial<DensityAmounts>
+  limitsRequested?: Partial<DensityAmounts>
+  /** Measured use of all its containers together; null or missing: not measured, so not checked. */
+  measured?: MeasuredUse | null
+  /** Default `default`. */
+  pool?: string
+  labels?: Readonly<Record<string, string>>
+  architecture?: string
+  cpuFeatures?: ReadonlySet<string>
+  kernelFeatures?: ReadonlySet<string>
+  criuFeatures?: ReadonlySet<string>
+  /** Free devices by kind. */
+  devices?: Readonly<Record<string, number>>
+  taints?: readonly Taint[]
+  rack?: string
+  zone?: string
+  /** Members of each placement group on it. */
+  groups?: Readonly<Record<string, number>>
+}
+
+/** Amounts of what the kernel counts per host (or per user on the host), not per container. */
+export interface DensityAmounts {
+  inotifyWatches: number
+  keyrings: number
+  ptys: number
+  neighbourEntries: number
+  bridgePorts: number
+}
+
+/** A percentile over time that the caller has chosen (p95 by default of the agents' reports). */
+export interface MeasuredUse {
+  cpuMilli: number
+  memoryBytes: number
+}
+
+export interface Taint {
+  key: string
+  /** `refuse`: only containers that tolerate the key; `avoid`: others only when no other host will do. */
+  effect: 'refuse' | 'avoid'
 }
 
 export interface ClusterSnapshot {
   hosts: readonly HostSnapshot[]
+  /** Pools that aren't here have the default policy. */
+  pools?: Readonly<Record<string, PoolPolicy>>
+  projects?: Readonly<Record<string, Project>>
+  /** Containers that are placed; only making room needs them. */
+  containers?: readonly PlacedContainer[]
+}
+
+export interface PoolPolicy {
+  /** Default `pack`. */
+  policy?: 'pack' | 'balance' | 'spread'
+  /** Requests may add up to so many times the capacity; what is measured must still fit. Default 1. */
+  overcommit?: { cpu?: number; memory?: number }
+  /** Share of the capacity kept free of measured use, for idle containers that wake up. Default 0. */
+  idleReserve?: number
+  /** What the sizes of recent demands say about holes; makes `pack` avoid those that nothing will fill. See fill.ts. */
+  fill?: FillTables
+}
+
+export interface Project {
+  quota: Partial<Resources> & { containers?: number }
+  used: Resources & { containers: number }
+}
+
+export interface PlacedContainer {
+  host: string
+  demand: Demand
+  /** False: it can't or must not be moved. */
+  movable: boolean
 }
 
 export interface Demand {
@@ -29,6 +99,43 @@ export interface Demand {
   excluded: ReadonlySet<string>
   /** The container arrives by a live move, so the host must be migratable. */
   live: boolean
+  limits?: Partial<DensityAmounts>
+  /** What it will use; missing: its requests. Counts only on hosts that are measured. */
+  measured?: MeasuredUse
+  /** Containers of one kind should share the object: what it says of each host is then worked out once. */
+  constraints?: Constraints
+  group?: GroupRule
+  project?: string
+  /** Higher is more important. Default 0. */
+  priority?: number
 }
+
+export interface Constraints {
+  /** Default `default`. */
+  pool?: string
+  labels?: Readonly<Record<string, string>>
+  architecture?: string
+  cpuFeatures?: readonly string[]
+  kernelFeatures?: readonly string[]
+  criuFeatures?: readonly string[]
+  /** Pinned: one of these hosts. */
+  hosts?: readonly string[]
+  devices?: Readonly<Record<string, number>>
+  /** Keys of taints that it may go to all the same. */
+  tolerations?: readonly string[]
+}
+
+export interface GroupRule {
+  name: string
+  /** `spread`: members apart; `pack`: members together. */
+  kind: 'spread' | 'pack'
+  /** False: a preference, which comes before the pool's policy. */
+  strict: boolean
+  topology: 'host' | 'rack' | 'zone'
+  /** Strict spread: how many members a domain may have. Default 1. */
+  maxPerDomain?: number
+}
+
+export const defaultPool = 'default'
 
 export type PlaceResult = { host: string; placement: Placement } | { host: null; placement: Placement }
