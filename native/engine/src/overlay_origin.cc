@@ -22,6 +22,9 @@ int dropOne(const char* path, const struct stat* status, int, FTW*) {
 }  // namespace
 
 Status dropOverlayOrigins(const std::string& upper) {
+  // The root of an upper that was ever mounted has the note: if the copy lacks it, it was made without all of them, and the walk
+  // (in the blackout) is spared.
+  if (lgetxattr(upper.c_str(), "trusted.overlay.origin", nullptr, 0) < 0 && errno == ENODATA) return {};
   errno = 0;
   if (nftw(upper.c_str(), dropOne, maximumOpenDirectories, FTW_PHYS | FTW_MOUNT) == 0) return {};
   return errnoError("remove the other host's overlay notes below " + upper);

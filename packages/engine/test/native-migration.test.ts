@@ -342,6 +342,39 @@ t.test('native moves', { skip: reasonToSkip(), timeout: 110_000 }, async (t) => 
     await remove(a, spec, stream)
   })
 
+  await t.test('open exec sessions, with and without a terminal, end and do not hinder the move', async (t) => {
+    const { spec, stream } = await launch(a)
+    const { container, epoch } = spec
+    const ends: Promise<number | string>[] = []
+    for (const terminal of [null, { columns: 80, rows: 24 }]) {
+      let output = ''
+      const session = await a.client.exec(
+        {
+          container,
+          command: ['/bin/sh', '-c', 'echo started; sleep 1000'],
+          environment: {},
+          directory: null,
+          user: null,
+          terminal,
+        },
+        {
+          onStdout: (data) => {
+            output += Buffer.from(data).toString()
+          },
+        },
+      )
+      await until('the session', () => output.includes('started'))
+      ends.push(session.exit.catch((thrown: DroverError) => thrown.code))
+    }
+    await moveUntilRestored(a, b, spec)
+    t.equal((await Promise.all(ends)).length, 2, 'both clients are told')
+    await b.client.call('release', { container, epoch })
+    await a.client.call('delete', { container, epoch })
+    await stream.more(20)
+    checkCount(t, stream)
+    await remove(b, spec, stream)
+  })
+
   await t.test('damaged images: the restore fails with a reason, leaves nothing, and the source goes on', async (t) => {
     const { spec, stream } = await launch(a)
     const { container, epoch } = spec
