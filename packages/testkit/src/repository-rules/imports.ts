@@ -41,7 +41,7 @@ export function importsOf(text: string): Import[] {
 export function importViolations(files: readonly SourceFile[]): Violation[] {
   return codeFiles(files).flatMap((file) => {
     const owner = packageOf(file.path)!
-    const inTest = file.path.includes('/test/')
+    const inTest = file.path.includes('/test/') || owner === 'cluster-tests'
     const declared = declaredDependencies(files, owner, inTest)
     return importsOf(file.text).flatMap(({ specifier, typeOnly }): Violation[] => {
       const problem = specifier.startsWith('.')
@@ -119,11 +119,11 @@ function dependencyProblem(specifier: string, declared: ReadonlySet<string>, typ
 }
 
 function declaredDependencies(files: readonly SourceFile[], owner: string, inTest: boolean): Set<string> {
-  const own = owner === 'cluster-tests' ? 'cluster-tests/package.json' : `packages/${owner}/package.json`
+  const own = `packages/${owner}/package.json`
   const names = new Set<string>([`@drover/${owner}`])
-  for (const path of inTest ? [own, 'package.json'] : [own]) {
-    const file = files.find((candidate) => candidate.path === path)
-    if (!file) continue
+  for (const file of files) {
+    // Tests aren't installed anywhere: they may use whatever some package of the workspace brings along.
+    if (inTest ? !/(^|\/)package\.json$/.test(file.path) : file.path !== own) continue
     const manifest = JSON.parse(file.text) as { [kind: string]: Record<string, string> | undefined }
     for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies']) {
       for (const name of Object.keys(manifest[kind] ?? {})) names.add(name)
