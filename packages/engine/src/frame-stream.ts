@@ -121,7 +121,10 @@ export class FrameStream {
       frames = this.#decoder.push(chunk)
     } catch (thrown) {
       const error = DroverError.from(thrown)
-      if (!this.#socket.destroyed) this.#socket.end(encodeFrame(FrameType.error, JSON.stringify(error.toJSON())))
+      // Once it is told, nothing more is read of it: a peer that keeps its side open must not keep the socket.
+      if (!this.#socket.destroyed) {
+        this.#socket.end(encodeFrame(FrameType.error, JSON.stringify(error.toJSON())), () => this.#socket.destroy())
+      }
       this.#close(error)
       return
     }
