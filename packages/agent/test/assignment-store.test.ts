@@ -1,3 +1,5 @@
+// The assignments that an agent remembers: what a batch replaces, and what a restart finds.
+
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Assignment, AssignmentBatch } from '@drover/protocol'

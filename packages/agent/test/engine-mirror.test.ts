@@ -1,3 +1,5 @@
+// What the agent holds of its engine: the picture that lists and events make together.
+
 import type { EngineContainer, EngineState } from '@drover/engine'
 import t from 'tap'
 import { EngineMirror } from '../src/engine-mirror.ts'

@@ -1,3 +1,5 @@
+// What a host reports of its containers, out of what the engine and the reconciler know.
+
 import type { EngineContainer } from '@drover/engine'
 import t from 'tap'
 import { UsageMeter } from '../src/capacity.ts'
