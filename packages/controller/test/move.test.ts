@@ -132,6 +132,18 @@ t.test('a side that is cut off at any phase: nothing runs twice, and when it is 
   }
 })
 
+t.test('a source that dies after the destination has restored takes nothing with it', async (t) => {
+  const { cluster, reach } = movingCluster()
+  reach('switching')
+  for (const host of ['a', 'b']) cluster.hosts.get(host)!.act()
+  t.equal(cluster.hosts.get('b')!.steps.get('move-web')?.step, 'restored')
+  cluster.cutOff.add('a')
+  cluster.pass(silentAfterMs + 1)
+  cluster.settle()
+  t.strictSame(cluster.executing('web'), ['b'])
+  t.match(cluster.container('web'), { host: 'b', epoch: 2 })
+})
+
 t.test('a new leader goes on at any phase', async (t) => {
   for (const phase of phases) {
     const { cluster, reach } = movingCluster()

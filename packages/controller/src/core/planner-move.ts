@@ -89,6 +89,7 @@ function planUndecided(
 ): Entry[] {
   const { figures } = sides
   const base = { atMs: context.nowMs, operation: operation.id, figures }
+  if (readyToCommit(context, operation, migration, sides)) return [{ type: 'MigrationCommitted', ...base }]
   const error = reasonToAbort(context, operation, migration, sides)
   if (error) return [{ type: 'MigrationAborted', ...base, error }]
   const both = (step: MigrationStep['step']) => reached(sides.source, step) && reached(sides.destination, step)
@@ -103,9 +104,26 @@ function planUndecided(
       return [{ type: 'MigrationAdvanced', ...base, phase: 'switching' }]
     }
     default:
-      // Restored means that everything of the source has arrived; its own `switched` isn't waited for: users are waiting.
-      return reached(sides.destination, 'restored') ? [{ type: 'MigrationCommitted', ...base }] : []
+      return []
   }
+}
+
+/**
+ * Restored means that everything of the source has arrived, so nothing of the source is waited for: users are waiting, and
+ * a source that has died since takes nothing with it.
+ */
+function readyToCommit(
+  { observed, nowMs }: PlanContext,
+  operation: Operation,
+  migration: Migration,
+  sides: Sides,
+): boolean {
+  return (
+    migration.phase === 'switching' &&
+    !operation.cancelRequested &&
+    reached(sides.destination, 'restored') &&
+    !isSilent(observed, migration.destination, nowMs)
+  )
 }
 
 function reasonToAbort(
