@@ -3,6 +3,8 @@
 export { describeAmount } from './explain.ts'
 export { type Refusal, type RefusalName, refusalNames, refusalOf } from './feasible.ts'
 export { type FillTables, fillTables, type MixEntry, mixOf } from './fill.ts'
+export { Model } from './model.ts'
+export * from './moves/index.ts'
 export * from './place.ts'
 export * from './place-all.ts'
 export { withoutPlaced, withPlaced } from './placed.ts'

@@ -1,0 +1,373 @@
+// The cluster as typed arrays, for many placements a second: the same decisions as `place` on the same snapshot and seed
+// (a property test holds them against each other), without looking at every host and without its explanation. Hosts are
+// rows; a placement changes one row and one position in an index.
+//
+// Hosts are put on shelves: those of one shelf have the same capacity, condition and nature, so what is worked out for one is
+// true for all, and shares on a shelf compare without rounding surprises. Each shelf has an index ordered for its pool's policy.
+
+import { avoidedTaints, deviceRefusal, natureRefusal } from './constraints.ts'
+import { conditionRefusal } from './feasible.ts'
+import { maxOpenHosts, openShare } from './fill.ts'
+import { addMembers, domainOf, type GroupCounts, groupPenalty, groupRefusal } from './groups.ts'
+import { quotaRefusal } from './quotas.ts'
+import { lot } from './rank.ts'
+import { columns, cpuColumn, memoryColumn, writeCapacity, writeDemand, writeRequested } from './resource-vector.ts'
+import type { Rows, Search } from './rows.ts'
+import { createShelf, type Shelf } from './shelf.ts'
+import {
+  type ClusterSnapshot,
+  type Constraints,
+  type Demand,
+  defaultPool,
+  type GroupRule,
+  type HostSnapshot,
+  type PoolPolicy,
+  type Project,
+} from './snapshot.ts'
+
+/** When a constraint leaves so few hosts, each is looked at. */
+const fewHosts = 48
+/** Kinds of constraints whose hosts are remembered. */
+const maxKinds = 256
+
+/** Which hosts a kind of constraint allows by their nature. */
+interface Eligibility {
+  allowed: Uint8Array
+  slots: Int32Array
+  byShelf: Int32Array
+}
+
+export class Model {
+  readonly #hosts: HostSnapshot[]
+  readonly #slotOf = new Map<string, number>()
+  readonly #pools: NonNullable<ClusterSnapshot['pools']>
+  readonly #projects = new Map<string, Project>()
+  readonly #rows: Rows
+  readonly #shelves: Shelf[] = []
+  readonly #shelfOf: Int32Array
+  readonly #devices: Record<string, number>[]
+  readonly #members: Record<string, number>[]
+  readonly #groups = new Map<string, GroupCounts>()
+  readonly #open = new Map<string, number>()
+  readonly #kinds = new Map<string, Eligibility>()
+  readonly #kindOf = new WeakMap<Constraints, Eligibility>()
+  readonly #vector = new Float64Array(columns)
+
+  constructor(snapshot: ClusterSnapshot, seed: number) {
+    const hosts = [...snapshot.hosts]
+    this.#hosts = hosts
+    this.#pools = snapshot.pools ?? {}
+    for (const [name, project] of Object.entries(snapshot.projects ?? {})) this.#projects.set(name, project)
+    this.#rows = rowsOf(hosts, this.#pools, seed)
+    this.#shelfOf = new Int32Array(hosts.length)
+    this.#devices = hosts.map(({ devices }) => ({ ...devices }))
+    this.#members = hosts.map(({ groups }) => ({ ...groups }))
+    const shelves = new Map<string, Shelf>()
+    for (const [slot, host] of hosts.entries()) {
+      this.#slotOf.set(host.name, slot)
+      const key = shelfKey(host)
+      let shelf = shelves.get(key)
+      if (!shelf) {
+        shelf = createShelf(this.#shelves.length, host, this.#poolOf(host), this.#rows, slot)
+        shelves.set(key, shelf)
+        this.#shelves.push(shelf)
+      }
+      this.#shelfOf[slot] = shelf.id
+      shelf.members.push(slot)
+      this.#countOpen(slot, 1)
+    }
+    for (const shelf of this.#shelves) shelf.index.fill(shelf.members)
+  }
+
+  get hosts(): readonly HostSnapshot[] {
+    return this.#hosts
+  }
+
+  /** The host that `place` would take, or null; nothing changes. */
+  find(demand: Demand): string | null {
+    const slot = this.#find(demand)
+    return slot < 0 ? null : this.#hosts[slot]!.name
+  }
+
+  /** Finds a host and takes the room on it. */
+  place(demand: Demand): string | null {
+    const slot = this.#find(demand)
+    if (slot < 0) return null
+    this.#change(slot, demand, 1)
+    return this.#hosts[slot]!.name
+  }
+
+  /** Takes the room on `host`, wanted or not: that is where it is. */
+  put(demand: Demand, host: string): void {
+    this.#change(this.#slot(host), demand, 1)
+  }
+
+  /** Gives the room back; images stay. */
+  remove(demand: Demand, host: string): void {
+    this.#change(this.#slot(host), demand, -1)
+  }
+
+  containersOn(host: string): number {
+    return this.#rows.containers[this.#slot(host)]!
+  }
+
+  #slot(host: string): number {
+    const slot = this.#slotOf.get(host)
+    if (slot === undefined) throw new Error(`the model has no host ${host}`)
+    return slot
+  }
+
+  #poolOf(host: HostSnapshot): PoolPolicy {
+    return this.#pools[host.pool ?? defaultPool] ?? {}
+  }
+
+  #find(demand: Demand): number {
+    const { constraints, group } = demand
+    if (demand.project !== undefined && this.#overQuota(demand)) return -1
+    writeDemand(demand, this.#vector)
+    const eligibility = constraints === undefined ? null : this.#eligibility(constraints)
+    const counts = group ? this.#groupCounts(group) : null
+    const pool = constraints?.pool ?? defaultPool
+    const search: Search = {
+      vector: this.#vector,
+      image: demand.image,
+      imageBit: imageBit(demand.image),
+      accepts: null,
+      enoughOpen: (this.#open.get(pool) ?? 0) >= maxOpenHosts,
+      best: -1,
+      bestScore: -Infinity,
+      bestHasImage: false,
+    }
+    const rules = this.#rules(demand, eligibility, counts)
+    if (demand.host !== null) {
+      search.accepts = rules
+      const slot = this.#slotOf.get(demand.host)
+      if (slot !== undefined) this.#tryOne(slot, demand, search)
+      return search.best
+    }
+    const shelves = this.#shelves.filter(
+      (shelf) =>
+        shelf.pool === pool &&
+        conditionRefusal(shelf.example, demand) === null &&
+        (eligibility ? eligibility.byShelf[shelf.id]! > 0 : natureRefusal(shelf.example, constraints) === null),
+    )
+    const avoided = [...new Set(shelves.map(({ example }) => avoidedTaints(example, constraints)))].sort(
+      (a, b) => a - b,
+    )
+    for (const taints of avoided) {
+      const level = shelves.filter(({ example }) => avoidedTaints(example, constraints) === taints)
+      if (!group || !counts || group.strict) this.#searchShelves(level, search, rules, eligibility)
+      else this.#searchByPreference(level, search, rules, eligibility, group, counts)
+      if (search.best >= 0) break
+    }
+    return search.best
+  }
+
+  #searchShelves(
+    shelves: readonly Shelf[],
+    search: Search,
+    accepts: Search['accepts'],
+    eligibility: Eligibility | null,
+  ): void {
+    search.accepts = accepts
+    if (eligibility && eligibility.slots.length <= fewHosts) {
+      const ids = new Set(shelves.map(({ id }) => id))
+      for (const slot of eligibility.slots) {
+        const id = this.#shelfOf[slot]!
+        if (ids.has(id)) this.#shelves[id]!.index.consider(slot, search)
+      }
+      return
+    }
+    for (const shelf of shelves) shelf.index.search(search)
+  }
+
+  /** Best domains first; a level is the hosts of all domains that are as good as each other. */
+  #searchByPreference(
+    shelves: readonly Shelf[],
+    search: Search,
+    rules: Search['accepts'],
+    eligibility: Eligibility | null,
+    group: GroupRule,
+    counts: GroupCounts,
+  ): void {
+    const penalties = new Set([...counts.byDomain.keys()].map((domain) => groupPenalty(group, counts, domain)))
+    penalties.add(group.kind === 'spread' ? 0 : counts.most)
+    for (const penalty of [...penalties].sort((left, right) => left - right)) {
+      const accepts = (slot: number) =>
+        groupPenalty(group, counts, domainOf(this.#hosts[slot]!, group.topology)) === penalty &&
+        (rules === null || rules(slot))
+      this.#searchShelves(shelves, search, accepts, eligibility)
+      if (search.best >= 0) return
+    }
+  }
+
+  #tryOne(slot: number, demand: Demand, search: Search): void {
+    const host = this.#hosts[slot]!
+    if (conditionRefusal(host, demand) || natureRefusal(host, demand.constraints)) return
+    this.#shelves[this.#shelfOf[slot]!]!.index.consider(slot, search)
+  }
+
+  /** The rules that go host by host, or null when there is none. */
+  #rules(demand: Demand, eligibility: Eligibility | null, counts: GroupCounts | null): Search['accepts'] {
+    const { excluded, constraints, group } = demand
+    const devices = constraints?.devices
+    const strict = group?.strict && counts ? { group, counts } : null
+    if (excluded.size === 0 && !eligibility && !strict) return null
+    return (slot) => {
+      if (eligibility && eligibility.allowed[slot] === 0) return false
+      const host = this.#hosts[slot]!
+      if (excluded.size > 0 && excluded.has(host.name)) return false
+      if (devices && deviceRefusal(this.#devices[slot]!, constraints)) return false
+      return !strict || !groupRefusal(strict.group, strict.counts, domainOf(host, strict.group.topology))
+    }
+  }
+
+  #eligibility(constraints: Constraints): Eligibility {
+    const known = this.#kindOf.get(constraints)
+    if (known) return known
+    const key = JSON.stringify(constraints)
+    let kind = this.#kinds.get(key)
+    if (!kind) {
+      kind = this.#findEligible(constraints)
+      if (this.#kinds.size >= maxKinds) this.#kinds.delete(this.#kinds.keys().next().value!)
+      this.#kinds.set(key, kind)
+    }
+    this.#kindOf.set(constraints, kind)
+    return kind
+  }
+
+  #findEligible(constraints: Constraints): Eligibility {
+    const allowed = new Uint8Array(this.#hosts.length)
+    const byShelf = new Int32Array(this.#shelves.length)
+    const slots: number[] = []
+    for (const [slot, host] of this.#hosts.entries()) {
+      if (natureRefusal(host, constraints)) continue
+      allowed[slot] = 1
+      byShelf[this.#shelfOf[slot]!]! += 1
+      slots.push(slot)
+    }
+    return { allowed, byShelf, slots: Int32Array.from(slots) }
+  }
+
+  #overQuota(demand: Demand): boolean {
+    const project = this.#projects.get(demand.project!)
+    return project !== undefined && quotaRefusal({ [demand.project!]: project }, demand) !== null
+  }
+
+  #groupCounts(rule: GroupRule): GroupCounts {
+    const key = `${rule.topology} ${rule.name}`
+    let counts = this.#groups.get(key)
+    if (counts) return counts
+    counts = { byDomain: new Map(), most: 0 }
+    for (const [slot, host] of this.#hosts.entries()) {
+      const members = this.#members[slot]![rule.name] ?? 0
+      if (members > 0) addMembers(counts, domainOf(host, rule.topology), members)
+    }
+    this.#groups.set(key, counts)
+    return counts
+  }
+
+  #change(slot: number, demand: Demand, sign: 1 | -1): void {
+    const rows = this.#rows
+    const { index } = this.#shelves[this.#shelfOf[slot]!]!
+    writeDemand(demand, this.#vector)
+    index.remove(slot)
+    this.#countOpen(slot, -1)
+    const at = slot * columns
+    const measured = this.#hosts[slot]!.measured ? columns : columns - 2
+    for (let column = 0; column < measured; column++) rows.used[at + column]! += sign * this.#vector[column]!
+    rows.containers[slot]! += sign
+    if (sign > 0 && !rows.images[slot]!.has(demand.image)) {
+      rows.images[slot]!.add(demand.image)
+      rows.imageMask[slot]! |= imageBit(demand.image)
+    }
+    index.insert(slot)
+    this.#countOpen(slot, 1)
+    if (demand.constraints?.devices) addCounts(this.#devices[slot]!, demand.constraints.devices, -sign)
+    if (demand.group) this.#changeGroup(slot, demand.group.name, sign)
+    if (demand.project !== undefined) this.#charge(demand, sign)
+  }
+
+  #changeGroup(slot: number, name: string, sign: 1 | -1): void {
+    addCounts(this.#members[slot]!, { [name]: 1 }, sign)
+    for (const topology of ['host', 'rack', 'zone'] as const) {
+      const counts = this.#groups.get(`${topology} ${name}`)
+      if (counts) addMembers(counts, domainOf(this.#hosts[slot]!, topology), sign)
+    }
+  }
+
+  #charge(demand: Demand, sign: 1 | -1): void {
+    const project = this.#projects.get(demand.project!)
+    if (!project) return
+    const { cpuMilli, memoryBytes, diskBytes, pids } = demand.requests
+    const used = {
+      cpuMilli: project.used.cpuMilli + sign * cpuMilli,
+      memoryBytes: project.used.memoryBytes + sign * memoryBytes,
+      diskBytes: project.used.diskBytes + sign * diskBytes,
+      pids: project.used.pids + sign * pids,
+      containers: project.used.containers + sign,
+    }
+    this.#projects.set(demand.project!, { quota: project.quota, used })
+  }
+
+  /** Only pools that pack by holes count their open hosts. */
+  #countOpen(slot: number, change: 1 | -1): void {
+    const host = this.#hosts[slot]!
+    if (!this.#poolOf(host).fill || !host.ready || host.cordoned || this.#rows.containers[slot] === 0) return
+    const { used, capacity } = this.#rows
+    const at = slot * columns
+    const free = (column: number) => capacity[at + column]! - used[at + column]! > openShare * capacity[at + column]!
+    if (!free(cpuColumn) || !free(memoryColumn)) return
+    const pool = host.pool ?? defaultPool
+    this.#open.set(pool, (this.#open.get(pool) ?? 0) + change)
+  }
+}
+
+/** Equal for hosts that differ in name, labels, topology and use only. Labels are often one per host, so they'd part all. */
+function shelfKey(host: HostSnapshot): string {
+  const { capacity, limits, ready, cordoned, migratable, measured, pool, architecture, taints } = host
+  const features = [host.cpuFeatures, host.kernelFeatures, host.criuFeatures].map((set) => [...(set ?? [])].sort())
+  return JSON.stringify([
+    capacity,
+    limits,
+    ready,
+    cordoned,
+    migratable,
+    !measured,
+    pool,
+    architecture,
+    taints,
+    features,
+  ])
+}
+
+function rowsOf(hosts: readonly HostSnapshot[], pools: NonNullable<ClusterSnapshot['pools']>, seed: number): Rows {
+  const rows: Rows = {
+    used: new Float64Array(hosts.length * columns),
+    capacity: new Float64Array(hosts.length * columns),
+    containers: Int32Array.from(hosts, ({ containers }) => containers),
+    lots: new Int32Array(hosts.length),
+    imageMask: Int32Array.from(hosts, ({ images }) => [...images].reduce((mask, image) => mask | imageBit(image), 0)),
+    images: hosts.map(({ images }) => new Set(images)),
+  }
+  const drawn = hosts.map(({ name }, slot) => ({ slot, name, lot: lot(seed, name) }))
+  drawn.sort((left, right) => left.lot - right.lot || (left.name < right.name ? -1 : 1))
+  for (const [rank, { slot }] of drawn.entries()) rows.lots[slot] = rank
+  for (const [slot, host] of hosts.entries()) {
+    writeCapacity(host, pools[host.pool ?? defaultPool] ?? {}, rows.capacity, slot * columns)
+    writeRequested(host, rows.used, slot * columns)
+  }
+  return rows
+}
+
+/** One of 32 bits: where it is clear, the image isn't there; where it is set, the set of images says. */
+function imageBit(image: string): number {
+  let hash = 0
+  for (let i = Math.max(0, image.length - 8); i < image.length; i++)
+    hash = (Math.imul(hash, 31) + image.charCodeAt(i)) | 0
+  return 1 << (hash & 31)
+}
+
+function addCounts(to: Record<string, number>, change: Readonly<Record<string, number>>, sign: number): void {
+  for (const [key, value] of Object.entries(change)) to[key] = (to[key] ?? 0) + sign * value
+}
