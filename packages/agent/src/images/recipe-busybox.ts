@@ -11,7 +11,12 @@ import { promisify } from 'node:util'
 import { DroverError } from '@drover/protocol'
 import type { Recipe } from './recipe.ts'
 
-const busyboxPaths = ['/bin/busybox', '/usr/bin/busybox']
+/** The system's; without root, the one that the bootstrap unpacked. */
+const busyboxPaths = [
+  '/bin/busybox',
+  '/usr/bin/busybox',
+  fileURLToPath(new URL('../../../../.drover/prefix/usr/bin/busybox', import.meta.url)),
+]
 const pulsePath = fileURLToPath(new URL('../../../../native/image-tools/build/pulse', import.meta.url))
 
 const directories: [path: string, mode: number][] = [
