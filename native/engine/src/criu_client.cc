@@ -6,6 +6,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <set>
 #include <poll.h>
 #include <sched.h>
 #include <spawn.h>
@@ -54,12 +58,16 @@ int millisecondsUntil(Clock::time_point until) {
   return left < 0 ? 0 : static_cast<int>(left);
 }
 
-/** Waits until `fd` can be read. 1: it can, 0: the time is over, -1: error. */
-int waitReadable(int fd, Clock::time_point until) {
+/**
+ * Waits until `fd` can be read. 1: it can, 0: the time is over, -1: error, or `process` (a pidfd; -1: none) has ended and nothing is
+ * left to read. The socket alone does not tell the end: CRIU's children hold it too.
+ */
+int waitReadable(int fd, int process, Clock::time_point until) {
   for (;;) {
-    pollfd p{fd, POLLIN, 0};
-    int n = poll(&p, 1, millisecondsUntil(until));
-    if (n >= 0) return n;
+    pollfd entries[] = {{fd, POLLIN, 0}, {process, POLLIN, 0}};
+    int count = poll(entries, 2, millisecondsUntil(until));
+    if (count == 0) return 0;
+    if (count > 0) return entries[0].revents != 0 ? 1 : -1;
     if (errno != EINTR) return -1;
   }
 }
@@ -106,6 +114,34 @@ struct ResponseDeleter {
 };
 using Response = std::unique_ptr<CriuRpcResponse, ResponseDeleter>;
 
+/** Every CRIU that has a CriuProcess; held while one is started, so that endOrphans sees none that is not in there yet. */
+std::mutex runningMutex;
+std::set<pid_t> running;
+
+/**
+ * The helpers of a CRIU that was killed become the engine's children (it is a subreaper). They are ended and reaped here; restored
+ * processes, which are in a PID namespace of their own, are not its business.
+ */
+void endOrphans() {
+  std::error_code ignored;
+  const auto own = std::filesystem::read_symlink("/proc/self/ns/pid", ignored);
+  std::lock_guard lock(runningMutex);
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", ignored)) {
+    std::ifstream children(thread.path() / "children");
+    for (pid_t pid; children >> pid;) {
+      const std::filesystem::path process = "/proc/" + std::to_string(pid);
+      std::ifstream nameFile(process / "comm");
+      std::string name;
+      if (!(nameFile >> name) || name != "criu" || running.contains(pid)) continue;
+      // The link of a zombie can't be read any more: then it holds nothing and only wants to be reaped.
+      const auto theirs = std::filesystem::read_symlink(process / "ns/pid", ignored);
+      if (!theirs.empty() && theirs != own) continue;
+      kill(pid, SIGKILL);
+      waitpid(pid, nullptr, __WALL);
+    }
+  }
+}
+
 std::string describeEnd(int status) {
   if (status == -1) return "criu ended";
   if (WIFSIGNALED(status)) return "criu was killed by signal " + std::to_string(WTERMSIG(status));
@@ -140,7 +176,12 @@ std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::
   std::string preload = "LD_PRELOAD=" + quickLibrary();
   char* environment[] = {path, quickLibrary().empty() ? nullptr : preload.data(), nullptr};
   pid_t pid = -1;
-  int failure = posix_spawn(&pid, binary.c_str(), &actions, &attributes, arguments, environment);
+  int failure;
+  {
+    std::lock_guard lock(runningMutex);
+    failure = posix_spawn(&pid, binary.c_str(), &actions, &attributes, arguments, environment);
+    if (failure == 0) running.insert(pid);
+  }
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   close(pair[1]);
@@ -149,12 +190,13 @@ std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::
     close(pair[0]);
     return nullptr;
   }
-  return std::unique_ptr<CriuProcess>(new CriuProcess(pid, pair[0]));
+  return std::unique_ptr<CriuProcess>(new CriuProcess(pid, static_cast<int>(syscall(SYS_pidfd_open, pid, 0)), pair[0]));
 }
 
 CriuProcess::~CriuProcess() {
   if (pid_ > 0) kill(pid_, SIGKILL);
   finish(Clock::now());
+  if (pidfd_ >= 0) close(pidfd_);
   close(socket_);
 }
 
@@ -184,7 +226,7 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
   if (!send(&message)) trouble = std::string("send the request to criu: ") + strerror(errno);
   std::vector<uint8_t> buffer(maximumMessage);
   while (trouble.empty()) {
-    int ready = waitReadable(socket_, until);
+    int ready = waitReadable(socket_, pidfd_, until);
     if (ready == 0) {
       trouble = "criu did not answer within " + std::to_string(deadline.count()) + " ms and was killed";
       kill(pid_, SIGKILL);
@@ -245,17 +287,16 @@ bool CriuProcess::send(const void* request) {
 int CriuProcess::finish(Clock::time_point until) {
   if (pid_ <= 0) return -1;
   int status = -1;
-  int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
-  if (pidfd >= 0) {
-    if (waitReadable(pidfd, until) != 1) kill(pid_, SIGKILL);
-    close(pidfd);
-  } else {
-    kill(pid_, SIGKILL);
-  }
+  if (pidfd_ < 0 || waitReadable(pidfd_, -1, until) != 1) kill(pid_, SIGKILL);
   pid_t reaped;
   do reaped = waitpid(pid_, &status, __WALL);
   while (reaped < 0 && errno == EINTR);
+  {
+    std::lock_guard lock(runningMutex);
+    running.erase(pid_);
+  }
   pid_ = 0;
+  if (reaped > 0 && WIFSIGNALED(status)) endOrphans();
   return reaped < 0 ? -1 : status;
 }
 

@@ -62,12 +62,13 @@ class CriuProcess {
   CriuAnswer run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify);
 
  private:
-  CriuProcess(pid_t pid, int socket) : pid_(pid), socket_(socket) {}
+  CriuProcess(pid_t pid, int pidfd, int socket) : pid_(pid), pidfd_(pidfd), socket_(socket) {}
   bool send(const void* request);
   /** Waits for the process's end until the deadline, then kills it. Returns its wait status, -1 if someone else reaped it. */
   int finish(std::chrono::steady_clock::time_point until);
 
   pid_t pid_;
+  int pidfd_;
   int socket_;
 };
 

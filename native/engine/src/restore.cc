@@ -15,11 +15,13 @@
 #include "mounts.h"
 #include "netlink.h"
 #include "overlay_origin.h"
+#include "pidfd.h"
 
 namespace drover {
 namespace {
 
 constexpr const char* failed = "RESTORE_FAILED";
+constexpr int reapDeadlineMs = 2000;
 
 /** What waits in memory between prepareRestore and restore. Lost with the engine; restore then makes it anew. */
 struct Prepared {
@@ -70,12 +72,15 @@ class RestoreSteps {
   RestoreSteps(Engine& engine, const Spec& spec) : engine_(engine), spec_(spec) {}
 
   bool notified(std::string_view script, pid_t pid) {
+    if (pid > 0) pid_ = pid;
     if (script == "setup-namespaces") status_ = makeNetwork(pid);
     // CRIU still traces them all: once frozen here, letting go of them does not let them run.
     if (script == "pre-resume") status_ = engine_.cgroups().freeze(spec_.container);
     return status_.ok();
   }
   const Status& status() const { return status_; }
+  /** The root of the tree, once it is there; 0 before. */
+  pid_t pid() const { return pid_; }
 
  private:
   Status makeNetwork(pid_t pid) {
@@ -86,7 +91,15 @@ class RestoreSteps {
   Engine& engine_;
   const Spec& spec_;
   Status status_;
+  pid_t pid_ = 0;
 };
+
+/** A CRIU that was killed leaves its tasks to the engine; they have been killed, and the root of the tree wants to be reaped. */
+void reapRoot(pid_t pid) {
+  if (pid <= 0) return;
+  auto pidfd = openPidfd(pid);
+  if (pidfd.ok() && waitPidfd(pidfd.value().get(), reapDeadlineMs)) (void)endedStatus(pidfd.value().get());
+}
 
 }  // namespace
 
@@ -145,6 +158,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
   auto fail = [&](const std::string& reason) {
     std::string text = "restore of " + container->id + ": " + reason;
     if (Status killed = engine.killProcesses(*container); !killed.ok()) text += "; and to remove its processes: " + killed.error().message;
+    reapRoot(steps.pid());
     if (Status ended = endMove(engine, *container, [](Record& record) { record.state = State::created; record.initPid = 0; }); !ended.ok())
       text += "; " + ended.error().message;
     return Error{failed, text};

@@ -288,6 +288,22 @@ export class TestHost {
     return readFileSync(join(this.#directory, 'engine.log'), 'utf8')
   }
 
+  /** The children of the engine with this name. */
+  children(name: string): number[] {
+    const pid = this.#engine?.pid
+    if (pid === undefined) return []
+    const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').trim().split(' ').filter(Boolean),
+    )
+    return children.map(Number).filter((child) => {
+      try {
+        return readFileSync(`/proc/${child}/comm`, 'utf8').trim() === name
+      } catch {
+        return false
+      }
+    })
+  }
+
   /** kill -9; containers must not notice. */
   async killEngine(): Promise<void> {
     const engine = this.#engine

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { DroverError } from '@drover/protocol'
+import { type DroverError, protocolVersion } from '@drover/protocol'
 import t, { type Test } from 'tap'
 import type { EngineContainer, EngineFigures, EngineSpec } from '../src/index.ts'
 import { makeMigrationImage } from './migration-image.ts'
@@ -117,6 +117,11 @@ t.test('native moves', { skip: reasonToSkip(), timeout: 110_000 }, async (t) => 
     if (left.length > 0) throw new Error(`left behind: ${left.join('\n')}`)
   })
   await Promise.all([a.startEngine(), b.startEngine()])
+  t.match((await a.client.call('hello', { protocolVersion })).criu, {
+    usable: true,
+    path: criu.path,
+    version: /^\d+\.\d+/,
+  })
 
   let serial = 0
   const newSpec = (): EngineSpec => {
@@ -372,6 +377,43 @@ t.test('native moves', { skip: reasonToSkip(), timeout: 110_000 }, async (t) => 
     await a.client.call('delete', { container, epoch })
     await stream.more(20)
     checkCount(t, stream)
+    await remove(b, spec, stream)
+  })
+
+  await t.test('a CRIU that dies in the middle: a failed dump lets go, a failed restore leaves nothing', async (t) => {
+    const { spec, stream } = await launch(a)
+    const { container, epoch } = spec
+    const failure = (call: Promise<unknown>) =>
+      call.then(
+        () => null,
+        (thrown: DroverError) => thrown.code,
+      )
+    rmSync(a.path(images), { recursive: true, force: true })
+    const dump = failure(a.client.call('checkpoint', { container, epoch, directory: images }))
+    await until('the first image', () => listed(a.path(images)).some((name) => name.endsWith('.img')))
+    for (const pid of a.children('criu')) process.kill(pid, 'SIGKILL')
+    t.equal(await dump, 'CHECKPOINT_FAILED')
+    t.equal((await a.client.call('get', { container })).state, 'running')
+    await stream.more(20)
+
+    const source = await a.client.call('get', { container })
+    const { startedAtMs, starts } = source
+    const prepared = await b.client.call('prepareRestore', { spec, startedAtMs, starts })
+    await a.client.call('checkpoint', { container, epoch, directory: images })
+    copyUpper(source.upper, prepared.upper)
+    rmSync(b.path(images), { recursive: true, force: true })
+    cpSync(a.path(images), b.path(images), { recursive: true })
+    const restore = failure(b.client.call('restore', { container, epoch, directory: images }))
+    await until('a process of the restore', () => b.processes(container) > 0)
+    for (const pid of b.children('criu')) process.kill(pid, 'SIGKILL')
+    t.equal(await restore, 'RESTORE_FAILED')
+    t.equal(b.processes(container), 0)
+    await b.client.call('restore', { container, epoch, directory: images })
+    await b.client.call('release', { container, epoch })
+    await a.client.call('delete', { container, epoch })
+    await stream.more(20)
+    checkCount(t, stream)
+    t.same([...a.children('criu'), ...b.children('criu')], [], 'no criu is left, not even as a zombie')
     await remove(b, spec, stream)
   })
 
