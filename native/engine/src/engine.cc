@@ -25,7 +25,8 @@ namespace {
 constexpr size_t workers = 4;
 constexpr size_t mostQueuedJobs = 4096;
 constexpr size_t mostPendingPerContainer = 64;
-constexpr size_t mostContainers = 10'000;
+/** So that the answer to `list` fits into one frame. */
+constexpr size_t mostContainers = 2'000;
 constexpr int killDeadlineMs = 10'000;
 constexpr int endSessionsDeadlineMs = 5'000;
 
@@ -177,7 +178,12 @@ Status Engine::removeContainer(const std::shared_ptr<Container>& container) {
   {
     std::lock_guard lock(container->mutex);
     container->deleted = true;
+    container->record.state = State::stopped;
   }
+  // Whoever waits for its end has waited long enough.
+  loop_.post([this, container] {
+    if (onChange) onChange(container);
+  });
   DROVER_TRY(removeTree(container->directory));
   std::lock_guard lock(mutex_);
   auto found = containers_.find(container->id);
