@@ -7,10 +7,21 @@ import type { Lab } from '@drover/testkit/lab'
 
 const colours = process.stdout.isTTY === true && !process.env.NO_COLOR
 
+let silent = false
+
 export class Narrator {
   failed = 0
   passed = 0
   #chapter = 0
+
+  /** Says nothing more: the tour was interrupted, and what fails from now on is no news. */
+  silence(): void {
+    silent = true
+  }
+
+  resume(): void {
+    silent = false
+  }
 
   title(text: string, subtitle: string): void {
     say(`\n${paint('1', text)}`)
@@ -59,7 +70,7 @@ export class Narrator {
 export const pathTo = (lab: Lab): string => `export PATH=${join(lab.directory, 'bin')}:$PATH`
 
 function say(text = ''): void {
-  process.stdout.write(`${text}\n`)
+  if (!silent) process.stdout.write(`${text}\n`)
 }
 
 function paint(code: string, text: string): string {
