@@ -1,5 +1,6 @@
 // Pure placement: (cluster snapshot, demand) → plan with its explanation.
 
+export * from './batch.ts'
 export { describeAmount } from './explain.ts'
 export { type Refusal, type RefusalName, refusalNames, refusalOf } from './feasible.ts'
 export { type FillTables, fillTables, type MixEntry, mixOf } from './fill.ts'

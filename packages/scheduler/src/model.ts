@@ -8,10 +8,18 @@
 import { avoidedTaints, deviceRefusal, natureRefusal } from './constraints.ts'
 import { conditionRefusal } from './feasible.ts'
 import { maxOpenHosts, openShare } from './fill.ts'
-import { addMembers, domainOf, type GroupCounts, groupPenalty, groupRefusal } from './groups.ts'
+import { type GroupMembers, GroupTable, preferenceLevels, rowsOfLevel, strictTest } from './group-table.ts'
 import { quotaRefusal } from './quotas.ts'
 import { lot } from './rank.ts'
-import { columns, cpuColumn, memoryColumn, writeCapacity, writeDemand, writeRequested } from './resource-vector.ts'
+import {
+  columns,
+  cpuColumn,
+  memoryColumn,
+  shareOf,
+  writeCapacity,
+  writeDemand,
+  writeRequested,
+} from './resource-vector.ts'
 import type { Rows, Search } from './rows.ts'
 import { createShelf, type Shelf } from './shelf.ts'
 import {
@@ -27,6 +35,8 @@ import {
 
 /** When a constraint leaves so few hosts, each is looked at. */
 const fewHosts = 48
+/** When the domains that a preference likes equally have fewer than one in 2^this of all hosts, each is looked at. */
+const levelShift = 4
 /** Kinds of constraints whose hosts are remembered. */
 const maxKinds = 256
 
@@ -46,12 +56,12 @@ export class Model {
   readonly #shelves: Shelf[] = []
   readonly #shelfOf: Int32Array
   readonly #devices: Record<string, number>[]
-  readonly #members: Record<string, number>[]
-  readonly #groups = new Map<string, GroupCounts>()
+  readonly #groups: GroupTable
   readonly #open = new Map<string, number>()
   readonly #kinds = new Map<string, Eligibility>()
   readonly #kindOf = new WeakMap<Constraints, Eligibility>()
   readonly #vector = new Float64Array(columns)
+  readonly #total = new Float64Array(columns)
 
   constructor(snapshot: ClusterSnapshot, seed: number) {
     const hosts = [...snapshot.hosts]
@@ -61,7 +71,7 @@ export class Model {
     this.#rows = rowsOf(hosts, this.#pools, seed)
     this.#shelfOf = new Int32Array(hosts.length)
     this.#devices = hosts.map(({ devices }) => ({ ...devices }))
-    this.#members = hosts.map(({ groups }) => ({ ...groups }))
+    this.#groups = new GroupTable(hosts)
     const shelves = new Map<string, Shelf>()
     for (const [slot, host] of hosts.entries()) {
       this.#slotOf.set(host.name, slot)
@@ -75,6 +85,8 @@ export class Model {
       this.#shelfOf[slot] = shelf.id
       shelf.members.push(slot)
       this.#countOpen(slot, 1)
+      for (let column = 0; column < columns; column++)
+        this.#total[column]! += this.#rows.capacity[slot * columns + column]!
     }
     for (const shelf of this.#shelves) shelf.index.fill(shelf.members)
   }
@@ -111,6 +123,16 @@ export class Model {
     return this.#rows.containers[this.#slot(host)]!
   }
 
+  /** The largest share that the demand takes of all there is of a resource. */
+  sizeOf(demand: Demand): number {
+    writeDemand(demand, this.#vector)
+    let size = 0
+    for (let column = 0; column < columns; column++) {
+      size = Math.max(size, shareOf(this.#vector[column]!, this.#total[column]!))
+    }
+    return size
+  }
+
   #slot(host: string): number {
     const slot = this.#slotOf.get(host)
     if (slot === undefined) throw new Error(`the model has no host ${host}`)
@@ -126,7 +148,7 @@ export class Model {
     if (demand.project !== undefined && this.#overQuota(demand)) return -1
     writeDemand(demand, this.#vector)
     const eligibility = constraints === undefined ? null : this.#eligibility(constraints)
-    const counts = group ? this.#groupCounts(group) : null
+    const counts = group ? this.#groups.membersOf(group) : null
     const pool = constraints?.pool ?? defaultPool
     const search: Search = {
       vector: this.#vector,
@@ -171,14 +193,18 @@ export class Model {
   ): void {
     search.accepts = accepts
     if (eligibility && eligibility.slots.length <= fewHosts) {
-      const ids = new Set(shelves.map(({ id }) => id))
-      for (const slot of eligibility.slots) {
-        const id = this.#shelfOf[slot]!
-        if (ids.has(id)) this.#shelves[id]!.index.consider(slot, search)
-      }
+      this.#considerEach(eligibility.slots, shelves, search, accepts)
       return
     }
     for (const shelf of shelves) shelf.index.search(search)
+  }
+
+  #considerEach(slots: Iterable<number>, shelves: readonly Shelf[], search: Search, accepts: Search['accepts']): void {
+    search.accepts = accepts
+    for (const slot of slots) {
+      const shelf = this.#shelves[this.#shelfOf[slot]!]!
+      if (shelves.includes(shelf)) shelf.index.consider(slot, search)
+    }
   }
 
   /** Best domains first; a level is the hosts of all domains that are as good as each other. */
@@ -188,15 +214,15 @@ export class Model {
     rules: Search['accepts'],
     eligibility: Eligibility | null,
     group: GroupRule,
-    counts: GroupCounts,
+    counts: GroupMembers,
   ): void {
-    const penalties = new Set([...counts.byDomain.keys()].map((domain) => groupPenalty(group, counts, domain)))
-    penalties.add(group.kind === 'spread' ? 0 : counts.most)
-    for (const penalty of [...penalties].sort((left, right) => left - right)) {
+    const { domains } = counts
+    for (const level of preferenceLevels(group, counts)) {
+      const slots = rowsOfLevel(counts, level, Math.max(fewHosts, this.#hosts.length >> levelShift))
       const accepts = (slot: number) =>
-        groupPenalty(group, counts, domainOf(this.#hosts[slot]!, group.topology)) === penalty &&
-        (rules === null || rules(slot))
-      this.#searchShelves(shelves, search, accepts, eligibility)
+        counts.counts[domains.ofSlot[slot]!] === level && (rules === null || rules(slot))
+      if (slots) this.#considerEach(slots, shelves, search, rules)
+      else this.#searchShelves(shelves, search, accepts, eligibility)
       if (search.best >= 0) return
     }
   }
@@ -208,17 +234,16 @@ export class Model {
   }
 
   /** The rules that go host by host, or null when there is none. */
-  #rules(demand: Demand, eligibility: Eligibility | null, counts: GroupCounts | null): Search['accepts'] {
+  #rules(demand: Demand, eligibility: Eligibility | null, counts: GroupMembers | null): Search['accepts'] {
     const { excluded, constraints, group } = demand
     const devices = constraints?.devices
-    const strict = group?.strict && counts ? { group, counts } : null
+    const strict = group?.strict && counts ? strictTest(group, counts) : null
     if (excluded.size === 0 && !eligibility && !strict) return null
     return (slot) => {
       if (eligibility && eligibility.allowed[slot] === 0) return false
-      const host = this.#hosts[slot]!
-      if (excluded.size > 0 && excluded.has(host.name)) return false
+      if (excluded.size > 0 && excluded.has(this.#hosts[slot]!.name)) return false
       if (devices && deviceRefusal(this.#devices[slot]!, constraints)) return false
-      return !strict || !groupRefusal(strict.group, strict.counts, domainOf(host, strict.group.topology))
+      return strict === null || strict(slot)
     }
   }
 
@@ -254,19 +279,6 @@ export class Model {
     return project !== undefined && quotaRefusal({ [demand.project!]: project }, demand) !== null
   }
 
-  #groupCounts(rule: GroupRule): GroupCounts {
-    const key = `${rule.topology} ${rule.name}`
-    let counts = this.#groups.get(key)
-    if (counts) return counts
-    counts = { byDomain: new Map(), most: 0 }
-    for (const [slot, host] of this.#hosts.entries()) {
-      const members = this.#members[slot]![rule.name] ?? 0
-      if (members > 0) addMembers(counts, domainOf(host, rule.topology), members)
-    }
-    this.#groups.set(key, counts)
-    return counts
-  }
-
   #change(slot: number, demand: Demand, sign: 1 | -1): void {
     const rows = this.#rows
     const { index } = this.#shelves[this.#shelfOf[slot]!]!
@@ -284,16 +296,8 @@ export class Model {
     index.insert(slot)
     this.#countOpen(slot, 1)
     if (demand.constraints?.devices) addCounts(this.#devices[slot]!, demand.constraints.devices, -sign)
-    if (demand.group) this.#changeGroup(slot, demand.group.name, sign)
+    if (demand.group) this.#groups.change(slot, demand.group.name, sign)
     if (demand.project !== undefined) this.#charge(demand, sign)
-  }
-
-  #changeGroup(slot: number, name: string, sign: 1 | -1): void {
-    addCounts(this.#members[slot]!, { [name]: 1 }, sign)
-    for (const topology of ['host', 'rack', 'zone'] as const) {
-      const counts = this.#groups.get(`${topology} ${name}`)
-      if (counts) addMembers(counts, domainOf(this.#hosts[slot]!, topology), sign)
-    }
   }
 
   #charge(demand: Demand, sign: 1 | -1): void {
