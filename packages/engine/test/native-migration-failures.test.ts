@@ -1,0 +1,174 @@
+// Live moves that go wrong: whoever dies in the middle, and whatever CRIU refuses, exactly one copy goes on and nothing is left.
+
+import { existsSync, readdirSync, rmSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import {
+  checkCount,
+  checkStill,
+  chooseCriu,
+  failureOf,
+  images,
+  MigrationStage,
+  reasonToSkip,
+} from './migration-stage.ts'
+import { until } from './native-hosts.ts'
+
+/** CRIU refuses a UTS namespace inside the container's. */
+const nestedNamespace =
+  'setsid unshare -u sh -c "touch /tmp/ready; sleep 1000" >/dev/null 2>&1 </dev/null & until [ -e /tmp/ready ]; do usleep 1000; done'
+
+function listed(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : []
+}
+
+t.test('native moves that fail', { skip: reasonToSkip(), timeout: 110_000 }, async (t) => {
+  const criu = chooseCriu()
+  if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
+  const stage = await MigrationStage.set(criu.path)
+  t.teardown(() => stage.strike())
+  const { a, b } = stage
+
+  await t.test('engines killed in the middle find checkpointed and restored containers as they were', async (t) => {
+    const launched = await stage.launch(a)
+    const { spec, stream } = launched
+    const { container, epoch } = spec
+    await stage.moveUntilRestored(a, b, spec)
+    for (const [host, state] of [
+      [a, 'checkpointed'],
+      [b, 'restored'],
+    ] as const) {
+      await host.killEngine()
+      await host.startEngine()
+      t.equal((await host.client.call('get', { container })).state, state)
+      await checkStill(t, host, container, stream)
+    }
+    await stage.finish(a, b, spec)
+    await stream.more(20)
+    checkCount(t, stream)
+    await stage.remove(b, launched)
+  })
+
+  await t.test('an engine killed in the middle of a dump: the next one lets the container go on', async (t) => {
+    const launched = await stage.launch(a)
+    const { spec, stream } = launched
+    const { container, epoch } = spec
+    for (const file of ['inventory.img', 'core-1.img', 'pstree.img', 'mountpoints']) {
+      rmSync(a.path(images), { recursive: true, force: true })
+      const broken = failureOf(a.client.call('checkpoint', { container, epoch, directory: images }))
+      await until(
+        `${file} of the dump`,
+        () => listed(a.path(images)).some((name) => name.startsWith(file)),
+        5_000,
+      ).catch(() => null)
+      await a.killEngine()
+      await broken
+      await a.startEngine()
+      // Killed a moment too late, the dump was done and noted: that is the other case.
+      const found = await a.client.call('get', { container })
+      if (found.state === 'checkpointed') await a.client.call('thaw', { container, epoch })
+      else t.equal(found.state, 'running', `killed at ${file}`)
+      await stream.more(20)
+    }
+    checkCount(t, stream)
+    await stage.remove(a, launched)
+  })
+
+  await t.test(
+    'an engine killed in the middle of a restore: nothing of it is left, and it can be done again',
+    async (t) => {
+      const launched = await stage.launch(a)
+      const { spec, stream } = launched
+      const { container, epoch } = spec
+      await stage.moveUntilCopied(a, b, spec)
+      const broken = b.client.call('restore', { container, epoch, directory: images }).catch(() => null)
+      await until('a process of the restore', () => b.processes(container) > 0)
+      await b.killEngine()
+      await broken
+      await b.startEngine()
+      if ((await b.client.call('get', { container })).state === 'created') {
+        t.equal(b.processes(container), 0, 'the half-restored processes are gone')
+        await b.client.call('restore', { container, epoch, directory: images })
+      }
+      await stage.finish(a, b, spec)
+      await stream.more(20)
+      checkCount(t, stream)
+      await stage.remove(b, launched)
+    },
+  )
+
+  await t.test('a CRIU that dies in the middle: a failed dump lets go, a failed restore leaves nothing', async (t) => {
+    const launched = await stage.launch(a)
+    const { spec, stream } = launched
+    const { container, epoch } = spec
+    rmSync(a.path(images), { recursive: true, force: true })
+    const dump = failureOf(a.client.call('checkpoint', { container, epoch, directory: images }))
+    await until('the first image', () => listed(a.path(images)).some((name) => name.endsWith('.img')))
+    for (const pid of a.children('criu')) process.kill(pid, 'SIGKILL')
+    t.equal((await dump)?.code, 'CHECKPOINT_FAILED')
+    t.equal((await a.client.call('get', { container })).state, 'running')
+    await stream.more(20)
+
+    await stage.moveUntilCopied(a, b, spec)
+    const restore = failureOf(b.client.call('restore', { container, epoch, directory: images }))
+    await until('a process of the restore', () => b.processes(container) > 0)
+    for (const pid of b.children('criu')) process.kill(pid, 'SIGKILL')
+    t.equal((await restore)?.code, 'RESTORE_FAILED')
+    t.equal(b.processes(container), 0)
+    await b.client.call('restore', { container, epoch, directory: images })
+    await stage.finish(a, b, spec)
+    await stream.more(20)
+    checkCount(t, stream)
+    t.same([...a.children('criu'), ...b.children('criu')], [], 'no criu is left, not even as a zombie')
+    await stage.remove(b, launched)
+  })
+
+  await t.test('damaged images: the restore fails with a reason, leaves nothing, and the source goes on', async (t) => {
+    const launched = await stage.launch(a)
+    const { spec, stream } = launched
+    const { container, epoch } = spec
+    await stage.moveUntilCopied(a, b, spec)
+    const core = readdirSync(b.path(images)).find((name) => name.startsWith('core-')) as string
+    truncateSync(join(b.path(images), core), 10)
+    const error = await failureOf(b.client.call('restore', { container, epoch, directory: images }))
+    t.equal(error?.code, 'RESTORE_FAILED')
+    t.match(error?.message, /Error/, 'the message has what CRIU says')
+    t.equal((await b.client.call('get', { container })).processes, 0)
+    await b.client.call('delete', { container, epoch })
+    await a.client.call('thaw', { container, epoch })
+    await stream.more(20)
+    checkCount(t, stream)
+    await stage.remove(a, launched)
+  })
+
+  await t.test('what CRIU cannot dump: the checkpoint fails with a reason and the container runs on', async (t) => {
+    const launched = await stage.launch(a)
+    const { spec, stream } = launched
+    const { container, epoch } = spec
+    const session = await a.client.exec(
+      {
+        container,
+        command: ['/bin/sh', '-c', nestedNamespace],
+        environment: {},
+        directory: null,
+        user: null,
+        terminal: null,
+      },
+      {},
+    )
+    t.equal(await session.exit, 0)
+    const error = await failureOf(a.client.call('checkpoint', { container, epoch, directory: images }))
+    t.equal(error?.code, 'CHECKPOINT_FAILED')
+    t.match(error?.message, /uts/, 'the message names what is in the way')
+    t.equal((await a.client.call('get', { container })).state, 'running')
+    await stream.more(20)
+    checkCount(t, stream)
+    t.notOk(existsSync(a.path(images)), 'no images are left')
+    await stage.remove(a, launched)
+  })
+
+  await t.test('nothing of the containers is left on either host', async (t) => {
+    t.same(a.leftovers(), [])
+    t.same(b.leftovers(), [])
+  })
+})
