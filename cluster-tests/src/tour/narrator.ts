@@ -1,6 +1,6 @@
 // The voice of the tour: chapters, the commands as one would type them with what they print, and checks that are counted.
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { programs } from '@drover/cli/daemons'
 import type { Lab } from '@drover/testkit/lab'
@@ -13,10 +13,12 @@ export class Narrator {
   failed = 0
   passed = 0
   #chapter = 0
+  #running: ChildProcess | null = null
 
   /** Says nothing more: the tour was interrupted, and what fails from now on is no news. */
   silence(): void {
     silent = true
+    this.#running?.kill('SIGKILL')
   }
 
   resume(): void {
@@ -57,8 +59,10 @@ export class Narrator {
         stdio: ['ignore', 'inherit', 'inherit'],
         env: environmentToUse,
       })
+      this.#running = child
       child.on('error', () => resolve(127))
       child.on('close', (code) => {
+        this.#running = null
         say()
         resolve(code ?? 1)
       })

@@ -21,12 +21,13 @@ export async function teardown(state: LabState, options: TeardownOptions = {}): 
   await killDaemons(state)
   if (state.cgroups.length > 0) await killAllIn(state.cgroups, killDeadlineMs)
   for (const holder of Object.values(state.holders)) signalProcess(holder, 'SIGKILL')
-  for (const link of state.links) {
-    if (existsSync(`/sys/class/net/${link}`)) await run('ip', ['link', 'delete', link])
-  }
   if (state.cgroups.length > 0) await removeCgroups(state.cgroups, removeDeadlineMs)
   if (options.keepFiles !== true) {
     for (const directory of state.directories) rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+  }
+  // The link goes last: without it, whatever still calls this network's addresses would ask the world outside.
+  for (const link of state.links) {
+    if (existsSync(`/sys/class/net/${link}`)) await run('ip', ['link', 'delete', link])
   }
   removeState(state.id)
 }
