@@ -32,7 +32,7 @@ t.test('native moves that fail', { skip: reasonToSkip(), timeout: 110_000 }, asy
   await t.test('engines killed in the middle find checkpointed and restored containers as they were', async (t) => {
     const launched = await stage.launch(a)
     const { spec, stream } = launched
-    const { container, epoch } = spec
+    const { container } = spec
     await stage.moveUntilRestored(a, b, spec)
     for (const [host, state] of [
       [a, 'checkpointed'],

@@ -138,7 +138,7 @@ t.test('native moves', { skip: reasonToSkip(), timeout: 110_000 }, async (t) => 
   await t.test('open exec sessions, with and without a terminal, end and do not hinder the move', async (t) => {
     const launched = await stage.launch(a)
     const { spec, stream } = launched
-    const { container, epoch } = spec
+    const { container } = spec
     const ends: Promise<number | string>[] = []
     for (const terminal of [null, { columns: 80, rows: 24 }]) {
       let output = ''
