@@ -143,7 +143,8 @@ function launch(daemon: Daemon): () => boolean {
         }),
       )
     }
-    return identity !== null && child.exitCode === null && child.signalCode === null
+    // Without a pid it was never spawned: the error that says why is on its way.
+    return identity === null || (child.exitCode === null && child.signalCode === null)
   }
 }
 

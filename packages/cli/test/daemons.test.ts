@@ -1,0 +1,164 @@
+// How daemons are started, found ready and stopped; with real processes, since that is all there is to it.
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import {
+  configFile,
+  type Daemon,
+  examine,
+  findNatsServer,
+  hostLabel,
+  identify,
+  natsDaemon,
+  pidFile,
+  readPidFile,
+  runningDaemon,
+  startDaemon,
+  stopDaemon,
+  waitUntil,
+  writePidFile,
+} from '../src/daemons/index.ts'
+import { accepts } from '../src/daemons/probes.ts'
+
+function directory(t: Test): string {
+  const made = mkdtempSync(join(tmpdir(), 'drover-daemons-'))
+  t.teardown(async () => {
+    await stopDaemon(made, 0)
+    rmSync(made, { recursive: true, force: true })
+  })
+  return made
+}
+
+/** A daemon that listens on a socket in its directory, and does `more`. */
+function daemonIn(made: string, more = ''): Daemon {
+  const socket = join(made, 'socket')
+  const program = `${more}; require('node:net').createServer().listen(${JSON.stringify(socket)})`
+  return {
+    kind: 'agent',
+    owner: 'test',
+    directory: made,
+    configText: '{"secret": true}\n',
+    command: [process.execPath, '-e', program],
+    prefix: ['env'],
+    ready: () => accepts({ path: socket }),
+  }
+}
+
+t.test('startDaemon: starts it once, and finds it running the next time', async (t) => {
+  const made = directory(t)
+  t.equal(await startDaemon(daemonIn(made)), 'started')
+  const first = runningDaemon(made)
+  t.ok(first)
+  t.equal(await startDaemon(daemonIn(made)), 'running')
+  t.strictSame(runningDaemon(made), first, 'the same process')
+  t.equal(statSync(configFile(made)).mode & 0o777, 0o600, 'its configuration is its owner’s alone')
+  t.equal(await stopDaemon(made), 'stopped')
+  t.equal(runningDaemon(made), null)
+  t.equal(await stopDaemon(made), 'absent')
+})
+
+t.test('startDaemon: one that ends while starting is an error that shows its log', async (t) => {
+  const made = directory(t)
+  const daemon = daemonIn(made, "console.error('port taken'); process.exit(3)")
+  await t.rejects(startDaemon(daemon), {
+    code: 'WRONG_STATE',
+    message: /agent of test ended while starting:\nport taken/,
+  })
+})
+
+t.test('startDaemon: a program that is not there is an error that names it', async (t) => {
+  const made = directory(t)
+  const daemon = { ...daemonIn(made), prefix: [], command: ['/nowhere/at/all'] }
+  await t.rejects(startDaemon(daemon), { code: 'WRONG_STATE', message: /\/nowhere\/at\/all/ })
+})
+
+t.test('startDaemon: one that never gets ready is an error that shows its log', async (t) => {
+  const made = directory(t)
+  const daemon = {
+    ...daemonIn(made, "console.error('waiting for godot')"),
+    ready: async () => readFileSync(join(made, 'log'), 'utf8') === 'never',
+  }
+  await t.rejects(startDaemon(daemon, 500), { code: 'TIMED_OUT', message: /agent of test to be ready/ })
+})
+
+t.test('stopDaemon: one that ignores SIGTERM is killed', async (t) => {
+  const made = directory(t)
+  await startDaemon(daemonIn(made, "process.on('SIGTERM', () => {})"))
+  t.equal(await stopDaemon(made, 200), 'killed')
+  t.equal(existsSync(pidFile(made)), false)
+})
+
+t.test('pid file: a pid that was given to another process is not ours, and is not killed', async (t) => {
+  const made = directory(t)
+  const own = identify(process.pid)
+  t.ok(own)
+  writePidFile(pidFile(made), { pid: process.pid, startTicks: (own?.startTicks ?? 0) - 1 })
+  t.equal(readPidFile(pidFile(made)), null)
+  t.equal(await stopDaemon(made), 'absent', 'and this test lives on')
+})
+
+t.test('pid file: nonsense in it is no process', async (t) => {
+  const made = directory(t)
+  for (const text of ['', 'null', '{"pid":1,"startTicks":0}', '{"pid":-1,"startTicks":0}', '{"pid":"7"}', '12']) {
+    writeFileSync(pidFile(made), text)
+    t.equal(readPidFile(pidFile(made)), null, JSON.stringify(text))
+  }
+})
+
+t.test('waitUntil: gives the value, or says what it waited for and why it did not come', async (t) => {
+  let asked = 0
+  t.equal(await waitUntil('three', 5_000, () => (++asked === 3 ? 'there' : null), 1), 'there')
+  const never = waitUntil('godot', 20, () => Promise.reject(new Error('not today')), 1)
+  await t.rejects(never, { code: 'TIMED_OUT', message: 'waited 20 ms for godot: not today' })
+})
+
+t.test('nats: nats-server accepts the configuration, with and without routes, whatever is in the secret', async (t) => {
+  const program = findNatsServer()
+  if (program === null) {
+    t.pass('left out', { skip: 'there is no nats-server' })
+    return
+  }
+  const made = directory(t)
+  const common = {
+    name: 'a',
+    owner: 'a',
+    directory: made,
+    program,
+    prefix: [],
+    cluster: 'lab',
+    address: '127.0.0.1',
+    port: 4222,
+  }
+  for (const secret of ['plain-secret-of-16', 'with "quotes" $and #hash', '1234567890123456']) {
+    for (const routes of [null, { port: 6222, peers: [{ address: '127.0.0.2', port: 6222 }] }]) {
+      const { configText } = natsDaemon({ ...common, secret, routes })
+      writeFileSync(configFile(made), configText)
+      const tried = spawnSync(program, ['-t', '-c', configFile(made)], { encoding: 'utf8' })
+      t.equal(tried.status, 0, `${secret}: ${tried.stderr}`)
+    }
+  }
+})
+
+t.test('hostLabel: any machine name becomes a DNS label', async (t) => {
+  const table = [
+    ['web-7', 'web-7'],
+    ['Web_7.example.org', 'web-7'],
+    ['--x--', 'x'],
+    ['', 'host'],
+    ['ÄÖÜ', 'host'],
+    ['a'.repeat(80), 'a'.repeat(63)],
+  ] as const
+  for (const [name, label] of table) t.equal(hostLabel(name), label, name)
+})
+
+t.test('examine: each finding that is not well says what to do', async (t) => {
+  const findings = examine()
+  t.ok(findings.length > 15)
+  for (const { name, status, value, advice } of findings) {
+    t.ok(value.length > 0, name)
+    t.equal(advice === null, status === 'ok', `${name}: advice exactly when it is ${status}`)
+  }
+})
