@@ -1,6 +1,6 @@
 // Chapter: an image, thirty containers, and where they were packed and why.
 
-import { seconds } from '../figures.ts'
+import { rounded, seconds } from '../figures.ts'
 import { containersOn, type TourContext } from './context.ts'
 
 export async function launchMany({
@@ -18,12 +18,13 @@ export async function launchMany({
 
   const began = performance.now()
   const code = await narrator.show(lab, ['launch', 'web', '--count', String(count)])
-  figures.launch_seconds = (performance.now() - began) / 1000
+  const tookMs = performance.now() - began
+  figures.launch_seconds = rounded(tookMs / 1000)
   const containers = await client.containers()
   const running = containers.filter((container) => container.state === 'running')
   narrator.check(
     code === 0 && running.length === count,
-    `${running.length} of ${count} run, ${seconds(figures.launch_seconds * 1000)} after the command`,
+    `${running.length} of ${count} run, ${seconds(tookMs)} after the command`,
   )
   const processes = running.filter((container) => container.initPid !== null && container.starts === 1)
   narrator.check(processes.length === count, 'each has an init of its own, started once')

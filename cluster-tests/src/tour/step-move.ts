@@ -45,7 +45,7 @@ export async function moveLive({ lab, client, narrator, figures, traveller, home
   figures.phases = roundAll(operation?.migration?.figures ?? {})
   figures.blackout_client_ms = verdict.blackoutMs === null ? null : rounded(verdict.blackoutMs)
   if (verdict.blackoutMs !== null) narrator.line(`Blackout as the client saw it: ${milliseconds(verdict.blackoutMs)}`)
-  narrator.line(`by the phases: ${describePhases(figures.phases)}`)
+  narrator.line(`What it is made of: ${describeBlackout(figures.phases)}`)
 }
 
 /** `pid name` of the container's own processes, as seen from inside. */
@@ -64,16 +64,28 @@ export async function lastMove(list: Promise<Operation[]>, container: string): P
   return moves.sort((left, right) => right.createdAtMs - left.createdAtMs)[0]
 }
 
-/** What took how long, without bytes and timestamps. */
-export function describePhases(figures: Record<string, number>): string {
-  return Object.entries(figures)
-    .filter(([key]) => key.endsWith('_ms'))
-    .map(([key, value]) => `${key.slice(0, -3).replaceAll('_', ' ')} ${milliseconds(value)}`)
-    .join(', ')
+/** What a blackout is made of, in the order in which it happens; the rest are messages and the commit. */
+export function describeBlackout(figures: Record<string, number>): string {
+  const parts = [
+    ['freeze', figures.freeze_ms],
+    ['dump', figures.dump_ms],
+    ['send', figures.transfer_ms],
+    ['restore', figures.restore_call_ms ?? figures.restore_ms],
+    ['thaw', (figures.attach_ms ?? 0) + (figures.thaw_ms ?? 0)],
+  ] as const
+  const known = parts.reduce((sum, [, value]) => sum + (value ?? 0), 0)
+  const rest = Math.max(0, (figures.blackout_ms ?? known) - known)
+  const told = parts.map(([name, value]) => `${name} ${milliseconds(value ?? 0)}`)
+  return `${told.join(' · ')} · messages and commit ${milliseconds(rest)}`
 }
 
+/** Durations and sizes, rounded; moments in time mean nothing to a reader. */
 export function roundAll(figures: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(Object.entries(figures).map(([key, value]) => [key, rounded(value)]))
+  return Object.fromEntries(
+    Object.entries(figures)
+      .filter(([key]) => !key.endsWith('AtNs'))
+      .map(([key, value]) => [key, rounded(value)]),
+  )
 }
 
 const address = (container: Container): string => container.identity.ipv4.split('/')[0] as string
