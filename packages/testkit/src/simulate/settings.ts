@@ -1,0 +1,28 @@
+// What a replay is run with.
+
+import type { PolicyName } from './placer.ts'
+
+export interface ReplaySettings {
+  policy: PolicyName
+  hosts: number
+  host: { cpuMilli: number; memoryBytes: number }
+  /** Requests for cpu may add up to so many times a host's cores. */
+  overcommit: number
+  consolidate: boolean
+  rebalance: boolean
+  seed: number
+}
+
+/** How often things are looked at and done, in seconds of the replay. */
+export const cadence = {
+  /** Loads are summed up, and overload is counted. */
+  measureS: 300,
+  consolidateS: 3600,
+  rebalanceS: 900,
+  /** Between the samples that a forecast is made from. */
+  sampleS: 1800,
+  /** Younger containers aren't moved to empty a host: most of them end soon by themselves. */
+  matureS: 3600,
+  /** One that was moved isn't moved again so soon. */
+  restS: 6 * 3600,
+} as const
