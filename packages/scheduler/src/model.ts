@@ -10,18 +10,9 @@ import { conditionRefusal } from './feasible.ts'
 import { maxOpenHosts, openShare } from './fill.ts'
 import { type GroupMembers, GroupTable, preferenceLevels, rowsOfLevel, strictTest } from './group-table.ts'
 import { quotaRefusal } from './quotas.ts'
-import { lot } from './rank.ts'
-import {
-  columns,
-  cpuColumn,
-  memoryColumn,
-  shareOf,
-  writeCapacity,
-  writeDemand,
-  writeRequested,
-} from './resource-vector.ts'
-import type { Rows, Search } from './rows.ts'
-import { createShelf, type Shelf } from './shelf.ts'
+import { columns, cpuColumn, memoryColumn, shareOf, writeCapacity, writeDemand } from './resource-vector.ts'
+import { imageBit, type Rows, rowsOf, type Search } from './rows.ts'
+import { createShelf, type Shelf, shelfKey } from './shelf.ts'
 import {
   type ClusterSnapshot,
   type Constraints,
@@ -48,9 +39,11 @@ interface Eligibility {
 }
 
 export class Model {
+  /** Breaks ties, as `place`’s does. */
+  readonly seed: number
   readonly #hosts: HostSnapshot[]
   readonly #slotOf = new Map<string, number>()
-  readonly #pools: NonNullable<ClusterSnapshot['pools']>
+  #pools: NonNullable<ClusterSnapshot['pools']>
   readonly #projects = new Map<string, Project>()
   readonly #rows: Rows
   readonly #shelves: Shelf[] = []
@@ -65,6 +58,7 @@ export class Model {
 
   constructor(snapshot: ClusterSnapshot, seed: number) {
     const hosts = [...snapshot.hosts]
+    this.seed = seed
     this.#hosts = hosts
     this.#pools = snapshot.pools ?? {}
     for (const [name, project] of Object.entries(snapshot.projects ?? {})) this.#projects.set(name, project)
@@ -117,6 +111,21 @@ export class Model {
   /** Gives the room back; images stay. */
   remove(demand: Demand, host: string): void {
     this.#change(this.#slot(host), demand, -1)
+  }
+
+  /** From now on the pool has this policy; nothing that is placed moves. */
+  setPolicy(pool: string, policy: PoolPolicy): void {
+    this.#pools = { ...this.#pools, [pool]: policy }
+    this.#open.delete(pool)
+    for (const shelf of this.#shelves) {
+      if (shelf.pool !== pool) continue
+      for (const slot of shelf.members) {
+        writeCapacity(this.#hosts[slot]!, policy, this.#rows.capacity, slot * columns)
+        this.#countOpen(slot, 1)
+      }
+      shelf.index = createShelf(shelf.id, shelf.example, policy, this.#rows, shelf.members[0]!).index
+      shelf.index.fill(shelf.members)
+    }
   }
 
   containersOn(host: string): number {
@@ -325,51 +334,6 @@ export class Model {
     const pool = host.pool ?? defaultPool
     this.#open.set(pool, (this.#open.get(pool) ?? 0) + change)
   }
-}
-
-/** Equal for hosts that differ in name, labels, topology and use only. Labels are often one per host, so they'd part all. */
-function shelfKey(host: HostSnapshot): string {
-  const { capacity, limits, ready, cordoned, migratable, measured, pool, architecture, taints } = host
-  const features = [host.cpuFeatures, host.kernelFeatures, host.criuFeatures].map((set) => [...(set ?? [])].sort())
-  return JSON.stringify([
-    capacity,
-    limits,
-    ready,
-    cordoned,
-    migratable,
-    !measured,
-    pool,
-    architecture,
-    taints,
-    features,
-  ])
-}
-
-function rowsOf(hosts: readonly HostSnapshot[], pools: NonNullable<ClusterSnapshot['pools']>, seed: number): Rows {
-  const rows: Rows = {
-    used: new Float64Array(hosts.length * columns),
-    capacity: new Float64Array(hosts.length * columns),
-    containers: Int32Array.from(hosts, ({ containers }) => containers),
-    lots: new Int32Array(hosts.length),
-    imageMask: Int32Array.from(hosts, ({ images }) => [...images].reduce((mask, image) => mask | imageBit(image), 0)),
-    images: hosts.map(({ images }) => new Set(images)),
-  }
-  const drawn = hosts.map(({ name }, slot) => ({ slot, name, lot: lot(seed, name) }))
-  drawn.sort((left, right) => left.lot - right.lot || (left.name < right.name ? -1 : 1))
-  for (const [rank, { slot }] of drawn.entries()) rows.lots[slot] = rank
-  for (const [slot, host] of hosts.entries()) {
-    writeCapacity(host, pools[host.pool ?? defaultPool] ?? {}, rows.capacity, slot * columns)
-    writeRequested(host, rows.used, slot * columns)
-  }
-  return rows
-}
-
-/** One of 32 bits: where it is clear, the image isn't there; where it is set, the set of images says. */
-function imageBit(image: string): number {
-  let hash = 0
-  for (let i = Math.max(0, image.length - 8); i < image.length; i++)
-    hash = (Math.imul(hash, 31) + image.charCodeAt(i)) | 0
-  return 1 << (hash & 31)
 }
 
 function addCounts(to: Record<string, number>, change: Readonly<Record<string, number>>, sign: number): void {

@@ -1,7 +1,9 @@
 // The hosts of the typed-array model as rows, a search among them, and what both kinds of index share: whether a row has the
 // space, and which of two equal rows is taken.
 
-import { columns } from './resource-vector.ts'
+import { lot } from './rank.ts'
+import { columns, writeCapacity, writeRequested } from './resource-vector.ts'
+import { type ClusterSnapshot, defaultPool, type HostSnapshot } from './snapshot.ts'
 
 /** What shelves and indexes see of the model: the rows. */
 export interface Rows {
@@ -86,4 +88,35 @@ export function holds(rows: Rows, slot: number, { image, imageBit }: Search): bo
 export function before(rows: Rows, left: number, right: number): boolean {
   const difference = rows.containers[left]! - rows.containers[right]!
   return difference < 0 || (difference === 0 && rows.lots[left]! < rows.lots[right]!)
+}
+
+export function rowsOf(
+  hosts: readonly HostSnapshot[],
+  pools: NonNullable<ClusterSnapshot['pools']>,
+  seed: number,
+): Rows {
+  const rows: Rows = {
+    used: new Float64Array(hosts.length * columns),
+    capacity: new Float64Array(hosts.length * columns),
+    containers: Int32Array.from(hosts, ({ containers }) => containers),
+    lots: new Int32Array(hosts.length),
+    imageMask: Int32Array.from(hosts, ({ images }) => [...images].reduce((mask, image) => mask | imageBit(image), 0)),
+    images: hosts.map(({ images }) => new Set(images)),
+  }
+  const drawn = hosts.map(({ name }, slot) => ({ slot, name, lot: lot(seed, name) }))
+  drawn.sort((left, right) => left.lot - right.lot || (left.name < right.name ? -1 : 1))
+  for (const [rank, { slot }] of drawn.entries()) rows.lots[slot] = rank
+  for (const [slot, host] of hosts.entries()) {
+    writeCapacity(host, pools[host.pool ?? defaultPool] ?? {}, rows.capacity, slot * columns)
+    writeRequested(host, rows.used, slot * columns)
+  }
+  return rows
+}
+
+/** One of 32 bits: where it is clear, the image isn't there; where it is set, the set of images says. */
+export function imageBit(image: string): number {
+  let hash = 0
+  for (let i = Math.max(0, image.length - 8); i < image.length; i++)
+    hash = (Math.imul(hash, 31) + image.charCodeAt(i)) | 0
+  return 1 << (hash & 31)
 }

@@ -23,3 +23,21 @@ export function createShelf(id: number, example: HostSnapshot, pool: PoolPolicy,
     : createOrderIndex(rows, capacity, pool.policy ?? 'pack')
   return { id, pool: example.pool ?? defaultPool, example, members: [], index }
 }
+
+/** Equal for hosts that differ in name, labels, topology and use only. Labels are often one per host, so they'd part all. */
+export function shelfKey(host: HostSnapshot): string {
+  const { capacity, limits, ready, cordoned, migratable, measured, pool, architecture, taints } = host
+  const features = [host.cpuFeatures, host.kernelFeatures, host.criuFeatures].map((set) => [...(set ?? [])].sort())
+  return JSON.stringify([
+    capacity,
+    limits,
+    ready,
+    cordoned,
+    migratable,
+    !measured,
+    pool,
+    architecture,
+    taints,
+    features,
+  ])
+}
