@@ -27,6 +27,7 @@ export interface EvennessProblem {
   allowed: (container: ContainerSnapshot, to: number) => boolean
   price: (container: ContainerSnapshot) => number
   minGain: number
+  hotAbove: number
   settled: () => boolean
   searchSteps: number
 }
@@ -67,8 +68,11 @@ function deepen(
   best: { steps: Step[] | null; price: number },
   budget: { steps: number },
 ): void {
-  for (const step of worthwhile(problem, path)) {
-    if (--budget.steps < 0) return
+  const steps = worthwhile(problem, path)
+  budget.steps -= steps.length
+  if (budget.steps < 0) return
+  for (const step of steps) {
+    if (budget.steps < 0) return
     if (price + step.price >= best.price) continue
     take(problem, step)
     path.push(step)
@@ -113,7 +117,8 @@ function settles(problem: EvennessProblem, steps: readonly Step[]): boolean {
   const taken: Step[] = []
   for (const step of steps) {
     const gain = problem.loads.gain(step.use, step.from, step.to)
-    if (gain < problem.minGain + step.price || !problem.layout.takes(step.container, step.to)) break
+    if (gain < leastGain(problem, step.from, step.price) || passesHeatOn(problem, step.use, step.from, step.to)) break
+    if (!problem.layout.takes(step.container, step.to)) break
     take(problem, step)
     taken.push(step)
   }
@@ -124,7 +129,7 @@ function settles(problem: EvennessProblem, steps: readonly Step[]): boolean {
 
 /** Every move that is worth its price now; `path`: containers that the plan has moved already. */
 function worthwhile(problem: EvennessProblem, path: readonly Step[]): Step[] {
-  const { layout, loads, movable, allowed, price, minGain } = problem
+  const { layout, loads, movable, allowed, price } = problem
   const moved = new Set(path.map(({ container }) => container))
   const targets = coldest(problem)
   const sources = hottest(problem)
@@ -137,12 +142,24 @@ function worthwhile(problem: EvennessProblem, path: readonly Step[]): Step[] {
     for (const to of targets) {
       if (to === from) continue
       const gain = loads.gain(use, from, to)
-      if (gain <= 0 || gain < minGain + cost) continue
+      if (gain <= 0 || gain < leastGain(problem, from, cost) || passesHeatOn(problem, use, from, to)) continue
       if (!allowed(container, to) || !layout.takes(container, to)) continue
       steps.push({ container, use, from, to, gain, price: cost })
     }
   }
   return steps
+}
+
+/** A hot host is slow for all who are on it: what relieves it is worth its price. */
+function leastGain({ loads, minGain, hotAbove }: EvennessProblem, from: number, price: number): number {
+  return loads.utilisation(from) > hotAbove ? minGain : minGain + price
+}
+
+/** The target would be hot, and hotter than what the source is left with: that is no relief, only another hot host. */
+function passesHeatOn({ loads, hotAbove }: EvennessProblem, use: Use, from: number, to: number): boolean {
+  const after = loads.utilisationWith(to, use)
+  if (after <= hotAbove) return false
+  return after >= loads.utilisationWith(from, { cpuMilli: -use.cpuMilli, memoryBytes: -use.memoryBytes })
 }
 
 function coldest({ targets, loads, layout }: EvennessProblem): readonly number[] {

@@ -15,7 +15,7 @@ export interface RebalancePolicy {
   stopAt: number
   /** A host that is expected to be used to more than this share is relieved, however even the cluster is. */
   hotAbove: number
-  /** Shares of a host: a move gains at least this, beyond its price. See LoadMap.gain. */
+  /** Shares of a host: a move gains at least this, beyond its price unless it relieves a hot host. See LoadMap.gain. */
   minGain: number
   /** What a second of blackout and a GiB on the wire cost, in the gain's unit. */
   pricePerBlackoutS: number

@@ -147,6 +147,7 @@ function evened(
     allowed: (container, to) => !restraint.wouldReturn(container.demand.name, layout.hosts[to]!.name),
     price,
     minGain: policy.minGain,
+    hotAbove: policy.hotAbove,
     settled,
     searchSteps: policy.searchSteps,
   })

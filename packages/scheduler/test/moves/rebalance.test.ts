@@ -58,6 +58,18 @@ t.test('a hot host is relieved where evenness is not wanted', async (t) => {
   t.match(plan.moves[0], { from: 'a', to: 'b', reason: 'HOT_HOST' })
 })
 
+t.test('heat is not passed on: no host becomes hot by what relieves another', async (t) => {
+  const containers = [
+    ...['b1', 'b2', 'b3'].map((name) =>
+      container(name, 'a', { cpuMilli: 1300, use: { cpuMilli: 2000, memoryBytes: 0 } }),
+    ),
+    container('i1', 'b', { cpuMilli: 100, use: { cpuMilli: 500, memoryBytes: 0 } }),
+  ]
+  const policy = { ...eager, startAbove: Number.POSITIVE_INFINITY, stopAt: Number.POSITIVE_INFINITY }
+  const plan = rebalance({ snapshot: cluster(['a', 'b'], containers), containers }, fresh, policy, noon)
+  t.equal(plan.moves.length, 1, 'a second one would leave b hotter than a was left')
+})
+
 t.test('measured use counts, not what was requested', async (t) => {
   const containers = crowd.map((each) => ({ ...each, use: { cpuMilli: 5, memoryBytes: 10 * MiB } }))
   const plan = rebalance({ snapshot: cluster(['a', 'b', 'c'], containers), containers }, fresh, eager, noon)
