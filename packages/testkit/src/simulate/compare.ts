@@ -58,6 +58,7 @@ export function compare(trace: Trace, options: ComparisonOptions): Comparison {
 
 const rows: [key: string, title: string][] = [
   ['hosts_mean', 'hosts in use, mean'],
+  ['hosts_needed_mean', 'a perfect packing, mean'],
   ['hosts_max', 'hosts in use, most'],
   ['empty_share', 'share of hosts empty'],
   ['fragmentation', 'fragmentation'],

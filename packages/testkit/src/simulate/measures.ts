@@ -6,6 +6,8 @@ export interface Sample {
   atS: number
   hostsInUse: number
   containers: number
+  /** What a perfect packing would use. */
+  hostsNeeded: number
   /** Share of the cpu that is free on hosts in use and that a typical large workload can't have. */
   fragmentation: number
   /** Standard deviation of the hosts' utilisation; see the scheduler's LoadMap. */
@@ -25,6 +27,7 @@ export class Measures {
   readonly #hosts: number
   #containerS = 0
   #hostS = 0
+  #neededS = 0
   #hostsMax = 0
   #overloadS = 0
   #elapsedS = 0
@@ -40,6 +43,7 @@ export class Measures {
     this.#elapsedS += forS
     this.#containerS += sample.containers * forS
     this.#hostS += sample.hostsInUse * forS
+    this.#neededS += sample.hostsNeeded * forS
     this.#overloadS += sample.overloaded * forS
     this.#imbalanceS += sample.imbalance * forS
     this.#fragmentationS += sample.fragmentation * forS
@@ -55,6 +59,7 @@ export class Measures {
     const over = (sum: number) => (this.#elapsedS === 0 ? 0 : sum / this.#elapsedS)
     return {
       hosts_mean: round(over(this.#hostS), 1),
+      hosts_needed_mean: round(over(this.#neededS), 1),
       hosts_max: this.#hostsMax,
       empty_share: round(1 - over(this.#hostS) / this.#hosts, 4),
       fragmentation: round(over(this.#fragmentationS), 4),

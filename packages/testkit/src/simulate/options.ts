@@ -14,7 +14,7 @@ export const help = `npm run simulate -- cluster [--trace FILE] [--hosts N] [--p
   --policy NAMES   ${policyNames.join(', ')}; several, or all, are compared (default pack)
   --consolidate    empty hosts every hour (pack, balance and spread); with several policies each is run with and without
   --no-rebalance   leave hot hosts and uneven loads as they are (pack, balance and spread)
-  --overcommit F   requested cores may add up to F times the real ones (default: 1; PlanetLab 6)
+  --overcommit F   requested cores may add up to F times the real ones (default: 1; generated 2, PlanetLab 6)
   --host-cores N, --host-gib N   size of a host (default 96 and 384; PlanetLab 16 and 64)
   --days D         only so much of the trace; PlanetLab and generated ones are made so long (default 1 and 3)
   --stay           openb: nobody leaves

@@ -121,20 +121,23 @@ export class Cluster {
     const { host, overcommit } = this.#settings
     const used: { cpuMilli: number; memoryBytes: number }[] = []
     let overloaded = 0
+    const requested = { cpuMilli: 0, memoryBytes: 0 }
     const free = { cpuMilli: 0, memoryBytes: 0 }
     let slots = 0
     for (const workloads of this.on) {
       if (workloads.size === 0) continue
       const load = { cpuMilli: 0, memoryBytes: 0 }
-      let requested = 0
+      let cpuRequested = 0
       for (const workload of workloads) {
-        requested += workload.cpuMilli
+        cpuRequested += workload.cpuMilli
         load.cpuMilli += workload.cpuMilli * loadAt(workload, nowS, this.#trace)
         load.memoryBytes += workload.memoryBytes
       }
       used.push(load)
+      requested.cpuMilli += cpuRequested
+      requested.memoryBytes += load.memoryBytes
       if (load.cpuMilli > host.cpuMilli * (1 + 1e-9)) overloaded += 1
-      const cpuLeft = host.cpuMilli * overcommit - requested
+      const cpuLeft = host.cpuMilli * overcommit - cpuRequested
       const memoryLeft = host.memoryBytes - load.memoryBytes
       free.cpuMilli += cpuLeft
       free.memoryBytes += memoryLeft
@@ -145,6 +148,10 @@ export class Cluster {
       atS: nowS,
       hostsInUse: this.#inUse,
       containers: this.where.size,
+      hostsNeeded: Math.max(
+        requested.cpuMilli / (host.cpuMilli * overcommit),
+        requested.memoryBytes / host.memoryBytes,
+      ),
       fragmentation: ideal === 0 ? 0 : 1 - slots / ideal,
       imbalance: new LoadMap(Array(used.length).fill(host), used).imbalance,
       overloaded,

@@ -41,7 +41,7 @@ export function generatedTrace({ days, seed, perDay = 8_000 }: GeneratedOptions)
     }
   }
   const host = { cpuMilli: 96_000, memoryBytes: 384 * GiB }
-  return { name: `generated, seed ${seed}`, workloads, spanS, loadStepS: stepS, host, overcommit: 1 }
+  return { name: `generated, seed ${seed}`, workloads, spanS, loadStepS: stepS, host, overcommit: 2 }
 }
 
 /** All replays share a few dozen shapes of load: they are many numbers. */
