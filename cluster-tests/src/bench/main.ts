@@ -1,13 +1,21 @@
-// `npm run -s bench -- NAME [--json] [--n N] [--seed S]`: one benchmark, as a table for a person or one JSON object.
+// `npm run -s bench -- NAME [--json] [--n N] [--seed S] [--trace FILE]`: one benchmark, as a table for a person or one JSON object.
 
 import { parseArgs } from 'node:util'
 import type { Bench } from './bench.ts'
+import { consolidateBench } from './consolidate.ts'
 import { describeMachine } from './machine.ts'
 import { moveBench } from './move.ts'
+import { packBench } from './pack.ts'
+import { placeBench } from './place.ts'
 
-const benches: Record<string, Bench> = { move: moveBench }
+const benches: Record<string, Bench> = {
+  move: moveBench,
+  place: placeBench,
+  pack: packBench,
+  consolidate: consolidateBench,
+}
 
-const help = `npm run -s bench -- NAME [--json] [--n N] [--seed S]
+const help = `npm run -s bench -- NAME [--json] [--n N] [--seed S] [--trace FILE]
 
 ${Object.entries(benches)
   .map(([name, { summary, defaultN }]) => `  ${name.padEnd(8)} ${summary} (n = ${defaultN})`)
@@ -15,7 +23,8 @@ ${Object.entries(benches)
 
   --json   one JSON object {bench, seed, machine, figures} on stdout and nothing else
   --n      how many are measured
-  --seed   which of the equal choices are taken`
+  --seed   which of the equal choices are taken, or which trace is generated
+  --trace  a trace to replay instead (pack, consolidate)`
 
 process.exitCode = await main(process.argv.slice(2))
 
@@ -38,12 +47,12 @@ async function main(args: string[]): Promise<number> {
   const seed = Number(values.seed ?? 1)
   if (!Number.isInteger(n) || n < 1) return misused(`--n ${values.n}: must be a whole number from 1 on`)
   if (!Number.isInteger(seed) || seed < 0) return misused(`--seed ${values.seed}: must be a whole number from 0 on`)
-  if (process.getuid?.() !== 0) {
+  if (bench.needsRoot && process.getuid?.() !== 0) {
     process.stderr.write('bench: real containers need root\n')
     return 2
   }
   const onProgress = (line: string) => void process.stderr.write(`${line}\n`)
-  const { figures, notes } = await bench.run({ n, seed, onProgress })
+  const { figures, notes } = await bench.run({ n, seed, trace: values.trace ?? null, onProgress })
   const machine = describeMachine()
   if (values.json) process.stdout.write(`${JSON.stringify({ bench: name, seed, machine, figures })}\n`)
   else process.stdout.write(`${table(name, figures)}\n\n${notes.join('\n')}\n${JSON.stringify(machine)}\n`)
@@ -58,6 +67,7 @@ function parse(args: string[]) {
       json: { type: 'boolean', default: false },
       n: { type: 'string' },
       seed: { type: 'string' },
+      trace: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })

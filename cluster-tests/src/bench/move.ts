@@ -16,6 +16,7 @@ const moveDeadlineMs = 60_000
 export const moveBench: Bench = {
   summary: 'blackout of a live move of an idle busybox container, as a TCP client sees it',
   defaultN: 21,
+  needsRoot: true,
   run: measure,
 }
 

@@ -1,5 +1,7 @@
 // The tour, chapter by chapter. A chapter that throws counts as a failed check, and the tour ends there.
 
+import { existsSync } from 'node:fs'
+import { programs } from '@drover/cli/daemons'
 import { DroverClient } from '@drover/client'
 import { DroverError } from '@drover/protocol'
 import { Lab } from '@drover/testkit/lab'
@@ -43,10 +45,13 @@ export async function runTour(
 }
 
 async function bringUp(options: TourOptions, narrator: Narrator, figures: TourFigures): Promise<Lab> {
-  narrator.chapter('Three hosts, three controllers')
+  const replicated = existsSync(programs.raftAddon)
+  narrator.chapter(`Three hosts, ${replicated ? 'three controllers' : 'one controller'}`)
+  if (!replicated) narrator.line('The raft addon is not built here, so one controller keeps the log alone.')
   const began = performance.now()
   const lab = await Lab.start({
     engine: options.engine,
+    controllers: replicated ? 3 : 1,
     handleSignals: false,
     onProgress: (line) => narrator.line(line),
   })
