@@ -33,6 +33,8 @@ constexpr std::chrono::milliseconds exitGrace{2000};
 /** Errors are few; a log of level 4 is read this far. */
 constexpr size_t largestLog = 16 << 20;
 constexpr uint32_t ghostLimit = 64u << 20;
+/** How long CRIU may take to undo a dump that is given up. */
+constexpr std::chrono::milliseconds undoGrace{10'000};
 constexpr const char* logName = "criu.log";
 
 /** 1: errors only, costs nothing. */
@@ -228,8 +230,10 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
   while (trouble.empty()) {
     int ready = waitReadable(socket_, pidfd_, until);
     if (ready == 0) {
-      trouble = "criu did not answer within " + std::to_string(deadline.count()) + " ms and was killed";
-      kill(pid_, SIGKILL);
+      trouble = "criu did not answer within " + std::to_string(deadline.count()) + " ms and was ended";
+      // Killed in a dump, it would leave its code in the tasks. With its socket closed it undoes the dump by itself.
+      shutdown(socket_, SHUT_RDWR);
+      if (request.kind != CriuRequest::Kind::dump || waitReadable(pidfd_, -1, Clock::now() + undoGrace) != 1) kill(pid_, SIGKILL);
       break;
     }
     ssize_t length = ready < 0 ? -1 : recv(socket_, buffer.data(), buffer.size(), 0);
