@@ -83,7 +83,6 @@ export function createCellIndex(rows: Rows, capacity: Float64Array, fillTables: 
   function search(search: Search): void {
     const needCpu = neededCells(search.vector[cpuColumn]!, cpuCapacity, cpuCells)
     const needMemory = neededCells(search.vector[memoryColumn]!, memoryCapacity, memoryCells)
-    lookInto(empty, search.enoughOpen ? lastResortScore : openingScore, search)
     // Needs are rounded to the nearest cell and free amounts down: one cell less may still fit.
     for (let cpu = Math.max(0, needCpu - 1); cpu <= cpuCells; cpu++) {
       for (const cell of byCpu[cpu]!) {
@@ -91,6 +90,8 @@ export function createCellIndex(rows: Rows, capacity: Float64Array, fillTables: 
         lookInto(cell, fillScore(table, cell.cpu, cell.memory, needCpu, needMemory), search)
       }
     }
+    // The largest cell, and seldom the best.
+    lookInto(empty, search.enoughOpen ? lastResortScore : openingScore, search)
   }
 
   /** All rows of the cell have the same score: the first that will do, but one with the image goes before it. */

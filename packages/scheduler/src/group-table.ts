@@ -7,36 +7,39 @@ import type { GroupRule, HostSnapshot } from './snapshot.ts'
 type Topology = GroupRule['topology']
 
 interface Domains {
-  /** Domain of each row. */
+  /** Number of each row's domain. */
   ofSlot: Int32Array
   slots: number[][]
 }
 
 export interface GroupMembers {
   domains: Domains
-  counts: Int32Array
+  /** Domain → members, where there are any: groups are small and domains may be many. */
+  counts: Map<number, number>
   /** Index: members; value: how many domains have so many. */
   histogram: number[]
 }
 
 export class GroupTable {
   readonly #hosts: readonly HostSnapshot[]
-  readonly #members: Record<string, number>[]
+  /** Group → row → members. */
+  readonly #members = new Map<string, Map<number, number>>()
   readonly #domains = new Map<Topology, Domains>()
   readonly #groups: Record<Topology, Map<string, GroupMembers>> = { host: new Map(), rack: new Map(), zone: new Map() }
 
   constructor(hosts: readonly HostSnapshot[]) {
     this.#hosts = hosts
-    this.#members = hosts.map(({ groups }) => ({ ...groups }))
+    for (const [slot, { groups }] of hosts.entries()) {
+      for (const [name, count] of Object.entries(groups ?? {})) this.#rowsOf(name).set(slot, count)
+    }
   }
 
   membersOf(rule: GroupRule): GroupMembers {
     const known = this.#groups[rule.topology].get(rule.name)
     if (known) return known
     const domains = this.#domainsOf(rule.topology)
-    const members = { domains, counts: new Int32Array(domains.slots.length), histogram: [domains.slots.length] }
-    for (const [slot, counts] of this.#members.entries()) {
-      const count = counts[rule.name] ?? 0
+    const members = { domains, counts: new Map<number, number>(), histogram: [domains.slots.length] }
+    for (const [slot, count] of this.#rowsOf(rule.name)) {
       if (count > 0) addMembers(members, domains.ofSlot[slot]!, count)
     }
     this.#groups[rule.topology].set(rule.name, members)
@@ -44,12 +47,21 @@ export class GroupTable {
   }
 
   change(slot: number, name: string, sign: 1 | -1): void {
-    const counts = this.#members[slot]!
-    counts[name] = (counts[name] ?? 0) + sign
+    const rows = this.#rowsOf(name)
+    rows.set(slot, (rows.get(slot) ?? 0) + sign)
     for (const topology of ['host', 'rack', 'zone'] as const) {
       const members = this.#groups[topology].get(name)
       if (members) addMembers(members, members.domains.ofSlot[slot]!, sign)
     }
+  }
+
+  #rowsOf(name: string): Map<number, number> {
+    let rows = this.#members.get(name)
+    if (!rows) {
+      rows = new Map()
+      this.#members.set(name, rows)
+    }
+    return rows
   }
 
   #domainsOf(topology: Topology): Domains {
@@ -73,17 +85,19 @@ export class GroupTable {
   }
 }
 
+/** Of the domain that the row is in. */
+export function membersIn({ domains, counts }: GroupMembers, slot: number): number {
+  return counts.get(domains.ofSlot[slot]!) ?? 0
+}
+
 /** The strict rule, as a test of rows; null: every row passes. */
-export function strictTest(
-  rule: GroupRule,
-  { domains, counts, histogram }: GroupMembers,
-): ((slot: number) => boolean) | null {
+export function strictTest(rule: GroupRule, members: GroupMembers): ((slot: number) => boolean) | null {
   if (rule.kind === 'spread') {
     const limit = rule.maxPerDomain ?? 1
-    return (slot) => counts[domains.ofSlot[slot]!]! < limit
+    return (slot) => membersIn(members, slot) < limit
   }
-  if (histogram.length === 1) return null
-  return (slot) => counts[domains.ofSlot[slot]!]! > 0
+  if (members.histogram.length === 1) return null
+  return (slot) => membersIn(members, slot) > 0
 }
 
 /** Numbers of members per domain, from what the preference likes best. */
@@ -100,9 +114,8 @@ export function rowsOfLevel(
 ): number[] | null {
   if (histogram[level]! > most) return null
   const rows: number[] = []
-  for (let domain = 0; domain < counts.length; domain++) {
-    if (counts[domain] !== level) continue
-    const slots = domains.slots[domain]!
+  for (const [domain, slots] of domains.slots.entries()) {
+    if ((counts.get(domain) ?? 0) !== level) continue
     if (rows.length + slots.length > most) return null
     for (const slot of slots) rows.push(slot)
   }
@@ -110,9 +123,11 @@ export function rowsOfLevel(
 }
 
 function addMembers({ counts, histogram }: GroupMembers, domain: number, members: number): void {
-  histogram[counts[domain]!]! -= 1
-  counts[domain]! += members
-  const now = counts[domain]!
+  const before = counts.get(domain) ?? 0
+  const now = before + members
+  histogram[before]! -= 1
+  if (now === 0) counts.delete(domain)
+  else counts.set(domain, now)
   while (histogram.length <= now) histogram.push(0)
   histogram[now]! += 1
   while (histogram.length > 1 && histogram[histogram.length - 1] === 0) histogram.pop()

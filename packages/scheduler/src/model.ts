@@ -8,7 +8,7 @@
 import { avoidedTaints, deviceRefusal, natureRefusal } from './constraints.ts'
 import { conditionRefusal } from './feasible.ts'
 import { maxOpenHosts, openShare } from './fill.ts'
-import { type GroupMembers, GroupTable, preferenceLevels, rowsOfLevel, strictTest } from './group-table.ts'
+import { type GroupMembers, GroupTable, membersIn, preferenceLevels, rowsOfLevel, strictTest } from './group-table.ts'
 import { quotaRefusal } from './quotas.ts'
 import { columns, cpuColumn, memoryColumn, shareOf, writeCapacity, writeDemand } from './resource-vector.ts'
 import { imageBit, type Rows, rowsOf, type Search } from './rows.ts'
@@ -225,11 +225,9 @@ export class Model {
     group: GroupRule,
     counts: GroupMembers,
   ): void {
-    const { domains } = counts
     for (const level of preferenceLevels(group, counts)) {
       const slots = rowsOfLevel(counts, level, Math.max(fewHosts, this.#hosts.length >> levelShift))
-      const accepts = (slot: number) =>
-        counts.counts[domains.ofSlot[slot]!] === level && (rules === null || rules(slot))
+      const accepts = (slot: number) => membersIn(counts, slot) === level && (rules === null || rules(slot))
       if (slots) this.#considerEach(slots, shelves, search, rules)
       else this.#searchShelves(shelves, search, accepts, eligibility)
       if (search.best >= 0) return
