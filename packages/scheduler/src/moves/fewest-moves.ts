@@ -29,6 +29,7 @@ export interface EvennessProblem {
   minGain: number
   hotAbove: number
   settled: () => boolean
+  /** So many moves are weighed before the search gives up. */
   searchSteps: number
 }
 
@@ -68,9 +69,9 @@ function deepen(
   best: { steps: Step[] | null; price: number },
   budget: { steps: number },
 ): void {
-  const steps = worthwhile(problem, path)
-  budget.steps -= steps.length
+  budget.steps -= problem.movable.length * problem.targets.length
   if (budget.steps < 0) return
+  const steps = worthwhile(problem, path)
   for (const step of steps) {
     if (budget.steps < 0) return
     if (price + step.price >= best.price) continue

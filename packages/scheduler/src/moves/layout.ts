@@ -2,8 +2,9 @@
 // moved in thought frees its room at once; the order of the moves in the plan makes that true when they are carried out.
 // The hosts' sums (requested, groups, devices …) already count the containers that are on them.
 
-import { type Refusal, refusalOf, type Trial } from '../feasible.ts'
-import { addMembers, countGroup, domainOf } from '../groups.ts'
+import { deviceRefusal, natureRefusal } from '../constraints.ts'
+import { conditionRefusal, type Refusal, refusalOf, type Trial } from '../feasible.ts'
+import { addMembers, countGroup, domainOf, type GroupCounts, groupRefusal } from '../groups.ts'
 import { columns, demandVector, shareOf, writeCapacity, writeRequested } from '../resource-vector.ts'
 import { type ClusterSnapshot, defaultPool, type HostSnapshot } from '../snapshot.ts'
 import { type ContainerSnapshot, compareNames } from './container-snapshot.ts'
@@ -56,13 +57,8 @@ export class Layout {
   /** Its quota counts it already, and in its group it makes room for itself. */
   refusal(container: ContainerSnapshot, host: number): Refusal | null {
     const { demand } = container
-    const trial: Trial = { demand, vector: this.vector(container), pools: this.#pools, overQuota: null, group: null }
-    if (demand.group) {
-      const counts = countGroup(this.hosts, demand.group)
-      const here = this.whereIs(container)
-      if (here >= 0) addMembers(counts, domainOf(this.hosts[here]!, demand.group.topology), -1)
-      trial.group = counts
-    }
+    const group = this.#othersOfGroup(container)
+    const trial: Trial = { demand, vector: this.vector(container), pools: this.#pools, overQuota: null, group }
     return refusalOf(this.hosts[host]!, demand, trial)
   }
 
@@ -77,7 +73,28 @@ export class Layout {
   }
 
   takes(container: ContainerSnapshot, host: number): boolean {
-    return this.hasRoom(container, host) && this.refusal(container, host) === null
+    return this.hasRoom(container, host) && this.#allows(container, host)
+  }
+
+  /** The rules but for room: what `refusal` says, without working out a host's amounts anew. */
+  #allows(container: ContainerSnapshot, index: number): boolean {
+    const host = this.hosts[index]!
+    const { demand } = container
+    const { constraints, group } = demand
+    if ((demand.host !== null && demand.host !== host.name) || demand.excluded.has(host.name)) return false
+    if (conditionRefusal(host, demand) !== null || natureRefusal(host, constraints) !== null) return false
+    if (constraints?.devices && deviceRefusal(host.devices ?? {}, constraints) !== null) return false
+    if (!group) return true
+    return groupRefusal(group, this.#othersOfGroup(container)!, domainOf(host, group.topology)) === null
+  }
+
+  #othersOfGroup(container: ContainerSnapshot): GroupCounts | null {
+    const { group } = container.demand
+    if (!group) return null
+    const counts = countGroup(this.hosts, group)
+    const here = this.whereIs(container)
+    if (here >= 0) addMembers(counts, domainOf(this.hosts[here]!, group.topology), -1)
+    return counts
   }
 
   /** Share of the dominant resource that is requested, or would be with `container`: how full the host is. */
@@ -117,7 +134,7 @@ export class Layout {
           most = fullness
         }
       }
-      if (best < 0 || this.refusal(container, best) === null) return best
+      if (best < 0 || this.#allows(container, best)) return best
       refused.add(best)
     }
   }

@@ -32,7 +32,7 @@ export interface RebalancePolicy {
   /** Memory use (as a share) from which a host is under pressure, and down to which it is relieved. */
   pressureAbove: number
   pressureStopAt: number
-  /** Bound of the exact search for the fewest moves; beyond it the plan is greedy. */
+  /** So many moves the exact search for the fewest weighs; beyond it the plan is greedy. */
   searchSteps: number
   moveModel: MoveModel
 }
@@ -56,7 +56,7 @@ export const usualRebalancePolicy: RebalancePolicy = {
   quietHours: [],
   pressureAbove: 0.92,
   pressureStopAt: 0.85,
-  searchSteps: 5_000,
+  searchSteps: 50_000,
   moveModel: usualMoveModel,
 }
 

@@ -139,18 +139,23 @@ function evened(
     prices.set(container, computed)
     return computed
   }
-  const { steps } = fewestMoves({
-    layout,
-    loads,
-    movable,
-    targets,
-    allowed: (container, to) => !restraint.wouldReturn(container.demand.name, layout.hosts[to]!.name),
-    price,
-    minGain: policy.minGain,
-    hotAbove: policy.hotAbove,
-    settled,
-    searchSteps: policy.searchSteps,
-  })
+  const stepsTo = (hosts: readonly number[]) =>
+    fewestMoves({
+      layout,
+      loads,
+      movable,
+      targets: hosts,
+      allowed: (container, to) => !restraint.wouldReturn(container.demand.name, layout.hosts[to]!.name),
+      price,
+      minGain: policy.minGain,
+      hotAbove: policy.hotAbove,
+      settled,
+      searchSteps: policy.searchSteps,
+    }).steps
+  // Where evenness isn't wanted, an empty host is opened only if those in use can't help.
+  const inUse = targets.filter((host) => layout.hosts[host]!.containers > 0)
+  const packed = Number.isFinite(policy.startAbove) ? [] : stepsTo(inUse)
+  const steps = packed.length > 0 ? packed : stepsTo(targets)
   return steps.map((step) => evennessMove(layout, loads, step, policy))
 }
 

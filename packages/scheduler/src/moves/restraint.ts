@@ -28,8 +28,8 @@ export class Restraint {
   readonly #history: MoveHistory
   readonly #lastOfContainer = new Map<string, number>()
   readonly #lastOfHost = new Map<string, number>()
-  /** `container host` → when it left it. */
-  readonly #left = new Map<string, number>()
+  /** Container → host → when it left it. */
+  readonly #left = new Map<string, Map<string, number>>()
 
   constructor(history: MoveHistory, policy: RebalancePolicy, nowMs: number) {
     this.#policy = policy
@@ -39,7 +39,9 @@ export class Restraint {
       latest(this.#lastOfContainer, container, atMs)
       latest(this.#lastOfHost, from, atMs)
       latest(this.#lastOfHost, to, atMs)
-      latest(this.#left, `${container} ${from}`, atMs)
+      const left = this.#left.get(container) ?? new Map<string, number>()
+      latest(left, from, atMs)
+      this.#left.set(container, left)
     }
   }
 
@@ -61,7 +63,7 @@ export class Restraint {
 
   /** It left this host not long ago. */
   wouldReturn(container: string, host: string): boolean {
-    return this.#within(this.#left.get(`${container} ${host}`), this.#policy.noReturnMs)
+    return this.#within(this.#left.get(container)?.get(host), this.#policy.noReturnMs)
   }
 
   #within(atMs: number | undefined, durationMs: number): boolean {

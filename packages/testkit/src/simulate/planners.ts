@@ -14,7 +14,7 @@ import {
 } from '@drover/scheduler'
 import { demandOf, emptyHost, hostName } from './placer.ts'
 import type { Cluster, Move } from './replay.ts'
-import { cadence, type ReplaySettings } from './settings.ts'
+import { cadence, type ReplaySettings, usedMemoryShare } from './settings.ts'
 import { loadAt, type Trace, type Workload } from './trace.ts'
 
 const consolidation: ConsolidationPolicy = {
@@ -51,14 +51,14 @@ export function planBalance(cluster: Cluster, trace: Trace, settings: ReplaySett
     maxConcurrent: 16,
     movesPerHour: 60,
     hostCooldownMs: 0,
-    searchSteps: 500,
+    searchSteps: 20_000,
   }
   const { snapshot, containers, byName } = told(cluster, settings, (workload) => {
     const samples = []
     const fromS = Math.max(workload.arriveS, nowS - 86_400)
     for (let atS = nowS; atS >= fromS; atS -= cadence.sampleS) {
       const cpuMilli = workload.cpuMilli * loadAt(workload, atS, trace)
-      samples.push({ atMs: 1000 * atS, cpuMilli, memoryBytes: workload.memoryBytes })
+      samples.push({ atMs: 1000 * atS, cpuMilli, memoryBytes: usedMemoryShare * workload.memoryBytes })
     }
     return forecast(samples, 1000 * nowS)
   })

@@ -6,7 +6,7 @@ import { LoadMap } from '@drover/scheduler'
 import { Measures, typicalLarge } from './measures.ts'
 import { createPlacer, type Placer } from './placer.ts'
 import { planBalance, planEmptying } from './planners.ts'
-import { cadence, type ReplaySettings } from './settings.ts'
+import { cadence, type ReplaySettings, usedMemoryShare } from './settings.ts'
 import { loadAt, type Trace, type Workload } from './trace.ts'
 
 export interface ReplayResult {
@@ -128,17 +128,19 @@ export class Cluster {
       if (workloads.size === 0) continue
       const load = { cpuMilli: 0, memoryBytes: 0 }
       let cpuRequested = 0
+      let memoryRequested = 0
       for (const workload of workloads) {
         cpuRequested += workload.cpuMilli
         load.cpuMilli += workload.cpuMilli * loadAt(workload, nowS, this.#trace)
-        load.memoryBytes += workload.memoryBytes
+        load.memoryBytes += usedMemoryShare * workload.memoryBytes
+        memoryRequested += workload.memoryBytes
       }
       used.push(load)
       requested.cpuMilli += cpuRequested
-      requested.memoryBytes += load.memoryBytes
+      requested.memoryBytes += memoryRequested
       if (load.cpuMilli > host.cpuMilli * (1 + 1e-9)) overloaded += 1
       const cpuLeft = host.cpuMilli * overcommit - cpuRequested
-      const memoryLeft = host.memoryBytes - load.memoryBytes
+      const memoryLeft = host.memoryBytes - memoryRequested
       free.cpuMilli += cpuLeft
       free.memoryBytes += memoryLeft
       slots += Math.floor(Math.min(cpuLeft / large.cpuMilli, memoryLeft / large.memoryBytes) + 1e-9)

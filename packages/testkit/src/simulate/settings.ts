@@ -13,6 +13,9 @@ export interface ReplaySettings {
   seed: number
 }
 
+/** Traces don't say how much of the memory that was asked for is really used; clusters report about so much. */
+export const usedMemoryShare = 0.6
+
 /** How often things are looked at and done, in seconds of the replay. */
 export const cadence = {
   /** Loads are summed up, and overload is counted. */
