@@ -10,6 +10,7 @@
 
 #include <sstream>
 
+#include "cgroup_limits.h"
 #include "file_io.h"
 #include "pidfd.h"
 
@@ -17,8 +18,6 @@ namespace drover {
 
 namespace {
 
-/** CFS period; the quota is the limit's share of it. */
-constexpr int64_t periodUsec = 100'000;
 constexpr int freezeDeadlineMs = 10'000;
 /** Killed processes leave their cgroup when the kernel gets to it. */
 constexpr int removeDeadlineMs = 10'000;
@@ -67,28 +66,6 @@ int64_t readKey(const std::string& path, const std::string& key) {
   return position == std::string::npos ? 0 : strtoll(content.value().c_str() + position + key.size() + 1, nullptr, 10);
 }
 
-/** Writes a limit; one that the hierarchy does not have is passed over, one that it refuses is an error. */
-Status writeLimit(const std::string& path, const std::string& value) {
-  if (access(path.c_str(), F_OK) != 0) return {};
-  return writeKernelFile(path, value);
-}
-
-Status limitV2(const std::string& directory, const Limits& limits) {
-  auto number = [](int64_t value) { return value > 0 ? std::to_string(value) : std::string("max"); };
-  DROVER_TRY(writeLimit(directory + "/memory.max", number(limits.memoryBytes)));
-  DROVER_TRY(writeLimit(directory + "/pids.max", number(limits.pids)));
-  return writeLimit(directory + "/cpu.max",
-                    number(limits.cpuMilli * periodUsec / 1000) + " " + std::to_string(periodUsec));
-}
-
-Status limitV1(const std::string& directory, const Limits& limits) {
-  auto number = [](int64_t value, const char* unlimited) { return value > 0 ? std::to_string(value) : std::string(unlimited); };
-  DROVER_TRY(writeLimit(directory + "/memory.limit_in_bytes", number(limits.memoryBytes, "-1")));
-  DROVER_TRY(writeLimit(directory + "/pids.max", number(limits.pids, "max")));
-  DROVER_TRY(writeLimit(directory + "/cpu.cfs_quota_us", number(limits.cpuMilli * periodUsec / 1000, "-1")));
-  return {};
-}
-
 Status limitDevices(const std::string& directory) {
   if (access((directory + "/devices.deny").c_str(), F_OK) != 0) return {};
   DROVER_TRY(writeKernelFile(directory + "/devices.deny", "a"));
@@ -120,13 +97,19 @@ Status Cgroups::create(const std::string& container, const Limits& limits, uid_t
     std::string made = directory(hierarchy, container);
     DROVER_TRY(makeCgroup(hierarchy, hierarchy.mountPoint + parent_, made));
     if (hierarchy.unified) {
-      DROVER_TRY(limitV2(made, limits));
+      DROVER_TRY(applyLimits(hierarchy, hierarchy.mountPoint + parent_, made, limits, ioDevice_, false));
       DROVER_TRY(delegate(made, owner));
     } else {
-      DROVER_TRY(limitV1(made, limits));
+      DROVER_TRY(applyLimits(hierarchy, hierarchy.mountPoint + parent_, made, limits, ioDevice_, false));
       DROVER_TRY(limitDevices(made));
     }
   }
+  return {};
+}
+
+Status Cgroups::changeLimits(const std::string& container, const Limits& limits) const {
+  for (const auto& hierarchy : hierarchies_)
+    DROVER_TRY(applyLimits(hierarchy, hierarchy.mountPoint + parent_, directory(hierarchy, container), limits, ioDevice_, true));
   return {};
 }
 

@@ -45,6 +45,10 @@ class Cgroups {
 
   /** Makes the container's cgroups with limits; the unified one is delegated to `owner` (the container's root). */
   Status create(const std::string& container, const Limits& limits, uid_t owner) const;
+  /** Changes the limits of a container that runs; a refusal may leave some of them changed. */
+  Status changeLimits(const std::string& container, const Limits& limits) const;
+  /** The block device (major:minor) that limits of disk traffic are about; empty: there is none. */
+  void limitTrafficOf(const std::string& device) { ioDevice_ = device; }
   /** Descriptors of the v1 `tasks` files; a single-threaded process that writes "0" to each joins (without the kernel's global lock). */
   Result<std::vector<UniqueFd>> openTasks(const std::string& container) const;
   /** Directory for CLONE_INTO_CGROUP: the cgroup2 that `initPid` is in (below the container's), or the container's own; invalid without a cgroup2. */
@@ -76,6 +80,7 @@ class Cgroups {
   size_t unified_ = none;
   bool pureV2_ = false;
   std::string parent_;
+  std::string ioDevice_;
 };
 
 }  // namespace drover

@@ -8,30 +8,15 @@
 
 #include <algorithm>
 
+#include "base64.h"
 #include "json_io.h"
 
 namespace drover {
 
 namespace {
 
-std::string base64(const std::string& data) {
-  static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((data.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < data.size(); i += 3) {
-    uint32_t group = static_cast<uint8_t>(data[i]) << 16;
-    if (i + 1 < data.size()) group |= static_cast<uint8_t>(data[i + 1]) << 8;
-    if (i + 2 < data.size()) group |= static_cast<uint8_t>(data[i + 2]);
-    text += digits[group >> 18 & 63];
-    text += digits[group >> 12 & 63];
-    text += i + 1 < data.size() ? digits[group >> 6 & 63] : '=';
-    text += i + 2 < data.size() ? digits[group & 63] : '=';
-  }
-  return text;
-}
-
 Json part(const std::string& data, int64_t offset, int64_t size) {
-  return {{"dataBase64", base64(data)}, {"offset", offset}, {"nextOffset", offset + static_cast<int64_t>(data.size())}, {"size", size}};
+  return {{"dataBase64", toBase64(data)}, {"offset", offset}, {"nextOffset", offset + static_cast<int64_t>(data.size())}, {"size", size}};
 }
 
 }  // namespace

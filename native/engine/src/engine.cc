@@ -228,6 +228,7 @@ Json Engine::describe(const Container& container) const {
       {"memoryBytes", usage.memoryBytes},
       {"cpuUsec", usage.cpuUsec},
       {"processes", usage.processes},
+      {"limits", limitsToJson(record.spec.limits)},
   };
 }
 

@@ -8,6 +8,7 @@
 #include "file_io.h"
 #include "log.h"
 #include "netlink.h"
+#include "network_rate.h"
 #include "pidfd.h"
 
 namespace drover {
@@ -48,7 +49,29 @@ int powerOffSignal(pid_t pid) {
   return catches(pid, SIGPWR) ? SIGPWR : SIGTERM;
 }
 
+Status changeLimits(Engine& engine, const Record& record, const Limits& limits) {
+  DROVER_TRY(engine.cgroups().changeLimits(record.spec.container, limits));
+  DROVER_TRY_ASSIGN(network, openNetworkNamespace(record.initPid));
+  return limitNetwork(network.get(), record.spec.identity, limits.networkBits);
+}
+
 }  // namespace
+
+Status updateContainer(Engine& engine, const std::shared_ptr<Container>& container, const Limits& limits) {
+  const Record before = container->snapshot();
+  if (before.spec.limits == limits) return {};
+  // A dump or restore under way is about the cgroups as they are.
+  if (before.state == State::checkpointed || before.state == State::restored)
+    return wrongState("update", *container, before.state, "created, running, frozen or stopped");
+  if (before.initPid > 0) {
+    if (Status changed = changeLimits(engine, before, limits); !changed.ok()) {
+      Status back = changeLimits(engine, before, before.spec.limits);
+      if (!back.ok()) logLine("error", back.error().message);
+      return Error{changed.error().code, "update " + container->id + ": " + changed.error().message};
+    }
+  }
+  return engine.update(*container, [&](Record& record) { record.spec.limits = limits; });
+}
 
 Status freezeContainer(Engine& engine, const std::shared_ptr<Container>& container) {
   const Record before = container->snapshot();

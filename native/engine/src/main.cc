@@ -15,6 +15,7 @@
 
 #include "checkpoint.h"
 #include "criu_selftest.h"
+#include "cgroup_limits.h"
 #include "engine.h"
 #include "file_io.h"
 #include "log.h"
@@ -51,6 +52,7 @@ Status run(const std::string& configPath) {
   UniqueFd signals(signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK));
 
   DROVER_TRY_ASSIGN(cgroups, Cgroups::discover(config.cgroup));
+  cgroups.limitTrafficOf(blockDeviceOf(config.stateDirectory));
   DROVER_TRY_ASSIGN(seccomp, buildSeccompProfile());
   DROVER_TRY_ASSIGN(loop, EventLoop::create());
   EventLoop& events = *loop;

@@ -7,10 +7,12 @@
 #include "checkpoint.h"
 #include "console.h"
 #include "file_io.h"
+#include "inside_files.h"
 #include "json_io.h"
 #include "lifecycle.h"
 #include "log.h"
 #include "pidfd.h"
+#include "processes.h"
 #include "start.h"
 
 namespace drover {
@@ -171,6 +173,16 @@ void Methods::dispatch(const std::string& method, const Json& params, const Resp
   if (method == "thaw") return onContainer(method, params, respond, described(thawContainer));
   if (method == "checkpoint" || method == "restore") {
     auto directory = directoryParameter(params);
+  if (method == "update") {
+    auto limitsJson = objectField(params, "limits");
+    if (!limitsJson.ok()) return respond(limitsJson.error());
+    auto limits = parseLimits(limitsJson.value());
+    if (!limits.ok()) return respond(limits.error());
+    return onContainer(method, params, respond, [&engine, limits = limits.value()](const auto& container) -> Result<Json> {
+      DROVER_TRY(updateContainer(engine, container, limits));
+      return engine.describe(*container);
+    });
+  }
     if (!directory.ok()) return respond(directory.error());
     auto work = method == "checkpoint" ? checkpointContainer : restoreContainer;
     return onContainer(method, params, respond, [&engine, work, directory = directory.value()](const auto& container) { return work(engine, container, directory); });
@@ -180,6 +192,7 @@ void Methods::dispatch(const std::string& method, const Json& params, const Resp
   if (method == "kill") return kill(params, respond);
   if (method == "wait") return wait(params, respond);
   if (method == "logs") return logs(params, respond);
+  if (isFileMethod(method) || method == "processes" || method == "usage") return inside(method, params, respond);
   respond(badRequest("field `method`: `" + method + "` is none that this engine knows"));
 }
 
@@ -290,6 +303,24 @@ void Methods::logs(const Json& params, const Respond& respond) {
   if (!container) return respond(Error{"CONTAINER_NOT_FOUND", "logs " + id.value().substr(0, 64) + ": this host has no such container"});
   bool queued = engine_.submit([container, respond, offset = offset.value(), limit = limit.value()] { respond(readConsole(*container, offset, limit)); });
   if (!queued) respond(Error{"LIMIT_REACHED", "logs: too many operations wait"});
+}
+
+void Methods::inside(const std::string& method, const Json& params, const Respond& respond) {
+  auto id = stringField(params, "container");
+  if (!id.ok()) return respond(id.error());
+  Operation operation = [this](const auto& container) { return listProcesses(engine_, *container); };
+  if (method == "usage") {
+    auto found = params.find("fileSystems");
+    if (found == params.end() || !found->is_boolean()) return respond(badRequest("field `fileSystems`: must be true or false"));
+    operation = [this, fileSystems = found->get<bool>()](const auto& container) { return describeUsage(engine_, *container, fileSystems); };
+  } else if (isFileMethod(method)) {
+    auto request = parseFileRequest(method, params);
+    if (!request.ok()) return respond(request.error());
+    operation = [request = std::move(request.value())](const auto& container) { return serveFileRequest(*container, request); };
+  }
+  auto container = engine_.find(id.value());
+  if (!container) return respond(Error{"CONTAINER_NOT_FOUND", method + " " + id.value().substr(0, 64) + ": this host has no such container"});
+  queue(container, method, respond, operation);
 }
 
 void Methods::whenEnded(const std::shared_ptr<Container>& container, int64_t timeoutMs, const Respond& respond, std::function<void()> late) {

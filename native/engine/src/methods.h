@@ -40,6 +40,8 @@ class Methods {
   void kill(const Json& params, const Respond& respond);
   void wait(const Json& params, const Respond& respond);
   void logs(const Json& params, const Respond& respond);
+  /** file…, processes, usage: no epoch, as they change nothing that a move or another host decides on. */
+  void inside(const std::string& method, const Json& params, const Respond& respond);
   /** Answers when the container has no init, or calls `late` at the deadline. */
   void whenEnded(const std::shared_ptr<Container>& container, int64_t timeoutMs, const Respond& respond, std::function<void()> late);
   void changed(const std::shared_ptr<Container>& container);

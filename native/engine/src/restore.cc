@@ -14,6 +14,7 @@
 #include "link_remaps.h"
 #include "mounts.h"
 #include "netlink.h"
+#include "network_rate.h"
 #include "overlay_origin.h"
 #include "pidfd.h"
 
@@ -85,7 +86,8 @@ class RestoreSteps {
  private:
   Status makeNetwork(pid_t pid) {
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
-    return createVeth(network.get(), spec_.identity);
+    DROVER_TRY(createVeth(network.get(), spec_.identity));
+    return spec_.limits.networkBits > 0 ? limitNetwork(network.get(), spec_.identity, spec_.limits.networkBits) : Status();
   }
 
   Engine& engine_;

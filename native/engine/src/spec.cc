@@ -68,20 +68,63 @@ Result<Identity> parseIdentity(const Json& value) {
   return identity;
 }
 
+/** Digits, commas and ranges: 0-2,5. The kernel has the last word. */
+bool isCpuList(const std::string& text) {
+  return text.size() <= 256 && text.find_first_not_of("0123456789,-") == std::string::npos && (text.empty() || isdigit(text.front()));
+}
+
+constexpr int64_t mostBytes = INT64_MAX / 2;
+
+struct LimitField {
+  const char* name;
+  int64_t Limits::* member;
+  int64_t least, most;
+};
+constexpr LimitField firstLimits[] = {
+    {"cpuMilli", &Limits::cpuMilli, 0, 1'000'000'000},
+    {"memoryBytes", &Limits::memoryBytes, 0, mostBytes},
+    {"diskBytes", &Limits::diskBytes, 0, mostBytes},
+    {"pids", &Limits::pids, 0, 4'194'304},
+};
+/** Records of older engines lack them. */
+constexpr LimitField laterLimits[] = {
+    {"cpuWeight", &Limits::cpuWeight, 0, 10'000},
+    {"swapBytes", &Limits::swapBytes, -1, mostBytes},
+    {"ioWeight", &Limits::ioWeight, 0, 10'000},
+    {"ioReadBytes", &Limits::ioReadBytes, 0, mostBytes},
+    {"ioWriteBytes", &Limits::ioWriteBytes, 0, mostBytes},
+    {"ioReadOperations", &Limits::ioReadOperations, 0, UINT32_MAX},
+    {"ioWriteOperations", &Limits::ioWriteOperations, 0, UINT32_MAX},
+    {"networkBits", &Limits::networkBits, 0, mostBytes},
+};
+
+}  // namespace
+
 Result<Limits> parseLimits(const Json& value) {
   Limits limits;
-  DROVER_TRY_ASSIGN(cpuMilli, integerField(value, "cpuMilli", 0, 1'000'000'000));
-  DROVER_TRY_ASSIGN(memoryBytes, integerField(value, "memoryBytes", 0, INT64_MAX / 2));
-  DROVER_TRY_ASSIGN(diskBytes, integerField(value, "diskBytes", 0, INT64_MAX / 2));
-  DROVER_TRY_ASSIGN(pids, integerField(value, "pids", 0, 4'194'304));
-  limits.cpuMilli = cpuMilli;
-  limits.memoryBytes = memoryBytes;
-  limits.diskBytes = diskBytes;
-  limits.pids = pids;
+  for (const auto& field : firstLimits) {
+    DROVER_TRY_ASSIGN(number, integerField(value, field.name, field.least, field.most));
+    limits.*field.member = number;
+  }
+  for (const auto& field : laterLimits) {
+    if (!present(value, field.name)) continue;
+    DROVER_TRY_ASSIGN(number, integerField(value, field.name, field.least, field.most));
+    limits.*field.member = number;
+  }
+  if (present(value, "cpus")) {
+    DROVER_TRY_ASSIGN(cpus, stringField(value, "cpus"));
+    if (!isCpuList(cpus)) return badRequest("field `cpus`: `" + cpus.substr(0, 64) + "` is not a list of CPUs like 0-2,5");
+    limits.cpus = cpus;
+  }
   return limits;
 }
 
-}  // namespace
+Json limitsToJson(const Limits& limits) {
+  Json value = {{"cpus", limits.cpus}};
+  for (const auto& field : firstLimits) value[field.name] = limits.*field.member;
+  for (const auto& field : laterLimits) value[field.name] = limits.*field.member;
+  return value;
+}
 
 bool isContainerId(const std::string& text) {
   return !text.empty() && text.size() <= 32 && text.front() != '-' &&
@@ -153,11 +196,7 @@ Json specToJson(const Spec& spec) {
       {"rootfs", spec.rootfs},
       {"init", spec.init},
       {"environment", spec.environment.empty() ? Json::object() : Json(spec.environment)},
-      {"limits",
-       {{"cpuMilli", spec.limits.cpuMilli},
-        {"memoryBytes", spec.limits.memoryBytes},
-        {"diskBytes", spec.limits.diskBytes},
-        {"pids", spec.limits.pids}}},
+      {"limits", limitsToJson(spec.limits)},
       {"identity",
        {{"serial", spec.identity.serial},
         {"uidBase", spec.identity.uidBase},

@@ -18,11 +18,28 @@ namespace drover {
 /** How many uids and gids each container has, from its uidBase. */
 constexpr uint32_t uidRange = 65536;
 
+/** What a container may use at most; 0 and the empty string: no limit. All of it can be changed while it runs. */
 struct Limits {
   int64_t cpuMilli = 0;
   int64_t memoryBytes = 0;
   int64_t diskBytes = 0;
   int64_t pids = 0;
+  /** 1 to 10,000 as in cgroup v2, where 100 is everybody's; 0: that. */
+  int64_t cpuWeight = 0;
+  /** CPUs it is pinned to, as the kernel writes lists: 0-2,5. */
+  std::string cpus;
+  /** Swap beside the memory; −1: no limit. */
+  int64_t swapBytes = -1;
+  int64_t ioWeight = 0;
+  /** Per second, of the device that holds the containers' disks. */
+  int64_t ioReadBytes = 0;
+  int64_t ioWriteBytes = 0;
+  int64_t ioReadOperations = 0;
+  int64_t ioWriteOperations = 0;
+  /** Bits per second, each way. */
+  int64_t networkBits = 0;
+
+  bool operator==(const Limits&) const = default;
 };
 
 struct Identity {
@@ -63,6 +80,9 @@ Result<std::vector<std::string>> parseArguments(const nlohmann::json& value, con
 Result<std::map<std::string, std::string>> parseEnvironment(const nlohmann::json& value);
 /** Whether the text is a container id: 1 to 32 of [a-z0-9-], not starting with a dash. */
 bool isContainerId(const std::string& text);
+/** The `limits` object; what later versions added may be missing. */
+Result<Limits> parseLimits(const nlohmann::json& value);
+nlohmann::json limitsToJson(const Limits& limits);
 Result<Spec> parseSpec(const nlohmann::json& value);
 nlohmann::json specToJson(const Spec& spec);
 Result<Config> loadConfig(const std::string& path);

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "mounts.h"
 #include "netlink.h"
+#include "network_rate.h"
 #include "pidfd.h"
 #include "root_files.h"
 
@@ -105,6 +106,7 @@ class Starting {
     DROVER_TRY(writeRootFiles(*container_, spec_, root.get()));
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
     DROVER_TRY(createVeth(network.get(), spec_.identity));
+    if (spec_.limits.networkBits > 0) DROVER_TRY(limitNetwork(network.get(), spec_.identity, spec_.limits.networkBits));
     DROVER_TRY(attachVeth(spec_.identity, engine_.config().bridge));
     // The record first: an engine that dies after "go" must find the process.
     DROVER_TRY(engine_.watchInit(container_, pid, [&](Record& record) {

@@ -74,7 +74,8 @@ export class EngineMirror {
       before.state !== container.state ||
       before.initPid !== container.initPid ||
       before.epoch !== container.epoch ||
-      before.starts !== container.starts
+      before.starts !== container.starts ||
+      JSON.stringify(before.limits) !== JSON.stringify(container.limits)
     )
   }
 }

@@ -16,14 +16,17 @@ import {
   Server,
   ServerCredentials,
   type ServerDuplexStream,
+  type ServerUnaryCall,
   type ServerWritableStream,
   type ServiceDefinition,
+  type sendUnaryData,
   status,
 } from '@grpc/grpc-js'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { describeViolation } from './describe-violation.ts'
 import type { EnginePort, ExecPort } from './engine-port.ts'
+import { answerInside } from './inside.ts'
 import { sameSecret } from './streams/stream-server.ts'
 
 const Size = Type.Object({
@@ -82,6 +85,11 @@ export class AgentGrpc {
     }
     server.addService(agentService as unknown as ServiceDefinition, {
       exec: (call: ServerDuplexStream<Buffer, Buffer>) => guard(call, () => serveExec(call, engine)),
+      inside: (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => {
+        if (!authorized(call.metadata, secret))
+          return reply({ code: status.UNAUTHENTICATED, details: 'the cluster secret is missing or wrong' })
+        void serveInside(call.request, engine).then((answer) => reply(null, answer))
+      },
       logs: (call: ServerWritableStream<Buffer, Buffer>) => guard(call, () => void serveLogs(call, engine)),
     })
     return new Promise((resolve, reject) => {
@@ -190,6 +198,16 @@ async function forwardInput(session: ExecPort, type: FrameType, payload: Uint8Ar
       return session.signal(parse<{ signal: number }>(payload, signalValidator, 'signal').signal)
     default:
       throw new DroverError('BAD_REQUEST', `exec: a frame of type ${type} came from the client`)
+  }
+}
+
+/** Never rejects: an operating error is an answer too. */
+async function serveInside(request: Buffer, engine: EnginePort): Promise<Buffer> {
+  try {
+    const result = await answerInside(decodeMessage(request).payload, engine)
+    return encodeMessage(FrameType.json, JSON.stringify(result))
+  } catch (thrown) {
+    return encodeMessage(FrameType.error, JSON.stringify(DroverError.from(thrown).toJSON()))
   }
 }
 

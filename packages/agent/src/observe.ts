@@ -3,6 +3,7 @@
 
 import type { EngineContainer } from '@drover/engine'
 import type { Assignment, ObservedContainer } from '@drover/protocol'
+import { configured } from './engine-limits.ts'
 import type { StepFailure } from './workers.ts'
 
 export function observeContainers(
@@ -33,6 +34,7 @@ function observe(
     epoch: container.epoch,
     state: neverRan ? 'failed' : container.state,
     revision: assignment?.revision ?? 0,
+    configured: assignment === null || configured(container, assignment.spec),
     initPid: container.initPid,
     startedAtMs: container.startedAtMs,
     starts: container.starts,

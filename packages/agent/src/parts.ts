@@ -40,7 +40,9 @@ export interface StepContext {
 }
 
 /** A call about one container whose answer is its new state: the mirror learns it before anyone else asks. */
-export async function callAndMirror<M extends 'create' | 'start' | 'stop' | 'freeze' | 'thaw' | 'prepareRestore'>(
+export async function callAndMirror<
+  M extends 'create' | 'update' | 'start' | 'stop' | 'freeze' | 'thaw' | 'prepareRestore',
+>(
   parts: AgentParts,
   method: M,
   params: EngineMethods[M & EngineMethod]['params'],

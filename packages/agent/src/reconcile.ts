@@ -6,6 +6,7 @@
 
 import type { EngineContainer } from '@drover/engine'
 import type { Assignment, MigrationStep } from '@drover/protocol'
+import { configured } from './engine-limits.ts'
 
 export interface SessionView {
   operation: string
@@ -33,6 +34,8 @@ export type Side = 'source' | 'destination'
 export type Step =
   | { kind: 'ensure-image' }
   | { kind: 'create' }
+  /** Its limits have been changed. */
+  | { kind: 'update' }
   | { kind: 'start' }
   | { kind: 'stop' }
   | { kind: 'freeze' }
@@ -146,6 +149,8 @@ function nextForPower({ engine, imageHeld, ranUnder }: Facts, assignment: Assign
   if (!engine) return imageHeld ? { kind: 'create' } : { kind: 'ensure-image' }
   if (engine.epoch > assignment.epoch) return null
   if (engine.epoch < assignment.epoch) return { kind: 'refuse-stale' }
+  const waits = engine.state === 'checkpointed' || engine.state === 'restored'
+  if (!waits && !configured(engine, assignment.spec)) return { kind: 'update' }
   switch (engine.state) {
     case 'created':
       return desired === 'stopped' ? null : { kind: 'start' }

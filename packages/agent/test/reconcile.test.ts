@@ -3,6 +3,7 @@
 import type { EngineContainer, EngineState } from '@drover/engine'
 import type { Assignment, MigrationPhase, MigrationStep, PowerState } from '@drover/protocol'
 import t from 'tap'
+import { engineLimits } from '../src/engine-limits.ts'
 import { type Facts, isObsolete, nextStep, type Side } from '../src/reconcile.ts'
 import { assignmentFor } from './harness.ts'
 
@@ -76,6 +77,29 @@ t.test('reconcile: the power state of a container that this host owns', async (t
 t.test('reconcile: a container that ended by itself stays ended until the assignment changes', async (t) => {
   t.equal(nextStep(facts({ engine: engine('stopped'), ranUnder: revision })), null)
   t.same(nextStep(facts({ engine: engine('stopped'), ranUnder: revision - 1 })), { kind: 'start' })
+})
+
+t.test(
+  'reconcile: changed limits are brought to the engine, whatever the power state, and never in a move',
+  async (t) => {
+    const limits = { cpuMilli: 0, memoryBytes: 1, diskBytes: 0, pids: 0 }
+    for (const state of ['created', 'running', 'frozen', 'stopped'] as const) {
+      t.same(nextStep(facts({ engine: { ...engine(state), limits } })), { kind: 'update' }, state)
+    }
+    t.same(nextStep(facts({ engine: { ...engine('checkpointed'), limits } })), { kind: 'thaw' })
+    t.same(nextStep(facts({ engine: { ...engine('restored'), limits } })), { kind: 'release' })
+    const wanted = engineLimits(assigned().spec)
+    t.equal(nextStep(facts({ engine: { ...engine('running'), limits: wanted } })), null, 'in force: nothing to do')
+    t.equal(nextStep(facts({ engine: engine('running') })), null, 'an engine that can’t say so is left alone')
+  },
+)
+
+t.test('limits: memory and pids follow the request unless they are set, the rest is free', async (t) => {
+  const { spec } = assigned()
+  const { memoryBytes, pids } = spec.requests
+  t.match(engineLimits(spec), { cpuMilli: 0, memoryBytes, pids, swapBytes: -1, cpus: '', networkBits: 0 })
+  const limits = { memoryBytes: 5 << 20, cpuMilli: 1500, pids: null, swapBytes: 0 }
+  t.match(engineLimits({ ...spec, limits }), { cpuMilli: 1500, memoryBytes: 5 << 20, pids, swapBytes: 0 })
 })
 
 t.test('reconcile: a missing image is fetched first', async (t) => {

@@ -12,12 +12,16 @@ import type {
   HostView,
   Image,
   ImageBuildRequest,
+  InsideMethod,
+  InsideParams,
+  InsideResult,
   LaunchRequest,
   MoveRequest,
   Operation,
   StopRequest,
 } from '@drover/protocol'
 import { DroverError, paths } from '@drover/protocol/plain'
+  SetRequest,
 import { type EventOptions, eventStream } from './event-stream.ts'
 import type { ExecSession, ExecStreams } from './exec-session.ts'
 import { type CallOptions, Transport } from './transport.ts'
@@ -66,6 +70,7 @@ export class DroverClient {
   delete = async (name: string, options: WriteOptions = {}) =>
     this.#transport.json('DELETE', paths.container(segment(name)), withKey(options)) as Promise<Operation>
 
+  set = async (name: string, request: SetRequest, options?: WriteOptions) => this.#action(name, 'set', request, options)
   operations = (options?: ReadOptions) => this.#read<Operation[]>(paths.operations, options)
   operation = async (id: string, options?: ReadOptions) => this.#read<Operation>(paths.operation(segment(id)), options)
   cancel = async (id: string, options?: WriteOptions) => this.#write(paths.cancel(segment(id)), {}, options)
@@ -92,6 +97,17 @@ export class DroverClient {
     const { openExec } = await import('./exec-session.ts')
     return openExec(this.#transport, { ...request, container: name }, streams)
   }
+
+  /** One question about the inside of a container (protocol/inside.ts). Safe to repeat, and so repeated by itself. */
+  inside = async <M extends InsideMethod>(
+    name: string,
+    method: M,
+    params: InsideParams<M>,
+    options: ReadOptions = {},
+  ) =>
+    this.#transport.json('POST', paths.inside(segment(name), method), { ...options, body: params }) as Promise<
+      InsideResult<M>
+    >
 
   /** The console log as it comes. With `follow` it ends when the signal is aborted or the container is gone. */
   async *logs(
@@ -122,7 +138,7 @@ export class DroverClient {
 
   async #action(
     name: string,
-    action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move',
+    action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move' | 'set',
     body: unknown,
     options?: WriteOptions,
   ): Promise<Operation> {

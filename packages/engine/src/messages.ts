@@ -5,10 +5,23 @@
 // frames follow. Every command names container and epoch and is idempotent: repeating it gives the same result; an epoch
 // lower than the recorded one is refused with STALE_EPOCH. A value that is absent is null, never missing.
 
-import type { Identity, Resources } from '@drover/protocol'
+import type { Identity, InsideMethod, InsideParams, InsideResult, Resources } from '@drover/protocol'
 
 /** created: rootfs prepared, no process. checkpointed: frozen after a dump. restored: frozen after a restore. */
 export type EngineState = 'created' | 'running' | 'frozen' | 'checkpointed' | 'restored' | 'stopped'
+
+/** 0, '' or missing: no limit (swapBytes: −1 or missing). Bytes and operations per second; networkBits per second, each way. */
+export interface EngineLimits extends Resources {
+  cpuWeight?: number
+  cpus?: string
+  swapBytes?: number
+  ioWeight?: number
+  ioReadBytes?: number
+  ioWriteBytes?: number
+  ioReadOperations?: number
+  ioWriteOperations?: number
+  networkBits?: number
+}
 
 /** All that the engine must know to run a container. It knows of no cluster. */
 export interface EngineSpec {
@@ -21,7 +34,7 @@ export interface EngineSpec {
   init: string[]
   environment: Record<string, string>
   /** cpuMilli → cpu.max; memoryBytes → memory limit; pids → pids.max. 0: no limit. */
-  limits: Resources
+  limits: EngineLimits
   identity: Identity
 }
 
@@ -44,6 +57,8 @@ export interface EngineContainer {
   memoryBytes: number
   cpuUsec: number
   processes: number
+  /** Those in force; missing: an engine that can't change them. */
+  limits?: EngineLimits
 }
 
 export interface EngineHello {
@@ -60,7 +75,12 @@ export interface EngineHello {
 /** Milliseconds of the phases of a checkpoint or restore. `frozenAtNs` and `resumedAtNs` are CLOCK_REALTIME. */
 export type EngineFigures = Record<string, number>
 
-export interface EngineMethods {
+/** Methods of @drover/protocol inside.ts; here the parameters name the container. They take no epoch. */
+type EngineInsideMethods = {
+  [M in InsideMethod]: { params: InsideParams<M> & { container: string }; result: InsideResult<M> }
+}
+
+export interface EngineMethods extends EngineInsideMethods {
   hello: { params: { protocolVersion: number }; result: EngineHello }
   /** Makes directories and the record; the state is then `created`. An existing one of the same epoch is kept. */
   create: { params: { spec: EngineSpec }; result: EngineContainer }
@@ -74,6 +94,8 @@ export interface EngineMethods {
   thaw: { params: { container: string; epoch: number }; result: EngineContainer }
   /** Kills what still runs and removes every trace: processes, cgroups, mounts, veth, directories. Unknown: no error. */
   delete: { params: { container: string; epoch: number }; result: null }
+  /** Changes the limits, live if it runs. What the kernel refuses is an error, and then all stays as it was. */
+  update: { params: { container: string; epoch: number; limits: EngineLimits }; result: EngineContainer }
   list: { params: Record<string, never>; result: { containers: EngineContainer[] } }
   get: { params: { container: string }; result: EngineContainer }
   /** Resolves when init has ended, or with the present state at the deadline. */

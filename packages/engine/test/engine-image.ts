@@ -5,7 +5,7 @@ import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const applets =
-  'sh cat echo env false grep head hostname id ip kill ls mkdir mount ping poweroff ps pwd readlink reboot rm sleep sort stty tail touch true tty usleep wc'
+  'sh cat echo env false grep head hostname id ip kill ln ls mkdir mkfifo mount ping poweroff ps pwd readlink reboot rm sleep sort stat stty tail touch true tty usleep wc'
 
 export function makeEngineImage(directory: string): void {
   for (const folder of ['bin', 'sbin', 'proc', 'sys', 'dev', 'tmp', 'root', 'var/log', 'usr/etc']) {

@@ -284,6 +284,13 @@ export class TestHost {
     return client
   }
 
+  /** The queueing disciplines of an interface, here or in the network of a process. */
+  queues(device: string, pid = this.#holder.pid): string {
+    return execFileSync('nsenter', ['-t', String(pid), '-n', 'tc', 'qdisc', 'show', 'dev', device], {
+      encoding: 'utf8',
+    })
+  }
+
   log(): string {
     return readFileSync(join(this.#directory, 'engine.log'), 'utf8')
   }

@@ -105,6 +105,8 @@ export const ObservedContainer = Type.Object({
   ]),
   /** Revision of the assignment this reflects; 0 when none was seen yet. */
   revision: Type.Integer(),
+  /** Whether its limits are those of that assignment; missing: an older agent, which doesn't say. */
+  configured: Type.Optional(Type.Boolean()),
   initPid: Nullable(Type.Integer()),
   startedAtMs: Nullable(Type.Integer()),
   starts: Type.Integer(),

@@ -2,7 +2,7 @@
 // an `Idempotency-Key` header: the same key gives the same operation, however often it is sent.
 
 import { type Static, Type } from 'typebox'
-import { Name, type Resources } from './resources.ts'
+import { Limits, Name, type Resources } from './resources.ts'
 
 export * from './paths.ts'
 
@@ -15,6 +15,7 @@ export const LaunchRequest = Type.Object(
     memoryBytes: Type.Optional(Type.Integer({ minimum: 4 << 20 })),
     diskBytes: Type.Optional(Type.Integer({ minimum: 0 })),
     pids: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_194_304 })),
+    limits: Type.Optional(Limits),
     environment: Type.Optional(Type.Record(Type.String(), Type.String())),
     labels: Type.Optional(Type.Record(Type.String(), Type.String())),
   },

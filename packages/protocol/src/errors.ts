@@ -8,6 +8,7 @@ export const errorCodes = {
   HOST_NOT_FOUND: { status: 404, meaning: 'no host of that name has joined the cluster' },
   CONTAINER_NOT_FOUND: { status: 404, meaning: 'no container of that name exists' },
   IMAGE_NOT_FOUND: { status: 404, meaning: 'no image of that name has been built or imported' },
+  FILE_NOT_FOUND: { status: 404, meaning: 'the container has no file or directory of that path' },
   OPERATION_NOT_FOUND: { status: 404, meaning: 'no operation of that id is known' },
   ROUTE_NOT_FOUND: { status: 404, meaning: 'the API has no such path' },
   NAME_TAKEN: { status: 409, meaning: 'a container of that name exists already' },

@@ -13,11 +13,13 @@ export const paths = {
   hostAction: (name: string, action: 'evacuate' | 'restore' | 'cordon' | 'uncordon') => `/v1/hosts/${name}/${action}`,
   containers: '/v1/containers',
   container: (name: string) => `/v1/containers/${name}`,
-  containerAction: (name: string, action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move') =>
+  containerAction: (name: string, action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move' | 'set') =>
     `/v1/containers/${name}/${action}`,
   logs: (name: string) => `/v1/containers/${name}/logs`,
   /** WebSocket; frames as in frames.ts, the first one an ExecRequest. */
   exec: (name: string) => `/v1/containers/${name}/exec`,
+  /** POST: one question about its inside, the method's parameters as body (inside.ts). */
+  inside: (name: string, method: string) => `/v1/containers/${name}/inside/${method}`,
   operations: '/v1/operations',
   operation: (id: string) => `/v1/operations/${id}`,
   cancel: (id: string) => `/v1/operations/${id}/cancel`,

@@ -2,8 +2,10 @@
 // Units are in the names; an absent value is null, never missing.
 
 import { type Static, Type } from 'typebox'
+import { Limits } from './limits.ts'
 import { namePattern } from './names.ts'
 
+export * from './limits.ts'
 export * from './names.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -28,6 +30,7 @@ export const ContainerSpec = Type.Object(
     image: Type.String({ description: 'image digest, sha256:<hex>' }),
     imageName: Name,
     requests: Resources,
+    limits: Type.Optional(Limits),
     init: Type.Array(Type.String(), { minItems: 1, description: 'path and arguments of PID 1' }),
     environment: Type.Record(Type.String(), Type.String()),
     labels: Type.Record(Type.String(), Type.String()),
@@ -164,6 +167,7 @@ export const OperationKind = Type.Union([
   Type.Literal('stop'),
   Type.Literal('freeze'),
   Type.Literal('thaw'),
+  Type.Literal('set'),
   Type.Literal('delete'),
   Type.Literal('move'),
   Type.Literal('evacuate'),

@@ -23,6 +23,16 @@ export const agentService = {
     responseSerialize: bytes.serialize,
     responseDeserialize: bytes.deserialize,
   },
+  /** One InsideCall (inside.ts), one answer: a json frame with the result, or an error frame. */
+  inside: {
+    path: '/drover.Agent/Inside',
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: bytes.serialize,
+    requestDeserialize: bytes.deserialize,
+    responseSerialize: bytes.serialize,
+    responseDeserialize: bytes.deserialize,
+  },
   logs: {
     path: '/drover.Agent/Logs',
     requestStream: false,

@@ -2,6 +2,7 @@
 
 import type { EngineSpec } from '@drover/engine'
 import type { Assignment } from '@drover/protocol'
+import { engineLimits } from '../engine-limits.ts'
 import type { AgentParts } from '../parts.ts'
 
 export function engineSpec(parts: AgentParts, assignment: Assignment): EngineSpec {
@@ -13,8 +14,7 @@ export function engineSpec(parts: AgentParts, assignment: Assignment): EngineSpe
     rootfs: parts.images.rootfs(spec.image),
     init: spec.init,
     environment: spec.environment,
-    // A request of CPU is a share to plan with, not a cap: a quota would throttle an idle container whenever it wakes.
-    limits: { ...spec.requests, cpuMilli: 0 },
+    limits: engineLimits(spec),
     identity,
   }
 }

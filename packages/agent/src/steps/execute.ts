@@ -4,7 +4,7 @@ import { type Assignment, DroverError } from '@drover/protocol'
 import type { StepContext } from '../parts.ts'
 import type { Step, StepKind } from '../reconcile.ts'
 import { giveUp, note, release, runMigrationStep } from './migrate.ts'
-import { create, ensureImage, freeze, start, stop, thaw } from './power.ts'
+import { create, ensureImage, freeze, start, stop, thaw, update } from './power.ts'
 import { remove } from './remove.ts'
 
 export async function execute(context: StepContext, step: Step): Promise<void> {
@@ -15,6 +15,8 @@ export async function execute(context: StepContext, step: Step): Promise<void> {
       return ensureImage(assigned)
     case 'create':
       return create(assigned)
+    case 'update':
+      return update(assigned)
     case 'start':
       return start(assigned)
     case 'stop':

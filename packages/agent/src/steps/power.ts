@@ -1,6 +1,7 @@
 // The steps that bring a container that this host owns into being and to its power state: one engine call each.
 
 import type { Assignment } from '@drover/protocol'
+import { engineLimits } from '../engine-limits.ts'
 import { defaultStopTimeoutMs, engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { callAndMirror, type StepContext } from '../parts.ts'
 import { engineSpec } from './engine-spec.ts'
@@ -13,6 +14,11 @@ export async function ensureImage({ parts, assignment }: Owned): Promise<void> {
 
 export async function create({ parts, assignment }: Owned): Promise<void> {
   await callAndMirror(parts, 'create', { spec: engineSpec(parts, assignment) }, engineDeadlines.start)
+}
+
+export async function update({ parts, assignment }: Owned): Promise<void> {
+  const { container, epoch, spec } = assignment
+  await callAndMirror(parts, 'update', { container, epoch, limits: engineLimits(spec) }, engineDeadlines.quick)
 }
 
 export async function start({ parts, assignment }: Owned): Promise<void> {

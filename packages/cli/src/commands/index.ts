@@ -17,6 +17,7 @@ import * as logs from './logs.ts'
 import * as ls from './ls.ts'
 import * as move from './move.ts'
 import * as ops from './ops.ts'
+import * as set from './set.ts'
 import * as shell from './shell.ts'
 import * as start from './start.ts'
 import * as status from './status.ts'
@@ -41,6 +42,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   stop.register,
   freeze.register,
   thaw.register,
+  set.register,
   move.register,
   deleteContainer.register,
   host.register,

@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { parseName } from '../names.ts'
 import { formatAge, formatTime } from '../output/durations.ts'
+import { describeLimits } from '../output/limits.ts'
 import { listFigures } from '../output/migration.ts'
 import { type Palette, paintState } from '../output/palette.ts'
 import { formatBytes, formatCpu } from '../output/sizes.ts'
@@ -59,6 +60,7 @@ export function describeContainer(
       'asks for',
       `${formatCpu(requests.cpuMilli)} cores · ${formatBytes(requests.memoryBytes)} memory · ${formatBytes(requests.diskBytes)} disk · ${requests.pids} pids`,
     ],
+    ['limits', describeLimits(spec)],
     ['address', `${identity.ipv4} · ${identity.mac}`],
     ['gateway', identity.gateway],
     ['machine id', identity.machineId],

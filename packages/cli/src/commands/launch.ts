@@ -1,9 +1,10 @@
 // `drover launch`: makes containers and starts them where the scheduler, or the user, says.
 
-import type { Container, LaunchRequest } from '@drover/protocol'
+import type { Container, LaunchRequest, SetRequest } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { type Outcome, runMany } from '../follow-many.ts'
+import { parseSetting } from '../limit-settings.ts'
 import { expandNames, maxCount, parseName, parseNames, parsePair } from '../names.ts'
 import { formatDuration } from '../output/durations.ts'
 import { parseBytes, parseCount, parseCpu } from '../output/sizes.ts'
@@ -18,6 +19,7 @@ interface LaunchFlags extends WaitFlags {
   cpu?: number
   disk?: number
   pids?: number
+  set?: SetRequest
   host?: string
   env?: Record<string, string>
   label?: Record<string, string>
@@ -43,6 +45,7 @@ export function register(program: Command): void {
     .option('-c, --cpu <cores>', 'share of cores, e.g. 0.5', parseCpu)
     .option('-d, --disk <size>', 'disk, e.g. 10GiB', parseBytes)
     .option('--pids <number>', 'most processes and threads at once', parseCount(1, 4_194_304))
+    .option('--set <KEY=VALUE>', 'a limit, as drover set knows them; repeatable', parseSetting)
     .option('--host <host>', 'only on this host', parseName)
     .option('-e, --env <KEY=VALUE>', 'environment of its init; repeatable', parsePair)
     .option('-l, --label <KEY=VALUE>', 'label to find it by; repeatable', parsePair)
@@ -82,6 +85,8 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),
     ...(flags.disk === undefined ? {} : { diskBytes: flags.disk }),
     ...(flags.pids === undefined ? {} : { pids: flags.pids }),
+    ...(flags.set?.limits === undefined ? {} : { limits: flags.set.limits }),
+    ...flags.set?.requests,
     ...(flags.env === undefined ? {} : { environment: flags.env }),
     ...(flags.label === undefined ? {} : { labels: flags.label }),
   }

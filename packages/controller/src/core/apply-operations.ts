@@ -1,6 +1,7 @@
 // Operations of every kind: progress, end, and the wish to cancel.
 
 import type { Operation, PowerState } from '@drover/protocol'
+import { takeBack } from './apply-set.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { endOperation } from './operations.ts'
@@ -22,7 +23,10 @@ export function applyOperationAdvanced(draft: Draft, entry: EntryOf<'OperationAd
 export function applyOperationEnded(draft: Draft, entry: EntryOf<'OperationEnded'>): Operation {
   const operation = runningOperation(draft, entry.operation)
   const { migration } = operation
-  if (!migration) return endOperation(draft, operation, entry)
+  if (!migration) {
+    if (entry.state !== 'done') takeBack(draft, operation)
+    return endOperation(draft, operation, entry)
+  }
   const committed = migration.phase === 'committed' || migration.phase === 'cleaning'
   const fits = committed ? entry.state !== 'cancelled' : migration.phase === 'aborted' && entry.state !== 'done'
   if (!fits) {
@@ -74,6 +78,7 @@ function cancelNow(draft: Draft, operation: Operation): Operation {
   if (operation.kind === 'launch' && container) {
     draft.reassign({ ...container, deleting: true, state: 'deleting' })
   }
+  takeBack(draft, operation)
   const message = operation.kind === 'launch' ? 'cancelled; what was made of it is removed' : 'cancelled'
   return endOperation(draft, operation, {
     state: 'cancelled',

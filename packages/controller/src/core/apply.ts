@@ -16,6 +16,7 @@ import {
 } from './apply-migration.ts'
 import { applyCancelRequested, applyOperationAdvanced, applyOperationEnded } from './apply-operations.ts'
 import { applyPowerRequested } from './apply-power.ts'
+import { applySetRequested } from './apply-set.ts'
 import { Draft } from './draft.ts'
 import type { Entry } from './entries.ts'
 import type { Change, ClusterState } from './state.ts'
@@ -65,6 +66,8 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyContainerLaunched(draft, entry)
     case 'PowerRequested':
       return applyPowerRequested(draft, entry)
+    case 'SetRequested':
+      return applySetRequested(draft, entry)
     case 'ContainerObserved':
       return applyContainerObserved(draft, entry)
     case 'ContainerDeleted':

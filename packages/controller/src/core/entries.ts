@@ -13,6 +13,7 @@ import {
   Name,
   Operation,
   Placement,
+  SetRequest,
 } from '@drover/protocol'
 import { type Static, type TProperties, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -63,6 +64,12 @@ export const PowerRequested = entry('PowerRequested', {
   ]),
   container: Type.String({ description: 'name' }),
   stopTimeoutMs: Type.Union([Type.Integer(), Type.Null()]),
+})
+/** Other limits or requests for a container, running or not. */
+export const SetRequested = entry('SetRequested', {
+  operation: OperationId,
+  container: Type.String({ description: 'name' }),
+  change: SetRequest,
 })
 /** What the host that may run the container says about it. */
 export const ContainerObserved = entry('ContainerObserved', {
@@ -153,6 +160,7 @@ export const Entry = Type.Union([
   HostCordonRequested,
   ContainerLaunched,
   PowerRequested,
+  SetRequested,
   ContainerObserved,
   ContainerDeleted,
   OperationAdvanced,

@@ -9,6 +9,7 @@ import { planImageBuild } from './planner-image.ts'
 import { planMove, type SwitchSlots, takenSlots } from './planner-move.ts'
 import { planContainers, planHost, planSilences } from './planner-observe.ts'
 import { planPower } from './planner-power.ts'
+import { planSet } from './planner-set.ts'
 import { type ClusterState, runningOperations } from './state.ts'
 
 export interface PlanContext {
@@ -51,6 +52,8 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
       return planEvacuation(context, operation)
     case 'image-build':
       return planImageBuild(context, operation)
+    case 'set':
+      return planSet(context, operation)
     case 'launch':
     case 'start':
     case 'stop':

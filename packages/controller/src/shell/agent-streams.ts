@@ -18,6 +18,8 @@ type AgentClient = InstanceType<typeof AgentClient>
 const keepaliveTimeMs = 10_000
 const keepaliveTimeoutMs = 5_000
 const maxMessageBytes = 2 << 20
+/** Over the agent's own limit for the engine's answer, so that the one that knows more speaks first. */
+const answerDeadlineMs = 15_000
 
 export class AgentStreams {
   readonly #secret: string
@@ -35,6 +37,18 @@ export class AgentStreams {
   logs(address: string, request: Buffer): ClientReadableStream<Buffer> {
     const client = this.#client(address)
     return client.logs!(request, this.#metadata()) as unknown as ClientReadableStream<Buffer>
+  }
+
+  /** One question, one answer (protocol/inside.ts). */
+  inside(address: string, request: Buffer): Promise<Buffer> {
+    const client = this.#client(address)
+    const options = { deadline: Date.now() + answerDeadlineMs }
+    return new Promise((resolve, reject) => {
+      client.inside!(request, this.#metadata(), options, (error: ServiceError | null, answer?: Buffer) => {
+        if (error || !answer) reject(error)
+        else resolve(answer)
+      })
+    })
   }
 
   close(): void {

@@ -12,6 +12,7 @@ import {
   type Resources,
 } from '@drover/protocol'
 import { type Demand, type PlaceResult, place } from '@drover/scheduler'
+import { withinLimits } from '../core/apply-set.ts'
 import { clusterSnapshot } from '../core/cluster-snapshot.ts'
 import { containerByName, type StoredContainer } from '../core/state.ts'
 import { notJoined } from '../core/views.ts'
@@ -38,16 +39,18 @@ export async function launch(context: ControllerContext, id: string, request: La
       { context: { image: imageName } },
     )
   }
-  const requests: Resources = {
+  const asked: Resources = {
     cpuMilli: request.cpuMilli ?? defaultRequests.cpuMilli,
     memoryBytes: request.memoryBytes ?? defaultRequests.memoryBytes,
     diskBytes: request.diskBytes ?? defaultRequests.diskBytes,
     pids: request.pids ?? defaultRequests.pids,
   }
+  const requests = withinLimits(asked, request.limits ?? {})
   const spec = {
     image: image.digest,
     imageName,
     requests,
+    ...(request.limits === undefined ? {} : { limits: request.limits }),
     init: image.init,
     environment: request.environment ?? {},
     labels: request.labels ?? {},

@@ -7,6 +7,7 @@ import type {
   AssignmentBatch,
   HostReport,
   ImageTaskResult,
+  Limits,
   MigrationStep,
   ObservedContainer,
   Resources,
@@ -27,6 +28,8 @@ export interface ModelHostOptions {
   images?: string[]
   address?: string
   migratable?: boolean
+  /** Higher limits of CPU are refused by its kernel. */
+  mostCpuMilli?: number
 }
 
 export class ModelHost {
@@ -34,6 +37,8 @@ export class ModelHost {
   readonly containers = new Map<string, ObservedContainer>()
   readonly steps = new Map<string, MigrationStep>()
   readonly imageTasks = new Map<string, ImageTaskResult>()
+  /** Limits in force, by container. */
+  readonly limits = new Map<string, Limits>()
   /** Where a side fails, e.g. `source switching`. */
   readonly failures = new Set<FailurePoint>()
   images: string[]
@@ -145,10 +150,19 @@ export class ModelHost {
       epoch,
       revision,
       state: desired,
+      ...this.#configure(assignment),
       starts: base.starts + (starting ? 1 : 0),
       startedAtMs: starting ? 1000 : base.startedAtMs,
       initPid: desired === 'stopped' ? null : 100,
     })
+  }
+
+  /** Takes limits over, as far as its kernel does. */
+  #configure({ container, spec }: Assignment): Partial<ObservedContainer> {
+    const refuses = (spec.limits?.cpuMilli ?? 0) > (this.#options.mostCpuMilli ?? Number.MAX_SAFE_INTEGER)
+    if (!refuses) this.limits.set(container, spec.limits ?? {})
+    const error = { message: 'set cpu: the kernel refuses it', errorCode: 'ENGINE_FAILED' }
+    return { configured: !refuses, ...(refuses ? error : { message: null, errorCode: null }) }
   }
 
   #migrate(assignment: Assignment): void {

@@ -14,11 +14,13 @@ type Kind =
   | 'integer?'
   | 'string?'
   | 'path'
+  | 'boolean'
 
 const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind } } = {
   hello: { protocolVersion: 'integer' },
   create: { spec: 'object' },
   start: { container: 'name', epoch: 'integer' },
+  update: { container: 'name', epoch: 'integer', limits: 'object' },
   stop: { container: 'name', epoch: 'integer', timeoutMs: 'integer' },
   kill: { container: 'name', epoch: 'integer', signal: 'integer' },
   freeze: { container: 'name', epoch: 'integer' },
@@ -28,6 +30,30 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
   get: { container: 'name' },
   wait: { container: 'name', timeoutMs: 'integer' },
   logs: { container: 'name', offset: 'integer', limit: 'integer' },
+  fileStat: { container: 'name', path: 'path', follow: 'boolean' },
+  fileList: { container: 'name', path: 'path', after: 'string?' },
+  fileRead: { container: 'name', path: 'path', offset: 'integer', limit: 'integer' },
+  fileWrite: {
+    container: 'name',
+    path: 'path',
+    offset: 'integer',
+    dataBase64: 'string',
+    truncate: 'boolean',
+    mode: 'integer?',
+    uid: 'integer?',
+    gid: 'integer?',
+  },
+  fileMake: {
+    container: 'name',
+    path: 'path',
+    type: 'string',
+    target: 'string?',
+    mode: 'integer?',
+    uid: 'integer?',
+    gid: 'integer?',
+  },
+  processes: { container: 'name' },
+  usage: { container: 'name', fileSystems: 'boolean' },
   exec: {
     container: 'name',
     command: 'strings',
@@ -92,6 +118,7 @@ const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
   path: (value) => typeof value === 'string' && value.startsWith('/'),
   strings: (value) => Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'),
   record: (value) => isObject(value) && Object.values(value).every((item) => typeof item === 'string'),
+  boolean: (value) => typeof value === 'boolean',
   object: isObject,
   'object?': (value) => value === null || isObject(value),
 }
@@ -105,6 +132,7 @@ const meanings: { [kind in Kind]: string } = {
   path: 'an absolute path',
   strings: 'a list of at least one string',
   record: 'an object of strings',
+  boolean: 'true or false',
   object: 'an object',
   'object?': 'an object or null',
 }

@@ -1,9 +1,9 @@
 // The files that a simulated container sees: its writable layer over its image, both real directories, and a few files of
 // /proc made up from its record. Nothing outside those directories can be reached by a path or a symbolic link.
 
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { appendFileSync, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { uptime } from 'node:os'
-import { dirname, join, normalize, sep } from 'node:path'
+import { basename, dirname, join, normalize, sep } from 'node:path'
 import type { SimulatedContainers } from './containers.ts'
 
 /** Clock ticks per second in /proc/PID/stat. */
@@ -42,6 +42,16 @@ export class ContainerFiles {
     if (folder === null) throw new Error(`${path}: leads out of the container`)
     if (options.append) appendFileSync(target, content, { flag: 'a' })
     else writeFileSync(target, content)
+  }
+
+  /** Where it is on the host, in the uppermost layer that has it; null: in none. */
+  real(path: string, follow: boolean): string | null {
+    for (const layer of this.#layers()) {
+      const folder = below(layer, dirname(join('/', path)))
+      const found = follow ? below(layer, path) : folder && join(folder, basename(join('/', path)))
+      if (found && lstatSync(found, { throwIfNoEntry: false })) return found
+    }
+    return null
   }
 
   /** Names in a folder over both layers; null: no such folder. */

@@ -71,6 +71,13 @@ export class SimulatedContainers {
     return this.#save(newRecord(spec))
   }
 
+  update(container: string, epoch: number, limits: EngineSpec['limits']): EngineContainer {
+    const record = this.#command(container, epoch)
+    this.#expect('update', record, ['created', 'running', 'frozen', 'stopped'])
+    record.spec = { ...record.spec, limits }
+    return this.#save(record)
+  }
+
   start(container: string, epoch: number): EngineContainer {
     const record = this.#command(container, epoch)
     if (record.state === 'running') return this.#view(record)
@@ -272,6 +279,7 @@ export class SimulatedContainers {
       // A tick of the pulse is said to cost ten microseconds.
       cpuUsec: alive ? pulseAt(record.memory, this.#clock.nowMs()) * 10 : 0,
       processes: alive ? simulatedProcesses : 0,
+      limits: record.spec.limits,
     }
   }
 }

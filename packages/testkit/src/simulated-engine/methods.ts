@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { EngineMethod, EngineMethods } from '@drover/engine'
 import { DroverError, type EngineConfig, protocolVersion, version } from '@drover/protocol'
 import type { SimulatedContainers } from './containers.ts'
+import { insideTable } from './inside.ts'
 
 export const maxLogBytes = 512 << 10
 
@@ -22,6 +23,7 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
     hello: (params) => hello(params, config),
     create: ({ spec }) => containers.create(spec),
     start: ({ container, epoch }) => containers.start(container, epoch),
+    update: ({ container, epoch, limits }) => containers.update(container, epoch, limits),
     stop: ({ container, epoch }) => containers.stop(container, epoch),
     kill: ({ container, epoch, signal }) => containers.kill(container, epoch, signal),
     freeze: ({ container, epoch }) => containers.freeze(container, epoch),
@@ -34,6 +36,7 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
     checkpoint: ({ container, epoch, directory }) => containers.checkpoint(container, epoch, directory),
     prepareRestore: ({ spec, startedAtMs, starts }) => containers.prepareRestore(spec, startedAtMs, starts),
     restore: ({ container, epoch, directory }) => containers.restore(container, epoch, directory),
+    ...insideTable(containers),
     release: ({ container, epoch }) => containers.release(container, epoch),
   }
 }

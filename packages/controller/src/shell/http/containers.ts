@@ -1,6 +1,6 @@
 // /v1/containers: launching, looking at, starting, stopping, freezing, moving and deleting them.
 
-import { Container, LaunchRequest, MoveRequest, StopRequest } from '@drover/protocol'
+import { Container, LaunchRequest, MoveRequest, SetRequest, StopRequest } from '@drover/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { EntryOf } from '../../core/entries.ts'
@@ -40,6 +40,24 @@ export function containerRoutes(app: FastifyInstance, context: ControllerContext
     writeRoute(context, { summary: 'Move a container to another host', params: NameParams, body: MoveRequest }),
     async (request, reply) =>
       reply.status(202).send(await move(context, operationId(request), nameOf(request), request.body as MoveRequest)),
+  )
+  app.post(
+    '/v1/containers/:name/set',
+    writeRoute(context, {
+      summary: 'Change limits and requests of a container, as it runs',
+      params: NameParams,
+      body: SetRequest,
+    }),
+    async (request, reply) => {
+      const operation = await submit(context.log, {
+        type: 'SetRequested',
+        atMs: context.now(),
+        operation: operationId(request),
+        container: nameOf(request),
+        change: request.body as SetRequest,
+      })
+      return reply.status(202).send(operation)
+    },
   )
   powerRoutes(app, context)
 }

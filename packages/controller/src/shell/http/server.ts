@@ -14,6 +14,7 @@ import { eventRoutes } from './events.ts'
 import { execRoutes } from './exec.ts'
 import { hostRoutes } from './hosts.ts'
 import { imageRoutes } from './images.ts'
+import { insideRoutes } from './inside.ts'
 import { logRoutes } from './logs.ts'
 import { operationRoutes } from './operations.ts'
 import { statusRoutes } from './status.ts'
@@ -62,6 +63,7 @@ export async function apiServer(context: ControllerContext): Promise<FastifyInst
     imageRoutes(v1, context)
     eventRoutes(v1, context)
     logRoutes(v1, context, agents)
+    insideRoutes(v1, context, agents)
     execRoutes(v1, context, agents)
   })
   installHealth(app, context)

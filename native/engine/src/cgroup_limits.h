@@ -1,0 +1,24 @@
+// The limits of a container as the kernel takes them, on cgroup v2 and on v1's controllers. A hierarchy gets what its controllers
+// know and no more. What a kernel has no file for is passed over when a container is made (it must run on any host), and refused by
+// name when somebody changes a running one. See Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/.
+#pragma once
+
+#include <string>
+
+#include "cgroup.h"
+#include "error.h"
+#include "spec.h"
+
+namespace drover {
+
+/**
+ * `live`: the cgroup has processes and other limits before. Memory is then never lowered below what is in use and can't be given
+ * back: nothing is killed by a change.
+ */
+Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& limits,
+                   const std::string& ioDevice, bool live);
+
+/** major:minor of the whole disk below the path's file system; empty when that has none (tmpfs, btrfs). */
+std::string blockDeviceOf(const std::string& path);
+
+}  // namespace drover

@@ -1,0 +1,33 @@
+// Pure: what a container's spec means as limits of the engine, and whether the engine has them. Memory and pids are limited to what was
+// asked for when nothing else is said. A request of CPU is a share to plan with, not a cap: a quota would throttle an idle
+// container whenever it wakes.
+
+import type { EngineContainer, EngineLimits } from '@drover/engine'
+import type { ContainerSpec } from '@drover/protocol'
+
+export function engineLimits({ requests, limits = {} }: ContainerSpec): Required<EngineLimits> {
+  return {
+    cpuMilli: limits.cpuMilli ?? 0,
+    memoryBytes: limits.memoryBytes ?? requests.memoryBytes,
+    diskBytes: requests.diskBytes,
+    pids: limits.pids ?? requests.pids,
+    cpuWeight: limits.cpuWeight ?? 0,
+    cpus: limits.cpus ?? '',
+    swapBytes: limits.swapBytes ?? -1,
+    ioWeight: limits.ioWeight ?? 0,
+    ioReadBytes: limits.ioReadBytes ?? 0,
+    ioWriteBytes: limits.ioWriteBytes ?? 0,
+    ioReadOperations: limits.ioReadOperations ?? 0,
+    ioWriteOperations: limits.ioWriteOperations ?? 0,
+    networkBits: limits.networkBits ?? 0,
+  }
+}
+
+/** An engine that doesn't say can't change them either. */
+export function configured({ limits }: EngineContainer, spec: ContainerSpec): boolean {
+  if (limits === undefined) return true
+  const wanted = engineLimits(spec)
+  return (Object.keys(wanted) as (keyof EngineLimits)[]).every((key) => (limits[key] ?? absent(key)) === wanted[key])
+}
+
+const absent = (key: keyof EngineLimits) => (key === 'cpus' ? '' : key === 'swapBytes' ? -1 : 0)

@@ -1,0 +1,131 @@
+// What `drover set` and `drover launch --set` understand: KEY=VALUE, one row per key. `none` takes a limit away.
+
+import type { SetRequest } from '@drover/protocol'
+import { InvalidArgumentError } from 'commander'
+import { parseBytes, parseCount, parseCpu } from './output/sizes.ts'
+
+type LimitKey = keyof NonNullable<SetRequest['limits']>
+type RequestKey = keyof NonNullable<SetRequest['requests']>
+interface Setting {
+  key: string
+  meaning: string
+  parse: (text: string) => number | string
+  target: { limit: LimitKey } | { request: RequestKey }
+}
+
+const parseSize = (minimum: number) => (text: string) => {
+  const bytes = parseBytes(text)
+  if (bytes >= minimum) return bytes
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is too small: at least ${minimum} bytes.`)
+}
+
+export const settings: readonly Setting[] = [
+  { key: 'memory', meaning: 'most memory, 512MiB', parse: parseSize(4 << 20), target: { limit: 'memoryBytes' } },
+  { key: 'memory.swap', meaning: 'most swap beside it, 1GiB', parse: parseSize(0), target: { limit: 'swapBytes' } },
+  { key: 'cpu', meaning: 'most cores, 1.5', parse: parseCpu, target: { limit: 'cpuMilli' } },
+  {
+    key: 'cpu.weight',
+    meaning: 'share when busy, 1 to 10000; usual: 100',
+    parse: parseCount(1, 10_000),
+    target: { limit: 'cpuWeight' },
+  },
+  { key: 'cpuset', meaning: 'pinned to these cores, 0-2,5', parse: parseCpuList, target: { limit: 'cpus' } },
+  {
+    key: 'pids',
+    meaning: 'most processes and threads',
+    parse: parseCount(1, 4_194_304),
+    target: { limit: 'pids' },
+  },
+  {
+    key: 'io.weight',
+    meaning: 'share of a busy disk, 1 to 10000; usual: 100',
+    parse: parseCount(1, 10_000),
+    target: { limit: 'ioWeight' },
+  },
+  {
+    key: 'io.read',
+    meaning: 'bytes per second from the disk, 50MiB',
+    parse: parseSize(4096),
+    target: { limit: 'ioReadBytes' },
+  },
+  {
+    key: 'io.write',
+    meaning: 'bytes per second to the disk',
+    parse: parseSize(4096),
+    target: { limit: 'ioWriteBytes' },
+  },
+  {
+    key: 'io.read-ops',
+    meaning: 'operations per second from the disk',
+    parse: parseCount(1, 2 ** 32 - 1),
+    target: { limit: 'ioReadOperations' },
+  },
+  {
+    key: 'io.write-ops',
+    meaning: 'operations per second to the disk',
+    parse: parseCount(1, 2 ** 32 - 1),
+    target: { limit: 'ioWriteOperations' },
+  },
+  {
+    key: 'network.rate',
+    meaning: 'bits per second each way, 100mbit',
+    parse: parseRate,
+    target: { limit: 'networkBits' },
+  },
+  {
+    key: 'memory.request',
+    meaning: 'memory that it is placed by',
+    parse: parseSize(4 << 20),
+    target: { request: 'memoryBytes' },
+  },
+  { key: 'cpu.request', meaning: 'cores that it is placed by', parse: parseCpu, target: { request: 'cpuMilli' } },
+  { key: 'disk.request', meaning: 'disk that it is placed by', parse: parseSize(0), target: { request: 'diskBytes' } },
+  {
+    key: 'pids.request',
+    meaning: 'processes that it is placed by',
+    parse: parseCount(1, 4_194_304),
+    target: { request: 'pids' },
+  },
+]
+
+/** Adds one KEY=VALUE to what was read before. */
+export function parseSetting(text: string, before: SetRequest = {}): SetRequest {
+  const at = text.indexOf('=')
+  const setting = settings.find(({ key }) => key === text.slice(0, at))
+  if (at < 1 || !setting) {
+    const known = settings.map(({ key }) => key).join(', ')
+    throw new InvalidArgumentError(`${JSON.stringify(text)} is not KEY=VALUE with one of the keys ${known}.`)
+  }
+  const value = text.slice(at + 1)
+  const { target } = setting
+  if ('limit' in target) {
+    const limit = value === 'none' ? null : setting.parse(value)
+    return { ...before, limits: { ...before.limits, [target.limit]: limit } }
+  }
+  if (value === 'none')
+    throw new InvalidArgumentError(`${setting.key} needs a value: without it nothing can be placed.`)
+  return { ...before, requests: { ...before.requests, [target.request]: setting.parse(value) } }
+}
+
+/** For --help: a line per key. */
+export function describeSettings(): string {
+  const width = Math.max(...settings.map(({ key }) => key.length))
+  return settings.map(({ key, meaning }) => `  ${key.padEnd(width)}  ${meaning}`).join('\n')
+}
+
+function parseCpuList(text: string): string {
+  if (/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text) && text.length <= 256) return text
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a list of cores: write e.g. 0-2,5.`)
+}
+
+const rateUnits: Record<string, number> = { bit: 1, kbit: 1e3, mbit: 1e6, gbit: 1e9 }
+
+/** `100mbit`, `1.5gbit`; a bare number is bits. */
+function parseRate(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmg]?bit)?(?:\/s)?$/i.exec(text.trim())
+  const bits = match ? Math.round(Number(match[1]) * (rateUnits[(match[2] ?? 'bit').toLowerCase()] ?? 1)) : 0
+  if (!match || bits < 8000 || bits > 1e12) {
+    throw new InvalidArgumentError(`${JSON.stringify(text)} is not a rate: write e.g. 100mbit, from 8kbit to 1000gbit.`)
+  }
+  return bits
+}

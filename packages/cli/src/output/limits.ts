@@ -1,0 +1,22 @@
+// The limits of a container on one line; those that only follow from its requests are left out.
+
+import type { ContainerSpec } from '@drover/protocol'
+import { formatBytes, formatCpu } from './sizes.ts'
+
+export function describeLimits({ limits = {} }: ContainerSpec): string | null {
+  const parts = [
+    limits.cpuMilli == null ? null : `${formatCpu(limits.cpuMilli)} cores`,
+    limits.cpuWeight == null ? null : `cpu weight ${limits.cpuWeight}`,
+    limits.cpus == null ? null : `cores ${limits.cpus}`,
+    limits.memoryBytes == null ? null : `${formatBytes(limits.memoryBytes)} memory`,
+    limits.swapBytes == null ? null : `${formatBytes(limits.swapBytes)} swap`,
+    limits.pids == null ? null : `${limits.pids} pids`,
+    limits.ioWeight == null ? null : `io weight ${limits.ioWeight}`,
+    limits.ioReadBytes == null ? null : `reads ${formatBytes(limits.ioReadBytes)}/s`,
+    limits.ioWriteBytes == null ? null : `writes ${formatBytes(limits.ioWriteBytes)}/s`,
+    limits.ioReadOperations == null ? null : `${limits.ioReadOperations} reads/s`,
+    limits.ioWriteOperations == null ? null : `${limits.ioWriteOperations} writes/s`,
+    limits.networkBits == null ? null : `network ${limits.networkBits / 1e6} Mbit/s`,
+  ].filter((part) => part !== null)
+  return parts.length === 0 ? null : parts.join(' · ')
+}

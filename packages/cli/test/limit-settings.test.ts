@@ -1,0 +1,51 @@
+// KEY=VALUE of `drover set`: what each key sends, and what is refused before anything is sent.
+
+import t from 'tap'
+import { parseSetting } from '../src/limit-settings.ts'
+import { fakeCluster } from './fake-cluster.ts'
+
+const MiB = 2 ** 20
+
+t.test('each key and unit means what it says', async (t) => {
+  const table: [string, unknown][] = [
+    ['memory=512MiB', { limits: { memoryBytes: 512 * MiB } }],
+    ['memory.swap=0', { limits: { swapBytes: 0 } }],
+    ['cpu=1.5', { limits: { cpuMilli: 1500 } }],
+    ['cpu=none', { limits: { cpuMilli: null } }],
+    ['cpuset=0-2,5', { limits: { cpus: '0-2,5' } }],
+    ['network.rate=1.5gbit', { limits: { networkBits: 1_500_000_000 } }],
+    ['network.rate=100mbit/s', { limits: { networkBits: 100_000_000 } }],
+    ['io.write=10MiB', { limits: { ioWriteBytes: 10 * MiB } }],
+    ['memory.request=64MiB', { requests: { memoryBytes: 64 * MiB } }],
+  ]
+  for (const [text, meaning] of table) t.same(parseSetting(text), meaning, text)
+  t.same(parseSetting('pids=5', parseSetting('cpu=1')), { limits: { cpuMilli: 1000, pids: 5 } }, 'several together')
+})
+
+t.test('set sends the change and waits; launch takes the same keys', async (t) => {
+  const cluster = await fakeCluster(t)
+  const ran = await cluster.drover(['set', 'web-1', 'memory=512MiB', 'cpu=none'])
+  t.equal(ran.exitCode, 0, ran.stderr)
+  const limits = { memoryBytes: 512 * MiB, cpuMilli: null }
+  t.same(cluster.writes[0], ['POST', '/v1/containers/web-1/set', { limits }])
+  await cluster.drover(['launch', 'db', '--set', 'memory=512MiB', '--set', 'cpu=none', '--set', 'cpu.request=0.5'])
+  t.match(cluster.writes[1], ['POST', '/v1/containers', { name: 'db', limits, cpuMilli: 500 }])
+})
+
+t.test('what can’t be meant is refused with what would be right, and nothing is sent', async (t) => {
+  const cluster = await fakeCluster(t)
+  const table: [string, RegExp][] = [
+    ['memory', /KEY=VALUE/],
+    ['colour=blue', /memory\.swap/],
+    ['cpuset=a', /0-2,5/],
+    ['network.rate=fast', /100mbit/],
+    ['memory=1', /too small/],
+    ['memory.request=none', /needs a value/],
+  ]
+  for (const [text, hint] of table) {
+    const ran = await cluster.drover(['set', 'web-1', text])
+    t.equal(ran.exitCode, 2, text)
+    t.match(ran.stderr, hint)
+  }
+  t.same(cluster.writes, [])
+})

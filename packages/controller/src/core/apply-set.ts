@@ -1,0 +1,84 @@
+// set: other limits or requests for a container, wherever it is and whether it runs or not. The host is told by its assignment; the
+// operation ends when it reports that they are in force, and takes the change back when the host can't.
+
+import type { Limits, Operation, Resources, SetRequest } from '@drover/protocol'
+import { refuseBusy } from './apply-power.ts'
+import { loadOf, shortage } from './capacity.ts'
+import type { Draft } from './draft.ts'
+import type { EntryOf } from './entries.ts'
+import { beginOperation, begunBefore } from './operations.ts'
+import type { StoredContainer } from './state.ts'
+
+const allowed = ['running', 'stopped', 'frozen', 'failed']
+
+export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>): Operation {
+  const before = begunBefore(draft, entry.operation, 'set', entry.container)
+  if (before) return before
+  const container = draft.containerNamed(entry.container)
+  refuseBusy(draft, container, 'set')
+  if (!allowed.includes(container.state) || container.deleting) {
+    draft.refuse('WRONG_STATE', `set ${container.name}: it is ${container.state}, not ${allowed.join(' or ')}`, {
+      container: container.name,
+      state: container.state,
+    })
+  }
+  const spec = changed(container.spec, entry.change)
+  refuseShortage(draft, container, spec.requests)
+  draft.reassign({ ...container, spec, operation: entry.operation })
+  return beginOperation(draft, {
+    id: entry.operation,
+    kind: 'set',
+    target: container.name,
+    phase: 'changing',
+    message: `on ${container.host}`,
+    parameters: {
+      container: container.id,
+      host: container.host,
+      starts: container.starts,
+      before: { requests: container.spec.requests, limits: container.spec.limits ?? {} },
+    },
+  })
+}
+
+/** Before the operation ends without success: the container is to have again what it had. */
+export function takeBack(draft: Draft, operation: Operation): void {
+  if (operation.kind !== 'set') return
+  const container = draft.state.tables.containers.get(String(operation.parameters.container))
+  const before = operation.parameters.before as Pick<StoredContainer['spec'], 'requests' | 'limits'> | undefined
+  if (container && before) draft.reassign({ ...container, spec: { ...container.spec, ...before } })
+}
+
+/** Nobody can use more than its limit, so it needn't ask for more: requests above a limit come down to it. */
+export function withinLimits(requests: Resources, limits: Limits): Resources {
+  const least = (request: number, limit: number | null | undefined) => Math.min(request, limit ?? request)
+  return {
+    ...requests,
+    cpuMilli: least(requests.cpuMilli, limits.cpuMilli),
+    memoryBytes: least(requests.memoryBytes, limits.memoryBytes),
+    pids: least(requests.pids, limits.pids),
+  }
+}
+
+function changed(spec: StoredContainer['spec'], change: SetRequest): StoredContainer['spec'] {
+  const limits = { ...spec.limits, ...change.limits }
+  return { ...spec, limits, requests: withinLimits({ ...spec.requests, ...change.requests }, limits) }
+}
+
+/** What it asks for more must be free on its host: it isn't moved for it. */
+function refuseShortage(draft: Draft, container: StoredContainer, requests: Resources): void {
+  const before = container.spec.requests
+  const more = (key: keyof Resources) => Math.max(0, requests[key] - before[key])
+  const growth = {
+    cpuMilli: more('cpuMilli'),
+    memoryBytes: more('memoryBytes'),
+    diskBytes: more('diskBytes'),
+    pids: more('pids'),
+  }
+  if (Object.values(growth).every((each) => each === 0)) return
+  const short = shortage(draft.host(container.host), loadOf(draft.state, container.host).requested, growth)
+  if (!short) return
+  draft.refuse('NO_CAPACITY', `set ${container.name}: host ${container.host} is too full for it: ${short}`, {
+    container: container.name,
+    host: container.host,
+  })
+}

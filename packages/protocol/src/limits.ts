@@ -1,0 +1,49 @@
+// What a container may use at most, beside what it asks for (`requests`, by which it is placed). Every limit can be changed while the
+// container runs. null: no limit, except for memory and pids, where the request then is the limit.
+
+import { type Static, Type } from 'typebox'
+
+const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+const limit = (minimum: number, maximum: number, description: string) =>
+  Nullable(Type.Integer({ minimum, maximum, description }))
+
+const mostBytes = 2 ** 50
+
+export const limitProperties = {
+  cpuMilli: limit(10, 1_024_000, 'most processor time, thousandths of a core'),
+  cpuWeight: limit(1, 10_000, 'share when the host is busy; 100 is everybody’s'),
+  cpus: Nullable(
+    Type.String({ pattern: '^\\d+(-\\d+)?(,\\d+(-\\d+)?)*$', maxLength: 256, description: 'pinned to these: 0-2,5' }),
+  ),
+  memoryBytes: limit(4 << 20, mostBytes, 'most memory; null: what it asks for'),
+  swapBytes: limit(0, mostBytes, 'most swap beside the memory'),
+  pids: limit(1, 4_194_304, 'most processes and threads; null: what it asks for'),
+  ioWeight: limit(1, 10_000, 'share of a busy disk; 100 is everybody’s'),
+  ioReadBytes: limit(4096, mostBytes, 'from the disk, bytes per second'),
+  ioWriteBytes: limit(4096, mostBytes, 'to the disk, bytes per second'),
+  ioReadOperations: limit(1, 2 ** 32 - 1, 'from the disk, operations per second'),
+  ioWriteOperations: limit(1, 2 ** 32 - 1, 'to the disk, operations per second'),
+  networkBits: limit(8000, 10 ** 12, 'each way, bits per second'),
+}
+
+/** A limit that is missing is null: the state of older versions has none. */
+export const Limits = Type.Partial(Type.Object(limitProperties), { additionalProperties: false })
+export type Limits = Static<typeof Limits>
+
+/** Some of the resources that it asks for. */
+const RequestChange = Type.Partial(
+  Type.Object({
+    cpuMilli: Type.Integer({ minimum: 1, maximum: 1_024_000 }),
+    memoryBytes: Type.Integer({ minimum: 4 << 20, maximum: mostBytes }),
+    diskBytes: Type.Integer({ minimum: 0, maximum: mostBytes }),
+    pids: Type.Integer({ minimum: 1, maximum: 4_194_304 }),
+  }),
+  { additionalProperties: false },
+)
+
+/** Body of a set: what is not named stays; null takes a limit away. A limit below the request lowers the request to it. */
+export const SetRequest = Type.Object(
+  { limits: Type.Optional(Limits), requests: Type.Optional(RequestChange) },
+  { additionalProperties: false },
+)
+export type SetRequest = Static<typeof SetRequest>
