@@ -5,13 +5,14 @@
 import type { Resources } from '@drover/protocol'
 import { place } from './place.ts'
 import { sum, withPlaced } from './placed.ts'
+import { dominantShareOf } from './resource-vector.ts'
 import type { ClusterSnapshot, Demand, PlaceResult } from './snapshot.ts'
 
 /** Results in the order of `demands`. One that fits nowhere takes nothing and doesn't stop the others. */
 export function placeAll(snapshot: ClusterSnapshot, demands: readonly Demand[], seed: number): PlaceResult[] {
   const total = totalCapacity(snapshot)
   const order = demands
-    .map((demand, index) => ({ demand, index, size: dominantShare(demand.requests, total) }))
+    .map((demand, index) => ({ demand, index, size: dominantShareOf(demand.requests, total) }))
     .sort((left, right) => right.size - left.size || compareNames(left.demand, right.demand))
   const results = new Array<PlaceResult>(demands.length)
   let running = snapshot
@@ -27,11 +28,6 @@ const nothing: Resources = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 
 
 function totalCapacity(snapshot: ClusterSnapshot): Resources {
   return snapshot.hosts.reduce((total, host) => sum(total, host.capacity), nothing)
-}
-
-function dominantShare(requests: Resources, total: Resources): number {
-  const share = (key: keyof Resources) => (total[key] === 0 ? 0 : requests[key] / total[key])
-  return Math.max(share('cpuMilli'), share('memoryBytes'), share('diskBytes'), share('pids'))
 }
 
 function compareNames(left: Demand, right: Demand): number {

@@ -1,6 +1,7 @@
 // Every amount that a host can run out of, in one order: what is asked for, kernel limits that bite at density, and measured
 // use. The plain pipeline and the typed-array model both reckon with these vectors, so they can't disagree on what fits.
 
+import type { Resources } from '@drover/protocol'
 import type { Demand, HostSnapshot, PoolPolicy } from './snapshot.ts'
 
 /** The order in which shortages name a refusal and equal shares name the dominant resource. */
@@ -92,4 +93,10 @@ export function demandVector(demand: Demand): Float64Array {
 /** A resource of which there is none, and of which none is asked, is not scarce. */
 export function shareOf(requested: number, capacity: number): number {
   return capacity === 0 ? 0 : requested / capacity
+}
+
+/** The largest share of `capacity` that is asked for of a resource. */
+export function dominantShareOf(requests: Resources, capacity: Resources): number {
+  const share = (key: keyof Resources) => shareOf(requests[key], capacity[key])
+  return Math.max(share('cpuMilli'), share('memoryBytes'), share('diskBytes'), share('pids'))
 }
