@@ -1,7 +1,14 @@
 // Days of a trace on a simulated cluster, in one run: drover's policies with and without emptying hosts and evening loads,
 // next to first, best and worst fit. `--trace` takes Azure flavours (lifetimes), PlanetLab loads or openb pods.
 
-import { type Comparison, compare, comparisonTable, openTrace, peerPolicies } from '@drover/testkit/simulate'
+import {
+  type Comparison,
+  compare,
+  comparisonTable,
+  openTrace,
+  type PolicyName,
+  peerPolicies,
+} from '@drover/testkit/simulate'
 import type { Bench, BenchOptions, BenchOutcome } from './bench.ts'
 
 export const consolidateBench: Bench = {
@@ -14,11 +21,12 @@ export const consolidateBench: Bench = {
     const sized = { hosts: null, overcommit: null, hostCores: null, hostGib: null, seed, onProgress }
     const leaves = trace.workloads.some(({ leaveS }) => Number.isFinite(leaveS))
     const loaded = trace.workloads.some(({ loads }) => loads !== null)
-    const managed = compare(trace, { ...sized, policies: ['pack', 'balance'], consolidate: leaves, rebalance: true })
+    const managing: PolicyName[] = loaded ? ['pack', 'balance'] : ['pack', 'pack-mix']
+    const managed = compare(trace, { ...sized, policies: managing, consolidate: leaves, rebalance: true })
     const plain = compare(trace, {
       ...sized,
       // Without loads the policies of the first comparison were not rebalanced either.
-      policies: loaded ? ['pack', 'balance', ...peerPolicies] : peerPolicies,
+      policies: loaded ? [...managing, ...peerPolicies] : peerPolicies,
       consolidate: false,
       rebalance: false,
     })

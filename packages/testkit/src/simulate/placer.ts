@@ -12,9 +12,11 @@ import {
 } from '@drover/scheduler'
 import type { Workload } from './trace.ts'
 
-export const droverPolicies = ['pack', 'balance', 'spread'] as const
+/** `pack-mix`: the pool learns the sizes of recent demands, and packs by the holes that they would leave. */
+export const droverPolicies = ['pack', 'pack-mix', 'balance', 'spread'] as const
 export const peerPolicies = ['first-fit', 'best-fit', 'worst-fit'] as const
-export type PolicyName = (typeof droverPolicies)[number] | (typeof peerPolicies)[number]
+type DroverPolicy = (typeof droverPolicies)[number]
+export type PolicyName = DroverPolicy | (typeof peerPolicies)[number]
 export const isDrovers = (policy: PolicyName): boolean => (droverPolicies as readonly string[]).includes(policy)
 
 export interface Hosts {
@@ -32,9 +34,7 @@ export interface Placer {
 }
 
 export function createPlacer(policy: PolicyName, hosts: Hosts, seed: number): Placer {
-  return isDrovers(policy)
-    ? new SchedulerPlacer(policy as PoolPolicy['policy'], hosts, seed)
-    : new PeerPlacer(policy, hosts)
+  return isDrovers(policy) ? new SchedulerPlacer(policy as DroverPolicy, hosts, seed) : new PeerPlacer(policy, hosts)
 }
 
 /** A new host is used only when none in use has room; among those the first, the fullest or the emptiest is taken. */
@@ -105,7 +105,7 @@ const mixSize = 4_000
 const firstMixSize = 250
 
 class SchedulerPlacer implements Placer {
-  readonly #policy: NonNullable<PoolPolicy['policy']>
+  readonly #policy: DroverPolicy
   readonly #hosts: Hosts
   readonly #seed: number
   readonly #index = new Map<string, number>()
@@ -114,8 +114,8 @@ class SchedulerPlacer implements Placer {
   #untilMix = firstMixSize
   #model: Model
 
-  constructor(policy: PoolPolicy['policy'], hosts: Hosts, seed: number) {
-    this.#policy = policy ?? 'pack'
+  constructor(policy: DroverPolicy, hosts: Hosts, seed: number) {
+    this.#policy = policy
     this.#hosts = hosts
     this.#seed = seed
     for (let host = 0; host < hosts.count; host++) this.#index.set(hostName(host), host)
@@ -142,7 +142,7 @@ class SchedulerPlacer implements Placer {
   }
 
   #learn(workload: Workload): void {
-    if (this.#policy !== 'pack') return
+    if (this.#policy !== 'pack-mix') return
     this.#recent.push(workload)
     if (--this.#untilMix > 0) return
     this.#untilMix = mixSize
@@ -152,7 +152,8 @@ class SchedulerPlacer implements Placer {
   }
 
   #modelWith(mix: MixEntry[] | null): Model {
-    const pool: PoolPolicy = { policy: this.#policy, ...(mix === null ? {} : { fill: fillTables(mix) }) }
+    const policy = this.#policy === 'pack-mix' ? 'pack' : this.#policy
+    const pool: PoolPolicy = { policy, ...(mix === null ? {} : { fill: fillTables(mix) }) }
     const hosts = Array.from({ length: this.#hosts.count }, (_, at) => emptyHost(at, this.#hosts))
     return new Model({ hosts, pools: { default: pool } }, this.#seed)
   }
