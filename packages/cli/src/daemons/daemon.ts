@@ -34,7 +34,7 @@ export interface Daemon {
 }
 
 /** A cold start of a Node daemon takes well under a second on an idle machine; busy ones get this long. */
-export const readyDeadlineMs = 30_000
+export const readyDeadlineMs = 90_000
 /** After SIGTERM a daemon has this long to leave by itself before SIGKILL. */
 export const stopDeadlineMs = 5_000
 

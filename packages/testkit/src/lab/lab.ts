@@ -23,7 +23,7 @@ import { processesIn } from './cgroups.ts'
 import { type Guardian, startGuardian } from './guardian.ts'
 import { type ClusterPlan, daemonDirectory, daemonsOf, endpoints, type HostPlace, ports } from './layout.ts'
 import { leftovers } from './leftovers.ts'
-import { freeNetwork } from './network.ts'
+import { claimNetwork } from './network.ts'
 import { makeLoopback, makeNamespaces } from './places.ts'
 import { type Pulse, PulseClient } from './pulse.ts'
 import { residentBytes } from './resident.ts'
@@ -53,7 +53,7 @@ export interface CliOutcome extends Outcome {
 }
 
 /** Three controllers on a busy two-core machine have elected a leader, and all hosts have joined, well before this. */
-const clusterDeadlineMs = 30_000
+const clusterDeadlineMs = 90_000
 /** A follower waits this long for a leader before it refuses. */
 const answerDeadlineMs = 4_000
 const defaultCapacity: Resources = { cpuMilli: 8000, memoryBytes: 4 * 2 ** 30, diskBytes: 100 * 2 ** 30, pids: 131_072 }
@@ -105,7 +105,7 @@ export class Lab {
     const state: LabState = {
       id,
       owner,
-      network: freeNetwork(engine === 'native' ? 10 : 127),
+      network: await claimNetwork(engine === 'native' ? 10 : 127),
       cgroups: [],
       holders: {},
       namespaces: [],
