@@ -32,6 +32,17 @@ export function demand(change: Partial<Demand> = {}): Demand {
   }
 }
 
+/** A repeatable stream of numbers below `limit` (xorshift32). */
+export function numbers(seed: number): (limit: number) => number {
+  let state = seed | 1
+  return (limit) => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % limit
+  }
+}
+
 /** Small amounts, so that full hosts, exact fits and ties are common. */
 const resources = (max: number) =>
   fc.record({

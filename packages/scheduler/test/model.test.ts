@@ -12,7 +12,7 @@ import {
 import fc from 'fast-check'
 import t from 'tap'
 import { anyConstrainedCluster, anyConstrainedDemand } from './any-cluster.ts'
-import { demand, GiB, host } from './cluster.ts'
+import { demand, GiB, host, numbers } from './cluster.ts'
 
 /** Places `demands` both ways, taking one away again now and then; the first difference, or null. */
 function difference(cluster: ClusterSnapshot, demands: readonly Demand[], seed: number): string | null {
@@ -50,17 +50,6 @@ t.test('property: each decision is the one that the exhaustive pipeline takes', 
     { numRuns: 1500 },
   )
 })
-
-/** A repeatable stream of numbers below `limit` (xorshift32). */
-function numbers(seed: number): (limit: number) => number {
-  let state = seed | 1
-  return (limit) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % limit
-  }
-}
 
 const mix = [
   { cpuMilli: 300, memoryBytes: GiB / 4, count: 5 },
