@@ -1,6 +1,6 @@
-// Room for a container that fits nowhere, by moving others out of its way: which host, who leaves it and where they go.
-// Small sets first (one mover, then two …), so that the fewest are disturbed; among equals the least is sent over the wire.
-// Nobody with a higher priority than the container is moved for it.
+// Room on a host for a container that fits nowhere, by moving others out of its way, as one of many steps of a larger plan:
+// it works on the plan's layout, so that what was planned before counts. Small sets first (one mover, then two …), so that
+// the fewest are disturbed; among equals the least is sent over the wire. Nobody with a higher priority is moved for it.
 
 import { type ContainerSnapshot, compareNames } from './container-snapshot.ts'
 import type { Layout } from './layout.ts'
@@ -31,7 +31,7 @@ export const usualRoomPolicy: RoomPolicy = { maxMovers: 3, maxHosts: 16, maxCand
  * Null: no room can be made within the policy. Otherwise the room is made in `layout` (but the container isn't moved into
  * it). `allowed`: hosts that movers and the container may go to.
  */
-export function makeRoom(
+export function clearRoom(
   layout: Layout,
   container: ContainerSnapshot,
   allowed: (host: number) => boolean,

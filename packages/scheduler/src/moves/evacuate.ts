@@ -3,9 +3,9 @@
 // is next. Input and output are plain data; times come from measured moves (see move-cost.ts).
 
 import type { ClusterSnapshot } from '../snapshot.ts'
+import { clearRoom, type RoomPolicy, usualRoomPolicy } from './clear-room.ts'
 import { type ContainerSnapshot, compareNames } from './container-snapshot.ts'
 import { Layout } from './layout.ts'
-import { makeRoom, type RoomPolicy, usualRoomPolicy } from './make-room.ts'
 import { type MoveCost, type MoveModel, moveCost, usualMoveModel } from './move-cost.ts'
 
 /** How a container leaves: as it runs, frozen for the time, stopped and started again, stopped for good, or not at all. */
@@ -162,7 +162,7 @@ function withRoom(
   planned: Planned[],
 ): { reason: string; room: string | null } | null {
   const reason = whyNowhere(layout, container, allowed)
-  const room = makeRoom(layout, container, allowed, policy.room, settled)
+  const room = clearRoom(layout, container, allowed, policy.room, settled)
   if (room === null) return { reason, room: null }
   const host = layout.hosts[room.host]!.name
   if (!policy.mayMakeRoom) {

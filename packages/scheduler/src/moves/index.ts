@@ -1,11 +1,11 @@
 // Planners of moves: which containers should be elsewhere, and in what order.
 
+export { type RoomPolicy, usualRoomPolicy } from './clear-room.ts'
 export * from './consolidate.ts'
 export * from './container-snapshot.ts'
 export * from './evacuate.ts'
 export * from './forecast.ts'
 export * from './load-map.ts'
-export * from './make-room.ts'
 export * from './move-cost.ts'
 export * from './provision.ts'
 export * from './rebalance.ts'

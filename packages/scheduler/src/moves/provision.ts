@@ -5,9 +5,9 @@
 import type { Resources } from '@drover/protocol'
 import { placeAll } from '../place-all.ts'
 import type { ClusterSnapshot, Demand, HostSnapshot } from '../snapshot.ts'
+import { clearRoom, type RoomPolicy, usualRoomPolicy } from './clear-room.ts'
 import type { ContainerSnapshot } from './container-snapshot.ts'
 import { Layout } from './layout.ts'
-import { makeRoom, type RoomPolicy, usualRoomPolicy } from './make-room.ts'
 import { type MoveModel, moveCost, usualMoveModel } from './move-cost.ts'
 
 export interface MachineShape {
@@ -99,7 +99,7 @@ function roomFor(
   settled: ReadonlySet<ContainerSnapshot>,
   policy: ProvisionPolicy,
 ): RoomDecision | null {
-  const room = makeRoom(layout, arrival, () => true, policy.room, settled)
+  const room = clearRoom(layout, arrival, () => true, policy.room, settled)
   if (room === null) return null
   const blackoutMs = room.moves.reduce(
     (sum, { container }) => sum + moveCost(container, policy.moveModel).blackoutMs,

@@ -40,7 +40,8 @@ export function compare(trace: Trace, options: ComparisonOptions): Comparison {
     const own = isDrovers(policy)
     const rebalance = options.rebalance && own && trace.workloads.some(({ loads }) => loads !== null)
     const plain = { policy, hosts, host, overcommit, rebalance, seed: options.seed, consolidate: false }
-    if (!options.consolidate || !own) return [plain]
+    // A pool that balances or spreads would fill at once what was emptied.
+    if (!options.consolidate || !policy.startsWith('pack')) return [plain]
     const emptying = { ...plain, consolidate: true }
     return options.policies.length === 1 ? [emptying] : [plain, emptying]
   })
