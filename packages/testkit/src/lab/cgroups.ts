@@ -28,11 +28,26 @@ export function hierarchies(mountinfo = readFileSync('/proc/self/mountinfo', 'ut
   return [...found.values()]
 }
 
+/**
+ * A cgroup counts as one against every single process outside of it, and a laboratory is dozens of machines' worth: on a busy machine it
+ * would starve, and elections with it. Half of what the kernel allows.
+ */
+const fairShare = [
+  ['cpu.shares', '131072'],
+  ['cpu.weight', '5000'],
+] as const
+
 /** Makes the laboratory's cgroup in each hierarchy; returns the directories. */
 export function makeCgroups(name: string): string[] {
   const all = hierarchies()
   if (all.length === 0) throw new DroverError('INTERNAL', 'make laboratory: no cgroup hierarchy is mounted')
-  return all.map((hierarchy) => makeChild(hierarchy.mountPoint, name, hierarchy))
+  return all.map((hierarchy) => {
+    const directory = makeChild(hierarchy.mountPoint, name, hierarchy)
+    for (const [file, value] of fairShare) {
+      if (existsSync(join(directory, file))) writeFileSync(join(directory, file), value)
+    }
+    return directory
+  })
 }
 
 /** Makes a child in each of the laboratory's cgroups, with a leaf for the member's own daemons. */

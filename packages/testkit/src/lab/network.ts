@@ -4,6 +4,7 @@
 // nothing sends IPv6 router solicitations.
 
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { DroverError } from '@drover/protocol'
 import { must } from './run.ts'
@@ -16,8 +17,22 @@ const quiet = [
   'net/ipv4/conf/all/arp_notify=1',
 ]
 
-/** The part of 10/8 (or 127/8) that no interface, route or other laboratory uses: `10.X`. */
-export function freeNetwork(first: 10 | 127): string {
+/** Listened on at an address of the network that is claimed: the kernel gives it to one process only, and takes it back by itself. */
+const claimPort = 47_077
+
+/**
+ * Claims the part of 10/8 (or 127/8) that no interface, route or other laboratory uses: `10.X`, until this process ends. Of two
+ * laboratories that start at the same moment, from whatever checkout, only one gets it.
+ */
+export async function claimNetwork(first: 10 | 127): Promise<string> {
+  const taken = takenNetworks()
+  for (let second = 78; second < 255; second++) {
+    if (!taken.has(`${first}.${second}`) && (await claim(second))) return `${first}.${second}`
+  }
+  throw new DroverError('LIMIT_REACHED', `make laboratory: every network ${first}.78 to ${first}.254 is taken`)
+}
+
+function takenNetworks(): Set<string> {
   const taken = new Set<string>(allStates().map((state) => state.network))
   for (const list of Object.values(networkInterfaces())) {
     for (const { address } of list ?? []) taken.add(address.split('.').slice(0, 2).join('.'))
@@ -28,10 +43,18 @@ export function freeNetwork(first: 10 | 127): string {
     // Little-endian hex: the last byte is the first of the address.
     taken.add(`${Number.parseInt(destination.slice(6, 8), 16)}.${Number.parseInt(destination.slice(4, 6), 16)}`)
   }
-  for (let second = 78; second < 255; second++) {
-    if (!taken.has(`${first}.${second}`)) return `${first}.${second}`
-  }
-  throw new DroverError('LIMIT_REACHED', `make laboratory: every network ${first}.78 to ${first}.254 is taken`)
+  return taken
+}
+
+function claim(second: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer((socket) => socket.destroy())
+    server.on('error', () => resolve(false))
+    server.listen(claimPort, `127.${second}.255.254`, () => {
+      server.unref()
+      resolve(true)
+    })
+  })
 }
 
 /** Address of the nth host; the machine's own leg is .254, the client's .253. */
