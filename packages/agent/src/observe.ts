@@ -3,7 +3,7 @@
 
 import type { EngineContainer } from '@drover/engine'
 import type { Assignment, ObservedContainer } from '@drover/protocol'
-import { configured } from './engine-limits.ts'
+import { configured } from './reconcile/engine-limits.ts'
 import type { StepFailure } from './workers.ts'
 
 export function observeContainers(

@@ -6,7 +6,7 @@
 
 import type { EngineContainer } from '@drover/engine'
 import type { Assignment, MigrationStep } from '@drover/protocol'
-import { configured } from './engine-limits.ts'
+import { configured } from './reconcile/engine-limits.ts'
 
 export interface SessionView {
   operation: string

@@ -3,7 +3,7 @@
 import type { EngineContainer, EngineState } from '@drover/engine'
 import type { Assignment, MigrationPhase, MigrationStep, PowerState } from '@drover/protocol'
 import t from 'tap'
-import { engineLimits } from '../src/engine-limits.ts'
+import { engineLimits } from '../src/reconcile/engine-limits.ts'
 import { type Facts, isObsolete, nextStep, type Side } from '../src/reconcile.ts'
 import { assignmentFor } from './harness.ts'
 

@@ -2,8 +2,8 @@
 
 import type { EngineSpec } from '@drover/engine'
 import type { Assignment } from '@drover/protocol'
-import { engineLimits } from '../engine-limits.ts'
 import type { AgentParts } from '../parts.ts'
+import { engineLimits } from '../reconcile/engine-limits.ts'
 
 export function engineSpec(parts: AgentParts, assignment: Assignment): EngineSpec {
   const { container, name, epoch, spec, identity } = assignment

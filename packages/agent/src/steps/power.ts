@@ -1,9 +1,9 @@
 // The steps that bring a container that this host owns into being and to its power state: one engine call each.
 
 import type { Assignment } from '@drover/protocol'
-import { engineLimits } from '../engine-limits.ts'
 import { defaultStopTimeoutMs, engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { callAndMirror, type StepContext } from '../parts.ts'
+import { engineLimits } from '../reconcile/engine-limits.ts'
 import { engineSpec } from './engine-spec.ts'
 
 type Owned = StepContext & { assignment: Assignment }
