@@ -4,6 +4,7 @@
 
 import type { Resources } from '@drover/protocol'
 import { placeAll } from '../place-all.ts'
+import { quotaRefusal } from '../quotas.ts'
 import type { ClusterSnapshot, Demand, HostSnapshot } from '../snapshot.ts'
 import { clearRoom, type RoomPolicy, usualRoomPolicy } from './clear-room.ts'
 import type { ContainerSnapshot } from './container-snapshot.ts'
@@ -82,6 +83,11 @@ export function decideRoom(
   const homeless: number[] = []
   arrivals.forEach((arrival, index) => {
     if (decisions[index]) return
+    const overQuota = quotaRefusal(snapshot.projects, arrival.demand)
+    if (overQuota !== null) {
+      decisions[index] = { demand: arrival.demand.name, kind: 'refuse', reason: overQuota.detail }
+      return
+    }
     const room = roomFor(layout, arrival, settled, policy)
     if (room === null) homeless.push(index)
     else {

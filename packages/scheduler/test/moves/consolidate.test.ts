@@ -137,6 +137,13 @@ t.test('room here, or another machine?', async (t) => {
     const plan = decideRoom(cluster([], []), [], pending, offers, 1)
     t.same(plan.requests, [{ shape: 'large', machines: 1, pending: ['p', 'q', 'r', 's'] }])
   })
+  t.test('no machine is asked for by a project that is over its quota', async (t) => {
+    const used = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0, containers: 3 }
+    const projects = { lab: { quota: { containers: 3 }, used } }
+    const pending = [{ ...wants('n', 1), project: 'lab' }]
+    const plan = decideRoom({ ...snapshot, projects }, containers, pending, offers, 1)
+    t.match(plan, { decisions: [{ kind: 'refuse', reason: /lab/ }], requests: [] })
+  })
   t.test('what no machine on offer holds is refused by name', async (t) => {
     const plan = decideRoom(snapshot, containers, [wants('huge', 20)], offers, 1)
     t.same(plan.requests, [])
