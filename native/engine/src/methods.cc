@@ -171,8 +171,6 @@ void Methods::dispatch(const std::string& method, const Json& params, const Resp
   if (method == "start") return onContainer(method, params, respond, described(startContainer));
   if (method == "freeze") return onContainer(method, params, respond, described(freezeContainer));
   if (method == "thaw") return onContainer(method, params, respond, described(thawContainer));
-  if (method == "checkpoint" || method == "restore") {
-    auto directory = directoryParameter(params);
   if (method == "update") {
     auto limitsJson = objectField(params, "limits");
     if (!limitsJson.ok()) return respond(limitsJson.error());
@@ -183,6 +181,8 @@ void Methods::dispatch(const std::string& method, const Json& params, const Resp
       return engine.describe(*container);
     });
   }
+  if (method == "checkpoint" || method == "restore") {
+    auto directory = directoryParameter(params);
     if (!directory.ok()) return respond(directory.error());
     auto work = method == "checkpoint" ? checkpointContainer : restoreContainer;
     return onContainer(method, params, respond, [&engine, work, directory = directory.value()](const auto& container) { return work(engine, container, directory); });

@@ -18,10 +18,10 @@ import type {
   LaunchRequest,
   MoveRequest,
   Operation,
+  SetRequest,
   StopRequest,
 } from '@drover/protocol'
 import { DroverError, paths } from '@drover/protocol/plain'
-  SetRequest,
 import { type EventOptions, eventStream } from './event-stream.ts'
 import type { ExecSession, ExecStreams } from './exec-session.ts'
 import { type CallOptions, Transport } from './transport.ts'
@@ -67,10 +67,10 @@ export class DroverClient {
   thaw = async (name: string, options?: WriteOptions) => this.#action(name, 'thaw', {}, options)
   move = async (name: string, request: MoveRequest = {}, options?: WriteOptions) =>
     this.#action(name, 'move', request, options)
+  set = async (name: string, request: SetRequest, options?: WriteOptions) => this.#action(name, 'set', request, options)
   delete = async (name: string, options: WriteOptions = {}) =>
     this.#transport.json('DELETE', paths.container(segment(name)), withKey(options)) as Promise<Operation>
 
-  set = async (name: string, request: SetRequest, options?: WriteOptions) => this.#action(name, 'set', request, options)
   operations = (options?: ReadOptions) => this.#read<Operation[]>(paths.operations, options)
   operation = async (id: string, options?: ReadOptions) => this.#read<Operation>(paths.operation(segment(id)), options)
   cancel = async (id: string, options?: WriteOptions) => this.#write(paths.cancel(segment(id)), {}, options)

@@ -89,13 +89,13 @@ export interface EngineMethods extends EngineInsideMethods {
   stop: { params: { container: string; epoch: number; timeoutMs: number }; result: EngineContainer }
   /** Signals init; SIGKILL (9) ends the container. */
   kill: { params: { container: string; epoch: number; signal: number }; result: EngineContainer }
+  /** Changes the limits, live if it runs. What the kernel refuses is an error, and then all stays as it was. */
+  update: { params: { container: string; epoch: number; limits: EngineLimits }; result: EngineContainer }
   freeze: { params: { container: string; epoch: number }; result: EngineContainer }
   /** Also thaws one that is `checkpointed` (the move was aborted): attaches its veth to the bridge again first. */
   thaw: { params: { container: string; epoch: number }; result: EngineContainer }
   /** Kills what still runs and removes every trace: processes, cgroups, mounts, veth, directories. Unknown: no error. */
   delete: { params: { container: string; epoch: number }; result: null }
-  /** Changes the limits, live if it runs. What the kernel refuses is an error, and then all stays as it was. */
-  update: { params: { container: string; epoch: number; limits: EngineLimits }; result: EngineContainer }
   list: { params: Record<string, never>; result: { containers: EngineContainer[] } }
   get: { params: { container: string }; result: EngineContainer }
   /** Resolves when init has ended, or with the present state at the deadline. */

@@ -8,6 +8,7 @@ import * as down from './down.ts'
 import * as events from './events.ts'
 import * as exec from './exec.ts'
 import * as explain from './explain.ts'
+import * as file from './file.ts'
 import * as freeze from './freeze.ts'
 import * as host from './host.ts'
 import * as image from './image.ts'
@@ -38,6 +39,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   shell.register,
   exec.register,
   logs.register,
+  file.register,
   start.register,
   stop.register,
   freeze.register,

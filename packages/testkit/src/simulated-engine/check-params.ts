@@ -19,8 +19,8 @@ type Kind =
 const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind } } = {
   hello: { protocolVersion: 'integer' },
   create: { spec: 'object' },
-  start: { container: 'name', epoch: 'integer' },
   update: { container: 'name', epoch: 'integer', limits: 'object' },
+  start: { container: 'name', epoch: 'integer' },
   stop: { container: 'name', epoch: 'integer', timeoutMs: 'integer' },
   kill: { container: 'name', epoch: 'integer', signal: 'integer' },
   freeze: { container: 'name', epoch: 'integer' },

@@ -22,8 +22,8 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
   return {
     hello: (params) => hello(params, config),
     create: ({ spec }) => containers.create(spec),
-    start: ({ container, epoch }) => containers.start(container, epoch),
     update: ({ container, epoch, limits }) => containers.update(container, epoch, limits),
+    start: ({ container, epoch }) => containers.start(container, epoch),
     stop: ({ container, epoch }) => containers.stop(container, epoch),
     kill: ({ container, epoch, signal }) => containers.kill(container, epoch, signal),
     freeze: ({ container, epoch }) => containers.freeze(container, epoch),
