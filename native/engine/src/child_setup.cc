@@ -46,8 +46,8 @@ int joinTasks(const int* files, int count) {
   return 0;
 }
 
-int becomeUser(uid_t uid, gid_t gid) {
-  if (syscall(SYS_setgroups, 0, nullptr) != 0) return errno;
+int becomeUser(uid_t uid, gid_t gid, const gid_t* groups, size_t groupCount) {
+  if (syscall(SYS_setgroups, groupCount, groups) != 0) return errno;
   if (syscall(SYS_setresgid, gid, gid, gid) != 0) return errno;
   if (syscall(SYS_setresuid, uid, uid, uid) != 0) return errno;
   return 0;

@@ -27,7 +27,7 @@ void becomePlainProcess();
 /** Writes "0" to each: joins v1 cgroups. 0 or an errno. */
 int joinTasks(const int* files, int count);
 /** 0 or an errno. */
-int becomeUser(uid_t uid, gid_t gid);
+int becomeUser(uid_t uid, gid_t gid, const gid_t* groups = nullptr, size_t groupCount = 0);
 /** Sends one descriptor (with one byte). 0 or an errno. */
 int sendDescriptor(int socket, int descriptor);
 /** Receives one byte and a descriptor; -1 on failure or end of file. */

@@ -27,6 +27,8 @@ struct ExecRequest {
   std::optional<std::string> directory;
   uid_t uid = 0;
   gid_t gid = 0;
+  /** Instead of ids: a user of the container's own /etc/passwd, with its groups and home. */
+  std::optional<std::string> userName;
   std::optional<TerminalSize> terminal;
 };
 

@@ -19,6 +19,9 @@ struct ExecPlan {
   int input, output, errors;
   uid_t uid;
   gid_t gid;
+  /** Supplementary groups. */
+  const gid_t* groups;
+  size_t groupCount;
   /** Null: the home directory, else the root. */
   const char* directory;
   const char* home;

@@ -11,6 +11,7 @@
 #include "exec.h"
 #include "exec_child.h"
 #include "json_io.h"
+#include "inside_user.h"
 #include "pidfd.h"
 #include "start.h"
 
@@ -19,6 +20,7 @@ namespace drover {
 namespace {
 
 constexpr int execDeadlineMs = 20'000;
+constexpr size_t mostUserNameBytes = 256;
 
 struct Pipe {
   UniqueFd read, write;
@@ -110,10 +112,15 @@ Result<ExecRequest> parseExecRequest(const Json& params) {
   }
   if (present(params, "user")) {
     DROVER_TRY_ASSIGN(user, objectField(params, "user"));
-    DROVER_TRY_ASSIGN(uid, integerField(user, "uid", 0, uidRange - 1));
-    DROVER_TRY_ASSIGN(gid, integerField(user, "gid", 0, uidRange - 1));
-    request.uid = static_cast<uid_t>(uid);
-    request.gid = static_cast<gid_t>(gid);
+    if (present(user, "name")) {
+      DROVER_TRY_ASSIGN(name, stringField(user, "name", mostUserNameBytes));
+      request.userName = name;
+    } else {
+      DROVER_TRY_ASSIGN(uid, integerField(user, "uid", 0, uidRange - 1));
+      DROVER_TRY_ASSIGN(gid, integerField(user, "gid", 0, uidRange - 1));
+      request.uid = static_cast<uid_t>(uid);
+      request.gid = static_cast<gid_t>(gid);
+    }
   }
   if (present(params, "terminal")) {
     DROVER_TRY_ASSIGN(terminal, objectField(params, "terminal"));
@@ -124,7 +131,8 @@ Result<ExecRequest> parseExecRequest(const Json& params) {
   return request;
 }
 
-Result<StartedExec> startExec(Engine& engine, Container& container, const ExecRequest& request) {
+Result<StartedExec> startExec(Engine& engine, Container& container, const ExecRequest& given) {
+  ExecRequest request = given;
   const Record record = container.snapshot();
   if (record.state != State::running)
     return Error{"WRONG_STATE", "exec in " + container.id + ": it is " + stateName(record.state) + ", must be running"};
@@ -137,7 +145,17 @@ Result<StartedExec> startExec(Engine& engine, Container& container, const ExecRe
 
   auto variables = baseEnvironment(record.spec);
   if (request.terminal) variables["TERM"] = "xterm-256color";
-  if (request.uid != 0) variables["HOME"] = "/";
+  InsideUser user;
+  if (request.userName) {
+    DROVER_TRY_ASSIGN(found, findInsideUser(container, *request.userName));
+    user = std::move(found);
+    request.uid = user.uid;
+    request.gid = user.gid;
+    variables["HOME"] = user.home;
+    variables["USER"] = variables["LOGNAME"] = *request.userName;
+  } else if (request.uid != 0) {
+    variables["HOME"] = "/";
+  }
   for (const auto& [name, value] : request.environment) variables[name] = value;
   EnvironmentBlock environment(variables);
   ArgumentBlock arguments(request.command);
@@ -174,6 +192,8 @@ Result<StartedExec> startExec(Engine& engine, Container& container, const ExecRe
   plan.errors = errors.write.get();
   plan.uid = request.uid;
   plan.gid = request.gid;
+  plan.groups = user.groups.data();
+  plan.groupCount = user.groups.size();
   plan.directory = request.directory ? request.directory->c_str() : nullptr;
   plan.home = variables["HOME"].c_str();
   for (const auto& candidate : candidates) plan.candidates.push_back(candidate.c_str());

@@ -41,7 +41,11 @@ const execValidator = Compile(
     terminal: Type.Union([Size, Type.Null()]),
     environment: Type.Record(Type.String(), Type.String()),
     directory: Type.Union([Type.String(), Type.Null()]),
-    user: Type.Union([Type.Object({ uid: Id, gid: Id }), Type.Null()]),
+    user: Type.Union([
+      Type.Object({ uid: Id, gid: Id }),
+      Type.Object({ name: Type.String({ minLength: 1, maxLength: 256 }) }),
+      Type.Null(),
+    ]),
   }),
 )
 const logsValidator = Compile(

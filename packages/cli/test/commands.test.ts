@@ -264,7 +264,11 @@ const usageErrors: [string, string[], RegExp][] = [
   ['a count for several names', ['launch', 'a', 'b', '--count', '2'], /--count takes one name/],
   ['a broken pair', ['launch', 'web', '--env', '=x'], /not of the form KEY=VALUE/],
   ['a broken timeout', ['start', 'web', '--timeout', 'soon'], /--timeout: "soon" is not a duration/],
-  ['a user that is not numeric', ['exec', 'web-1', '-u', 'root', '--', 'id'], /"root" is not a numeric user/],
+  [
+    'a user that is neither a name nor numeric',
+    ['exec', 'web-1', '-u', '1:x', '--', 'id'],
+    /"1:x" is not a numeric user/,
+  ],
   ['an unknown recipe', ['image', 'build', 'gentoo'], /Allowed choices are busybox, debian/],
   ['a shell for a program', ['shell', 'web-1', '--json'], /drover exec web-1 --json/],
 ]

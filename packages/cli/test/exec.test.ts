@@ -64,6 +64,14 @@ t.test('stdin is piped in, outputs stay apart, the exit code is passed on', asyn
   ])
 })
 
+t.test('a user is passed on by name', async (t) => {
+  const { drover, requests } = await inside(t, (socket, type) => {
+    if (type === FrameType.json) exit(socket, 0)
+  })
+  t.equal((await drover(['exec', 'web-1', '-u', 'www-data', '--', 'id'])).exitCode, 0)
+  t.match(requests, [{ user: { name: 'www-data' } }])
+})
+
 t.test('--json gives outputs and exit code as one document', async (t) => {
   const { drover } = await inside(t, (socket, type) => {
     if (type !== FrameType.json) return

@@ -5,7 +5,7 @@
 // frames follow. Every command names container and epoch and is idempotent: repeating it gives the same result; an epoch
 // lower than the recorded one is refused with STALE_EPOCH. A value that is absent is null, never missing.
 
-import type { Identity, InsideMethod, InsideParams, InsideResult, Resources } from '@drover/protocol'
+import type { ExecUser, Identity, InsideMethod, InsideParams, InsideResult, Resources } from '@drover/protocol'
 
 /** created: rootfs prepared, no process. checkpointed: frozen after a dump. restored: frozen after a restore. */
 export type EngineState = 'created' | 'running' | 'frozen' | 'checkpointed' | 'restored' | 'stopped'
@@ -114,7 +114,7 @@ export interface EngineMethods extends EngineInsideMethods {
       command: string[]
       environment: Record<string, string>
       directory: string | null
-      user: { uid: number; gid: number } | null
+      user: ExecUser | null
       terminal: { columns: number; rows: number } | null
     }
     result: { pid: number }

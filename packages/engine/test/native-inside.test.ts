@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { InsideResult } from '@drover/protocol'
+import type { ExecUser, InsideResult } from '@drover/protocol'
 import t from 'tap'
 import type { EngineClient, EngineSpec } from '../src/index.ts'
 import { makeEngineImage } from './engine-image.ts'
@@ -49,7 +49,7 @@ t.test('inside from outside', { skip: reasonToSkip() }, async (t) => {
   const { upper } = await client.call('create', { spec })
   await client.call('start', { container, epoch: 1 })
 
-  const sh = async (script: string, user: { uid: number; gid: number } | null = null): Promise<string> => {
+  const sh = async (script: string, user: ExecUser | null = null): Promise<string> => {
     let output = ''
     const collect = (data: Uint8Array) => {
       output += Buffer.from(data)
@@ -112,6 +112,20 @@ t.test('inside from outside', { skip: reasonToSkip() }, async (t) => {
     t.match((await client.call('fileList', { container, path: '/root/d', after: 'link' })).entries, [{ name: 'z' }])
     t.match(await client.call('fileStat', { container, path: '/root/d/link', follow: true }), { sizeBytes: 7 })
     t.match(await client.call('fileStat', { container, path: '/root/d/link', follow: false }), { type: 'symlink' })
+  })
+
+  await t.test('a command runs as a user of the container, with its groups and home', async (t) => {
+    await write(
+      '/etc/passwd',
+      'root:x:0:0:root:/root:/bin/sh\nann:x:1001:1002::/tmp:/bin/sh\nbad:x:99999999:0::/:/bin/sh\n',
+    )
+    await write('/etc/group', 'wheel:x:10:bob,ann\nann:x:1002:\nmanna:x:11:anna\n')
+    t.equal(
+      await sh('id -u; id -g; id -G; echo $HOME $USER; pwd', { name: 'ann' }),
+      '1001\n1002\n1002 10\n/tmp ann\n/tmp',
+    )
+    await t.rejects(sh('id', { name: 'bob' }), { code: 'BAD_REQUEST', message: /no user `bob`/ })
+    await t.rejects(sh('id', { name: 'bad' }), { code: 'BAD_REQUEST' })
   })
 
   await t.test('many entries come in several answers', async (t) => {
@@ -187,8 +201,8 @@ t.test('inside from outside', { skip: reasonToSkip() }, async (t) => {
     await client.call('kill', { container, epoch: 1, signal: 9 })
     t.equal(await read('/root/a'), 'bye')
     await write('/root/while-stopped', 'yes', { uid: 3 })
-    t.equal(await read('/usr/etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n', 'of the image')
-    t.match(await client.call('fileStat', { container, path: '/usr/etc/passwd', follow: true }), { uid: 0 })
+    t.match(await read('/etc/inittab'), /sysinit/, 'of the image')
+    t.match(await client.call('fileStat', { container, path: '/usr/etc/inittab', follow: true }), { uid: 0 })
     t.same((await client.call('processes', { container })).processes, [])
     t.match(await client.call('usage', { container, fileSystems: true }), { fileSystems: [{ path: '/' }] })
     await client.call('start', { container, epoch: 1 })

@@ -42,6 +42,8 @@ export function decodeMessage(message: Uint8Array): Frame {
   return { type: (message[0] ?? FrameType.error) as FrameType, payload: message.subarray(1) }
 }
 
+export type ExecUser = { uid: number; gid: number } | { name: string }
+
 /** What the first frame (json) of an exec stream says. */
 export interface ExecRequest {
   /** Container name (API) or id (agent, engine). */
@@ -52,6 +54,6 @@ export interface ExecRequest {
   environment: Record<string, string>
   /** Working directory inside; null: /root or /. */
   directory: string | null
-  /** Numeric uid:gid inside; null: 0:0. */
-  user: { uid: number; gid: number } | null
+  /** Numeric uid:gid inside, or a user of the container's own by name, with its groups and home; null: 0:0. */
+  user: ExecUser | null
 }

@@ -1,5 +1,6 @@
 // `drover exec`: runs a command in a container, with stdin piped in and its exit code passed on.
 
+import type { ExecUser } from '@drover/protocol'
 import { type Command, InvalidArgumentError } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { parseName, parsePair } from '../names.ts'
@@ -9,7 +10,7 @@ interface ExecFlags {
   terminal?: boolean
   env?: Record<string, string>
   directory?: string
-  user?: { uid: number; gid: number }
+  user?: ExecUser
 }
 
 export function register(program: Command): void {
@@ -29,7 +30,7 @@ export function register(program: Command): void {
     .option('-t, --terminal', 'give it a terminal')
     .option('-e, --env <KEY=VALUE>', 'environment of the command; repeatable', parsePair)
     .option('-w, --directory <path>', 'working directory inside (default: /root, else /)')
-    .option('-u, --user <uid[:gid]>', 'numeric user and group inside (default: 0:0)', parseUser)
+    .option('-u, --user <user>', 'user inside by name, or numeric with group (default: 0:0)', parseExecUser)
     .passThroughOptions(false)
     .action(
       action(async (session, name: string, command: string[], flags: ExecFlags) => {
@@ -46,6 +47,11 @@ export function register(program: Command): void {
         return result.exitCode
       }),
     )
+}
+
+/** A name that the container's own /etc/passwd has, or ids. */
+export function parseExecUser(text: string): ExecUser {
+  return /^[a-z_][a-z0-9_.-]{0,254}\$?$/i.test(text) ? { name: text } : parseUser(text)
 }
 
 /** `1000` or `1000:100`; a user's own group by default. */

@@ -1,11 +1,12 @@
 // `drover shell`: a login shell in a container, on a real terminal.
 
+import type { ExecUser } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { UsageError } from '../failure.ts'
 import { parseName } from '../names.ts'
 import { runInside } from '../run-inside.ts'
-import { parseUser } from './exec.ts'
+import { parseExecUser } from './exec.ts'
 
 /** Whatever the image has, the better one first. bash also keeps the container movable while it is open; other shells on a
  * terminal make CRIU refuse (a false `ctty inheritance`). */
@@ -23,9 +24,9 @@ export function register(program: Command): void {
     json: 'not for a terminal: says which command to use instead',
   })
     .argument('<container>', 'name of the container', parseName)
-    .option('-u, --user <uid[:gid]>', 'numeric user and group inside (default: 0:0)', parseUser)
+    .option('-u, --user <user>', 'user inside by name, or numeric with group (default: 0:0)', parseExecUser)
     .action(
-      action(async (session, name: string, flags: { user?: { uid: number; gid: number } }) => {
+      action(async (session, name: string, flags: { user?: ExecUser }) => {
         if (session.output.json) {
           throw new UsageError('a shell is for a person', `for programs: drover exec ${name} --json -- COMMAND`)
         }

@@ -1,7 +1,7 @@
 // One `exec`: a simulated program between the frames of a connection. Input waits in a bounded queue (the socket is paused
 // when it is full), output waits for the socket to drain.
 
-import { DroverError, FrameType } from '@drover/protocol'
+import { DroverError, type ExecUser, FrameType } from '@drover/protocol'
 import { type Program, runCommand } from './commands.ts'
 import type { Connection } from './connection.ts'
 import { ContainerFiles } from './container-files.ts'
@@ -16,7 +16,7 @@ export interface ExecParams {
   command: string[]
   environment: Record<string, string>
   directory: string | null
-  user: { uid: number; gid: number } | null
+  user: ExecUser | null
   terminal: { columns: number; rows: number } | null
 }
 
@@ -52,7 +52,7 @@ export class ExecSession {
         PWD: params.directory ?? '/',
         ...params.environment,
       },
-      user: params.user ?? { uid: 0, gid: 0 },
+      user: idsOf(params.user),
       terminal: () => this.#terminal,
       stdin: this.#input(),
       stdout: (output) => connection.send(FrameType.stdout, output),
@@ -129,4 +129,11 @@ export class ExecSession {
       yield chunk
     }
   }
+}
+
+/** A simulated container has no users but root and one more. */
+function idsOf(user: ExecUser | null): { uid: number; gid: number } {
+  if (user === null) return { uid: 0, gid: 0 }
+  if (!('name' in user)) return user
+  return user.name === 'root' ? { uid: 0, gid: 0 } : { uid: 1000, gid: 1000 }
 }

@@ -32,7 +32,11 @@ const Request = Compile(
     ]),
     environment: Type.Record(Type.String(), Type.String()),
     directory: Type.Union([Type.String(), Type.Null()]),
-    user: Type.Union([Type.Null(), Type.Object({ uid: Type.Integer(), gid: Type.Integer() })]),
+    user: Type.Union([
+      Type.Null(),
+      Type.Object({ uid: Type.Integer(), gid: Type.Integer() }),
+      Type.Object({ name: Type.String({ minLength: 1, maxLength: 256 }) }),
+    ]),
   }),
 )
 
