@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import * as completion from './completion.ts'
 import * as deleteContainer from './delete.ts'
+import * as df from './df.ts'
 import * as doctor from './doctor.ts'
 import * as down from './down.ts'
 import * as events from './events.ts'
@@ -18,12 +19,14 @@ import * as logs from './logs.ts'
 import * as ls from './ls.ts'
 import * as move from './move.ts'
 import * as ops from './ops.ts'
+import * as ps from './ps.ts'
 import * as set from './set.ts'
 import * as shell from './shell.ts'
 import * as start from './start.ts'
 import * as status from './status.ts'
 import * as stop from './stop.ts'
 import * as thaw from './thaw.ts'
+import * as top from './top.ts'
 import * as up from './up.ts'
 import * as version from './version.ts'
 
@@ -40,6 +43,9 @@ export const commands: readonly ((program: Command) => void)[] = [
   exec.register,
   logs.register,
   file.register,
+  ps.register,
+  top.register,
+  df.register,
   start.register,
   stop.register,
   freeze.register,
