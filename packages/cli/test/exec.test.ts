@@ -72,6 +72,25 @@ t.test('a user is passed on by name', async (t) => {
   t.match(requests, [{ user: { name: 'www-data' } }])
 })
 
+t.test('logs --journal asks the journal inside, from a time on whatever its zone', async (t) => {
+  const { drover, requests } = await inside(t, (socket, type) => {
+    if (type !== FrameType.json) return
+    socket.send(encodeMessage(FrameType.stdout, 'line\n'))
+    exit(socket, 0)
+  })
+  const { stdout } = await drover(['logs', 'web-1', '--since', '2026-01-31T12:00:00Z', '--unit', 'ssh', '-n', '5'])
+  t.equal(stdout, 'line\n')
+  t.same(requests[0]?.command, [
+    ...['journalctl', '--no-pager', '--quiet', '--output=short-iso'],
+    ...['--since=@1769860800', '--unit=ssh', '--lines=5'],
+  ])
+  await drover(['logs', 'web-1', '--journal', '-f', '--json'])
+  t.same(requests[1]?.command.slice(3), ['--output=json', '--follow', '--no-tail'])
+  t.match(await drover(['logs', 'web-1', '--since', 'yesterday']), { exitCode: 2, stderr: /is no time/ })
+  t.equal((await drover(['logs', 'web-1', '--unit=a b'])).exitCode, 2)
+  t.equal(requests.length, 2)
+})
+
 t.test('--json gives outputs and exit code as one document', async (t) => {
   const { drover } = await inside(t, (socket, type) => {
     if (type !== FrameType.json) return
