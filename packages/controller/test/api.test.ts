@@ -255,3 +255,19 @@ t.test('events: what comes, what came after the last one seen, and only those of
   t.match(await live, /"target":"later"/)
   t.match(await call('GET', '/v1/events', { headers: { 'last-event-id': 'x' } }), { status: 400 })
 })
+
+t.test('a leader that has heard nothing yet waits for its hosts before it refuses', async (t) => {
+  const { call, context, report } = await apiFixture(t)
+  // As a new leader’s memory is: committed hosts, no reports.
+  context.reports.reports.clear()
+  context.reports.listenSince(Date.now())
+  let asked = 0
+  context.now = () => {
+    asked += 1
+    return Date.now()
+  }
+  const launched = call<Operation>('POST', '/v1/containers', { body: { name: 'web' } })
+  while (asked === 0) await new Promise((resolve) => setImmediate(resolve))
+  for (const host of ['a', 'b']) await report(host)
+  t.match(await launched, { status: 202, body: { kind: 'launch', target: 'web' } })
+})

@@ -2,6 +2,7 @@
 // when the cluster has changed in between.
 
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   DroverError,
   defaultImageName,
@@ -10,10 +11,12 @@ import {
   type MoveRequest,
   type Operation,
   type Resources,
+  silentAfterMs,
 } from '@drover/protocol'
 import { type Demand, type PlaceResult, place } from '@drover/scheduler'
 import { withinLimits } from '../core/apply-set.ts'
 import { clusterSnapshot } from '../core/cluster-snapshot.ts'
+import { isSilent } from '../core/observed.ts'
 import { containerByName, type StoredContainer } from '../core/state.ts'
 import { notJoined } from '../core/views.ts'
 import type { ControllerContext } from './context.ts'
@@ -21,6 +24,7 @@ import { submit } from './submit.ts'
 
 /** How often a placement is made anew when others were faster. */
 const maxPlacements = 8
+const hearingPollMs = 50
 
 export async function launch(context: ControllerContext, id: string, request: LaunchRequest): Promise<Operation> {
   const { machine, config } = context
@@ -51,6 +55,7 @@ export async function launch(context: ControllerContext, id: string, request: La
     imageName,
     requests,
     ...(request.limits === undefined ? {} : { limits: request.limits }),
+    ...(request.restart === undefined ? {} : { restart: request.restart }),
     init: image.init,
     environment: request.environment ?? {},
     labels: request.labels ?? {},
@@ -141,6 +146,7 @@ async function placeAndSubmit(
 ): Promise<Operation> {
   const { machine, reports, pending } = context
   if (demand.host !== null && !machine.state.tables.hosts.has(demand.host)) throw notJoined(demand.host)
+  await hostsHeard(context)
   for (let attempt = 1; ; attempt += 1) {
     const options = { pending: pending.values(), ...(source === undefined ? {} : { source }) }
     const placed = place(clusterSnapshot(machine.state, reports, context.now(), options), demand, context.seed())
@@ -155,6 +161,13 @@ async function placeAndSubmit(
       pending.delete(id)
     }
   }
+}
+
+/** A controller that has just begun to listen doesn't know its hosts yet: it waits until each was heard or counts as silent. */
+async function hostsHeard({ machine, reports, now }: ControllerContext): Promise<void> {
+  const unknown = () =>
+    [...machine.state.tables.hosts.keys()].some((host) => !reports.reports.has(host) && !isSilent(reports, host, now()))
+  for (let waitedMs = 0; unknown() && waitedMs < silentAfterMs; waitedMs += hearingPollMs) await delay(hearingPollMs)
 }
 
 function refusal(demand: Demand, placed: PlaceResult): DroverError {
