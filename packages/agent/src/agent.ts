@@ -194,7 +194,13 @@ export class Agent {
       features: hostFeatures(mirror.hello),
       images: images.digests(),
       engineUp: mirror.up,
-      containers: observeContainers(containers, (container) => store.get(container), this.#workers.failures()),
+      containers: observeContainers(
+        containers,
+        (container) => store.get(container),
+        this.#workers.failures(),
+        (container, assignment) =>
+          this.#workers.restarts.look(container, assignment, store.ranUnder(container.container)),
+      ),
       migrations: sessions.report(),
       imageTasks: this.#tasks.results(),
     }

@@ -4,17 +4,22 @@
 import type { EngineContainer } from '@drover/engine'
 import type { Assignment, ObservedContainer } from '@drover/protocol'
 import { configured } from './reconcile/engine-limits.ts'
+import type { RestartHistory } from './reconcile/restart-policy.ts'
 import type { StepFailure } from './workers.ts'
 
 export function observeContainers(
   containers: EngineContainer[],
   assignment: (container: string) => Assignment | null,
   failures: [string, StepFailure][],
+  restart: (container: EngineContainer, assignment: Assignment) => RestartHistory | null = () => null,
 ): ObservedContainer[] {
   const failed = new Map(failures)
-  const observed = containers.map((container) =>
-    observe(container, assignment(container.container), failed.get(container.container)),
-  )
+  const observed = containers.map((container) => {
+    const assigned = assignment(container.container)
+    const seen = observe(container, assigned, failed.get(container.container))
+    const planned = assigned && restart(container, assigned)
+    return planned && seen.errorCode === null ? waiting(seen, planned) : seen
+  })
   const present = new Set(containers.map((container) => container.container))
   for (const [container, failure] of failed) {
     const assigned = assignment(container)
@@ -43,6 +48,11 @@ function observe(
     memoryBytes: container.memoryBytes,
     cpuUsec: container.cpuUsec,
   }
+}
+
+/** Between two runs by its policy it has not ended: it is about to be started. */
+function waiting(seen: ObservedContainer, { attempts }: RestartHistory): ObservedContainer {
+  return { ...seen, state: 'created', message: `${seen.message ?? 'init ended'}; restart ${attempts} in a row is due` }
 }
 
 function unmade(assignment: Assignment, failure: StepFailure): ObservedContainer {

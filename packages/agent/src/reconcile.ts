@@ -27,6 +27,8 @@ export interface Facts {
   imageHeld: boolean
   /** Revision of the assignment under which it was last seen running: under that same one, a stop was its own will. */
   ranUnder: number | null
+  /** Its policy wants it started again, and now. */
+  restartDue?: boolean
 }
 
 export type Side = 'source' | 'destination'
@@ -144,7 +146,7 @@ function nextAsDestination(facts: Facts, assignment: Assignment): Step | null {
 }
 
 /** Brings a container that this host owns to its desired power state. */
-function nextForPower({ engine, imageHeld, ranUnder }: Facts, assignment: Assignment): Step | null {
+function nextForPower({ engine, imageHeld, ranUnder, restartDue = false }: Facts, assignment: Assignment): Step | null {
   const { desired } = assignment
   if (!engine) return imageHeld ? { kind: 'create' } : { kind: 'ensure-image' }
   if (engine.epoch > assignment.epoch) return null
@@ -155,7 +157,7 @@ function nextForPower({ engine, imageHeld, ranUnder }: Facts, assignment: Assign
     case 'created':
       return desired === 'stopped' ? null : { kind: 'start' }
     case 'stopped':
-      return desired === 'stopped' || ranUnder === assignment.revision ? null : { kind: 'start' }
+      return desired === 'stopped' || (ranUnder === assignment.revision && !restartDue) ? null : { kind: 'start' }
     case 'running':
       return desired === 'stopped' ? { kind: 'stop' } : desired === 'frozen' ? { kind: 'freeze' } : null
     case 'frozen':

@@ -5,6 +5,7 @@
 import { DroverError, type ErrorCode } from '@drover/protocol'
 import type { AgentParts } from './parts.ts'
 import { type Facts, isObsolete, nextStep, type StepKind } from './reconcile.ts'
+import { RestartKeeper } from './restart-keeper.ts'
 import { execute, heavySteps } from './steps/execute.ts'
 
 export interface StepFailure {
@@ -31,6 +32,7 @@ export class Workers {
   readonly #changed: () => void
   #workers = new Map<string, Worker>()
   #failures = new Map<string, StepFailure>()
+  readonly restarts = new RestartKeeper((container) => this.poke(container))
   #heavy = 0
   #heavyQueue: (() => void)[] = []
   #stopped = false
@@ -64,6 +66,7 @@ export class Workers {
 
   stop(): void {
     this.#stopped = true
+    this.restarts.close()
     for (const worker of this.#workers.values()) if (worker.retry) clearTimeout(worker.retry)
   }
 
@@ -118,14 +121,19 @@ export class Workers {
     const assignment = store.get(container)
     const operation = assignment?.migration?.operation
     const session = operation ? sessions.get(operation) : (sessions.ofContainer(container).at(-1) ?? null)
+    const engine = mirror.get(container)
+    if (!engine) this.restarts.forget(container)
+    const ranUnder = store.ranUnder(container)
+    const restart = engine && assignment ? this.restarts.look(engine, assignment, ranUnder) : null
     return {
       host,
       assignment,
       unlisted: store.isUnlisted(container),
-      engine: mirror.get(container),
+      engine,
       session,
       imageHeld: assignment !== null && images.has(assignment.spec.image),
-      ranUnder: store.ranUnder(container),
+      ranUnder,
+      restartDue: restart !== null && restart.dueMs <= Date.now(),
     }
   }
 

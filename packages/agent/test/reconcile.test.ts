@@ -77,6 +77,11 @@ t.test('reconcile: the power state of a container that this host owns', async (t
 t.test('reconcile: a container that ended by itself stays ended until the assignment changes', async (t) => {
   t.equal(nextStep(facts({ engine: engine('stopped'), ranUnder: revision })), null)
   t.same(nextStep(facts({ engine: engine('stopped'), ranUnder: revision - 1 })), { kind: 'start' })
+  t.same(
+    nextStep(facts({ engine: engine('stopped'), ranUnder: revision, restartDue: true })),
+    { kind: 'start' },
+    'or its restart is due',
+  )
 })
 
 t.test(

@@ -1,6 +1,6 @@
 // What `drover set` and `drover launch --set` understand: KEY=VALUE, one row per key. `none` takes a limit away.
 
-import type { SetRequest } from '@drover/protocol'
+import type { RestartPolicy, SetRequest } from '@drover/protocol'
 import { InvalidArgumentError } from 'commander'
 import { parseBytes, parseCount, parseCpu } from './output/sizes.ts'
 
@@ -9,8 +9,8 @@ type RequestKey = keyof NonNullable<SetRequest['requests']>
 interface Setting {
   key: string
   meaning: string
-  parse: (text: string) => number | string
-  target: { limit: LimitKey } | { request: RequestKey }
+  parse: (text: string) => number | string | RestartPolicy
+  target: { limit: LimitKey } | { request: RequestKey } | { restart: true }
 }
 
 const parseSize = (minimum: number) => (text: string) => {
@@ -86,6 +86,12 @@ export const settings: readonly Setting[] = [
     parse: parseCount(1, 4_194_304),
     target: { request: 'pids' },
   },
+  {
+    key: 'restart',
+    meaning: 'when its init ends: no, on-failure, always; on-failure:5 at most five times in a row',
+    parse: parseRestart,
+    target: { restart: true },
+  },
 ]
 
 /** Adds one KEY=VALUE to what was read before. */
@@ -102,6 +108,7 @@ export function parseSetting(text: string, before: SetRequest = {}): SetRequest 
     const limit = value === 'none' ? null : setting.parse(value)
     return { ...before, limits: { ...before.limits, [target.limit]: limit } }
   }
+  if ('restart' in target) return { ...before, restart: parseRestart(value) }
   if (value === 'none')
     throw new InvalidArgumentError(`${setting.key} needs a value: without it nothing can be placed.`)
   return { ...before, requests: { ...before.requests, [target.request]: setting.parse(value) } }
@@ -116,6 +123,14 @@ export function describeSettings(): string {
 function parseCpuList(text: string): string {
   if (/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text) && text.length <= 256) return text
   throw new InvalidArgumentError(`${JSON.stringify(text)} is not a list of cores: write e.g. 0-2,5.`)
+}
+
+function parseRestart(text: string): RestartPolicy {
+  const match = /^(no|on-failure|always)(?::(\d{1,6}))?$/.exec(text)
+  if (match) return { policy: match[1] as RestartPolicy['policy'], most: Number(match[2] ?? 0) }
+  throw new InvalidArgumentError(
+    `${JSON.stringify(text)} is not a restart policy: write no, on-failure or always, or e.g. always:5.`,
+  )
 }
 
 const rateUnits: Record<string, number> = { bit: 1, kbit: 1e3, mbit: 1e6, gbit: 1e9 }

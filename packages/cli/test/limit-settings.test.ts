@@ -16,6 +16,8 @@ t.test('each key and unit means what it says', async (t) => {
     ['network.rate=1.5gbit', { limits: { networkBits: 1_500_000_000 } }],
     ['network.rate=100mbit/s', { limits: { networkBits: 100_000_000 } }],
     ['io.write=10MiB', { limits: { ioWriteBytes: 10 * MiB } }],
+    ['restart=on-failure:5', { restart: { policy: 'on-failure', most: 5 } }],
+    ['restart=no', { restart: { policy: 'no', most: 0 } }],
     ['memory.request=64MiB', { requests: { memoryBytes: 64 * MiB } }],
   ]
   for (const [text, meaning] of table) t.same(parseSetting(text), meaning, text)
@@ -40,6 +42,7 @@ t.test('what can’t be meant is refused with what would be right, and nothing i
     ['cpuset=a', /0-2,5/],
     ['network.rate=fast', /100mbit/],
     ['memory=1', /too small/],
+    ['restart=often', /always:5/],
     ['memory.request=none', /needs a value/],
   ]
   for (const [text, hint] of table) {

@@ -31,6 +31,19 @@ t.test('set: done when the host has the limits in force; what is not named stays
   t.match(made.container('web'), { state: 'running', starts: 1, operation: null })
 })
 
+t.test('set: the restart policy is committed, and taken back with the rest', async (t) => {
+  const { made, set } = cluster(2000)
+  set({ restart: { policy: 'always', most: 3 } }, 'first')
+  made.settle()
+  t.match(made.operation('first'), { state: 'done' })
+  set({ restart: { policy: 'no', most: 0 }, limits: { cpuMilli: 4000 } })
+  made.settle()
+  made.pass(failureGraceMs)
+  made.settle()
+  t.match(made.operation('set-web'), { state: 'failed' })
+  t.same(made.container('web').spec.restart, { policy: 'always', most: 3 })
+})
+
 t.test('set: limits move with the container', async (t) => {
   const { made, set } = cluster()
   set({ limits: { networkBits: 1_000_000 } })

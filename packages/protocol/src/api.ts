@@ -2,7 +2,7 @@
 // an `Idempotency-Key` header: the same key gives the same operation, however often it is sent.
 
 import { type Static, Type } from 'typebox'
-import { Limits, Name, type Resources } from './resources.ts'
+import { Limits, Name, type Resources, RestartPolicy } from './resources.ts'
 
 export * from './paths.ts'
 
@@ -16,6 +16,7 @@ export const LaunchRequest = Type.Object(
     diskBytes: Type.Optional(Type.Integer({ minimum: 0 })),
     pids: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_194_304 })),
     limits: Type.Optional(Limits),
+    restart: Type.Optional(RestartPolicy),
     environment: Type.Optional(Type.Record(Type.String(), Type.String())),
     labels: Type.Optional(Type.Record(Type.String(), Type.String())),
   },

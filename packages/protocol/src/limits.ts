@@ -30,6 +30,16 @@ export const limitProperties = {
 export const Limits = Type.Partial(Type.Object(limitProperties), { additionalProperties: false })
 export type Limits = Static<typeof Limits>
 
+/** What follows when its init ends by itself; `most` restarts in a row, 0: no end. A stop or power-off asked for stays one. */
+export const RestartPolicy = Type.Object(
+  {
+    policy: Type.Union([Type.Literal('no'), Type.Literal('on-failure'), Type.Literal('always')]),
+    most: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+  },
+  { additionalProperties: false },
+)
+export type RestartPolicy = Static<typeof RestartPolicy>
+
 /** Some of the resources that it asks for. */
 const RequestChange = Type.Partial(
   Type.Object({
@@ -43,7 +53,7 @@ const RequestChange = Type.Partial(
 
 /** Body of a set: what is not named stays; null takes a limit away. A limit below the request lowers the request to it. */
 export const SetRequest = Type.Object(
-  { limits: Type.Optional(Limits), requests: Type.Optional(RequestChange) },
+  { limits: Type.Optional(Limits), requests: Type.Optional(RequestChange), restart: Type.Optional(RestartPolicy) },
   { additionalProperties: false },
 )
 export type SetRequest = Static<typeof SetRequest>

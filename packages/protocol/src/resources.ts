@@ -2,7 +2,7 @@
 // Units are in the names; an absent value is null, never missing.
 
 import { type Static, Type } from 'typebox'
-import { Limits } from './limits.ts'
+import { Limits, RestartPolicy } from './limits.ts'
 import { namePattern } from './names.ts'
 
 export * from './limits.ts'
@@ -31,6 +31,7 @@ export const ContainerSpec = Type.Object(
     imageName: Name,
     requests: Resources,
     limits: Type.Optional(Limits),
+    restart: Type.Optional(RestartPolicy),
     init: Type.Array(Type.String(), { minItems: 1, description: 'path and arguments of PID 1' }),
     environment: Type.Record(Type.String(), Type.String()),
     labels: Type.Record(Type.String(), Type.String()),

@@ -1,6 +1,6 @@
 // `drover info`: everything about one container, with why it was placed there and the figures of its last move.
 
-import type { Container, Operation } from '@drover/protocol'
+import type { Container, Operation, RestartPolicy } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { parseName } from '../names.ts'
@@ -61,6 +61,7 @@ export function describeContainer(
       `${formatCpu(requests.cpuMilli)} cores · ${formatBytes(requests.memoryBytes)} memory · ${formatBytes(requests.diskBytes)} disk · ${requests.pids} pids`,
     ],
     ['limits', describeLimits(spec)],
+    ['restart', spec.restart && spec.restart.policy !== 'no' ? describeRestart(spec.restart) : null],
     ['address', `${identity.ipv4} · ${identity.mac}`],
     ['gateway', identity.gateway],
     ['machine id', identity.machineId],
@@ -95,6 +96,9 @@ function describeLastMove(palette: Palette, move: Operation): string {
       : `move to ${migration?.destination} ${state}${error ? `: ${error.message}` : ''}; it stayed on ${migration?.source}`
   return `${palette.bold('last move')} ${formatTime(move.createdAtMs)} · ${headline}\n${figures}`.trimEnd()
 }
+
+const describeRestart = ({ policy, most }: RestartPolicy) =>
+  most === 0 ? policy : `${policy}, at most ${most} times in a row`
 
 function describePairs(pairs: Record<string, string>): string | null {
   const list = Object.entries(pairs).map(([key, value]) => `${key}=${value}`)

@@ -87,6 +87,7 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...(flags.pids === undefined ? {} : { pids: flags.pids }),
     ...(flags.set?.limits === undefined ? {} : { limits: flags.set.limits }),
     ...flags.set?.requests,
+    ...(flags.set?.restart === undefined ? {} : { restart: flags.set.restart }),
     ...(flags.env === undefined ? {} : { environment: flags.env }),
     ...(flags.label === undefined ? {} : { labels: flags.label }),
   }

@@ -10,7 +10,7 @@ import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
 
 export function register(program: Command): void {
   const command = defineCommand(program, 'set', {
-    summary: 'change the limits of a container as it runs',
+    summary: 'change limits and restart policy of a container as it runs',
     description: `Changes what a container may use at most, without a restart. It moves with the container. What a host can't do is
 refused with the reason, and then nothing is changed. The value none takes a limit away.
 

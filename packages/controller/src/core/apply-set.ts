@@ -9,6 +9,7 @@ import type { EntryOf } from './entries.ts'
 import { beginOperation, begunBefore } from './operations.ts'
 import type { StoredContainer } from './state.ts'
 
+const noRestart = { policy: 'no', most: 0 } as const
 const allowed = ['running', 'stopped', 'frozen', 'failed']
 
 export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>): Operation {
@@ -35,7 +36,11 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
       container: container.id,
       host: container.host,
       starts: container.starts,
-      before: { requests: container.spec.requests, limits: container.spec.limits ?? {} },
+      before: {
+        requests: container.spec.requests,
+        limits: container.spec.limits ?? {},
+        restart: container.spec.restart ?? noRestart,
+      },
     },
   })
 }
@@ -44,7 +49,9 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
 export function takeBack(draft: Draft, operation: Operation): void {
   if (operation.kind !== 'set') return
   const container = draft.state.tables.containers.get(String(operation.parameters.container))
-  const before = operation.parameters.before as Pick<StoredContainer['spec'], 'requests' | 'limits'> | undefined
+  const before = operation.parameters.before as
+    | Pick<StoredContainer['spec'], 'requests' | 'limits' | 'restart'>
+    | undefined
   if (container && before) draft.reassign({ ...container, spec: { ...container.spec, ...before } })
 }
 
@@ -61,7 +68,8 @@ export function withinLimits(requests: Resources, limits: Limits): Resources {
 
 function changed(spec: StoredContainer['spec'], change: SetRequest): StoredContainer['spec'] {
   const limits = { ...spec.limits, ...change.limits }
-  return { ...spec, limits, requests: withinLimits({ ...spec.requests, ...change.requests }, limits) }
+  const restart = change.restart ?? spec.restart ?? noRestart
+  return { ...spec, limits, restart, requests: withinLimits({ ...spec.requests, ...change.requests }, limits) }
 }
 
 /** What it asks for more must be free on its host: it isn't moved for it. */

@@ -1,0 +1,52 @@
+// Restart policies on real containers: an init that is killed comes back by itself, one that powers off stays down.
+
+import { waitUntil } from '@drover/testkit/lab'
+import t from 'tap'
+import { engineOfStories, settleDeadlineMs, tell } from '../src/stories.ts'
+
+await tell(
+  t,
+  async (story) => {
+    const { lab } = story
+    const native = engineOfStories === 'native'
+    await story.must('launch', 'kept', '--set', 'restart=on-failure')
+    await story.must('launch', 'plain')
+    const killInit = async (name: string) => {
+      const { initPid } = await story.container(name)
+      if (initPid === null) throw new Error(`${name} has no init to kill`)
+      process.kill(initPid, 'SIGKILL')
+    }
+    const comesTo = (name: string, state: string, starts: number) =>
+      waitUntil(`${name} to be ${state} after ${starts} starts`, settleDeadlineMs, async () => {
+        const container = await story.container(name)
+        return container.state === state && container.starts === starts && container.operation === null
+      })
+
+    await t.test('an init that is killed is started again, and again', { skip: !native }, async (t) => {
+      for (const starts of [2, 3]) {
+        await killInit('kept')
+        await comesTo('kept', 'running', starts)
+      }
+      t.match(await story.container('kept'), { desired: 'running', message: null })
+    })
+
+    await t.test('without a policy it stays as it ended', { skip: !native }, async (t) => {
+      await killInit('plain')
+      await comesTo('plain', 'stopped', 1)
+      t.match(await story.container('plain'), { desired: 'stopped', message: /killed by signal 9/ })
+    })
+
+    await t.test('a power-off is no failure: it stays down', { skip: !native }, async (t) => {
+      await lab.cli(['exec', 'kept', '--', 'poweroff'])
+      await comesTo('kept', 'stopped', 3)
+      t.match(await story.container('kept'), { desired: 'stopped', message: 'powered off' })
+    })
+
+    await t.test('a stop is one, whatever the policy', async (t) => {
+      await story.must('launch', 'always', '--set', 'restart=always')
+      await story.must('stop', 'always')
+      t.match(await story.container('always'), { state: 'stopped', desired: 'stopped', starts: 1 })
+    })
+  },
+  { hosts: ['a'], controllers: 1 },
+)
