@@ -121,10 +121,11 @@ std::mutex runningMutex;
 std::set<pid_t> running;
 
 /**
- * The helpers of a CRIU that was killed become the engine's children (it is a subreaper). They are ended and reaped here; restored
- * processes, which are in a PID namespace of their own, are not its business.
+ * What a killed CRIU had started becomes the engine's children (it is a subreaper): helpers, and a half-made root of a tree that is
+ * not in the container's cgroups yet. They are ended and reaped here. A task that is in those cgroups has left CRIU's session,
+ * has a PID namespace of its own, and is not this function's business.
  */
-void endOrphans() {
+void endOrphans(pid_t session) {
   std::error_code ignored;
   const auto own = std::filesystem::read_symlink("/proc/self/ns/pid", ignored);
   std::lock_guard lock(runningMutex);
@@ -137,7 +138,7 @@ void endOrphans() {
       if (!(nameFile >> name) || name != "criu" || running.contains(pid)) continue;
       // The link of a zombie can't be read any more: then it holds nothing and only wants to be reaped.
       const auto theirs = std::filesystem::read_symlink(process / "ns/pid", ignored);
-      if (!theirs.empty() && theirs != own) continue;
+      if (!theirs.empty() && theirs != own && getsid(pid) != session) continue;
       kill(pid, SIGKILL);
       waitpid(pid, nullptr, __WALL);
     }
@@ -200,6 +201,8 @@ CriuProcess::~CriuProcess() {
   finish(Clock::now());
   if (pidfd_ >= 0) close(pidfd_);
   close(socket_);
+  // And again: the caller has ended what it was restoring, and helpers below that have become the engine's, too.
+  if (killedSession_ > 0) endOrphans(killedSession_);
 }
 
 CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify) {
@@ -300,7 +303,10 @@ int CriuProcess::finish(Clock::time_point until) {
     running.erase(pid_);
   }
   pid_ = 0;
-  if (reaped > 0 && WIFSIGNALED(status)) endOrphans();
+  // CRIU leads a session of its own (posix_spawn made it so).
+  if (reaped > 0 && WIFSIGNALED(status)) killedSession_ = reaped;
+  // At once: a root that lives on could still move into the container's cgroups, behind the caller's back.
+  if (killedSession_ > 0) endOrphans(killedSession_);
   return reaped < 0 ? -1 : status;
 }
 

@@ -70,6 +70,8 @@ class CriuProcess {
   pid_t pid_;
   int pidfd_;
   int socket_;
+  /** Its session, once a signal has ended it: what it had started is left to the engine. 0: it ended by itself. */
+  pid_t killedSession_ = 0;
 };
 
 /** "4.2.1"; empty if the answer has no version. */
