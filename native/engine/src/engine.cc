@@ -9,6 +9,7 @@
 #include <condition_variable>
 
 #include "checkpoint.h"
+#include "crash_point.h"
 #include "file_io.h"
 #include "json_io.h"
 #include "log.h"
@@ -75,10 +76,13 @@ Result<std::shared_ptr<Container>> Engine::create(const Spec& spec) {
     DROVER_TRY(makeDirectory(container->upper(), 0755));
     DROVER_TRY(makeDirectory(container->work(), 0700));
     DROVER_TRY(makeDirectory(container->rootfs(), 0700));
+    crashPoint("create:directories");
     if (chmod(container->upper().c_str(), image.st_mode & 07777) != 0 ||
         chown(container->upper().c_str(), spec.identity.uidBase + image.st_uid, spec.identity.uidBase + image.st_gid) != 0)
       return errnoError("give " + container->upper() + " to the container");
-    return saveRecord(container->directory, record, true);
+    DROVER_TRY(saveRecord(container->directory, record, true));
+    crashPoint("create:recorded");
+    return {};
   };
   if (Status made = make(); !made.ok()) {
     if (Status removed = removeTree(container->directory); !removed.ok()) logLine("error", removed.error().message);
@@ -155,6 +159,7 @@ Status Engine::killProcesses(Container& container) {
   const Record record = container.snapshot();
   auto pidfd = unwatchInit(container);
   DROVER_TRY(cgroups_.killAll(container.id));
+  crashPoint("kill:signalled");
   if (pidfd) {
     // Also one that never came to join its cgroups.
     DROVER_TRY(signalPidfd(pidfd->get(), SIGKILL));
@@ -162,8 +167,11 @@ Status Engine::killProcesses(Container& container) {
       return Error{"TIMED_OUT", "kill " + container.id + ": init (" + std::to_string(record.initPid) + ") still lives after " + std::to_string(killDeadlineMs) + " ms"};
     endedStatus(pidfd->get());
   }
+  crashPoint("kill:ended");
   DROVER_TRY(destroyVeth(record.spec.identity));
+  crashPoint("kill:unplugged");
   DROVER_TRY(cgroups_.remove(container.id));
+  crashPoint("kill:removed");
   std::lock_guard lock(container.mutex);
   container.record.initPid = 0;
   return {};
@@ -173,8 +181,10 @@ Status Engine::removeContainer(const std::shared_ptr<Container>& container) {
   forgetCheckpoint(*this, *container);
   DROVER_TRY(killProcesses(*container));
   DROVER_TRY(detachMount(container->rootfs()));
+  crashPoint("delete:killed");
   // Without a record a directory is rubbish to the next engine: from here on the deletion is finished by anyone.
   if (unlink((container->directory + "/record.json").c_str()) != 0 && errno != ENOENT) return errnoError("remove the record of " + container->id);
+  crashPoint("delete:unrecorded");
   {
     std::lock_guard lock(container->mutex);
     container->deleted = true;
@@ -185,6 +195,7 @@ Status Engine::removeContainer(const std::shared_ptr<Container>& container) {
     if (onChange) onChange(container);
   });
   DROVER_TRY(removeTree(container->directory));
+  crashPoint("delete:removed");
   std::lock_guard lock(mutex_);
   auto found = containers_.find(container->id);
   if (found != containers_.end() && found->second == container) containers_.erase(found);

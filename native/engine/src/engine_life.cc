@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "checkpoint.h"
+#include "crash_point.h"
 #include "engine.h"
 #include "file_io.h"
 #include "log.h"
@@ -86,9 +87,11 @@ void Engine::initEnded(const std::shared_ptr<Container>& container, const std::s
     if (container->initPidfd != pidfd || container->deleted) return;
     container->initPidfd.reset();
   }
+  crashPoint("stop:ended");
   InitExit exit = explain(endedStatus(pidfd->get()));
   forgetCheckpoint(*this, *container);
   warn(killProcesses(*container));
+  crashPoint("stop:cleaned");
   const Record before = container->snapshot();
   bool again = exit.reason == "reboot" && !container->stopping && before.state == State::running;
   bool quick = before.startedAtMs && nowMs() - *before.startedAtMs < quickRebootMs;

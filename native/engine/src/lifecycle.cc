@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "checkpoint.h"
+#include "crash_point.h"
 #include "file_io.h"
 #include "log.h"
 #include "netlink.h"
@@ -105,6 +106,7 @@ Status askToPowerOff(Engine& engine, const std::shared_ptr<Container>& container
   if (before.state == State::checkpointed || before.state == State::restored) return wrongState("stop", *container, before.state, "running or frozen");
   container->stopping = true;
   DROVER_TRY(signalInit(*container, powerOffSignal(before.initPid)));
+  crashPoint("stop:asked");
   return before.state == State::frozen ? thawContainer(engine, container) : Status();
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "child_setup.h"
+#include "crash_point.h"
 #include "idmap.h"
 #include "init_child.h"
 #include "log.h"
@@ -52,6 +53,7 @@ class Starting {
     DROVER_TRY(engine_.cgroups().create(spec_.container, spec_.limits, owner));
     DROVER_TRY_ASSIGN(tasks, engine_.cgroups().openTasks(spec_.container));
     UniqueFd unified = engine_.cgroups().openUnified(spec_.container, 0);
+    crashPoint("start:cgroups");
 
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return errnoError("make sync socket");
@@ -80,6 +82,7 @@ class Starting {
     if (child.pid < 0) return errnoError("clone namespaces for " + spec_.container, -child.pid);
     UniqueFd pidfd(child.pidfd);
     theirs.reset();
+    crashPoint("start:cloned");
     Status status = complete(child.pid, ours.get());
     if (!status.ok() && !container_->snapshot().initPid) {
       // Not watched yet: nobody else reaps it.
@@ -101,22 +104,29 @@ class Starting {
   /** The parent's part while the child waits for its root. */
   Status complete(pid_t pid, int sync) {
     DROVER_TRY(writeIdMaps(pid, spec_.identity.uidBase));
+    crashPoint("start:mapped");
     DROVER_TRY_ASSIGN(userNamespace, openUserNamespace(pid));
     DROVER_TRY_ASSIGN(root, openRootfs(*container_, userNamespace.get()));
     DROVER_TRY(writeRootFiles(*container_, spec_, root.get()));
+    crashPoint("start:root");
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
     DROVER_TRY(createVeth(network.get(), spec_.identity));
+    crashPoint("start:network");
     if (spec_.limits.networkBits > 0) DROVER_TRY(limitNetwork(network.get(), spec_.identity, spec_.limits.networkBits));
     DROVER_TRY(attachVeth(spec_.identity, engine_.config().bridge));
+    crashPoint("start:attached");
     // The record first: an engine that dies after "go" must find the process.
     DROVER_TRY(engine_.watchInit(container_, pid, [&](Record& record) {
       record.state = State::running;
       record.startedAtMs = nowMs();
       record.starts += 1;
     }));
+    crashPoint("start:recorded");
     if (int number = sendDescriptor(sync, root.get()); number != 0) return errnoError("hand the root to " + spec_.container, number);
     root.reset();
+    crashPoint("start:handed");
     DROVER_TRY(waitForExec(sync, spec_));
+    crashPoint("start:running");
     if (Status announced = announce(network.get(), spec_.identity); !announced.ok()) logLine("warn", announced.error().message);
     return {};
   }

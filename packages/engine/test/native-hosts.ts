@@ -254,7 +254,7 @@ export class TestHost {
     return `/proc/${this.#holder.pid}/root${path}`
   }
 
-  async startEngine(): Promise<EngineClient> {
+  async startEngine(environment: Record<string, string> = {}): Promise<EngineClient> {
     const config = join(this.#directory, 'engine.json')
     writeFileSync(
       config,
@@ -270,7 +270,11 @@ export class TestHost {
     const log = openSync(join(this.#directory, 'engine.log'), 'a')
     const enter = this.#cgroups.map((g) => `echo $$ > ${g}/daemons/cgroup.procs`).join('; ')
     const command = `${enter}; exec nsenter -t ${this.#holder.pid} -m -n -C ${this.#engineOptions.binary} ${config}`
-    const engine = spawn('bash', ['-ec', command], { stdio: ['ignore', log, log], cwd: '/' })
+    const engine = spawn('bash', ['-ec', command], {
+      stdio: ['ignore', log, log],
+      cwd: '/',
+      env: { ...process.env, ...environment },
+    })
     this.#engine = engine
     const client = await until(
       `the engine of ${this.name}`,
@@ -309,6 +313,15 @@ export class TestHost {
         return false
       }
     })
+  }
+
+  /** Waits for an engine that is to end by itself; the signal that ended it. */
+  async engineEnded(): Promise<NodeJS.Signals | null> {
+    const engine = this.#engine
+    if (engine === null) throw new Error(`the engine of ${this.name} does not run`)
+    await until(`the engine of ${this.name} to end`, () => engine.exitCode !== null || engine.signalCode !== null)
+    await this.killEngine()
+    return engine.signalCode
   }
 
   /** kill -9; containers must not notice. */
