@@ -1,0 +1,236 @@
+// Known ways out of a container, tried by root in a real one: each must be refused, with the refusal that is meant and not for want
+// of a program. Two containers share the host, so that ways from one into the other are tried, too.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import type { EngineClient, EngineContainer, EngineSpec } from '../src/index.ts'
+import { makeEngineImage } from './engine-image.ts'
+import { TestNetwork } from './native-hosts.ts'
+
+const repository = fileURLToPath(new URL('../../..', import.meta.url))
+const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
+const reasonToSkip =
+  process.getuid?.() !== 0
+    ? 'needs root'
+    : !existsSync(binary)
+      ? `needs the native engine: ${binary} is not built`
+      : false
+
+interface Attempt {
+  name: string
+  /** NEIGHBOUR: the host's pid of the other container's init. It must end with an error. */
+  script: string
+  refusal: RegExp
+}
+
+const denied = /permission denied|operation not permitted|read-only file system/i
+/** The kernel of this machine may be built without it. */
+const deniedOrUnbuilt = /permission denied|operation not permitted|read-only file system|nonexistent directory/i
+const absent = /No such file or directory|No such process/
+
+const attempts: Attempt[] = [
+  {
+    name: 'release_agent: a version 1 hierarchy is mounted to write its agent',
+    script: 'mkdir -p /tmp/cg; mount -t cgroup -o memory cgroup /tmp/cg && echo /tmp/x > /tmp/cg/release_agent',
+    refusal: denied,
+  },
+  {
+    name: 'release_agent: the same in user, mount and cgroup namespaces of its own',
+    script: 'mkdir -p /tmp/cg; busybox unshare -U -r -m mount -t cgroup -o memory cgroup /tmp/cg',
+    refusal: denied,
+  },
+  { name: 'core_pattern is written', script: 'echo "|/tmp/x" > /proc/sys/kernel/core_pattern', refusal: denied },
+  {
+    name: 'core_pattern is written through a new proc',
+    script: 'mkdir -p /tmp/p; mount -t proc proc /tmp/p; echo "|/tmp/x" > /tmp/p/sys/kernel/core_pattern',
+    refusal: denied,
+  },
+  {
+    name: 'core_pattern is written by the root of a user namespace inside',
+    script: 'busybox unshare -U -r sh -c \'echo "|/tmp/x" > /proc/sys/kernel/core_pattern\'',
+    refusal: denied,
+  },
+  {
+    name: 'modprobe: the path of the helper is written',
+    script: 'echo /tmp/x > /proc/sys/kernel/modprobe',
+    refusal: deniedOrUnbuilt,
+  },
+  { name: 'uevent_helper is written', script: 'echo /tmp/x > /sys/kernel/uevent_helper', refusal: deniedOrUnbuilt },
+  { name: 'sysrq is triggered', script: 'echo h > /proc/sysrq-trigger', refusal: deniedOrUnbuilt },
+  { name: 'sysrq is switched on', script: 'echo 1 > /proc/sys/kernel/sysrq', refusal: deniedOrUnbuilt },
+  { name: 'mknod of a disk', script: 'busybox mknod /tmp/disk b 8 0', refusal: denied },
+  { name: 'mknod of kernel memory', script: 'busybox mknod /dev/mem c 1 1', refusal: denied },
+  {
+    name: 'mknod by the root of a user namespace inside',
+    script: 'busybox unshare -U -r busybox mknod /tmp/disk b 8 0',
+    refusal: denied,
+  },
+  { name: 'raw memory is read', script: 'busybox dd if=/dev/mem of=/dev/null bs=1 count=1', refusal: absent },
+  { name: 'the kernel log is read', script: 'busybox dmesg', refusal: denied },
+  {
+    name: 'kcore is read',
+    script: 'busybox head -c 1 /proc/kcore',
+    refusal: /Permission denied|Operation not permitted|No such/,
+  },
+  { name: 'the clock is set', script: 'busybox date -s 2001-01-01; test $(busybox date +%Y) = 2001', refusal: denied },
+  {
+    name: 'a swap file is made the kernel its own',
+    script:
+      'busybox dd if=/dev/zero of=/tmp/s bs=4096 count=16 2>/dev/null; busybox mkswap /tmp/s >/dev/null; busybox swapon /tmp/s',
+    refusal: denied,
+  },
+  { name: 'init is made safe from the OOM killer', script: 'echo -1000 > /proc/1/oom_score_adj', refusal: denied },
+  { name: 'debugfs is mounted', script: 'mkdir -p /tmp/d; mount -t debugfs d /tmp/d', refusal: denied },
+  { name: 'tracefs is mounted', script: 'mkdir -p /tmp/d; mount -t tracefs d /tmp/d', refusal: denied },
+  {
+    name: 'unshare and mount: debugfs from a user and mount namespace inside',
+    script: 'mkdir -p /tmp/d; busybox unshare -U -r -m mount -t debugfs d /tmp/d',
+    refusal: denied,
+  },
+  {
+    name: 'unshare and mount: nodev taken off what the container was given',
+    script: 'busybox unshare -U -r -m mount -o remount,bind,rw,dev,suid,exec /proc',
+    refusal: denied,
+  },
+  {
+    name: 'a file system is mounted from a file',
+    script:
+      'busybox dd if=/dev/zero of=/tmp/i bs=4096 count=16 2>/dev/null; mkdir -p /tmp/d; mount -t ext4 -o loop /tmp/i /tmp/d',
+    refusal: /loop|permission denied|not permitted/i,
+  },
+  { name: 'the root of the neighbour is read', script: 'ls /proc/NEIGHBOUR/root/', refusal: absent },
+  {
+    name: 'ptrace: the memory of the neighbour is read',
+    script: 'busybox head -c 1 /proc/NEIGHBOUR/mem',
+    refusal: absent,
+  },
+  { name: 'the neighbour is killed', script: 'kill -9 NEIGHBOUR', refusal: absent },
+  {
+    name: 'the namespaces of the neighbour are entered',
+    script: 'busybox nsenter -t NEIGHBOUR -m ls /',
+    refusal: absent,
+  },
+]
+
+let network: TestNetwork
+let client: EngineClient
+
+async function start(serial: number): Promise<EngineContainer> {
+  const container = `c${serial}`
+  const spec: EngineSpec = {
+    container,
+    name: `escape-${serial}`,
+    epoch: 1,
+    rootfs: join(network.directory, 'image'),
+    init: ['/sbin/init'],
+    environment: {},
+    limits: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
+    identity: {
+      serial,
+      uidBase: 1_000_000 + serial * 65_536,
+      mac: `02:00:00:00:04:0${serial}`,
+      ipv4: `10.80.1.${serial}/16`,
+      gateway: null,
+      machineId: serial.toString(16).padStart(32, '0'),
+    },
+  }
+  await client.call('create', { spec })
+  return client.call('start', { container, epoch: 1 })
+}
+
+async function sh(container: string, script: string): Promise<{ code: number; output: string }> {
+  let output = ''
+  const take = (data: Uint8Array) => {
+    output += Buffer.from(data)
+  }
+  const session = await client.exec(
+    { container, command: ['sh', '-c', script], environment: {}, directory: null, user: null, terminal: null },
+    { onStdout: take, onStderr: take },
+  )
+  session.end()
+  return { code: await session.exit, output: output.trim() }
+}
+
+/** What an escape would have changed on the host. */
+const hostSettings = () =>
+  ['core_pattern', 'sysrq', 'modprobe'].map((name) => {
+    const path = `/proc/sys/kernel/${name}`
+    return existsSync(path) ? readFileSync(path, 'utf8') : null
+  })
+
+t.test('ways out of a container', { skip: reasonToSkip }, async (t) => {
+  network = await TestNetwork.make('10.80.0.9/16')
+  mkdirSync(join(network.directory, 'image'))
+  makeEngineImage(join(network.directory, 'image'))
+  const host = await network.addHost('escape', { binary, criu: null })
+  t.teardown(() => network.close())
+  client = await host.startEngine()
+  const prisoner = await start(1)
+  const neighbour = await start(2)
+  const before = hostSettings()
+
+  await t.test('what is no escape works, so that the refusals mean something', async (t) => {
+    const script =
+      'mkdir -p /tmp/t && busybox unshare -U -r -m mount -t tmpfs none /tmp/t && mount -t tmpfs none /tmp/t'
+    t.same(await sh('c1', script), { code: 0, output: '' })
+    t.match(await sh('c1', 'busybox dd if=/dev/zero of=/dev/null bs=1 count=1 2>/dev/null; echo $?'), { output: '0' })
+    t.match(await sh('c1', 'busybox nsenter -t 1 -m ls /proc/1/root/'), { code: 0 })
+  })
+
+  for (const { name, script, refusal } of attempts) {
+    await t.test(`refused: ${name}`, async (t) => {
+      const { code, output } = await sh('c1', script.replaceAll('NEIGHBOUR', String(neighbour.initPid)))
+      t.not(code, 0, output)
+      t.match(output, refusal)
+      t.notMatch(output, /applet not found|: not found|invalid option|unrecognized option|Usage:/)
+      t.same(hostSettings(), before, 'the host is as it was')
+    })
+  }
+
+  await t.test('init and commands hold no file of the host', async (t) => {
+    const pid = prisoner.initPid as number
+    const links = readdirSync(`/proc/${pid}/fd`)
+    t.ok(links.length > 0)
+    const devices = new Set([statSync(`/proc/${pid}/root`).dev, statSync(`/proc/${pid}/root/dev`).dev])
+    for (const link of links)
+      t.ok(devices.has(statSync(`/proc/${pid}/fd/${link}`).dev), `descriptor ${link} is of its own root`)
+    const { output } = await sh('c1', 'for f in /proc/self/fd/*; do readlink $f; done')
+    for (const target of output.split('\n')) t.match(target, /^(pipe:|socket:|\/proc\/\d+\/fd|\/dev\/null|$)/)
+  })
+
+  await t.test('there are no devices but those that are harmless', async (t) => {
+    const { output } = await sh('c1', 'cd /dev; for n in *; do test -b $n && echo $n; test -c $n && echo $n; done')
+    t.same(output.split('\n').sort(), ['console', 'full', 'null', 'ptmx', 'random', 'tty', 'urandom', 'zero'])
+  })
+
+  await t.test('its root is nobody on the host, and another nobody than the neighbour', async (t) => {
+    t.equal(statSync(`/proc/${prisoner.initPid}`).uid, 1_000_000 + 65_536)
+    t.equal(statSync(`/proc/${neighbour.initPid}`).uid, 1_000_000 + 2 * 65_536)
+  })
+
+  await t.test('symlinked mount target: a link out of the root is followed inside it', async (t) => {
+    const lure = join(network.directory, 'lure')
+    mkdirSync(lure)
+    const planted = await sh(
+      'c2',
+      `busybox umount /run; busybox rmdir /run; ln -s /../../../../..${lure} /run; readlink /run`,
+    )
+    t.match(planted, { code: 0, output: lure })
+    await client.call('kill', { container: 'c2', epoch: 1, signal: 9 })
+    await t.rejects(client.call('start', { container: 'c2', epoch: 1 }), {
+      message: /File exists|No such file or directory/,
+    })
+    t.same(readdirSync(lure), [], 'nothing was made there')
+    t.notOk(
+      host.leftovers().some((line) => line.includes('lure')),
+      'nor mounted',
+    )
+  })
+
+  await t.test('nothing is left', async (t) => {
+    for (const container of ['c1', 'c2']) await client.call('delete', { container, epoch: 1 })
+    t.same(host.leftovers(), [])
+  })
+})
