@@ -52,7 +52,9 @@ async function push(session: Session, source: string, place: FilePlace, flags: P
   const into = target?.type === 'directory' || place.path.endsWith('/')
   const done = { files: 0, bytes: 0 }
   const send = async (content: AsyncIterable<Buffer>, path: string, given: Owner) => {
-    done.bytes += await writePieces(client, { ...place, path }, content, given)
+    const bytes = await writePieces(client, { ...place, path }, content, given)
+    // Others count meanwhile: nothing is read before the wait and written after it.
+    done.bytes += bytes
     done.files++
   }
   if (source === '-') {

@@ -1,0 +1,76 @@
+// Inside from outside, from the command line to the files of a container and back: trees, users, processes, figures.
+
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FileEntry, ProcessStatus } from '@drover/protocol'
+import t from 'tap'
+import { engineOfStories, tell } from '../src/stories.ts'
+
+const native = engineOfStories === 'native'
+
+await tell(
+  t,
+  async (story) => {
+    const { lab } = story
+    await story.must('launch', 'web')
+    const directory = mkdtempSync(join(tmpdir(), 'drover-inside-'))
+    t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+    const here = (path: string) => join(directory, path)
+    const inside = async (...command: string[]) => (await lab.cli(['exec', 'web', '--', ...command])).stdout
+
+    await t.test('a tree goes in and comes out the same', async (t) => {
+      mkdirSync(here('site/img'), { recursive: true })
+      const big = Buffer.alloc((1 << 20) + 11, 'abc')
+      writeFileSync(here('site/big'), big)
+      writeFileSync(here('site/img/small'), 'small\n', { mode: 0o640 })
+      symlinkSync('img/small', here('site/link'))
+      const pushed = await story.must('file', 'push', '-r', here('site'), 'web:/root')
+      t.same(pushed, { files: 2, bytes: big.length + 6 })
+      t.equal(await inside('cat', '/root/site/img/small'), 'small\n')
+      await story.must('file', 'pull', '-r', 'web:/root/site', here('back'))
+      t.ok(readFileSync(here('back/big')).equals(big))
+      t.equal(execFileSync('diff', ['-r', here('site'), here('back')], { encoding: 'utf8' }), '')
+    })
+
+    await t.test('owners are those that the container sees', { skip: !native }, async (t) => {
+      writeFileSync(here('owned'), 'x')
+      await story.must('file', 'push', here('owned'), 'web:/tmp/owned', '--user', '33:34', '--mode', '600')
+      t.match(await inside('ls', '-n', '/tmp/owned'), /^-rw------- +1 33 +34 /)
+      t.match(await story.must<FileEntry[]>('file', 'ls', 'web:/tmp/owned'), [{ uid: 33, gid: 34, mode: 0o600 }])
+    })
+
+    await t.test('what is missing is named with its code', async (t) => {
+      const outcome = await lab.cli(['file', 'pull', 'web:/no/such', '-', '--json'])
+      t.not(outcome.code, 0)
+      const missing = await lab.cli(['file', 'ls', 'web:/no/such', '--json'])
+      t.match(JSON.parse(missing.stdout), { error: { code: 'FILE_NOT_FOUND' } })
+      const unknown = await lab.cli(['file', 'ls', 'nobody:/', '--json'])
+      t.match(JSON.parse(unknown.stdout), { error: { code: 'CONTAINER_NOT_FOUND' } })
+    })
+
+    await t.test('a command runs as a user by name', { skip: !native }, async (t) => {
+      t.equal((await lab.cli(['exec', 'web', '-u', 'root', '--', 'id', '-u'])).stdout, '0\n')
+      const outcome = await lab.cli(['exec', 'web', '-u', 'nobody-there', '--', 'id'])
+      t.match(outcome, { code: 1, stderr: /no user `nobody-there`/ })
+    })
+
+    await t.test('processes and file systems of a frozen container', async (t) => {
+      await story.must('freeze', 'web')
+      t.ok((await story.must<ProcessStatus[]>('ps', 'web')).some(({ pid }) => pid === 1))
+      t.match(await story.must('df', 'web'), [{ container: 'web', path: '/' }])
+      t.match(await story.must('top', '--rounds', '1', '--interval', '10ms'), [{ name: 'web' }])
+    })
+
+    await t.test('files of a stopped container', async (t) => {
+      await story.must('thaw', 'web')
+      await story.must('stop', 'web', '--timeout', '30s')
+      writeFileSync(here('late'), 'written while stopped')
+      await story.must('file', 'push', here('late'), 'web:/root/late')
+      await story.must('start', 'web')
+      t.equal(await inside('cat', '/root/late'), 'written while stopped')
+    })
+  },
+  { hosts: ['a'], controllers: 1 },
+)
