@@ -2,6 +2,7 @@
 #include "exec_child.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -74,6 +75,8 @@ void runExec(const ExecPlan& plan) {
   }
   // Without its engine nobody reads it or waits for it: it ends too. The worker that forked lives as long as the engine.
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  // As with an init: no descriptor that the engine was started with.
+  if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) check(plan, dropPrivileges, errno);
   int number = ENOENT;
   for (const char* candidate : plan.candidates) {
     execve(candidate, plan.arguments, plan.environment);

@@ -197,6 +197,7 @@ t.test('ways out of a container', { skip: reasonToSkip }, async (t) => {
     for (const link of links)
       t.ok(devices.has(statSync(`/proc/${pid}/fd/${link}`).dev), `descriptor ${link} is of its own root`)
     const { output } = await sh('c1', 'for f in /proc/self/fd/*; do readlink $f; done')
+    t.match(await sh('c1', 'ls /proc/self/fd'), { output: /^0\n1\n2\n3$/ }, '3 is the folder that ls reads')
     for (const target of output.split('\n')) t.match(target, /^(pipe:|socket:|\/proc\/\d+\/fd|\/dev\/null|$)/)
   })
 
