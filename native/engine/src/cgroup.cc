@@ -227,6 +227,10 @@ Status Cgroups::remove(const std::string& container) const {
   return {};
 }
 
+void Cgroups::removeParent() const {
+  for (const auto& hierarchy : hierarchies_) (void)rmdir((hierarchy.mountPoint + parent_).c_str());
+}
+
 CgroupUsage Cgroups::usage(const std::string& container) const {
   CgroupUsage usage;
   if (pureV2_) {

@@ -68,6 +68,8 @@ class Cgroups {
   std::vector<pid_t> processes(const std::string& container) const;
   /** Removes the container's cgroups, waiting a bounded time for dying processes. */
   Status remove(const std::string& container) const;
+  /** Removes the cgroup that all containers' are in, where it is empty. */
+  void removeParent() const;
   CgroupUsage usage(const std::string& container) const;
   /** Whether the process sits in or below the container's cgroup. */
   bool contains(const std::string& container, pid_t pid) const;

@@ -70,6 +70,7 @@ Status run(const std::string& configPath) {
   logLine("info", "ending; containers go on");
   // Workers may be in the middle of an operation: they end as they would in a crash, which every operation stands.
   unlink(socket.c_str());
+  engine.cgroups().removeParent();
   _exit(0);
 }
 
