@@ -1,4 +1,5 @@
-// Restart policies on real containers: an init that is killed comes back by itself, one that powers off stays down.
+// Ends of inits on real containers: one that reboots is there again, whatever the policy; one that is killed comes back by its
+// policy; one that powers off stays down.
 
 import { waitUntil } from '@drover/testkit/lab'
 import t from 'tap'
@@ -21,6 +22,20 @@ await tell(
         const container = await story.container(name)
         return container.state === state && container.starts === starts && container.operation === null
       })
+
+    await t.test('a reboot inside is a reboot, not an end', { skip: !native }, async (t) => {
+      await story.must('launch', 'rebooter')
+      for (const starts of [2, 3]) {
+        await lab.cli(['exec', 'rebooter', '--', 'reboot'])
+        await comesTo('rebooter', 'running', starts)
+      }
+      t.match(await story.container('rebooter'), { desired: 'running', message: null })
+      const events = (await lab.cli(['events'])).stdout.split('\n').filter((line) => line.includes('rebooter'))
+      t.notOk(
+        events.find((line) => line.includes('container.stopped')),
+        'nobody took it for stopped in between',
+      )
+    })
 
     await t.test('an init that is killed is started again, and again', { skip: !native }, async (t) => {
       for (const starts of [2, 3]) {

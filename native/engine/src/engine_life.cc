@@ -100,8 +100,9 @@ void Engine::initEnded(const std::shared_ptr<Container>& container, const std::s
     logLine("warn", "container " + container->id + ": rebooted " + std::to_string(mostQuickReboots) + " times right after its start; left stopped");
     again = false;
   }
+  // A reboot is no end: nobody who looks in between, and no next engine, must take it for one.
   warn(update(*container, [&](Record& record) {
-    record.state = State::stopped;
+    record.state = again ? State::created : State::stopped;
     record.initPid = 0;
     record.exit = exit;
   }));
