@@ -142,7 +142,7 @@ t.test('a client that goes away cancels the agent’s side', async (t) => {
 })
 
 t.test('what can’t be run is told in the last frame', async (t) => {
-  const { agent, open } = await fixture(t)
+  const { agent, open, context } = await fixture(t)
   const lastError = async (name: string, act: (opened: Awaited<ReturnType<typeof open>>) => void) => {
     const opened = await open(name)
     act(opened)
@@ -155,6 +155,13 @@ t.test('what can’t be run is told in the last frame', async (t) => {
   t.equal(await lastError('web', ({ socket }) => socket.send(encodeMessage(FrameType.stdin, 'x'))), 'BAD_REQUEST')
   t.equal(await lastError('web', ({ ask }) => ask({ command: [] })), 'BAD_REQUEST')
   t.equal(await lastError('nobody', ({ ask }) => ask()), 'CONTAINER_NOT_FOUND')
+  const { containers } = context.machine.state.tables
+  const [id, web] = [...containers].find(([, { name }]) => name === 'web')!
+  for (const state of ['stopped', 'frozen'] as const) {
+    containers.set(id, { ...web, state })
+    t.equal(await lastError('web', ({ ask }) => ask()), 'WRONG_STATE', state)
+  }
+  containers.set(id, web)
   agent.stop()
   t.equal(await lastError('web', ({ ask }) => ask()), 'HOST_UNREACHABLE')
 })

@@ -75,6 +75,14 @@ export function execRoutes(app: FastifyInstance, context: ControllerContext, age
 async function open(context: ControllerContext, agents: AgentStreams, name: string, first: Buffer) {
   const asked = readRequest(first, name)
   const { id, host, address } = await locate(context, name)
+  // The host would say so, too, but knows the container by its id only.
+  const state = context.machine.state.tables.containers.get(id)?.state
+  if (state === 'stopped' || state === 'frozen') {
+    const remedy = state === 'frozen' ? 'thaw' : 'start'
+    throw new DroverError('WRONG_STATE', `exec in ${name}: it is ${state}; ${remedy} it first`, {
+      context: { container: name, state },
+    })
+  }
   const call = agents.exec(address)
   call.write(encodeMessage(FrameType.json, JSON.stringify({ ...asked, container: id } satisfies ExecRequest)))
   return { call, host }
