@@ -140,9 +140,9 @@ const table: { [rule: string]: { check: (files: SourceFile[]) => Violation[]; ca
   words: {
     check: wordViolations,
     cases: [
-      ['a path of a machine', { 'docs/a.md': `one\nsee /${'work'}/main/x` }, /docs\/a\.md:2/],
+      ['a path of a machine', { 'docs/a.md': `one\nsee /${'home'}/someone/x` }, /docs\/a\.md:2/],
       ['a registry', { '.npmrc': `registry=https://registry.${'npmjs'}.org` }, /registry’s host/],
-      ['nothing', { 'docs/a.md': 'we work/main/tain' }, null],
+      ['nothing', { 'docs/a.md': 'at home/main/tain' }, null],
     ],
   },
 }

@@ -67,8 +67,7 @@ export function readmeViolations(files: readonly SourceFile[]): Violation[] {
 
 /** Paths, hosts and marks of one machine. Written in pieces, so that this file has none of them. */
 const foreign: readonly [pattern: RegExp, why: string][] = [
-  [new RegExp(`/${'work'}/(main|shared)\\b`), 'a path of one machine'],
-  [new RegExp(`/tmp/${'brief'}\\b`), 'a path of one machine'],
+  [new RegExp(`/${'home'}/[a-z]{2,}`), 'a path of one machine'],
   [new RegExp(`registry\\.${'npmjs'}\\.org`), 'a registry’s host: npm knows its own'],
   [new RegExp(`\\b${'pkg'}\\.dev\\b`), 'a registry’s host: npm and apt know their own'],
   [new RegExp(`deb\\.${'debian'}\\.org`), 'a mirror’s host: apt knows its own'],
