@@ -24,20 +24,6 @@ struct MountLine {
   std::string superOptions;
 };
 
-/** Mount points in mountinfo have space, tab, newline and backslash in octal. */
-std::string unescape(const std::string& text) {
-  std::string plain;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      plain += static_cast<char>(strtol(text.substr(i + 1, 3).c_str(), nullptr, 8));
-      i += 3;
-    } else {
-      plain += text[i];
-    }
-  }
-  return plain;
-}
-
 std::vector<MountLine> cgroupMounts(const std::string& mountinfo) {
   std::vector<MountLine> mounts;
   std::istringstream lines(mountinfo);
@@ -49,7 +35,7 @@ std::vector<MountLine> cgroupMounts(const std::string& mountinfo) {
     }
     fields >> type >> source >> super;
     if ((type != "cgroup" && type != "cgroup2") || root != "/") continue;
-    mounts.push_back({strtoull(id.c_str(), nullptr, 10), unescape(point), type, super});
+    mounts.push_back({strtoull(id.c_str(), nullptr, 10), unescapeMountinfo(point), type, super});
   }
   return mounts;
 }

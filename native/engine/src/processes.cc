@@ -104,20 +104,6 @@ Traffic trafficOf(const Engine& engine, const Container& container) {
   return traffic;
 }
 
-/** mountinfo writes blanks and backslashes as \040. */
-std::string unescape(const std::string& text) {
-  std::string plain;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      plain += static_cast<char>(strtol(text.substr(i + 1, 3).c_str(), nullptr, 8));
-      i += 3;
-    } else {
-      plain += text[i];
-    }
-  }
-  return plain;
-}
-
 std::optional<Json> describeFileSystem(int root, const std::string& path, const std::string& type) {
   UniqueFd place = openWithin(root, path, O_PATH);
   struct statvfs info;
@@ -148,7 +134,7 @@ Result<Json> fileSystemsOf(const Container& container) {
     while (words >> word && word != "-") {
     }
     words >> type;
-    if (auto described = describeFileSystem(root.get(), unescape(path), type)) list.push_back(std::move(*described));
+    if (auto described = describeFileSystem(root.get(), unescapeMountinfo(path), type)) list.push_back(std::move(*described));
   }
   return list;
 }
