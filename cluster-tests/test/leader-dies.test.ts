@@ -1,9 +1,10 @@
 // The leading controller is killed in the middle of whatever is going on: the next one goes on with it.
 
 import type { Container, Operation } from '@drover/protocol'
+import { waitUntil } from '@drover/testkit/lab'
 import t from 'tap'
 import { setTrap } from '../src/phase-trap.ts'
-import { tell } from '../src/stories.ts'
+import { settleDeadlineMs, tell } from '../src/stories.ts'
 import { Witness } from '../src/witness.ts'
 
 await tell(t, async (story) => {
@@ -84,6 +85,10 @@ await tell(t, async (story) => {
     const [first, second] = lab.hosts
     await lab.kill(first?.name as string, 'controller')
     await lab.kill(second?.name as string, 'controller')
+    // Until the last one has noticed, it appends entries that a later majority may still commit.
+    await waitUntil('the controller that is left to lead no more', settleDeadlineMs, async () => {
+      return (await lab.status()) === null
+    })
     const refused = await lab.cli(['launch', 'never', '--json'], { deadlineMs: 90_000 })
     t.not(refused.code, 0)
     t.match(refused.stderr, /majority|quorum|controller/i)

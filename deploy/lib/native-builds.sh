@@ -32,7 +32,7 @@ build_with_cmake() {
   is_current "$name" "$stamp" "$product" && return 0
   has_build_tools "native/$name" "$needs" || return 1
   doing "building native/$name"
-  forget_moved_build_folder "$source"
+  forget_foreign_build_folder "$source"
   run_logged "$name" build_steps "$source" || return 1
   [ -f "$product" ] || { warn "$product, although its build ended well"; return 1; }
   remember "$name" "$stamp"
@@ -42,10 +42,12 @@ build_steps() {
   cmake -S "$1" -B "$1/build" -G Ninja -DCMAKE_BUILD_TYPE=Release && cmake --build "$1/build"
 }
 
-# A copied or moved checkout leaves a CMake cache that points at the old place.
-forget_moved_build_folder() {
+# A copied or moved checkout leaves a CMake cache that points at the old place; a build by hand, one for another generator.
+forget_foreign_build_folder() {
   local cache="$1/build/CMakeCache.txt"
-  if [ -f "$cache" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$1" "$cache"; then rm -rf "$1/build"; fi
+  [ -f "$cache" ] || return 0
+  if grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$1" "$cache" && grep -qxF 'CMAKE_GENERATOR:INTERNAL=Ninja' "$cache"; then return 0; fi
+  rm -rf "$1/build"
 }
 
 has_build_tools() {

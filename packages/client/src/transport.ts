@@ -67,6 +67,7 @@ export class Transport {
   ): Promise<Answer> {
     const startedAt = performance.now()
     const deadlineMs = options.deadlineMs ?? defaultDeadlineMs
+    let unconfirmed: DroverError | null = null
     for (let round = 0; ; round++) {
       const failures: unknown[] = []
       for (const _ of this.#endpoints) {
@@ -74,6 +75,7 @@ export class Transport {
           return await exchange(this.#endpoints[this.#preferred] as string)
         } catch (error) {
           if (!isWorthAnotherTry(error)) throw error
+          if (mayBeDoneLater(error)) unconfirmed = error
           failures.push(error)
         }
         this.#preferred = (this.#preferred + 1) % this.#endpoints.length
@@ -81,7 +83,7 @@ export class Transport {
       const elapsedMs = performance.now() - startedAt
       const waitMs = backoffMs(round)
       const limitMs = failures.every(isRefused) ? Math.min(deadlineMs, refusedDeadlineMs) : deadlineMs
-      if (elapsedMs + waitMs > limitMs) throw this.#giveUp(what, failures, elapsedMs)
+      if (elapsedMs + waitMs > limitMs) throw unconfirmed ?? this.#giveUp(what, failures, elapsedMs)
       await pause(waitMs, options.signal ?? null)
     }
   }
@@ -110,6 +112,11 @@ export class Transport {
 function isWorthAnotherTry(error: unknown): boolean {
   if (error instanceof ConnectionFailure) return true
   return error instanceof DroverError && error.retryable && worthAnotherTry.has(error.code)
+}
+
+/** The log holds the request without a majority's word on it: later refusals don't take that back. */
+function mayBeDoneLater(error: unknown): error is DroverError {
+  return error instanceof DroverError && error.context.mayBeDoneLater === true
 }
 
 function isRefused(error: unknown): boolean {

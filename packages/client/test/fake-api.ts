@@ -55,8 +55,14 @@ export function answerJson(response: ServerResponse, status: number, body: unkno
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 }
 
-export function answerError(response: ServerResponse, status: number, code: string, retryable: boolean): void {
-  answerJson(response, status, { error: { code, message: `refused with ${code}`, retryable, context: {} } })
+export function answerError(
+  response: ServerResponse,
+  status: number,
+  code: string,
+  retryable: boolean,
+  context: Record<string, unknown> = {},
+): void {
+  answerJson(response, status, { error: { code, message: `refused with ${code}`, retryable, context } })
 }
 
 export function answerEvents(response: ServerResponse, ids: number[]): ServerResponse {

@@ -53,6 +53,17 @@ t.test('a refusal that stays is given at the deadline, in preference to an endpo
   t.ok(api.seen.length > 1, 'it was tried again')
 })
 
+t.test('that a write may still be done is not forgotten over later refusals', async (t) => {
+  const api = await fakeApi(t, (_, response, count) => {
+    const context = count === 1 ? { mayBeDoneLater: true } : {}
+    answerError(response, 503, 'NO_QUORUM', true, context)
+  })
+  const client = new DroverClient({ endpoints: [api.url], secret })
+  const error = await client.stop('web-1', {}, { deadlineMs: 200 }).catch((thrown) => thrown)
+  t.match(error, { code: 'NO_QUORUM', context: { mayBeDoneLater: true } })
+  t.ok(api.seen.length > 1, 'it was tried again')
+})
+
 t.test('when nobody listens the error names the endpoints, never the secret', async (t) => {
   const endpoint = await deadUrl()
   const client = new DroverClient({ endpoints: [endpoint], secret })

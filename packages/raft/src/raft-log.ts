@@ -259,7 +259,9 @@ export class RaftLog implements ReplicatedLog {
 
   #late(what: string, deadlineMs: number, sent: boolean): DroverError {
     if (sent && this.#role === 'leader') {
-      return new DroverError('TIMED_OUT', `${what}: not done within ${deadlineMs} ms`, { context: { deadlineMs } })
+      return new DroverError('TIMED_OUT', `${what}: not done within ${deadlineMs} ms; it may still be done later`, {
+        context: { deadlineMs, mayBeDoneLater: true },
+      })
     }
     return new DroverError('NO_QUORUM', `${what}: no leader with a majority within ${deadlineMs} ms`, {
       context: { deadlineMs, members: this.#options.members.length },
@@ -268,7 +270,9 @@ export class RaftLog implements ReplicatedLog {
 }
 
 function lost(why: string): DroverError {
-  return new DroverError('NO_QUORUM', `commit an entry: ${why} before a majority had it; it may still be committed`)
+  return new DroverError('NO_QUORUM', `commit an entry: ${why} before a majority had it; it may still be done later`, {
+    context: { mayBeDoneLater: true },
+  })
 }
 
 function checkMembers(id: number, address: string, members: readonly RaftMember[]): void {
