@@ -84,7 +84,7 @@ void Connection::readable() {
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (count <= 0) return close();
   if (ending_) return;  // dropped: only the end is waited for
-  input_.append(buffer, static_cast<size_t>(count));
+  input_.append({buffer, static_cast<size_t>(count)});
   deliver();
 }
 
@@ -92,27 +92,16 @@ void Connection::deliver() {
   if (delivering_) return;
   delivering_ = true;
   auto self = shared_from_this();
-  size_t start = 0;
-  while (open() && !held_ && !ending_ && input_.size() - start >= headerBytes) {
-    uint32_t length;
-    memcpy(&length, input_.data() + start, headerBytes);
-    length = le32toh(length);
-    if (length > maxFrameBytes) {
-      refuse("TOO_LARGE", "receive a frame: " + std::to_string(length) + " bytes, the limit is " + std::to_string(maxFrameBytes));
+  while (open() && !held_ && !ending_) {
+    auto frame = input_.next();
+    if (!frame.ok()) {
+      refuse(frame.error());
       break;
     }
-    if (length == 0) {
-      refuse("BAD_REQUEST", "receive a frame: it is empty, a type byte is needed");
-      break;
-    }
-    if (input_.size() - start < headerBytes + length) break;
-    auto type = static_cast<FrameType>(input_[start + headerBytes]);
-    std::string payload = input_.substr(start + headerBytes + 1, length - 1);
-    start += headerBytes + length;
+    if (!frame.value()) break;
     auto handler = onFrame;
-    if (handler) handler(type, payload);
+    if (handler) handler(frame.value()->type, frame.value()->payload);
   }
-  input_.erase(0, start);
   delivering_ = false;
   if (open()) watchEvents();
 }
@@ -154,8 +143,8 @@ void Connection::watchEvents() {
   loop_.modify(socket_.get(), (held_ ? 0u : static_cast<uint32_t>(EPOLLIN)) | (queuedBytes() > 0 ? static_cast<uint32_t>(EPOLLOUT) : 0u));
 }
 
-void Connection::refuse(const char* code, const std::string& message) {
-  send(FrameType::error, toText(Json{{"error", {{"code", code}, {"message", message}, {"retryable", false}, {"context", Json::object()}}}}));
+void Connection::refuse(const Error& error) {
+  send(FrameType::error, toText(Json{{"error", {{"code", error.code}, {"message", error.message}, {"retryable", false}, {"context", Json::object()}}}}));
   closeWhenSent();
 }
 

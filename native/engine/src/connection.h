@@ -9,14 +9,10 @@
 #include <string_view>
 
 #include "event_loop.h"
+#include "frame_decoder.h"
 #include "unique_fd.h"
 
 namespace drover {
-
-enum class FrameType : uint8_t { json = 0, standardInput = 1, standardOutput = 2, standardError = 3, inputEnd = 4, resize = 5, signal = 6, exit = 7, error = 8 };
-
-/** Longest type and payload; both ways. */
-constexpr size_t maxFrameBytes = 1 << 20;
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
@@ -50,11 +46,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void flush();
   void watchEvents();
   void linger();
-  void refuse(const char* code, const std::string& message);
+  void refuse(const Error& error);
 
   EventLoop& loop_;
   UniqueFd socket_;
-  std::string input_;
+  FrameDecoder input_;
   std::string output_;
   size_t outputStart_ = 0;
   bool held_ = false;

@@ -93,19 +93,18 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
   }
 
   void resize(std::string_view payload) {
-    Json value = Json::parse(payload, nullptr, false);
-    auto columns = integerField(value, "columns", 1, 65535), rows = integerField(value, "rows", 1, 65535);
-    if (!columns.ok() || !rows.ok() || !started_.terminal.valid()) return;
+    auto asked = parseTerminalSize(payload);
+    if (!asked.ok() || !started_.terminal.valid()) return;
     winsize size = {};
-    size.ws_col = static_cast<unsigned short>(columns.value());
-    size.ws_row = static_cast<unsigned short>(rows.value());
+    size.ws_col = asked.value().columns;
+    size.ws_row = asked.value().rows;
     ioctl(started_.terminal.get(), TIOCSWINSZ, &size);
   }
 
   /** To the command's process group, so that what it has started hears it too. */
   void signal(std::string_view payload) {
-    auto number = integerField(Json::parse(payload, nullptr, false), "signal", 1, 64);
-    if (number.ok() && !reaped_) kill(-started_.pid, static_cast<int>(number.value()));
+    auto number = parseSignal(payload);
+    if (number.ok() && !reaped_) kill(-started_.pid, number.value());
   }
 
   void writeInput() {
@@ -230,19 +229,17 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
   bool reaped_ = false;
 };
 
-void ExecSessions::begin(const std::shared_ptr<Connection>& connection, const Json& id, const Json& params) {
+void ExecSessions::begin(const std::shared_ptr<Connection>& connection, const Json& id, const ExecRequest& request) {
   auto answer = [connection, id](const Error& error) {
     Json body = errorBody(error)["error"];
     connection->sendJson({{"id", id}, {"error", body}});
     connection->hold(false);
   };
-  auto request = parseExecRequest(params);
-  if (!request.ok()) return answer(request.error());
-  auto container = engine_.find(request.value().container);
-  if (!container) return answer({"CONTAINER_NOT_FOUND", "exec in " + request.value().container + ": this host has no such container"});
+  auto container = engine_.find(request.container);
+  if (!container) return answer({"CONTAINER_NOT_FOUND", "exec in " + request.container + ": this host has no such container"});
   // What the client sends meanwhile belongs to the command: it waits in the connection.
   connection->hold(true);
-  bool queued = engine_.enqueue(container, [this, container, connection, id, answer, request = std::move(request.value())] {
+  bool queued = engine_.enqueue(container, [this, container, connection, id, answer, request] {
     auto started = std::make_shared<Result<StartedExec>>(startExec(engine_, *container, request));
     engine_.loop().post([this, container, connection, id, answer, started] {
       if (!started->ok()) return answer(started->error());

@@ -5,34 +5,15 @@
 
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "connection.h"
 #include "container.h"
 #include "engine.h"
+#include "exec_request.h"
 
 namespace drover {
-
-struct TerminalSize {
-  uint16_t columns = 80;
-  uint16_t rows = 24;
-};
-
-struct ExecRequest {
-  std::string container;
-  std::vector<std::string> command;
-  std::map<std::string, std::string> environment;
-  std::optional<std::string> directory;
-  uid_t uid = 0;
-  gid_t gid = 0;
-  /** Instead of ids: a user of the container's own /etc/passwd, with its groups and home. */
-  std::optional<std::string> userName;
-  std::optional<TerminalSize> terminal;
-};
-
-Result<ExecRequest> parseExecRequest(const nlohmann::json& params);
 
 /** A command that runs, as the worker that started it hands it over. */
 struct StartedExec {
@@ -54,7 +35,7 @@ class ExecSessions {
  public:
   explicit ExecSessions(Engine& engine) : engine_(engine) {}
   /** Takes the connection over and answers request `id` on it. */
-  void begin(const std::shared_ptr<Connection>& connection, const nlohmann::json& id, const nlohmann::json& params);
+  void begin(const std::shared_ptr<Connection>& connection, const nlohmann::json& id, const ExecRequest& request);
   /** Kills the sessions of a container and tells their clients; `done` when they are reaped. */
   void end(const std::string& container, std::function<void()> done);
 

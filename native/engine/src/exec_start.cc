@@ -1,4 +1,4 @@
-// Starts an exec'ed command: checks the request, forks into the container's PID namespace. See exec.h.
+// Starts an exec'ed command: forks into the container's PID namespace. See exec.h.
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -10,7 +10,6 @@
 #include "child_setup.h"
 #include "exec.h"
 #include "exec_child.h"
-#include "json_io.h"
 #include "inside_user.h"
 #include "pidfd.h"
 #include "start.h"
@@ -20,7 +19,6 @@ namespace drover {
 namespace {
 
 constexpr int execDeadlineMs = 20'000;
-constexpr size_t mostUserNameBytes = 256;
 
 struct Pipe {
   UniqueFd read, write;
@@ -96,40 +94,6 @@ Status awaitExec(int sync, const ExecRequest& request, StartedExec& started) {
 }
 
 }  // namespace
-
-Result<ExecRequest> parseExecRequest(const Json& params) {
-  ExecRequest request;
-  DROVER_TRY_ASSIGN(container, stringField(params, "container"));
-  DROVER_TRY_ASSIGN(command, parseArguments(params, "command"));
-  DROVER_TRY_ASSIGN(environment, parseEnvironment(params));
-  if (command[0].empty()) return badRequest("field `command`: its first entry is empty");
-  request.container = container;
-  request.command = command;
-  request.environment = environment;
-  if (present(params, "directory")) {
-    DROVER_TRY_ASSIGN(directory, stringField(params, "directory"));
-    request.directory = directory;
-  }
-  if (present(params, "user")) {
-    DROVER_TRY_ASSIGN(user, objectField(params, "user"));
-    if (present(user, "name")) {
-      DROVER_TRY_ASSIGN(name, stringField(user, "name", mostUserNameBytes));
-      request.userName = name;
-    } else {
-      DROVER_TRY_ASSIGN(uid, integerField(user, "uid", 0, uidRange - 1));
-      DROVER_TRY_ASSIGN(gid, integerField(user, "gid", 0, uidRange - 1));
-      request.uid = static_cast<uid_t>(uid);
-      request.gid = static_cast<gid_t>(gid);
-    }
-  }
-  if (present(params, "terminal")) {
-    DROVER_TRY_ASSIGN(terminal, objectField(params, "terminal"));
-    DROVER_TRY_ASSIGN(columns, integerField(terminal, "columns", 1, 65535));
-    DROVER_TRY_ASSIGN(rows, integerField(terminal, "rows", 1, 65535));
-    request.terminal = TerminalSize{static_cast<uint16_t>(columns), static_cast<uint16_t>(rows)};
-  }
-  return request;
-}
 
 Result<StartedExec> startExec(Engine& engine, Container& container, const ExecRequest& given) {
   ExecRequest request = given;

@@ -1,4 +1,4 @@
-// The socket's methods (packages/engine/src/messages.ts): checks parameters, queues the work, answers. Loop's thread.
+// The socket's methods (packages/engine/src/messages.ts): takes checked calls (request.h), queues the work, answers. Loop's thread.
 #pragma once
 
 #include <functional>
@@ -12,6 +12,7 @@
 #include "connection.h"
 #include "engine.h"
 #include "exec.h"
+#include "request.h"
 
 namespace drover {
 
@@ -31,17 +32,15 @@ class Methods {
   };
 
   void received(const std::shared_ptr<Connection>& connection, FrameType type, std::string_view payload);
-  void dispatch(const std::string& method, const Json& params, const Respond& respond);
-  void makeThen(const Json& params, const Respond& respond, std::function<void(std::shared_ptr<Container>)> next);
-  /** Finds the container, checks the epoch on its queue, runs the operation there. */
-  void onContainer(const std::string& method, const Json& params, const Respond& respond, Operation operation);
+  void dispatch(const Call& call, const Respond& respond);
+  void makeThen(const Spec& spec, const Respond& respond, std::function<void(std::shared_ptr<Container>)> next);
+  /** Checks the epoch on the container's queue, runs the operation there. */
+  void onContainer(const Call& call, const std::shared_ptr<Container>& container, const Respond& respond, Operation operation);
   void queue(const std::shared_ptr<Container>& container, const std::string& method, const Respond& respond, Operation operation);
-  void stop(const Json& params, const Respond& respond);
-  void kill(const Json& params, const Respond& respond);
-  void wait(const Json& params, const Respond& respond);
-  void logs(const Json& params, const Respond& respond);
+  void stop(const Call& call, const std::shared_ptr<Container>& container, const Respond& respond);
+  void kill(const Call& call, const std::shared_ptr<Container>& container, const Respond& respond);
   /** file…, processes, usage: no epoch, as they change nothing that a move or another host decides on. */
-  void inside(const std::string& method, const Json& params, const Respond& respond);
+  void inside(const Call& call, const std::shared_ptr<Container>& container, const Respond& respond);
   /** Answers when the container has no init, or calls `late` at the deadline. */
   void whenEnded(const std::shared_ptr<Container>& container, int64_t timeoutMs, const Respond& respond, std::function<void()> late);
   void changed(const std::shared_ptr<Container>& container);

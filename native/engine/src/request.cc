@@ -1,0 +1,163 @@
+// See request.h.
+#include "request.h"
+
+#include <vector>
+
+#include "json_io.h"
+
+namespace drover {
+
+namespace {
+
+constexpr size_t longestId = 256;
+constexpr size_t longestMethod = 64;
+constexpr int64_t longestWaitMs = 24LL * 3600 * 1000;
+constexpr int64_t mostLogBytes = 512 << 10;
+constexpr size_t longestNameShown = 64;
+
+struct Field {
+  const char* name;
+  /** Null: `whole` of the method reads it. */
+  Status (*read)(const Json& params, Call& call) = nullptr;
+};
+
+struct Rule {
+  const char* method;
+  std::vector<Field> fields;
+  /** For what is parsed together; null: nothing is. */
+  Status (*whole)(const Json& params, Call& call) = nullptr;
+};
+
+template <int64_t Call::* member>
+Status readInteger(const Json& params, Call& call, const char* name, int64_t least, int64_t most) {
+  DROVER_TRY_ASSIGN(number, integerField(params, name, least, most));
+  call.*member = number;
+  return {};
+}
+
+const Field container{"container", [](const Json& params, Call& call) -> Status {
+                        DROVER_TRY_ASSIGN(id, stringField(params, "container"));
+                        if (!isContainerId(id)) return badRequest("field `container`: `" + id.substr(0, longestNameShown) + "` is not 1 to 32 of [a-z0-9-]");
+                        call.container = id;
+                        return {};
+                      }};
+const Field epoch{"epoch", [](const Json& params, Call& call) { return readInteger<&Call::epoch>(params, call, "epoch", 0, INT64_MAX / 2); }};
+const Field version{"protocolVersion", [](const Json& params, Call& call) { return readInteger<&Call::protocolVersion>(params, call, "protocolVersion", 0, INT32_MAX); }};
+const Field timeout{"timeoutMs", [](const Json& params, Call& call) { return readInteger<&Call::timeoutMs>(params, call, "timeoutMs", 0, longestWaitMs); }};
+const Field signalNumber{"signal", [](const Json& params, Call& call) -> Status {
+                           DROVER_TRY_ASSIGN(number, integerField(params, "signal", 1, 64));
+                           call.signal = static_cast<int>(number);
+                           return {};
+                         }};
+const Field logOffset{"offset", [](const Json& params, Call& call) { return readInteger<&Call::offset>(params, call, "offset", INT64_MIN / 2, INT64_MAX / 2); }};
+const Field logLimit{"limit", [](const Json& params, Call& call) { return readInteger<&Call::limit>(params, call, "limit", 1, mostLogBytes); }};
+const Field starts{"starts", [](const Json& params, Call& call) { return readInteger<&Call::starts>(params, call, "starts", 0, INT64_MAX); }};
+const Field startedAt{"startedAtMs", [](const Json& params, Call& call) -> Status {
+                        if (!present(params, "startedAtMs")) return {};
+                        DROVER_TRY_ASSIGN(number, integerField(params, "startedAtMs", 0, INT64_MAX));
+                        call.startedAtMs = number;
+                        return {};
+                      }};
+const Field fileSystems{"fileSystems", [](const Json& params, Call& call) -> Status {
+                          DROVER_TRY_ASSIGN(asked, booleanField(params, "fileSystems"));
+                          call.fileSystems = asked;
+                          return {};
+                        }};
+const Field directory{"directory", [](const Json& params, Call& call) -> Status {
+                        DROVER_TRY_ASSIGN(path, stringField(params, "directory"));
+                        if (path.empty() || path.front() != '/') return badRequest("field `directory`: `" + path + "` is not an absolute path");
+                        call.directory = path;
+                        return {};
+                      }};
+const Field spec{"spec", [](const Json& params, Call& call) -> Status {
+                   DROVER_TRY_ASSIGN(value, objectField(params, "spec"));
+                   DROVER_TRY_ASSIGN(parsed, parseSpec(value));
+                   call.spec = std::move(parsed);
+                   return {};
+                 }};
+const Field limits{"limits", [](const Json& params, Call& call) -> Status {
+                     DROVER_TRY_ASSIGN(value, objectField(params, "limits"));
+                     DROVER_TRY_ASSIGN(parsed, parseLimits(value));
+                     call.limits = std::move(parsed);
+                     return {};
+                   }};
+
+Status readFile(const Json& params, Call& call) {
+  DROVER_TRY_ASSIGN(request, parseFileRequest(call.method, params));
+  call.file = std::move(request);
+  return {};
+}
+
+Status readExec(const Json& params, Call& call) {
+  DROVER_TRY_ASSIGN(request, parseExecRequest(params));
+  call.exec = std::move(request);
+  return {};
+}
+
+/** Every method with its fields, as messages.ts has them. */
+const std::vector<Rule> rules = {
+    {"hello", {version}},
+    {"list", {}},
+    {"subscribe", {}},
+    {"create", {spec}},
+    {"prepareRestore", {spec, startedAt, starts}},
+    {"get", {container}},
+    {"start", {container, epoch}},
+    {"stop", {container, epoch, timeout}},
+    {"kill", {container, epoch, signalNumber}},
+    {"update", {container, epoch, limits}},
+    {"freeze", {container, epoch}},
+    {"thaw", {container, epoch}},
+    {"delete", {container, epoch}},
+    {"checkpoint", {container, epoch, directory}},
+    {"restore", {container, epoch, directory}},
+    {"release", {container, epoch}},
+    {"wait", {container, timeout}},
+    {"logs", {container, logOffset, logLimit}},
+    {"processes", {container}},
+    {"usage", {container, fileSystems}},
+    {"fileStat", {container, {"path"}, {"follow"}}, readFile},
+    {"fileList", {container, {"path"}, {"after"}}, readFile},
+    {"fileRead", {container, {"path"}, {"offset"}, {"limit"}}, readFile},
+    {"fileWrite", {container, {"path"}, {"offset"}, {"dataBase64"}, {"truncate"}, {"mode"}, {"uid"}, {"gid"}}, readFile},
+    {"fileMake", {container, {"path"}, {"type"}, {"target"}, {"mode"}, {"uid"}, {"gid"}}, readFile},
+    {"exec", {container, {"command"}, {"environment"}, {"directory"}, {"user"}, {"terminal"}}, readExec},
+};
+
+}  // namespace
+
+Result<Request> parseRequest(FrameType type, std::string_view payload, Json& id) {
+  if (type != FrameType::json) return badRequest("a frame of type " + std::to_string(static_cast<int>(type)) + " came where a request was expected");
+  Json value = parseJson(payload);
+  if (value.is_discarded()) return badRequest("the request is not JSON, or is nested deeper than " + std::to_string(deepestJson));
+  if (!value.is_object()) return badRequest("the request is not a JSON object");
+  auto found = value.find("id");
+  if (found == value.end() || !(found->is_number() || found->is_string())) return badRequest("field `id`: must be a number or a string");
+  // It is part of every answer, which must fit into a frame.
+  if (found->is_string() && found->get_ref<const std::string&>().size() > longestId)
+    return badRequest("field `id`: over " + std::to_string(longestId) + " bytes, the limit");
+  id = *found;
+  DROVER_TRY_ASSIGN(method, stringField(value, "method", longestMethod));
+  DROVER_TRY_ASSIGN(params, objectField(value, "params"));
+  return Request{std::move(method), std::move(params)};
+}
+
+Result<Call> parseCall(const Request& request) {
+  const Rule* rule = nullptr;
+  for (const auto& known : rules)
+    if (request.method == known.method) rule = &known;
+  if (!rule) return badRequest("field `method`: `" + request.method + "` is none that this engine knows");
+  for (const auto& [name, value] : request.params.items()) {
+    bool known = false;
+    for (const auto& field : rule->fields) known = known || name == field.name;
+    if (!known) return badRequest("field `" + name.substr(0, longestNameShown) + "`: `" + request.method + "` has no such field");
+  }
+  Call call;
+  call.method = request.method;
+  for (const auto& field : rule->fields)
+    if (field.read) DROVER_TRY(field.read(request.params, call));
+  if (rule->whole) DROVER_TRY(rule->whole(request.params, call));
+  return call;
+}
+
+}  // namespace drover
