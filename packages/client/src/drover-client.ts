@@ -9,6 +9,7 @@ import type {
   Container,
   EvacuateRequest,
   ExecRequest,
+  HostSetRequest,
   HostView,
   Image,
   ImageBuildRequest,
@@ -18,6 +19,8 @@ import type {
   LaunchRequest,
   MoveRequest,
   Operation,
+  PolicyChange,
+  SchedulingPolicy,
   SetRequest,
   StopRequest,
 } from '@drover/protocol'
@@ -55,6 +58,12 @@ export class DroverClient {
     this.#write(paths.hostAction(segment(name), 'cordon'), {}, options)
   uncordon = async (name: string, options?: WriteOptions) =>
     this.#write(paths.hostAction(segment(name), 'uncordon'), {}, options)
+
+  setHost = async (name: string, request: HostSetRequest, options?: WriteOptions) =>
+    this.#write(paths.hostAction(segment(name), 'set'), request, options)
+
+  policy = (options?: ReadOptions) => this.#read<SchedulingPolicy>(paths.policy, options)
+  changePolicy = (change: PolicyChange, options?: WriteOptions) => this.#write(paths.policy, change, options)
 
   containers = (options?: ReadOptions) => this.#read<Container[]>(paths.containers, options)
   container = async (name: string, options?: ReadOptions) =>

@@ -2,7 +2,7 @@
 // an `Idempotency-Key` header: the same key gives the same operation, however often it is sent.
 
 import { type Static, Type } from 'typebox'
-import { Limits, Name, type Resources, RestartPolicy } from './resources.ts'
+import { Limits, Name, type Resources, RestartPolicy, Scheduling } from './resources.ts'
 
 export * from './paths.ts'
 
@@ -17,6 +17,7 @@ export const LaunchRequest = Type.Object(
     pids: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_194_304 })),
     limits: Type.Optional(Limits),
     restart: Type.Optional(RestartPolicy),
+    scheduling: Type.Optional(Scheduling),
     environment: Type.Optional(Type.Record(Type.String(), Type.String())),
     labels: Type.Optional(Type.Record(Type.String(), Type.String())),
   },

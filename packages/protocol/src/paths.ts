@@ -10,7 +10,9 @@ export const paths = {
   status: '/v1/status',
   hosts: '/v1/hosts',
   host: (name: string) => `/v1/hosts/${name}`,
-  hostAction: (name: string, action: 'evacuate' | 'restore' | 'cordon' | 'uncordon') => `/v1/hosts/${name}/${action}`,
+  hostAction: (name: string, action: 'evacuate' | 'restore' | 'cordon' | 'uncordon' | 'set') =>
+    `/v1/hosts/${name}/${action}`,
+  policy: '/v1/policy',
   containers: '/v1/containers',
   container: (name: string) => `/v1/containers/${name}`,
   containerAction: (name: string, action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move' | 'set') =>

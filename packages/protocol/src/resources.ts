@@ -4,9 +4,11 @@
 import { type Static, Type } from 'typebox'
 import { Limits, RestartPolicy } from './limits.ts'
 import { namePattern } from './names.ts'
+import { hostSettingProperties, Scheduling } from './scheduling.ts'
 
 export * from './limits.ts'
 export * from './names.ts'
+export * from './scheduling.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
@@ -32,6 +34,7 @@ export const ContainerSpec = Type.Object(
     requests: Resources,
     limits: Type.Optional(Limits),
     restart: Type.Optional(RestartPolicy),
+    scheduling: Type.Optional(Scheduling),
     init: Type.Array(Type.String(), { minItems: 1, description: 'path and arguments of PID 1' }),
     environment: Type.Record(Type.String(), Type.String()),
     labels: Type.Record(Type.String(), Type.String()),
@@ -133,6 +136,7 @@ export const Host = Type.Object({
   capacity: Resources,
   features: HostFeatures,
   cordoned: Type.Boolean({ description: 'takes no new containers' }),
+  ...hostSettingProperties,
   joinedAtMs: Type.Integer(),
   images: Type.Array(Type.String({ description: 'digests it holds' })),
   revision: Type.Integer(),
@@ -149,6 +153,15 @@ export const HostView = Type.Object({
   requested: Resources,
   used: Nullable(Resources),
   containers: Type.Integer(),
+  limit: Type.Optional(
+    Nullable(
+      Type.Object({
+        resource: Type.String({ description: 'what runs out first' }),
+        share: Type.Number({ description: 'of what may be asked for, overcommit included' }),
+        free: Type.Number(),
+      }),
+    ),
+  ),
 })
 export type HostView = Static<typeof HostView>
 
@@ -176,6 +189,8 @@ export const OperationKind = Type.Union([
   Type.Literal('cordon'),
   Type.Literal('uncordon'),
   Type.Literal('image-build'),
+  Type.Literal('host-set'),
+  Type.Literal('policy'),
 ])
 export type OperationKind = Static<typeof OperationKind>
 

@@ -52,6 +52,8 @@ export function describeHost(palette: Palette, host: HostView, nowMs: number): s
     ],
     ['disk', `${fill(palette, requested.diskBytes, capacity.diskBytes, formatBytes)} asked for`],
     ['pids', `${fill(palette, requested.pids, capacity.pids, String)} asked for`],
+    ['runs out first', describeLimit(host)],
+    ['placed by', describeSettings(host)],
     ['containers', String(host.containers)],
     ['kernel', `${features.kernel} · ${features.architecture} · cgroup ${features.cgroup} · ${features.engine} engine`],
     [
@@ -61,4 +63,31 @@ export function describeHost(palette: Palette, host: HostView, nowMs: number): s
     ['images', String(host.images.length)],
     ['joined', formatTime(host.joinedAtMs)],
   ])
+}
+
+const resourceNames: Record<string, string> = {
+  memoryBytes: 'memory',
+  cpuMilli: 'cpu',
+  diskBytes: 'disk',
+  pids: 'pids',
+}
+
+/** `memory: 82 % asked for, 11.2 GiB free` */
+function describeLimit({ limit }: HostView): string | null {
+  if (!limit) return null
+  const format = limit.resource === 'cpuMilli' ? formatCpu : limit.resource === 'pids' ? String : formatBytes
+  const name = resourceNames[limit.resource] ?? limit.resource
+  return `${name}: ${Math.round(100 * limit.share)} % asked for, ${format(limit.free)} free`
+}
+
+/** `pool gpu · rack r1 · disk=ssd · tainted gpu (refuse)` */
+function describeSettings({ pool, rack, zone, labels, taints }: HostView): string | null {
+  const parts = [
+    ...(pool === undefined ? [] : [`pool ${pool}`]),
+    ...(rack === undefined ? [] : [`rack ${rack}`]),
+    ...(zone === undefined ? [] : [`zone ${zone}`]),
+    ...Object.entries(labels ?? {}).map(([key, value]) => `${key}=${value}`),
+    ...Object.entries(taints ?? {}).map(([key, effect]) => `tainted ${key} (${effect})`),
+  ]
+  return parts.length === 0 ? null : parts.join(' · ')
 }

@@ -6,10 +6,11 @@ import * as cordon from './host-cordon.ts'
 import * as evacuate from './host-evacuate.ts'
 import * as ls from './host-ls.ts'
 import * as restore from './host-restore.ts'
+import * as set from './host-set.ts'
 import * as show from './host-show.ts'
 import * as uncordon from './host-uncordon.ts'
 
 export function register(program: Command): void {
   const group = defineGroup(program, 'host', 'list hosts, empty them, take them out and back in')
-  for (const each of [ls, show, evacuate, restore, cordon, uncordon]) each.register(group)
+  for (const each of [ls, show, set, evacuate, restore, cordon, uncordon]) each.register(group)
 }

@@ -19,6 +19,8 @@ import * as logs from './logs.ts'
 import * as ls from './ls.ts'
 import * as move from './move.ts'
 import * as ops from './ops.ts'
+import * as pool from './pool.ts'
+import * as project from './project.ts'
 import * as ps from './ps.ts'
 import * as set from './set.ts'
 import * as shell from './shell.ts'
@@ -54,6 +56,8 @@ export const commands: readonly ((program: Command) => void)[] = [
   move.register,
   deleteContainer.register,
   host.register,
+  pool.register,
+  project.register,
   image.register,
   ops.register,
   events.register,

@@ -9,10 +9,11 @@ import { expandNames, maxCount, parseName, parseNames, parsePair } from '../name
 import { formatDuration } from '../output/durations.ts'
 import { parseBytes, parseCount, parseCpu } from '../output/sizes.ts'
 import { renderTable } from '../output/table.ts'
+import { addSchedulingOptions, type SchedulingFlags, schedulingOf } from '../scheduling-flags.ts'
 import type { Session } from '../session.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
 
-interface LaunchFlags extends WaitFlags {
+interface LaunchFlags extends WaitFlags, SchedulingFlags {
   count?: number
   image?: string
   memory?: number
@@ -35,6 +36,8 @@ export function register(program: Command): void {
       ['drover launch web --count 30 --memory 64MiB', 'web-1 to web-30'],
       ['drover launch db --image debian --cpu 2 --memory 1GiB', 'a larger one'],
       ['drover launch a1 a2 --host a --label team=blue', 'two on host a, labelled'],
+      ['drover launch db --count 3 --group db --group-strict', 'three, each on another host'],
+      ['drover launch x --require disk=ssd --priority 10', 'on a host with that label, before others'],
     ],
     json: 'print one JSON array on stdout: {name, operation, container, error} each',
   })
@@ -49,17 +52,19 @@ export function register(program: Command): void {
     .option('--host <host>', 'only on this host', parseName)
     .option('-e, --env <KEY=VALUE>', 'environment of its init; repeatable', parsePair)
     .option('-l, --label <KEY=VALUE>', 'label to find it by; repeatable', parsePair)
+  addSchedulingOptions(command)
   addWaitOptions(command).action(action(launch))
 }
 
 async function launch(session: Session, given: string[], flags: LaunchFlags): Promise<number> {
   const startedAt = performance.now()
   const names = expandNames(given, flags.count)
+  const scheduling = schedulingOf(flags)
   const client = await session.client()
   const { outcomes, exitCode } = await runMany(session, names, flags, {
     doing: 'launching',
     done: 'launched',
-    begin: (name) => client.launch(launchRequest(name, flags)),
+    begin: (name) => client.launch({ ...launchRequest(name, flags), ...(scheduling ? { scheduling } : {}) }),
   })
   const begun = outcomes.filter(({ operation }) => operation !== null)
   const containers = begun.length === 0 ? new Map() : await containersByName(session, begun)

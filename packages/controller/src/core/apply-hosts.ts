@@ -8,6 +8,7 @@ import { beginOperation, begunBefore, endOperation, operationOnHost } from './op
 export function applyHostObserved(draft: Draft, { host }: EntryOf<'HostObserved'>): Host {
   const before = draft.state.tables.hosts.get(host.name)
   const after = draft.putHost({
+    ...before,
     ...host,
     cordoned: before?.cordoned ?? false,
     joinedAtMs: before?.joinedAtMs ?? draft.atMs,

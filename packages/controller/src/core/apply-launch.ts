@@ -1,11 +1,14 @@
 // A launch: the plan was made by the proposer against a state that may be older, so what it relied on is checked again here.
 
-import type { Operation } from '@drover/protocol'
+import type { Operation, Resources } from '@drover/protocol'
+import { quotaRefusal } from '@drover/scheduler'
 import { allocateIdentity } from './allocate.ts'
 import { loadOf, shortage } from './capacity.ts'
+import { demandOf } from './demand.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { beginOperation, begunBefore } from './operations.ts'
+import { askable, policyOf, projectsOf } from './scheduling-policy.ts'
 
 export function applyContainerLaunched(draft: Draft, entry: EntryOf<'ContainerLaunched'>): Operation {
   const before = begunBefore(draft, entry.operation, 'launch', entry.name)
@@ -15,6 +18,7 @@ export function applyContainerLaunched(draft: Draft, entry: EntryOf<'ContainerLa
     draft.refuse('NAME_TAKEN', `launch ${name}: a container of that name exists`, { container: name })
   }
   checkRoom(draft, entry.host, spec.requests, `launch ${name}`)
+  checkQuota(draft, entry)
   const identity = allocateIdentity(draft, entry)
   const id = `c${identity.serial}`
   draft.write({ table: 'counters', key: 'counters', value: { nextSerial: identity.serial + 1 } })
@@ -56,17 +60,23 @@ export function applyContainerLaunched(draft: Draft, entry: EntryOf<'ContainerLa
   return operation
 }
 
+/** Launches that were planned at the same time may each have had room in the project. */
+function checkQuota(draft: Draft, { name, spec }: EntryOf<'ContainerLaunched'>): void {
+  const project = spec.scheduling?.project
+  if (project === undefined || !Object.hasOwn(policyOf(draft.state).projects, project)) return
+  const refusal = quotaRefusal(projectsOf(draft.state, []), {
+    ...demandOf({ name, spec }, { host: null, excluded: [], live: false }),
+    project,
+  })
+  if (refusal) draft.refuse('PLACEMENT_STALE', `launch ${name}: ${refusal.detail}`, { project })
+}
+
 /** Refuses with PLACEMENT_STALE when the host was closed or filled since the plan. */
-export function checkRoom(
-  draft: Draft,
-  hostName: string,
-  requests: Parameters<typeof shortage>[2],
-  doing: string,
-): void {
+export function checkRoom(draft: Draft, hostName: string, requests: Resources, doing: string): void {
   const host = draft.host(hostName)
   if (host.cordoned) {
     draft.refuse('PLACEMENT_STALE', `${doing}: host ${hostName} was cordoned since`, { host: hostName })
   }
-  const short = shortage(host, loadOf(draft.state, hostName).requested, requests)
+  const short = shortage(askable(draft.state, host), loadOf(draft.state, hostName).requested, requests)
   if (short) draft.refuse('PLACEMENT_STALE', `${doing}: host ${hostName} has filled up: ${short}`, { host: hostName })
 }

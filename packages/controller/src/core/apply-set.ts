@@ -7,6 +7,7 @@ import { loadOf, shortage } from './capacity.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { beginOperation, begunBefore } from './operations.ts'
+import { askable } from './scheduling-policy.ts'
 import type { StoredContainer } from './state.ts'
 
 const noRestart = { policy: 'no', most: 0 } as const
@@ -83,7 +84,11 @@ function refuseShortage(draft: Draft, container: StoredContainer, requests: Reso
     pids: more('pids'),
   }
   if (Object.values(growth).every((each) => each === 0)) return
-  const short = shortage(draft.host(container.host), loadOf(draft.state, container.host).requested, growth)
+  const short = shortage(
+    askable(draft.state, draft.host(container.host)),
+    loadOf(draft.state, container.host).requested,
+    growth,
+  )
   if (!short) return
   draft.refuse('NO_CAPACITY', `set ${container.name}: host ${container.host} is too full for it: ${short}`, {
     container: container.name,

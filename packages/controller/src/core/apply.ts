@@ -16,6 +16,7 @@ import {
 } from './apply-migration.ts'
 import { applyCancelRequested, applyOperationAdvanced, applyOperationEnded } from './apply-operations.ts'
 import { applyPowerRequested } from './apply-power.ts'
+import { applyHostSet, applyPolicyChanged } from './apply-scheduling.ts'
 import { applySetRequested } from './apply-set.ts'
 import { Draft } from './draft.ts'
 import type { Entry } from './entries.ts'
@@ -62,6 +63,10 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyHostSilenceChanged(draft, entry)
     case 'HostCordonRequested':
       return applyHostCordonRequested(draft, entry)
+    case 'HostSet':
+      return applyHostSet(draft, entry)
+    case 'PolicyChanged':
+      return applyPolicyChanged(draft, entry)
     case 'ContainerLaunched':
       return applyContainerLaunched(draft, entry)
     case 'PowerRequested':

@@ -1,6 +1,6 @@
 // What the containers of a host have asked for, counting those that are on their way to it.
 
-import type { Host, Resources } from '@drover/protocol'
+import type { Resources } from '@drover/protocol'
 import type { ClusterState } from './state.ts'
 
 const nothing: Resources = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 }
@@ -29,10 +29,10 @@ export const loadOf = (state: ClusterState, host: string): HostLoad =>
   loads(state).get(host) ?? { requested: nothing, containers: 0 }
 
 /** The resource that would not fit, in words; null when all fit. */
-export function shortage(host: Host, requested: Resources, demand: Resources): string | null {
+export function shortage(capacity: Resources, requested: Resources, demand: Resources): string | null {
   for (const key of ['cpuMilli', 'memoryBytes', 'diskBytes', 'pids'] as const) {
-    const free = host.capacity[key] - requested[key]
-    if (demand[key] > free) return `${key}: needs ${demand[key]}, ${Math.max(free, 0)} of ${host.capacity[key]} free`
+    const free = capacity[key] - requested[key]
+    if (demand[key] > free) return `${key}: needs ${demand[key]}, ${Math.max(free, 0)} of ${capacity[key]} free`
   }
   return null
 }
@@ -47,7 +47,7 @@ export function add(left: Resources, right: Resources): Resources {
 }
 
 /** Where a move that has not been decided yet brings the container. */
-function arrivingHost(state: ClusterState, operation: string | null): string | null {
+export function arrivingHost(state: ClusterState, operation: string | null): string | null {
   const migration = operation === null ? null : state.tables.operations.get(operation)?.migration
   if (!migration) return null
   const undecided = ['planned', 'preparing', 'precopying', 'switching'].includes(migration.phase)

@@ -7,12 +7,14 @@ import {
   ContainerSpec,
   DroverError,
   Host,
+  HostSetRequest,
   Image,
   Migration,
   MigrationFigures,
   Name,
   Operation,
   Placement,
+  PolicyChange,
   SetRequest,
 } from '@drover/protocol'
 import { type Static, type TProperties, Type } from 'typebox'
@@ -43,6 +45,10 @@ export const HostCordonRequested = entry('HostCordonRequested', {
   kind: Type.Union([Type.Literal('cordon'), Type.Literal('uncordon'), Type.Literal('restore')]),
   host: Name,
 })
+/** Labels, taints, pool and place of a host. */
+export const HostSet = entry('HostSet', { operation: OperationId, host: Name, change: HostSetRequest })
+/** Pools, projects' quotas, rebalancing. */
+export const PolicyChanged = entry('PolicyChanged', { operation: OperationId, change: PolicyChange })
 export const ContainerLaunched = entry('ContainerLaunched', {
   operation: OperationId,
   name: Name,
@@ -158,6 +164,8 @@ export const Entry = Type.Union([
   HostObserved,
   HostSilenceChanged,
   HostCordonRequested,
+  HostSet,
+  PolicyChanged,
   ContainerLaunched,
   PowerRequested,
   SetRequested,

@@ -2,6 +2,7 @@
 // the same reports, so a new leader has them already.
 
 import { type HostReport, type MigrationStep, type ObservedContainer, silentAfterMs } from '@drover/protocol'
+import type { UseHistory } from './use-history.ts'
 
 export interface ReceivedReport {
   report: HostReport
@@ -12,6 +13,8 @@ export interface Observed {
   reports: ReadonlyMap<string, ReceivedReport>
   /** Since when reports are listened to: nobody is called silent sooner than silentAfterMs after that. */
   sinceMs: number
+  /** What containers have used; missing where nobody measures. */
+  uses?: Pick<UseHistory, 'of'>
 }
 
 /** A later session replaces an earlier one; within a session the sequence counts. */

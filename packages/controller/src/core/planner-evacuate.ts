@@ -5,7 +5,8 @@
 import { type Operation, silentAfterMs } from '@drover/protocol'
 import { type Demand, place, placeAll } from '@drover/scheduler'
 import { type PlannedMove, plannedMoves } from './apply-evacuation.ts'
-import { clusterSnapshot, type PendingPlacement } from './cluster-snapshot.ts'
+import { clusterSnapshot, type PendingPlacement, pendingOf } from './cluster-snapshot.ts'
+import { demandOf } from './demand.ts'
 import type { Entry } from './entries.ts'
 import { isReady } from './observed.ts'
 import type { PlanContext } from './planner.ts'
@@ -85,7 +86,7 @@ function planTogether(context: PlanContext, operation: Operation, containers: St
   const snapshot = clusterSnapshot(context.state, context.observed, context.nowMs, { source: operation.target })
   const results = placeAll(
     snapshot,
-    containers.map((container) => demandOf(container, operation.target, [])),
+    containers.map((container) => leaving(container, operation.target, [])),
     context.seed,
   )
   const plan = containers.map((container, index) => ({
@@ -106,18 +107,22 @@ function startMoves(context: PlanContext, operation: Operation, moves: MoveProgr
   for (const { move, container, tries, status } of moves) {
     if (status !== 'waiting' || !container) continue
     if (places <= 0) break
-    const snapshot = clusterSnapshot(state, observed, nowMs, { source: operation.target, pending })
+    const snapshot = clusterSnapshot(state, observed, nowMs, {
+      source: operation.target,
+      pending,
+      without: container.id,
+    })
     const failedOn = tries.map(({ migration }) => migration?.destination ?? '')
-    const demand = demandOf(container, operation.target, failedOn)
+    const demand = leaving(container, operation.target, failedOn)
     const wanted = tries.length === 0 ? move.destination : null
     let placed = place(snapshot, { ...demand, host: wanted }, seed)
     if (placed.host === null && wanted !== null) placed = place(snapshot, demand, seed)
     // All others failed or are full: then one that failed before may still do.
     if (placed.host === null && failedOn.length > 0)
-      placed = place(snapshot, demandOf(container, operation.target, []), seed)
+      placed = place(snapshot, leaving(container, operation.target, []), seed)
     if (placed.host === null) continue
     places -= 1
-    pending.push({ host: placed.host, requests: container.spec.requests })
+    pending.push(pendingOf(placed.host, container.spec))
     entries.push({
       type: 'MoveStarted',
       atMs: nowMs,
@@ -132,15 +137,15 @@ function startMoves(context: PlanContext, operation: Operation, moves: MoveProgr
   return entries
 }
 
-function demandOf(container: StoredContainer, source: string, failedOn: readonly string[]): Demand {
-  return {
-    name: container.name,
-    requests: container.spec.requests,
-    image: container.spec.image,
+function leaving(container: StoredContainer, source: string, failedOn: readonly string[]): Demand {
+  const excluded = [source, ...failedOn]
+  // Its quota counts it already.
+  const { project: _project, ...demand } = demandOf(container, {
     host: null,
-    excluded: new Set([source, ...failedOn]),
+    excluded,
     live: container.state !== 'stopped',
-  }
+  })
+  return demand
 }
 
 function progress({ nowMs }: PlanContext, operation: Operation, done: number, total: number): Entry[] {

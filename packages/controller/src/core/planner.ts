@@ -64,6 +64,8 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'restore':
     case 'cordon':
     case 'uncordon':
+    case 'host-set':
+    case 'policy':
       // Done in the entry that begins them.
       return []
   }

@@ -2,7 +2,7 @@
 // entity, so that applying an entry, loading from disk and restoring a snapshot keep the indexes alike. Nothing in apply
 // may depend on the iteration order of these maps: replicas that were restored have another one.
 
-import type { Container, Host, Image, Operation } from '@drover/protocol'
+import type { Container, Host, Image, Operation, SchedulingPolicy } from '@drover/protocol'
 
 /** A container with what only the controller needs. */
 export interface StoredContainer extends Container {
@@ -25,9 +25,19 @@ export interface Tables {
   images: Image
   operations: Operation
   counters: Counters
+  /** One, under the key `scheduling`; missing: nothing was ever said. */
+  policies: SchedulingPolicy
 }
 export type TableName = keyof Tables
-export const tableNames: readonly TableName[] = ['hosts', 'silences', 'containers', 'images', 'operations', 'counters']
+export const tableNames: readonly TableName[] = [
+  'hosts',
+  'silences',
+  'containers',
+  'images',
+  'operations',
+  'counters',
+  'policies',
+]
 
 export type Change = { [T in TableName]: { table: T; key: string; value: Tables[T] | null } }[TableName]
 
@@ -51,6 +61,7 @@ export function emptyState(): ClusterState {
       images: new Map(),
       operations: new Map(),
       counters: new Map(),
+      policies: new Map(),
     },
     idsByName: new Map(),
     running: new Set(),

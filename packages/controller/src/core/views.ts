@@ -1,8 +1,17 @@
 // The committed state and the last reports, as the API shows them.
 
-import { type ClusterStatus, type Container, DroverError, type Host, type HostView, version } from '@drover/protocol'
+import {
+  type ClusterStatus,
+  type Container,
+  DroverError,
+  type Host,
+  type HostView,
+  type Resources,
+  version,
+} from '@drover/protocol'
 import { type HostLoad, loads } from './capacity.ts'
 import { isReady, type Observed } from './observed.ts'
+import { askable } from './scheduling-policy.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
 export function hostViews(state: ClusterState, observed: Observed, nowMs: number): HostView[] {
@@ -68,7 +77,22 @@ function hostView(
     requested: load?.requested ?? { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
     used: received?.report.used ?? null,
     containers: load?.containers ?? 0,
+    limit: limitOf(askable(state, host), load?.requested),
   }
 }
+
+/** What runs out first: the largest share that is asked for. */
+function limitOf(capacity: Resources, requested: Resources = nothing): NonNullable<HostView['limit']> | null {
+  let limit: NonNullable<HostView['limit']> | null = null
+  for (const resource of ['memoryBytes', 'cpuMilli', 'diskBytes', 'pids'] as const) {
+    if (capacity[resource] === 0) continue
+    const share = requested[resource] / capacity[resource]
+    if (limit === null || share > limit.share)
+      limit = { resource, share, free: Math.max(0, capacity[resource] - requested[resource]) }
+  }
+  return limit
+}
+
+const nothing: Resources = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 }
 
 const byName = (left: { name: string }, right: { name: string }): number => (left.name < right.name ? -1 : 1)

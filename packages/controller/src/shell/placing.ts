@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
+  type ContainerSpec,
   DroverError,
   defaultImageName,
   defaultRequests,
@@ -15,7 +16,8 @@ import {
 } from '@drover/protocol'
 import { type Demand, type PlaceResult, place } from '@drover/scheduler'
 import { withinLimits } from '../core/apply-set.ts'
-import { clusterSnapshot } from '../core/cluster-snapshot.ts'
+import { clusterSnapshot, pendingOf, type SnapshotOptions } from '../core/cluster-snapshot.ts'
+import { demandOf } from '../core/demand.ts'
 import { isSilent } from '../core/observed.ts'
 import { containerByName, type StoredContainer } from '../core/state.ts'
 import { notJoined } from '../core/views.ts'
@@ -56,13 +58,14 @@ export async function launch(context: ControllerContext, id: string, request: La
     requests,
     ...(request.limits === undefined ? {} : { limits: request.limits }),
     ...(request.restart === undefined ? {} : { restart: request.restart }),
+    ...(request.scheduling === undefined ? {} : { scheduling: request.scheduling }),
     init: image.init,
     environment: request.environment ?? {},
     labels: request.labels ?? {},
   }
   const host = request.host ?? null
-  const demand = { name: request.name, requests, image: image.digest, host, excluded: new Set<string>(), live: false }
-  return await placeAndSubmit(context, id, demand, undefined, ({ host, placement }) =>
+  const demand = demandOf({ name: request.name, spec }, { host, excluded: [], live: false })
+  return await placeAndSubmit(context, id, { demand, spec }, {}, ({ host, placement }) =>
     submit<Operation>(context.log, {
       type: 'ContainerLaunched',
       atMs: context.now(),
@@ -91,15 +94,15 @@ export async function move(
   if (!container) throw new DroverError('CONTAINER_NOT_FOUND', `no container is named ${name}`)
   checkMovable(context, container, request)
   const mode = container.state === 'stopped' ? 'cold' : (request.mode ?? 'live')
-  const demand: Demand = {
-    name,
-    requests: container.spec.requests,
-    image: container.spec.image,
+  const demand = demandOf(container, {
     host: request.host ?? null,
-    excluded: new Set([container.host]),
+    excluded: [container.host],
     live: mode === 'live',
-  }
-  return await placeAndSubmit(context, id, demand, container.host, ({ host, placement }) =>
+  })
+  // Its quota counts it already.
+  const { project: _project, ...uncharged } = demand
+  const origin = { source: container.host, without: container.id }
+  return await placeAndSubmit(context, id, { demand: uncharged, spec: container.spec }, origin, ({ host, placement }) =>
     submit<Operation>(context.log, {
       type: 'MoveStarted',
       atMs: context.now(),
@@ -140,18 +143,18 @@ type Placed = Extract<PlaceResult, { host: string }>
 async function placeAndSubmit(
   context: ControllerContext,
   id: string,
-  demand: Demand,
-  source: string | undefined,
+  { demand, spec }: { demand: Demand; spec: Pick<ContainerSpec, 'requests' | 'scheduling'> },
+  origin: Pick<SnapshotOptions, 'source' | 'without'>,
   propose: (placed: Placed) => Promise<Operation>,
 ): Promise<Operation> {
   const { machine, reports, pending } = context
   if (demand.host !== null && !machine.state.tables.hosts.has(demand.host)) throw notJoined(demand.host)
   await hostsHeard(context)
   for (let attempt = 1; ; attempt += 1) {
-    const options = { pending: pending.values(), ...(source === undefined ? {} : { source }) }
+    const options = { pending: pending.values(), ...origin }
     const placed = place(clusterSnapshot(machine.state, reports, context.now(), options), demand, context.seed())
     if (placed.host === null) throw refusal(demand, placed)
-    pending.set(id, { host: placed.host, requests: demand.requests })
+    pending.set(id, pendingOf(placed.host, spec))
     try {
       return await propose(placed)
     } catch (error) {

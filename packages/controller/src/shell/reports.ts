@@ -3,6 +3,7 @@
 import { DroverError, HostReport } from '@drover/protocol'
 import { Compile } from 'typebox/compile'
 import { isNewer, type Observed, type ReceivedReport } from '../core/observed.ts'
+import { UseHistory } from '../core/use-history.ts'
 
 /** More hosts than this in one cluster's reports is a defect or an attack. */
 const maxHosts = 10_000
@@ -11,6 +12,7 @@ const validator = Compile(HostReport)
 
 export class Reports implements Observed {
   readonly reports = new Map<string, ReceivedReport>()
+  readonly uses = new UseHistory()
   sinceMs: number
   readonly #cluster: string
 
@@ -28,6 +30,7 @@ export class Reports implements Observed {
       throw new DroverError('LIMIT_REACHED', `take a report of host ${report.host}: ${maxHosts} hosts report already`)
     }
     this.reports.set(report.host, { report, receivedAtMs: nowMs })
+    this.uses.record(report, nowMs)
     return report.host
   }
 

@@ -1,7 +1,7 @@
 // A whole cluster without clock, network or disk: the committed state, model hosts, and the planners between them. A test
 // says what happens when; after every step it is checked that no container executes twice or where it has no right to.
 
-import type { ClusterEvent, Operation } from '@drover/protocol'
+import type { ClusterEvent, ContainerSpec, Operation } from '@drover/protocol'
 import { apply, type Outcome } from '../../src/core/apply.ts'
 import { assignmentsOf, completeBatch, imageTasksOf } from '../../src/core/assignments.ts'
 import { decodeEntry, type Entry, encodeEntry } from '../../src/core/entries.ts'
@@ -120,7 +120,7 @@ export class ModelCluster {
     this.#sinceMs = this.nowMs
   }
 
-  launch(name: string, host: string, operation = `launch-${name}`): void {
+  launch(name: string, host: string, operation = `launch-${name}`, spec: Partial<ContainerSpec> = {}): void {
     this.must({
       type: 'ContainerLaunched',
       atMs: this.nowMs,
@@ -133,6 +133,7 @@ export class ModelCluster {
         init: ['/sbin/init'],
         environment: {},
         labels: {},
+        ...spec,
       },
       host,
       placement: { chosen: host, reason: 'the test says so', hosts: [] },

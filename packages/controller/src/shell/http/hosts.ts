@@ -1,6 +1,6 @@
 // /v1/hosts: what they have and carry, and closing, opening and emptying them.
 
-import { EvacuateRequest, HostView } from '@drover/protocol'
+import { EvacuateRequest, HostSetRequest, HostView } from '@drover/protocol'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { hostNamed, hostViews } from '../../core/views.ts'
@@ -36,6 +36,20 @@ export function hostRoutes(app: FastifyInstance, context: ControllerContext): vo
       return reply
         .status(202)
         .send(await submit(log, { type: 'EvacuationStarted', atMs: now(), operation, host, parallel }))
+    },
+  )
+  app.post(
+    '/v1/hosts/:name/set',
+    writeRoute(context, {
+      summary: 'Change labels, taints, pool, rack and zone of a host; null takes away',
+      params: NameParams,
+      body: HostSetRequest,
+    }),
+    async (request, reply) => {
+      const { name: host } = request.params as { name: string }
+      const operation = operationId(request)
+      const change = request.body as HostSetRequest
+      return reply.status(202).send(await submit(log, { type: 'HostSet', atMs: now(), operation, host, change }))
     },
   )
   for (const kind of ['cordon', 'uncordon', 'restore'] as const) {

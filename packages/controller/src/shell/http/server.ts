@@ -17,6 +17,7 @@ import { imageRoutes } from './images.ts'
 import { insideRoutes } from './inside.ts'
 import { logRoutes } from './logs.ts'
 import { operationRoutes } from './operations.ts'
+import { policyRoutes } from './policy.ts'
 import { statusRoutes } from './status.ts'
 
 const bodyLimit = 1 << 20
@@ -60,6 +61,7 @@ export async function apiServer(context: ControllerContext): Promise<FastifyInst
     hostRoutes(v1, context)
     containerRoutes(v1, context)
     operationRoutes(v1, context)
+    policyRoutes(v1, context)
     imageRoutes(v1, context)
     eventRoutes(v1, context)
     logRoutes(v1, context, agents)

@@ -1,0 +1,71 @@
+// `drover host set`: what an operator says of a host, by which containers are placed.
+
+import type { HostSetRequest } from '@drover/protocol'
+import { type Command, InvalidArgumentError } from 'commander'
+import { action, defineCommand } from '../define-command.ts'
+import { UsageError } from '../failure.ts'
+import { followToSuccess } from '../follow-operation.ts'
+import { parseName, parsePair } from '../names.ts'
+import { gather } from '../scheduling-flags.ts'
+import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
+
+type Effects = Record<string, 'refuse' | 'avoid'>
+
+interface HostSetFlags extends WaitFlags {
+  label?: Record<string, string>
+  unlabel?: string[]
+  taint?: Effects
+  untaint?: string[]
+  pool?: string
+  rack?: string
+  zone?: string
+}
+
+export function register(group: Command): void {
+  const command = defineCommand(group, 'set', {
+    summary: 'set labels, taints, pool, rack and zone of a host',
+    description: `Says of a host what containers are placed by: labels that they may require, taints that keep away those which don't
+tolerate them (refuse) or that others rather avoid, its pool, and where it stands. What isn't named stays. Nothing moves
+by it at once; rebalancing puts right what no longer fits.`,
+    examples: [
+      ['drover host set a --label disk=ssd --rack r1', 'for launch --require disk=ssd, and groups by rack'],
+      ['drover host set b --taint gpu --pool gpu', 'only containers that tolerate gpu, of the pool gpu'],
+      ['drover host set a --unlabel disk --untaint gpu --pool none', 'takes them away'],
+    ],
+  })
+    .argument('<host>', 'name of the host', parseName)
+    .option('-l, --label <KEY=VALUE>', 'a label; repeatable', parsePair)
+    .option('--unlabel <key>', 'take a label away; repeatable', gather)
+    .option('--taint <KEY[=EFFECT]>', 'a taint: refuse (default) or avoid; repeatable', parseTaint)
+    .option('--untaint <key>', 'take a taint away; repeatable', gather)
+    .option('--pool <name>', 'its pool; none: the default one', parseName)
+    .option('--rack <name>', 'its rack; none: not known', parseName)
+    .option('--zone <name>', 'its zone; none: not known', parseName)
+  addWaitOptions(command).action(
+    action(async (session, name: string, flags: HostSetFlags) => {
+      const client = await session.client()
+      const operation = await followToSuccess(session, await client.setHost(name, requestOf(flags)), flags)
+      session.output.result(operation, () => `host ${name}: ${operation.progress.message}`)
+    }),
+  )
+}
+
+function requestOf(flags: HostSetFlags): HostSetRequest {
+  const away = (keys: string[] = []) => Object.fromEntries(keys.map((key) => [key, null]))
+  const place = (value: string | undefined) => (value === 'none' ? null : value)
+  const request: HostSetRequest = {
+    ...(flags.label || flags.unlabel ? { labels: { ...away(flags.unlabel), ...flags.label } } : {}),
+    ...(flags.taint || flags.untaint ? { taints: { ...away(flags.untaint), ...flags.taint } } : {}),
+    ...(flags.pool === undefined ? {} : { pool: place(flags.pool) as string | null }),
+    ...(flags.rack === undefined ? {} : { rack: place(flags.rack) as string | null }),
+    ...(flags.zone === undefined ? {} : { zone: place(flags.zone) as string | null }),
+  }
+  if (Object.keys(request).length === 0) throw new UsageError('nothing to set: name a label, taint, pool, rack or zone')
+  return request
+}
+
+function parseTaint(text: string, before: Effects = {}): Effects {
+  const [key = '', effect = 'refuse'] = text.split('=', 2)
+  if (key !== '' && (effect === 'refuse' || effect === 'avoid')) return { ...before, [key]: effect }
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a taint: use KEY, KEY=refuse or KEY=avoid.`)
+}

@@ -1,0 +1,43 @@
+// What a container asks of a host, from its spec: the same for launch, move, evacuation and every planner of moves.
+
+import type { ContainerSpec, Scheduling } from '@drover/protocol'
+import type { Constraints, Demand } from '@drover/scheduler'
+
+export interface DemandFacts {
+  /** Only this host; null: any. */
+  host: string | null
+  excluded: Iterable<string>
+  live: boolean
+}
+
+export function demandOf(
+  { name, spec }: { name: string; spec: Pick<ContainerSpec, 'requests' | 'image' | 'scheduling'> },
+  { host, excluded, live }: DemandFacts,
+): Demand {
+  const { group, project, priority } = spec.scheduling ?? {}
+  const constraints = constraintsOf(spec.scheduling)
+  return {
+    name,
+    requests: spec.requests,
+    image: spec.image,
+    host,
+    excluded: new Set(excluded),
+    live,
+    ...(constraints === null ? {} : { constraints }),
+    ...(group === undefined ? {} : { group }),
+    ...(project === undefined ? {} : { project }),
+    ...(priority === undefined ? {} : { priority }),
+  }
+}
+
+function constraintsOf(scheduling: Scheduling = {}): Constraints | null {
+  const { pool, require, architecture, hosts, tolerate } = scheduling
+  const constraints: Constraints = {
+    ...(pool === undefined ? {} : { pool }),
+    ...(require === undefined ? {} : { labels: require }),
+    ...(architecture === undefined ? {} : { architecture }),
+    ...(hosts === undefined ? {} : { hosts }),
+    ...(tolerate === undefined ? {} : { tolerations: tolerate }),
+  }
+  return Object.keys(constraints).length === 0 ? null : constraints
+}

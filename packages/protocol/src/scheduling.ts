@@ -1,0 +1,150 @@
+// What says where containers may run: rules of a container, settings of a host, policies of pools and quotas of projects. All of it
+// is optional, so that what older versions wrote is still read; a missing value is the default, which refuses and prefers nothing.
+
+import { type Static, Type } from 'typebox'
+import { namePattern } from './names.ts'
+
+const Name = Type.String({ pattern: namePattern, description: 'a DNS label' })
+const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+const words = <T extends string>(...values: T[]) =>
+  Type.Unsafe<T>(Type.Union(values.map((value) => Type.Literal(value))))
+/** Keys that break the rule are refused, not passed over. */
+const bounded = (maxProperties: number) => ({ maxProperties, additionalProperties: false })
+
+/** Key or value of a label; keys may have a prefix: `example.org/disk`. */
+const labelKey = '^[a-z0-9]([a-z0-9./_-]{0,61}[a-z0-9])?$'
+const Label = Type.String({ pattern: '^[A-Za-z0-9._-]{0,63}$', description: 'up to 63 letters, digits, dots, _ and -' })
+const Labels = Type.Record(Type.String({ pattern: labelKey }), Label, bounded(64))
+const Key = Type.String({ pattern: labelKey })
+
+/** Members of a placement group are kept apart (`spread`) or together (`pack`). */
+export const Group = Type.Object(
+  {
+    name: Name,
+    kind: words('spread', 'pack'),
+    strict: Type.Boolean({ description: 'false: a preference' }),
+    topology: words('host', 'rack', 'zone'),
+    maxPerDomain: Type.Optional(Type.Integer({ minimum: 1, description: 'of a strict spread; default 1' })),
+  },
+  { additionalProperties: false },
+)
+export type Group = Static<typeof Group>
+
+/** How a container leaves a host that is emptied. `frozen`: with its memory, but without going on meanwhile. */
+export const Leave = words('live', 'frozen', 'cold', 'stop', 'stay')
+export type Leave = Static<typeof Leave>
+
+/** Where a container may run, beside what it asks for. */
+export const Scheduling = Type.Object(
+  {
+    pool: Type.Optional(Name),
+    require: Type.Optional(Labels),
+    architecture: Type.Optional(Type.String({ maxLength: 32 })),
+    hosts: Type.Optional(Type.Array(Name, { minItems: 1, maxItems: 64, description: 'pinned to one of these' })),
+    tolerate: Type.Optional(Type.Array(Key, { maxItems: 64, description: 'taints it may go to all the same' })),
+    group: Type.Optional(Group),
+    project: Type.Optional(Name),
+    priority: Type.Optional(Type.Integer({ minimum: -1000, maximum: 1000, description: 'higher is more important' })),
+    leave: Type.Optional(Leave),
+  },
+  { additionalProperties: false },
+)
+export type Scheduling = Static<typeof Scheduling>
+
+/** `refuse`: only who tolerates the key comes; `avoid`: others only when nowhere else will do. */
+export const TaintEffect = words('refuse', 'avoid')
+export type TaintEffect = Static<typeof TaintEffect>
+
+/** What an operator says of a host. */
+export const hostSettingProperties = {
+  labels: Type.Optional(Labels),
+  taints: Type.Optional(Type.Record(Key, TaintEffect, bounded(64))),
+  pool: Type.Optional(Name),
+  rack: Type.Optional(Name),
+  zone: Type.Optional(Name),
+}
+
+/** Body of a host's set: what isn't named stays, null takes away. */
+export const HostSetRequest = Type.Object(
+  {
+    labels: Type.Optional(Type.Record(Key, Nullable(Label), bounded(64))),
+    taints: Type.Optional(Type.Record(Key, Nullable(TaintEffect), bounded(64))),
+    pool: Type.Optional(Nullable(Name)),
+    rack: Type.Optional(Nullable(Name)),
+    zone: Type.Optional(Nullable(Name)),
+  },
+  { additionalProperties: false },
+)
+export type HostSetRequest = Static<typeof HostSetRequest>
+
+export const Pool = Type.Object(
+  {
+    policy: Type.Optional(words('pack', 'balance', 'spread')),
+    overcommitCpu: Type.Optional(Type.Number({ minimum: 1, maximum: 100, description: 'times the cores' })),
+    overcommitMemory: Type.Optional(Type.Number({ minimum: 1, maximum: 100, description: 'times the memory' })),
+    idleReserve: Type.Optional(
+      Type.Number({ minimum: 0, maximum: 0.9, description: 'share kept free of measured use where it overcommits' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type Pool = Static<typeof Pool>
+
+/** What the containers of a project may ask for together. */
+export const Quota = Type.Object(
+  {
+    containers: Type.Optional(Type.Integer({ minimum: 0 })),
+    cpuMilli: Type.Optional(Type.Integer({ minimum: 0 })),
+    memoryBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+    diskBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+    pids: Type.Optional(Type.Integer({ minimum: 0 })),
+  },
+  { additionalProperties: false },
+)
+export type Quota = Static<typeof Quota>
+
+const minutes = Type.Integer({ minimum: 0, maximum: 1439, description: 'of the UTC day' })
+const share = Type.Number({ minimum: 0, maximum: 1 })
+
+/** How eager automatic rebalancing is; what is missing has the default of docs/scheduling.md. */
+export const RebalanceSettings = Type.Object(
+  {
+    mode: Type.Optional(words('off', 'dry-run', 'on')),
+    intervalS: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400, description: 'between two plans' })),
+    startAbove: Type.Optional(share),
+    stopAt: Type.Optional(share),
+    hotAbove: Type.Optional(share),
+    minGain: Type.Optional(share),
+    containerCooldownS: Type.Optional(Type.Integer({ minimum: 0, maximum: 7 * 86_400 })),
+    hostCooldownS: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400 })),
+    movesPerHour: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
+    maxConcurrent: Type.Optional(Type.Integer({ minimum: 1, maximum: 32 })),
+    quietHours: Type.Optional(
+      Type.Array(Type.Object({ fromMinute: minutes, toMinute: minutes }, { additionalProperties: false }), {
+        maxItems: 8,
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type RebalanceSettings = Static<typeof RebalanceSettings>
+
+/** What the cluster's operators have said about scheduling. */
+export const SchedulingPolicy = Type.Object({
+  pools: Type.Record(Type.String(), Pool),
+  projects: Type.Record(Type.String(), Quota),
+  rebalance: RebalanceSettings,
+})
+export type SchedulingPolicy = Static<typeof SchedulingPolicy>
+
+/** Body of a policy's change: a pool, a project or a part replaced as a whole; null: back to the default. */
+export const PolicyChange = Type.Object(
+  {
+    pools: Type.Optional(Type.Record(Name, Nullable(Pool), bounded(64))),
+    projects: Type.Optional(Type.Record(Name, Nullable(Quota), bounded(1000))),
+    /** Only what is named is changed; null: back to the default. */
+    rebalance: Type.Optional(Nullable(RebalanceSettings)),
+  },
+  { additionalProperties: false },
+)
+export type PolicyChange = Static<typeof PolicyChange>
