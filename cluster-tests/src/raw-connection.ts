@@ -1,6 +1,9 @@
 // A bare connection that says what it is given and keeps what it hears, for telling daemons nonsense.
 
+import { readFileSync } from 'node:fs'
 import { connect, type NetConnectOpts } from 'node:net'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import type { TlsFiles } from '@drover/protocol'
 
 export interface Heard {
   bytes: Buffer
@@ -9,21 +12,31 @@ export interface Heard {
 }
 
 /** Says it, then listens until the other side closes or `patienceMs` is over. Never rejects: a refused connection is closed. */
-export function say(target: NetConnectOpts, bytes: Uint8Array | string, patienceMs = 1_000): Promise<Heard> {
+export function say(
+  target: NetConnectOpts,
+  bytes: Uint8Array | string,
+  patienceMs = 1_000,
+  tls: TlsFiles | null = null,
+): Promise<Heard> {
   return new Promise((resolve) => {
     const heard: Buffer[] = []
-    const socket = connect(target)
+    const socket = tls ? connectTls({ ...(target as ConnectionOptions), ...material(tls) }) : connect(target)
     const finish = (closed: boolean) => {
       clearTimeout(timer)
       socket.destroy()
       resolve({ bytes: Buffer.concat(heard), closed })
     }
     const timer = setTimeout(() => finish(false), patienceMs)
-    socket.on('connect', () => socket.write(bytes))
+    socket.on(tls ? 'secureConnect' : 'connect', () => socket.write(bytes))
     socket.on('data', (data) => heard.push(data))
     socket.on('error', () => finish(true))
     socket.on('close', () => finish(true))
   })
+}
+
+/** The PEM files as Node's TLS takes them. */
+export function material({ authority, certificate, key }: TlsFiles) {
+  return { ca: readFileSync(authority), cert: readFileSync(certificate), key: readFileSync(key) }
 }
 
 /** A frame of the engine socket and of the agents' streams: little-endian length of type and payload, type, payload. */

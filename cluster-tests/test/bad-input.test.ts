@@ -1,12 +1,22 @@
 // Bad input on the command line, the API, the bus and every socket: a clear error, nothing changed, nobody died.
 
-import { daemonKinds } from '@drover/cli/daemons'
-import { agentService, encodeMessage, FrameType, protocolVersion, subjects } from '@drover/protocol'
+import { join } from 'node:path'
+import { checkServerIdentity } from 'node:tls'
+import { daemonKinds, ensureCertificate } from '@drover/cli/daemons'
+import {
+  agentService,
+  busTlsName,
+  encodeMessage,
+  FrameType,
+  protocolVersion,
+  subjects,
+  type TlsFiles,
+} from '@drover/protocol'
 import { ports } from '@drover/testkit/lab'
 import { credentials, Metadata, makeGenericClientConstructor } from '@grpc/grpc-js'
 import { connect } from '@nats-io/transport-node'
 import t, { type Test } from 'tap'
-import { firstFrame, frame, noise, say } from '../src/raw-connection.ts'
+import { firstFrame, frame, material, noise, say } from '../src/raw-connection.ts'
 import { tell } from '../src/stories.ts'
 
 await tell(t, async (story) => {
@@ -127,6 +137,7 @@ await tell(t, async (story) => {
 
   await t.test('streams between agents', async (t) => {
     const target = { host: place.address, port: ports.stream }
+    const tls = lab.tls(place.name)
     const hello = (more: object) =>
       frame(0, JSON.stringify({ protocolVersion, secret: lab.secret, kind: 'image', digest: 'sha256:0', ...more }))
     const table: [string, Uint8Array, string][] = [
@@ -139,17 +150,21 @@ await tell(t, async (story) => {
       ['an oversized frame', Buffer.from([0xff, 0xff, 0xff, 0x7f, 0]), 'TOO_LARGE'],
     ]
     for (const [what, bytes, code] of table) {
-      const heard = await say(target, bytes, 8_000)
+      const heard = await say(target, bytes, 8_000, tls)
       t.match(firstFrame(heard.bytes), { kind: 'error', code: new RegExp(`^${code}$`), message: /./ }, what)
       t.ok(heard.closed, 'and the connection is closed')
     }
-    for (const seed of [1, 2, 3]) await say(target, noise(seed, 65_536), 300)
+    for (const seed of [1, 2, 3]) await say(target, noise(seed, 65_536), 300, tls)
     await nobodyDied(t)
   })
 
   await t.test('gRPC of the agent: a wrong secret is refused', async (t) => {
     const Agent = makeGenericClientConstructor(agentService, 'Agent')
-    const agent = new Agent(`${place.address}:${ports.grpc}`, credentials.createInsecure())
+    const { ca, key, cert } = material(lab.tls(place.name))
+    const trusted = credentials.createSsl(ca, key, cert, {
+      checkServerIdentity: (_, shown) => checkServerIdentity(place.address, shown),
+    })
+    const agent = new Agent(`${place.address}:${ports.grpc}`, trusted, { 'grpc.ssl_target_name_override': 'agent' })
     t.teardown(() => agent.close())
     for (const secret of ['', 'nonsense-nonsense']) {
       const metadata = new Metadata()
@@ -167,6 +182,35 @@ await tell(t, async (story) => {
     }
   })
 
+  await t.test('whoever has no certificate of the cluster gets no word out of a host', async (t) => {
+    const directory = t.testdir()
+    const foreign = ensureCertificate({
+      authority: join(directory, 'authority'),
+      directory: join(directory, 'tls'),
+      cluster: 'lab',
+      host: place.name,
+      addresses: [place.address],
+    })
+    const hello = frame(0, JSON.stringify({ protocolVersion, secret: lab.secret, kind: 'image', digest: 'sha256:0' }))
+    const target = { host: place.address, port: ports.stream }
+    // Its own authority is put aside, so that it is the host that has to refuse.
+    const impostor = { ...foreign, authority: lab.tls(place.name).authority }
+    for (const [who, tls] of [
+      ['plain TCP', null],
+      ['a foreign certificate', impostor],
+    ] as const) {
+      const heard = await say(target, hello, 8_000, tls)
+      t.equal(firstFrame(heard.bytes), undefined, `${who}: no answer`)
+      t.ok(heard.closed, `${who}: the connection is closed`)
+    }
+    for (const tls of [undefined, natsTls(impostor)]) {
+      const servers = [`nats://${place.address}:${ports.nats}`]
+      const options = { servers, token: lab.secret, reconnect: false, timeout: 3_000, ...(tls ? { tls } : {}) }
+      await t.rejects(connect(options), `the bus: ${tls ? 'a foreign certificate' : 'none'}`)
+    }
+    await nobodyDied(t)
+  })
+
   await t.test('noise on every TCP port', async (t) => {
     for (const host of lab.hosts) {
       for (const [name, port] of Object.entries(ports)) {
@@ -182,7 +226,8 @@ await tell(t, async (story) => {
   })
 
   await t.test('messages on the bus', async (t) => {
-    const bus = await connect({ servers: [`nats://${place.address}:${ports.nats}`], token: lab.secret })
+    const servers = [`nats://${place.address}:${ports.nats}`]
+    const bus = await connect({ servers, token: lab.secret, tls: natsTls(lab.tls(place.name)) })
     t.teardown(() => bus.close())
     const nonsense = [
       '',
@@ -211,6 +256,7 @@ await tell(t, async (story) => {
       connect({
         servers: [`nats://${place.address}:${ports.nats}`],
         token: 'nonsense',
+        tls: natsTls(lab.tls(place.name)),
         reconnect: false,
         timeout: 3_000,
       }),
@@ -223,6 +269,10 @@ await tell(t, async (story) => {
     await story.must('move', 'one')
     t.equal((await lab.cli(['exec', 'one', '--', 'echo', 'alive'])).stdout, 'alive\n')
   })
+
+  function natsTls({ authority, certificate, key }: TlsFiles) {
+    return { caFile: authority, certFile: certificate, keyFile: key, servername: busTlsName }
+  }
 
   /** What the cluster holds, without what changes by itself. */
   async function everything() {

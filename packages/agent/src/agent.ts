@@ -30,6 +30,7 @@ import type { AgentParts, Log } from './parts.ts'
 import type { Hello } from './streams/messages.ts'
 import type { StreamConnection } from './streams/stream-connection.ts'
 import { StreamServer } from './streams/stream-server.ts'
+import { accessOf } from './tls.ts'
 import { Workers } from './workers.ts'
 
 export class Agent {
@@ -52,16 +53,17 @@ export class Agent {
     mkdirSync(config.dataDirectory, { recursive: true, mode: 0o755 })
     this.#capacity = config.capacity ?? machineCapacity(config.dataDirectory)
     const images = new ImageStore(config.dataDirectory)
+    const access = accessOf(config)
     this.#client = new EngineClient(config.engineSocket, { onUp: (up) => this.#engineUp(up) })
     this.#parts = {
       host: config.host,
-      secret: config.secret,
+      access,
       checkpointRoot: emptyCheckpointRoot(config),
       engine: this.#client,
       mirror: new EngineMirror(),
       store: new AssignmentStore(config.dataDirectory, (message) => log.error({}, message)),
       images,
-      fetcher: new ImageFetcher(images, config.secret),
+      fetcher: new ImageFetcher(images, access),
       sessions: new MigrationSessions((container) => this.#containerChanged(container)),
       log,
     }
@@ -74,6 +76,7 @@ export class Agent {
       session: this.#session,
       servers,
       secret,
+      tls: config.tls ?? null,
       log,
       report: () => this.#report(),
       take: (batch) => this.#take(batch),
@@ -81,11 +84,12 @@ export class Agent {
   }
 
   async start(): Promise<void> {
-    const { address, streamPort, grpcPort, secret } = this.#config
-    this.#streams = await StreamServer.start(address, streamPort, secret, (connection, hello) =>
+    const { address, streamPort, grpcPort } = this.#config
+    const { access } = this.#parts
+    this.#streams = await StreamServer.start(address, streamPort, access, (connection, hello) =>
       this.#serve(connection, hello),
     )
-    this.#grpc = await AgentGrpc.start(address, grpcPort, secret, this.#client)
+    this.#grpc = await AgentGrpc.start(address, grpcPort, access, this.#client)
     this.#client.onEvent(({ container }) => {
       if (this.#parts.mirror.event(container)) this.#containerChanged(container.container)
     })

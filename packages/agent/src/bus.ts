@@ -9,11 +9,13 @@ import {
   maxMessageBytes,
   pullIntervalMs,
   subjects,
+  type TlsFiles,
 } from '@drover/protocol'
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { Compile } from 'typebox/compile'
 import { describeViolation } from './describe-violation.ts'
 import type { Log } from './parts.ts'
+import { busTls } from './tls.ts'
 
 export interface BusOptions {
   cluster: string
@@ -21,6 +23,7 @@ export interface BusOptions {
   session: number
   servers: string[]
   secret: string
+  tls: TlsFiles | null
   log: Log
   report(): HostReport
   take(batch: AssignmentBatch): void
@@ -72,10 +75,11 @@ export class Bus {
   }
 
   async #connect(): Promise<void> {
-    const { servers, secret, cluster, host, log } = this.#options
+    const { servers, secret, tls, cluster, host, log } = this.#options
     const connection = await connect({
       servers,
       token: secret,
+      ...(tls ? { tls: busTls(tls) } : {}),
       name: `agent ${host}`,
       reconnect: true,
       maxReconnectAttempts: -1,

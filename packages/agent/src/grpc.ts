@@ -28,6 +28,7 @@ import { describeViolation } from './describe-violation.ts'
 import type { EnginePort, ExecPort } from './engine-port.ts'
 import { answerInside } from './inside.ts'
 import { sameSecret } from './streams/stream-server.ts'
+import type { Access, TlsMaterial } from './tls.ts'
 
 const Size = Type.Object({
   columns: Type.Integer({ minimum: 1, maximum: 10_000 }),
@@ -72,7 +73,7 @@ export class AgentGrpc {
     this.port = port
   }
 
-  static start(address: string, port: number, secret: string, engine: EnginePort): Promise<AgentGrpc> {
+  static start(address: string, port: number, { secret, tls }: Access, engine: EnginePort): Promise<AgentGrpc> {
     const server = new Server({ 'grpc.max_receive_message_length': maxFrameBytes + 1024 })
     let sessions = 0
     const guard = (
@@ -97,7 +98,7 @@ export class AgentGrpc {
       logs: (call: ServerWritableStream<Buffer, Buffer>) => guard(call, () => void serveLogs(call, engine)),
     })
     return new Promise((resolve, reject) => {
-      server.bindAsync(`${address}:${port}`, ServerCredentials.createInsecure(), (cause, bound) => {
+      server.bindAsync(`${address}:${port}`, serverCredentials(tls), (cause, bound) => {
         if (cause)
           reject(new DroverError('INTERNAL', `listen for gRPC on ${address}:${port}: ${cause.message}`, { cause }))
         else resolve(new AgentGrpc(server, bound))
@@ -108,6 +109,12 @@ export class AgentGrpc {
   close(): void {
     this.#server.forceShutdown()
   }
+}
+
+/** Only callers with a certificate of the cluster's authority get as far as a call. */
+function serverCredentials(tls: TlsMaterial | null): ServerCredentials {
+  if (tls === null) return ServerCredentials.createInsecure()
+  return ServerCredentials.createSsl(tls.ca, [{ private_key: tls.key, cert_chain: tls.cert }], true)
 }
 
 function authorized(metadata: Metadata, secret: string): boolean {

@@ -9,6 +9,7 @@ import type { EnginePort } from './engine-port.ts'
 import type { ImageStore } from './images/image-store.ts'
 import type { ImageFetcher } from './images/image-transfer.ts'
 import type { MigrationSessions } from './migration/sessions.ts'
+import type { Access } from './tls.ts'
 
 export interface Log {
   debug(context: object, message: string): void
@@ -19,7 +20,7 @@ export interface Log {
 
 export interface AgentParts {
   host: string
-  secret: string
+  access: Access
   /** On tmpfs: checkpoints are written below it, one directory per operation. */
   checkpointRoot: string
   engine: EnginePort

@@ -11,6 +11,7 @@ import { StreamConnection } from '../src/streams/stream-connection.ts'
 import { StreamServer } from '../src/streams/stream-server.ts'
 import { addTinyImage, secret } from './harness.ts'
 
+const access = { secret, tls: null }
 const hello = { protocolVersion, secret, kind: 'image', digest: `sha256:${'0'.repeat(64)}` }
 
 function frame(value: unknown, type = 0): Buffer {
@@ -36,7 +37,7 @@ function send(port: number, bytes: Buffer): Promise<string> {
 
 t.test('streams: whoever is not another agent is told why and closed', async (t) => {
   const served: string[] = []
-  const server = await StreamServer.start('127.0.0.1', 0, secret, (connection, { kind }) => {
+  const server = await StreamServer.start('127.0.0.1', 0, access, (connection, { kind }) => {
     served.push(kind)
     connection.finish()
   })
@@ -66,7 +67,7 @@ t.test('streams: whoever is not another agent is told why and closed', async (t)
 })
 
 t.test('streams: frames arrive whole however the bytes were cut', async (t) => {
-  const server = await StreamServer.start('127.0.0.1', 0, secret, async (connection) => {
+  const server = await StreamServer.start('127.0.0.1', 0, access, async (connection) => {
     await connection.send(9, Buffer.alloc(0))
     for (;;) {
       const { type, payload } = await connection.receive()
@@ -97,7 +98,7 @@ t.test('streams: frames arrive whole however the bytes were cut', async (t) => {
 })
 
 t.test('streams: a peer that falls silent is given up at the deadline', async (t) => {
-  const server = await StreamServer.start('127.0.0.1', 0, secret, () => {})
+  const server = await StreamServer.start('127.0.0.1', 0, access, () => {})
   t.teardown(() => server.close())
   const connection = new StreamConnection(connect(server.port, '127.0.0.1'))
   await t.rejects(connection.receive(20), { code: 'TIMED_OUT' })
@@ -109,14 +110,14 @@ t.test('images: fetched from another host, and checked', async (t) => {
   const there = t.testdir({ a: {}, b: {} })
   const digest = await addTinyImage(join(there, 'a'), 'content of the image')
   const images = new ImageStore(join(there, 'a'))
-  const server = await StreamServer.start('127.0.0.1', 0, secret, (connection, asked) => {
+  const server = await StreamServer.start('127.0.0.1', 0, access, (connection, asked) => {
     if (asked.kind === 'image') return sendImage(connection, images, asked.digest)
   })
   t.teardown(() => server.close())
   const good: Peer = { host: 'a', address: '127.0.0.1', streamPort: server.port }
   const dead: Peer = { host: 'x', address: '127.0.0.1', streamPort: 1 }
   const local = new ImageStore(join(there, 'b'))
-  const fetcher = new ImageFetcher(local, secret)
+  const fetcher = new ImageFetcher(local, access)
 
   await t.rejects(fetcher.ensure(digest, []), { code: 'IMAGE_NOT_FOUND', message: /no host is named/ })
   await t.rejects(fetcher.ensure(`sha256:${'1'.repeat(64)}`, [good]), { code: 'IMAGE_NOT_FOUND' })
@@ -127,6 +128,6 @@ t.test('images: fetched from another host, and checked', async (t) => {
 
   writeFileSync(images.layer(digest), Buffer.alloc(images.get(digest).sizeBytes, 'x'))
   const other = new ImageStore(join(there, 'c'))
-  await t.rejects(new ImageFetcher(other, secret).ensure(digest, [good]), { message: /what came has digest/ })
+  await t.rejects(new ImageFetcher(other, access).ensure(digest, [good]), { message: /what came has digest/ })
   t.same(other.digests(), [], 'a layer that is not what it should be is not kept')
 })

@@ -1,6 +1,7 @@
 // How daemons are started, found ready and stopped; with real processes, since that is all there is to it.
 
 import { spawnSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import t, { type Test } from 'tap'
 import {
   configFile,
   type Daemon,
+  ensureCertificate,
   examine,
   findNatsServer,
   hostLabel,
@@ -115,6 +117,26 @@ t.test('waitUntil: gives the value, or says what it waited for and why it did no
   await t.rejects(never, { code: 'TIMED_OUT', message: 'waited 20 ms for godot: not today' })
 })
 
+t.test('certificates: made once, for their addresses, and anew when an address is added', (t) => {
+  const made = directory(t)
+  const request = { authority: join(made, 'ca'), directory: join(made, 'a'), cluster: 'lab', host: 'a' }
+  const files = ensureCertificate({ ...request, addresses: ['10.1.0.2'] })
+  const first = readFileSync(files.certificate, 'utf8')
+  const certificate = new X509Certificate(first)
+  t.ok(certificate.checkIP('10.1.0.2'))
+  t.notOk(certificate.checkIP('10.1.0.3'))
+  t.notOk(certificate.ca)
+  t.ok(certificate.verify(new X509Certificate(readFileSync(files.authority)).publicKey))
+  t.equal(statSync(files.key).mode & 0o777, 0o600)
+  ensureCertificate({ ...request, addresses: ['10.1.0.2'] })
+  t.equal(readFileSync(files.certificate, 'utf8'), first, 'it is kept')
+  ensureCertificate({ ...request, addresses: ['10.1.0.2', 'a.example.org'] })
+  const second = new X509Certificate(readFileSync(files.certificate))
+  t.ok(second.checkHost('a.example.org'))
+  t.ok(second.verify(new X509Certificate(readFileSync(files.authority)).publicKey), 'by the same authority')
+  t.end()
+})
+
 t.test('nats: nats-server accepts the configuration, with and without routes, whatever is in the secret', async (t) => {
   const program = findNatsServer()
   if (program === null) {
@@ -131,6 +153,13 @@ t.test('nats: nats-server accepts the configuration, with and without routes, wh
     cluster: 'lab',
     address: '127.0.0.1',
     port: 4222,
+    tls: ensureCertificate({
+      authority: join(made, 'authority'),
+      directory: join(made, 'tls'),
+      cluster: 'lab',
+      host: 'a',
+      addresses: ['127.0.0.1'],
+    }),
   }
   for (const secret of ['plain-secret-of-16', 'with "quotes" $and #hash', '1234567890123456']) {
     for (const routes of [null, { port: 6222, peers: [{ address: '127.0.0.2', port: 6222 }] }]) {

@@ -3,6 +3,18 @@
 import { type Static, Type } from 'typebox'
 import { Name, Resources } from './resources.ts'
 
+/** PEM files with which a part shows who it is, and knows the others of its cluster. */
+export const TlsFiles = Type.Object(
+  {
+    /** Certificate of the cluster's own authority: nobody else's are believed. */
+    authority: Type.String(),
+    certificate: Type.String(),
+    key: Type.String(),
+  },
+  { additionalProperties: false },
+)
+export type TlsFiles = Static<typeof TlsFiles>
+
 export const ControllerConfig = Type.Object(
   {
     cluster: Name,
@@ -29,6 +41,8 @@ export const ControllerConfig = Type.Object(
     /** Containers get addresses from here, e.g. 10.77.0.0/16; the first 256 are the hosts'. */
     containerNetwork: Type.String(),
     gateway: Type.Union([Type.String(), Type.Null()]),
+    /** Absent: connections to the bus and to agents are not encrypted, which only loopback may do. */
+    tls: Type.Optional(TlsFiles),
     logLevel: Type.Optional(Type.String()),
   },
   { additionalProperties: false },
@@ -49,6 +63,8 @@ export const AgentConfig = Type.Object(
     natsServers: Type.Array(Type.String(), { minItems: 1 }),
     /** What the host offers to containers; null: all that the machine has. */
     capacity: Type.Union([Resources, Type.Null()]),
+    /** Absent: connections are not encrypted, which only an agent on loopback may do. */
+    tls: Type.Optional(TlsFiles),
     logLevel: Type.Optional(Type.String()),
   },
   { additionalProperties: false },

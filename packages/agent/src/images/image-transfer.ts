@@ -8,6 +8,7 @@ import { DroverError, type Peer } from '@drover/protocol'
 import { maxPayloadBytes, StreamFrameType } from '../streams/messages.ts'
 import { openStream } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
+import type { Access } from '../tls.ts'
 import { checkDigest, type ImageRecord, type ImageStore } from './image-store.ts'
 import { unpackLayer } from './layer.ts'
 
@@ -31,12 +32,12 @@ export async function sendImage(connection: StreamConnection, images: ImageStore
 
 export class ImageFetcher {
   readonly #images: ImageStore
-  readonly #secret: string
+  readonly #access: Access
   #underway = new Map<string, Promise<void>>()
 
-  constructor(images: ImageStore, secret: string) {
+  constructor(images: ImageStore, access: Access) {
     this.#images = images
-    this.#secret = secret
+    this.#access = access
   }
 
   /** Makes the image present here, from whichever of `sources` has it. */
@@ -72,7 +73,7 @@ export class ImageFetcher {
   }
 
   async #fetch(digest: string, source: Peer): Promise<void> {
-    const connection = await openStream(source, this.#secret, { kind: 'image', digest })
+    const connection = await openStream(source, this.#access, { kind: 'image', digest })
     const staged = this.#images.stage()
     try {
       const record = await receiveLayer(connection, digest, join(staged, 'layer.tar'))

@@ -65,7 +65,7 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   if (!engine) throw new DroverError('WRONG_STATE', `move ${assignment.name}: it is gone from host ${parts.host}`)
   const startedAt = performance.now()
   const purpose = { kind: 'migration', operation: migration.operation, container } as const
-  const connection = await openStream(migration.destination, parts.secret, purpose)
+  const connection = await openStream(migration.destination, parts.access, purpose)
   session.defer(() => connection.destroy())
   connection.onClose((error) => session.fail(error))
   await expect(connection, 'accepted', acceptDeadlineMs)

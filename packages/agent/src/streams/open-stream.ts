@@ -1,6 +1,7 @@
 // Connects to another agent's stream server and says hello.
 
 import { type Peer, protocolVersion } from '@drover/protocol'
+import type { Access } from '../tls.ts'
 import { StreamConnection } from './stream-connection.ts'
 import { dial } from './transport.ts'
 
@@ -8,10 +9,10 @@ export type StreamPurpose =
   | { kind: 'image'; digest: string }
   | { kind: 'migration'; operation: string; container: string }
 
-export async function openStream(peer: Peer, secret: string, purpose: StreamPurpose): Promise<StreamConnection> {
-  const connection = new StreamConnection(await dial(peer.address, peer.streamPort))
+export async function openStream(peer: Peer, access: Access, purpose: StreamPurpose): Promise<StreamConnection> {
+  const connection = new StreamConnection(await dial(peer.address, peer.streamPort, access.tls))
   // We chose whom to call: what it answers may be as large as a frame may be.
   connection.trust()
-  await connection.sendMessage({ protocolVersion, secret, ...purpose })
+  await connection.sendMessage({ protocolVersion, secret: access.secret, ...purpose })
   return connection
 }

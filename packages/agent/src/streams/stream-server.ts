@@ -1,10 +1,11 @@
-// The TCP server that other agents connect to. Nobody gets further than the hello without the cluster's secret; a hello that is late,
+// The server that other agents connect to. Nobody gets further than the hello without the cluster's secret; a hello that is late,
 // too long, garbage, of another version or for nothing we know is answered with an error and closed. The number of connections is bounded.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { AddressInfo, Server } from 'node:net'
 import { DroverError, protocolVersion } from '@drover/protocol'
 import { describeViolation } from '../describe-violation.ts'
+import type { Access } from '../tls.ts'
 import { type Hello, helloValidator, StreamFrameType } from './messages.ts'
 import { StreamConnection } from './stream-connection.ts'
 import { listen } from './transport.ts'
@@ -24,9 +25,9 @@ export class StreamServer {
     this.#connections = connections
   }
 
-  static async start(address: string, port: number, secret: string, handler: StreamHandler): Promise<StreamServer> {
+  static async start(address: string, port: number, access: Access, handler: StreamHandler): Promise<StreamServer> {
     const connections = new Set<StreamConnection>()
-    const server = await listen(address, port, (socket) => {
+    const server = await listen(address, port, access.tls, (socket) => {
       const connection = new StreamConnection(socket)
       if (connections.size >= maxConnections) {
         connection.refuse(
@@ -36,7 +37,7 @@ export class StreamServer {
       }
       connections.add(connection)
       connection.onClose(() => connections.delete(connection))
-      greet(connection, secret)
+      greet(connection, access.secret)
         .then((hello) => handler(connection, hello))
         .catch((thrown) => connection.refuse(DroverError.from(thrown)))
     })

@@ -1,13 +1,30 @@
-// How two agents get a connection: plain TCP now; mutual TLS would be put in here and nowhere else.
+// How two agents get a connection: mutual TLS 1.3, each with a certificate of the cluster's authority for its own address; plain
+// TCP where no certificates are given (config.ts allows that on loopback only).
 
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect as connectPlain, createServer as createPlainServer, type Server, type Socket } from 'node:net'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { DroverError } from '@drover/protocol'
+import type { TlsMaterial } from '../tls.ts'
 
 const dialDeadlineMs = 5_000
+const minVersion = 'TLSv1.3'
 
-export function listen(address: string, port: number, accept: (socket: Socket) => void): Promise<Server> {
+export function listen(
+  address: string,
+  port: number,
+  tls: TlsMaterial | null,
+  accept: (socket: Socket) => void,
+): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const server = createServer({ noDelay: true }, accept)
+    const server = tls
+      ? createTlsServer(
+          { ...tls, minVersion, requestCert: true, rejectUnauthorized: true, handshakeTimeout: dialDeadlineMs },
+          (socket) => {
+            socket.setNoDelay(true)
+            accept(socket)
+          },
+        )
+      : createPlainServer({ noDelay: true }, accept)
     server.once('error', (cause) => {
       reject(new DroverError('INTERNAL', `listen for streams on ${address}:${port}: ${cause.message}`, { cause }))
     })
@@ -15,9 +32,11 @@ export function listen(address: string, port: number, accept: (socket: Socket) =
   })
 }
 
-export function dial(address: string, port: number): Promise<Socket> {
+export function dial(address: string, port: number, tls: TlsMaterial | null): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: address, port, noDelay: true })
+    const socket = tls
+      ? connectTls({ host: address, port, ...tls, minVersion })
+      : connectPlain({ host: address, port, noDelay: true })
     const fail = (reason: string) => {
       socket.destroy()
       reject(new DroverError('TRANSFER_FAILED', `connect to agent ${address}:${port}: ${reason}`))
@@ -28,9 +47,10 @@ export function dial(address: string, port: number): Promise<Socket> {
       fail(error.message)
     }
     socket.once('error', failed)
-    socket.once('connect', () => {
+    socket.once(tls ? 'secureConnect' : 'connect', () => {
       clearTimeout(timer)
       socket.off('error', failed)
+      socket.setNoDelay(true)
       resolve(socket)
     })
   })

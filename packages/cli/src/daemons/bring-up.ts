@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import type { ClientConfig, ClusterStatus } from '@drover/protocol'
 import { DroverError } from '@drover/protocol/plain'
 import { agentDaemon } from './agent.ts'
+import { ensureCertificate } from './authority.ts'
 import { controllerDaemon } from './controller.ts'
 import { type Daemon, type DaemonKind, daemonKinds, runningDaemon, startDaemon, stopDaemon } from './daemon.ts'
 import { engineDaemon, engineState } from './engine.ts'
@@ -99,6 +100,13 @@ function nodeDaemons(data: string, settings: NodeSettings): Daemon[] {
     throw new DroverError('WRONG_STATE', 'drover up: there is no nats-server; install Debian’s package nats-server')
   }
   const { ports, secret, cluster, host } = settings
+  const tls = ensureCertificate({
+    authority: join(data, 'authority'),
+    directory: join(data, 'tls'),
+    cluster,
+    host,
+    addresses: [loopback],
+  })
   const natsServers = [`nats://${loopback}:${ports.nats}`]
   const socket = settings.engine === 'native' ? '/run/drover/engine.sock' : join(data, 'engine.sock')
   if (socket.length > maxSocketPath) {
@@ -118,6 +126,7 @@ function nodeDaemons(data: string, settings: NodeSettings): Daemon[] {
       address: loopback,
       port: ports.nats,
       routes: null,
+      tls,
     }),
     engineDaemon({
       ...common,
@@ -144,6 +153,7 @@ function nodeDaemons(data: string, settings: NodeSettings): Daemon[] {
         secret,
         natsServers,
         raft: null,
+        tls,
         containerNetwork: `${settings.network}.0.0/16`,
         gateway: settings.engine === 'native' ? `${settings.network}.0.1` : null,
       },
@@ -159,6 +169,7 @@ function nodeDaemons(data: string, settings: NodeSettings): Daemon[] {
         address: loopback,
         grpcPort: ports.grpc,
         streamPort: ports.stream,
+        tls,
         secret,
         natsServers,
         capacity: null,

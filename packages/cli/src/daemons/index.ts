@@ -1,6 +1,7 @@
 // The daemons of a node: configured, started, found ready and stopped in one place, for `drover up` and the laboratory.
 
 export * from './agent.ts'
+export * from './authority.ts'
 export * from './bring-up.ts'
 export * from './controller.ts'
 export * from './daemon.ts'

@@ -1,6 +1,7 @@
 // The daemon `nats-server`: core NATS only, no JetStream, so that no state lives in the bus. Clients give the cluster
-// secret as token; servers of one cluster find each other by routes that carry it too.
+// secret as token and a certificate; servers of one cluster find each other by routes that carry both too.
 
+import type { TlsFiles } from '@drover/protocol'
 import { maxMessageBytes } from '@drover/protocol/plain'
 import { configFile, type Daemon } from './daemon.ts'
 import { greetsAsNats } from './probes.ts'
@@ -17,6 +18,7 @@ export interface NatsOptions {
   port: number
   /** null: a single server. */
   routes: { port: number; peers: { address: string; port: number }[] } | null
+  tls: TlsFiles
 }
 
 export function natsDaemon(options: NatsOptions): Daemon {
@@ -47,6 +49,7 @@ export function natsConfig(options: NatsOptions): string {
     'write_deadline: "5s"',
     'logtime: true',
   ]
+  lines.push(tlsBlock(options.tls))
   if (options.routes !== null) {
     const routes = options.routes.peers.map((peer) =>
       quote(`nats-route://drover:${encodeURIComponent(options.secret)}@${peer.address}:${peer.port}`),
@@ -58,8 +61,23 @@ export function natsConfig(options: NatsOptions): string {
       `  port: ${options.routes.port}`,
       `  authorization { user: "drover", password: ${quote(options.secret)}, timeout: 2 }`,
       `  routes: [${routes.join(', ')}]`,
+      tlsBlock(options.tls),
       '}',
     )
   }
   return `${lines.join('\n')}\n`
+}
+
+/** Both sides show a certificate of the cluster's authority. */
+function tlsBlock({ authority, certificate, key }: TlsFiles): string {
+  const quote = JSON.stringify
+  return [
+    'tls {',
+    `  ca_file: ${quote(authority)}`,
+    `  cert_file: ${quote(certificate)}`,
+    `  key_file: ${quote(key)}`,
+    '  verify: true',
+    '  timeout: 5',
+    '}',
+  ].join('\n')
 }

@@ -1,7 +1,10 @@
 // The agents' gRPC service, as the API's exec and logs use it. One channel per agent, kept.
 
-import { agentService, DroverError } from '@drover/protocol'
+import { readFileSync } from 'node:fs'
+import { checkServerIdentity } from 'node:tls'
+import { agentService, DroverError, type TlsFiles } from '@drover/protocol'
 import {
+  type ChannelCredentials,
   type ClientDuplexStream,
   type ClientReadableStream,
   credentials,
@@ -18,15 +21,18 @@ type AgentClient = InstanceType<typeof AgentClient>
 const keepaliveTimeMs = 10_000
 const keepaliveTimeoutMs = 5_000
 const maxMessageBytes = 2 << 20
+const tlsName = 'agent'
 /** Over the agent's own limit for the engine's answer, so that the one that knows more speaks first. */
 const answerDeadlineMs = 15_000
 
 export class AgentStreams {
   readonly #secret: string
+  readonly #tls: TlsFiles | null
   readonly #clients = new Map<string, AgentClient>()
 
-  constructor(secret: string) {
+  constructor(secret: string, tls: TlsFiles | null) {
     this.#secret = secret
+    this.#tls = tls
   }
 
   exec(address: string): ClientDuplexStream<Buffer, Buffer> {
@@ -59,7 +65,9 @@ export class AgentStreams {
   #client(address: string): AgentClient {
     const known = this.#clients.get(address)
     if (known) return known
-    const client = new AgentClient(address, credentials.createInsecure(), {
+    const client = new AgentClient(address, channelCredentials(this.#tls, address), {
+      // An address is no name: what is asked for is checked against the certificate above.
+      ...(this.#tls ? { 'grpc.ssl_target_name_override': tlsName } : {}),
       'grpc.keepalive_time_ms': keepaliveTimeMs,
       'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
       'grpc.max_receive_message_length': maxMessageBytes,
@@ -74,6 +82,15 @@ export class AgentStreams {
     metadata.set('authorization', `Bearer ${this.#secret}`)
     return metadata
   }
+}
+
+/** Mutual TLS: the agent's certificate must be for the address that it reported. */
+function channelCredentials(tls: TlsFiles | null, address: string): ChannelCredentials {
+  if (tls === null) return credentials.createInsecure()
+  const host = address.slice(0, address.lastIndexOf(':'))
+  return credentials.createSsl(readFileSync(tls.authority), readFileSync(tls.key), readFileSync(tls.certificate), {
+    checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate),
+  })
 }
 
 /** What a broken call to a host’s agent means to a user. */

@@ -1,7 +1,15 @@
 // The NATS side of a controller: reports come in, assignments go out, pulls are answered. Everything on it may be lost, so
 // nothing here waits or queues without bound; the connection is kept up for ever.
 
-import { type AssignmentBatch, DroverError, maxMessageBytes, PullRequest, subjects } from '@drover/protocol'
+import {
+  type AssignmentBatch,
+  busTlsName,
+  DroverError,
+  maxMessageBytes,
+  PullRequest,
+  subjects,
+  type TlsFiles,
+} from '@drover/protocol'
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import { Compile } from 'typebox/compile'
@@ -10,6 +18,7 @@ export interface BusOptions {
   cluster: string
   servers: readonly string[]
   secret: string
+  tls: TlsFiles | null
   name: string
   log: Logger
 }
@@ -45,10 +54,11 @@ export class Bus {
 
   /** Resolves when connecting has begun; a server that is down is tried until it is there. */
   async start(): Promise<void> {
-    const { servers, secret, name, log } = this.#options
+    const { servers, secret, tls, name, log } = this.#options
     const connecting = connect({
       servers: [...servers],
       token: secret,
+      ...(tls ? { tls: busTls(tls) } : {}),
       name,
       reconnect: true,
       maxReconnectAttempts: -1,
@@ -138,3 +148,7 @@ export class Bus {
 }
 
 const badPull = (cause: unknown) => new DroverError('BAD_REQUEST', 'answer a pull: it is not JSON', { cause })
+
+function busTls({ authority, certificate, key }: TlsFiles) {
+  return { caFile: authority, certFile: certificate, keyFile: key, servername: busTlsName }
+}

@@ -57,7 +57,14 @@ export async function startController(options: ControllerOptions): Promise<Contr
   })
   const loop = new LeaderLoop({ machine, log, observed: reports, pusher, now, seed, logger })
   const bus = new Bus(
-    { cluster: config.cluster, servers: config.natsServers, secret: config.secret, name: config.name, log: logger },
+    {
+      cluster: config.cluster,
+      servers: config.natsServers,
+      secret: config.secret,
+      tls: config.tls ?? null,
+      name: config.name,
+      log: logger,
+    },
     {
       report: (bytes) => {
         const host = reports.receive(bytes, now())

@@ -18,10 +18,18 @@ import {
   waitUntil,
 } from '@drover/cli/daemons'
 import { EngineClient } from '@drover/engine'
-import { type ClusterStatus, DroverError, type HostView, paths, type Resources } from '@drover/protocol'
+import { type ClusterStatus, DroverError, type HostView, paths, type Resources, type TlsFiles } from '@drover/protocol'
 import { processesIn } from './cgroups.ts'
 import { type Guardian, startGuardian } from './guardian.ts'
-import { type ClusterPlan, daemonDirectory, daemonsOf, endpoints, type HostPlace, ports } from './layout.ts'
+import {
+  type ClusterPlan,
+  certificate,
+  daemonDirectory,
+  daemonsOf,
+  endpoints,
+  type HostPlace,
+  ports,
+} from './layout.ts'
 import { leftovers } from './leftovers.ts'
 import { claimNetwork } from './network.ts'
 import { makeLoopback, makeNamespaces } from './places.ts'
@@ -125,6 +133,7 @@ export class Lab {
         containerNetwork: `${engine === 'native' ? state.network : '10.77'}.0.0/16`,
         capacity: options.capacity === undefined ? defaultCapacity : options.capacity,
         hosts: places.hosts,
+        authority: join(directory, 'authority'),
       }
       const lab = new Lab(state, plan, directory, places.clientPrefix, guardian)
       lab.#writeClient()
@@ -151,6 +160,11 @@ export class Lab {
     const host = this.hosts.find((at) => at.name === name)
     if (host === undefined) throw new DroverError('HOST_NOT_FOUND', `the laboratory has no host ${name}`)
     return host
+  }
+
+  /** What the daemons of a host show to others. */
+  tls(name: string): TlsFiles {
+    return certificate(this.#plan, this.host(name))
   }
 
   /** Environment with which a `drover` command works on this cluster. */

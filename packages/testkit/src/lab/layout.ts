@@ -10,10 +10,11 @@ import {
   type DaemonKind,
   type EngineKind,
   engineDaemon,
+  ensureCertificate,
   findNatsServer,
   natsDaemon,
 } from '@drover/cli/daemons'
-import { DroverError, type Resources } from '@drover/protocol'
+import { DroverError, type Resources, type TlsFiles } from '@drover/protocol'
 
 export const ports = { nats: 4222, natsRoutes: 6222, raft: 7001, grpc: 7010, stream: 7011, api: 7070 } as const
 export const clusterName = 'lab'
@@ -38,6 +39,8 @@ export interface ClusterPlan {
   containerNetwork: string
   capacity: Resources | null
   hosts: HostPlace[]
+  /** Where the cluster's own authority is. */
+  authority: string
 }
 
 export const daemonDirectory = (host: HostPlace, kind: DaemonKind) => join(host.directory, kind)
@@ -74,6 +77,7 @@ function nats(plan: ClusterPlan, host: HostPlace): Daemon {
     secret: plan.secret,
     address: host.address,
     port: ports.nats,
+    tls: certificate(plan, host),
     routes: {
       port: ports.natsRoutes,
       peers: plan.hosts
@@ -125,6 +129,7 @@ function controller(plan: ClusterPlan, host: HostPlace): Daemon {
       raft: members.length === 1 ? null : { id: host.index + 1, members },
       containerNetwork: plan.containerNetwork,
       gateway: null,
+      tls: certificate(plan, host),
     },
   })
 }
@@ -141,9 +146,23 @@ function agent(plan: ClusterPlan, host: HostPlace): Daemon {
       address: host.address,
       grpcPort: ports.grpc,
       streamPort: ports.stream,
+      tls: certificate(plan, host),
       secret: plan.secret,
       natsServers: natsServers(plan, host),
       capacity: plan.capacity,
     },
+  })
+}
+
+/** Every daemon of a host shows the same. */
+export function certificate(plan: ClusterPlan, host: HostPlace): TlsFiles {
+  const { authority } = plan
+  const addresses = [host.address]
+  return ensureCertificate({
+    authority,
+    directory: join(host.directory, 'tls'),
+    cluster: clusterName,
+    host: host.name,
+    addresses,
   })
 }

@@ -53,7 +53,7 @@ export async function apiServer(context: ControllerContext): Promise<FastifyInst
     },
   })
   await app.register(websocket, { options: { maxPayload: maxWebSocketPayload } })
-  const agents = new AgentStreams(context.config.secret)
+  const agents = new AgentStreams(context.config.secret, context.config.tls ?? null)
   app.addHook('onClose', async () => agents.close())
   await app.register(async (v1) => {
     v1.addHook('onRequest', requireSecret(context.config.secret))

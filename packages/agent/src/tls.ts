@@ -1,0 +1,43 @@
+// The agent's certificate, as its servers and clients take it. Without one it serves loopback only: nobody listens in there.
+
+import { readFileSync } from 'node:fs'
+import { type AgentConfig, busTlsName, DroverError, type TlsFiles } from '@drover/protocol'
+
+/** PEM texts, named as Node's TLS takes them. */
+export interface TlsMaterial {
+  ca: Buffer
+  cert: Buffer
+  key: Buffer
+}
+
+/** What an agent shows to another: the cluster's secret, inside a connection that only the cluster's members can make. */
+export interface Access {
+  secret: string
+  /** null: plain TCP. */
+  tls: TlsMaterial | null
+}
+
+/** Throws BAD_REQUEST when the files can't be read, or are missing where others could listen in. */
+export function accessOf({ tls, address, secret, host }: AgentConfig): Access {
+  if (tls) {
+    return { secret, tls: { ca: read(tls.authority), cert: read(tls.certificate), key: read(tls.key) } }
+  }
+  if (/^(127\.|::1$|localhost$)/.test(address)) return { secret, tls: null }
+  throw new DroverError(
+    'BAD_REQUEST',
+    `configuration of host ${host}: tls is missing; without certificates an agent may only have a loopback address, not ${address}`,
+  )
+}
+
+/** The bus client's way of saying the same. */
+export function busTls({ authority, certificate, key }: TlsFiles) {
+  return { caFile: authority, certFile: certificate, keyFile: key, servername: busTlsName }
+}
+
+function read(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (cause) {
+    throw new DroverError('BAD_REQUEST', `read TLS file ${path}: ${(cause as Error).message}`, { cause })
+  }
+}
