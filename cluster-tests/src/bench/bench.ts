@@ -9,7 +9,8 @@ export interface BenchOptions {
 }
 
 export interface BenchOutcome {
-  figures: Record<string, number>
+  /** null: could not be measured; the notes say why. */
+  figures: Record<string, number | null>
   /** What a person should know to read the figures. */
   notes: string[]
 }

@@ -1,15 +1,17 @@
 // `npm run -s bench -- NAME [--json] [--n N] [--seed S] [--trace FILE]`: one benchmark, as a table for a person or one JSON object.
 
 import { parseArgs } from 'node:util'
-import type { Bench } from './bench.ts'
+import type { Bench, BenchOutcome } from './bench.ts'
 import { consolidateBench } from './consolidate.ts'
 import { describeMachine } from './machine.ts'
 import { moveBench } from './move.ts'
 import { packBench } from './pack.ts'
 import { placeBench } from './place.ts'
+import { startBench } from './start.ts'
 
 const benches: Record<string, Bench> = {
   move: moveBench,
+  start: startBench,
   place: placeBench,
   pack: packBench,
   consolidate: consolidateBench,
@@ -21,7 +23,7 @@ ${Object.entries(benches)
   .map(([name, { summary, defaultN }]) => `  ${name.padEnd(8)} ${summary} (n = ${defaultN})`)
   .join('\n')}
 
-  --json   one JSON object {bench, seed, machine, figures} on stdout and nothing else
+  --json   one JSON object {bench, seed, machine, figures} on stdout and nothing else; with notes when a figure is null
   --n      how many are measured
   --seed   which of the equal choices are taken, or which trace is generated
   --trace  a trace to replay instead (pack, consolidate)`
@@ -54,7 +56,10 @@ async function main(args: string[]): Promise<number> {
   const onProgress = (line: string) => void process.stderr.write(`${line}\n`)
   const { figures, notes } = await bench.run({ n, seed, trace: values.trace ?? null, onProgress })
   const machine = describeMachine()
-  if (values.json) process.stdout.write(`${JSON.stringify({ bench: name, seed, machine, figures })}\n`)
+  if (values.json)
+    process.stdout.write(
+      `${JSON.stringify({ bench: name, seed, machine, figures, ...(missing(figures) ? { notes } : {}) })}\n`,
+    )
   else process.stdout.write(`${table(name, figures)}\n\n${notes.join('\n')}\n${JSON.stringify(machine)}\n`)
   return 0
 }
@@ -73,11 +78,16 @@ function parse(args: string[]) {
   })
 }
 
-function table(name: string, figures: Record<string, number>): string {
+function missing(figures: BenchOutcome['figures']): boolean {
+  return Object.values(figures).includes(null)
+}
+
+function table(name: string, figures: BenchOutcome['figures']): string {
   const width = Math.max(...Object.keys(figures).map((key) => key.length))
-  return [`\nbench ${name}`, ...Object.entries(figures).map(([key, value]) => `  ${key.padEnd(width)}  ${value}`)].join(
-    '\n',
-  )
+  return [
+    `\nbench ${name}`,
+    ...Object.entries(figures).map(([key, value]) => `  ${key.padEnd(width)}  ${value ?? 'not measured'}`),
+  ].join('\n')
 }
 
 function misused(message: string): number {

@@ -1,0 +1,49 @@
+// Starts a second by the engine alone, several calls under way, a hundred containers at a time until a thousand run: the first hundred
+// and the last are the figures, and all in between show whether the rate is flat.
+
+import { rounded } from '../figures.ts'
+import type { BenchHost } from './bench-host.ts'
+import { nowMs } from './runtime.ts'
+import { droverRuntime } from './runtime-drover.ts'
+
+/** A bridge has 1,023 ports. */
+const most = 1000
+const batch = 100
+/** Above the cores: a start waits for the kernel most of the time. */
+const underWay = 8
+/** Above those of the latencies. */
+const firstSerial = 4000
+
+export async function measureRates(
+  host: BenchHost,
+  onProgress: (line: string) => void,
+): Promise<Record<string, number>> {
+  const runtime = droverRuntime(host)
+  const serials = Array.from({ length: most }, (_, index) => firstSerial + index)
+  const created = await perSecond(serials, runtime.prepare)
+  onProgress(`${most} containers created, ${Math.round(created)} a second`)
+  const rates: number[] = []
+  for (let at = 0; at < most; at += batch) {
+    rates.push(await perSecond(serials.slice(at, at + batch), runtime.start))
+    onProgress(`${at + batch} containers run, ${Math.round(rates.at(-1) as number)} starts a second`)
+  }
+  const removed = await perSecond(serials, runtime.remove)
+  onProgress(`all removed, ${Math.round(removed)} a second`)
+  return {
+    starts_per_s: rounded(rates[0] as number),
+    starts_per_s_at_1000: rounded(rates.at(-1) as number),
+    starts_per_s_least: rounded(Math.min(...rates)),
+    creates_per_s: rounded(created),
+    removals_per_s_at_1000: rounded(removed),
+  }
+}
+
+async function perSecond(serials: number[], work: (serial: number) => Promise<unknown>): Promise<number> {
+  const before = nowMs()
+  const left = serials.slice()
+  const worker = async () => {
+    for (let serial = left.shift(); serial !== undefined; serial = left.shift()) await work(serial)
+  }
+  await Promise.all(Array.from({ length: underWay }, worker))
+  return (serials.length * 1000) / (nowMs() - before)
+}

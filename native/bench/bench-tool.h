@@ -1,0 +1,20 @@
+// One binary, one command each; every moment is CLOCK_MONOTONIC in nanoseconds, which all containers share.
+#pragma once
+
+/** Starts a container with the least that the kernel asks for; prints "<moment> <pid>". */
+int floorCommand(int count, char** arguments);
+/** stamp FILE PROGRAM ARGV0 [ARGUMENT…]: writes the moment into FILE, then becomes PROGRAM. */
+int stampCommand(int count, char** arguments);
+/** spawn LOG PROGRAM [ARGUMENT…]: runs it to its end; prints "<moment before> <moment after> <exit code>". */
+int spawnCommand(int count, char** arguments);
+/** answer ADDRESS|PID-FILE PORT TIMEOUT_MS: prints the moment of the first byte that a TCP service sends. */
+int answerCommand(int count, char** arguments);
+
+long long nowNs(void);
+/** Ends with the message and errno's. */
+void fail(const char* doing);
+
+/** Makes a veth pair: NAME here, up and on the bridge; eth0 in the network of `pid`. */
+void makeVeth(const char* name, int bridge, int pid);
+/** In the network namespace of the caller. */
+void bringUp(const char* name, const char* address);
