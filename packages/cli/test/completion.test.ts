@@ -27,7 +27,7 @@ const cases: [string[], string[]][] = [
     ['host', 'evacuate', ''],
     ['a', 'b'],
   ],
-  [['host', 'evacuate', '--p'], ['--parallel']],
+  [['host', 'evacuate', '--pa'], ['--parallel']],
   [
     ['move', 'w'],
     ['web-1', 'web-2'],

@@ -8,6 +8,8 @@ import type {
   ClusterStatus,
   Container,
   EvacuateRequest,
+  EvacuationPlanRequest,
+  EvacuationPlanView,
   ExecRequest,
   HostSetRequest,
   HostView,
@@ -20,6 +22,7 @@ import type {
   MoveRequest,
   Operation,
   PolicyChange,
+  RestoreRequest,
   SchedulingPolicy,
   SetRequest,
   StopRequest,
@@ -52,8 +55,11 @@ export class DroverClient {
   host = async (name: string, options?: ReadOptions) => this.#read<HostView>(paths.host(segment(name)), options)
   evacuate = async (name: string, request: EvacuateRequest = {}, options?: WriteOptions) =>
     this.#write(paths.hostAction(segment(name), 'evacuate'), request, options)
-  restore = async (name: string, options?: WriteOptions) =>
-    this.#write(paths.hostAction(segment(name), 'restore'), {}, options)
+  /** Changes nothing. */
+  planEvacuation = (request: EvacuationPlanRequest, options: ReadOptions = {}) =>
+    this.#transport.json('POST', paths.evacuationPlan, { ...options, body: request }) as Promise<EvacuationPlanView>
+  restore = async (name: string, request: RestoreRequest = {}, options?: WriteOptions) =>
+    this.#write(paths.hostAction(segment(name), 'restore'), request, options)
   cordon = async (name: string, options?: WriteOptions) =>
     this.#write(paths.hostAction(segment(name), 'cordon'), {}, options)
   uncordon = async (name: string, options?: WriteOptions) =>

@@ -2,7 +2,7 @@
 // an `Idempotency-Key` header: the same key gives the same operation, however often it is sent.
 
 import { type Static, Type } from 'typebox'
-import { Limits, Name, type Resources, RestartPolicy, Scheduling } from './resources.ts'
+import { Leave, Limits, Name, type Resources, RestartPolicy, Scheduling } from './resources.ts'
 
 export * from './paths.ts'
 
@@ -40,11 +40,71 @@ export const MoveRequest = Type.Object(
 )
 export type MoveRequest = Static<typeof MoveRequest>
 
-export const EvacuateRequest = Type.Object(
-  { parallel: Type.Optional(Type.Integer({ minimum: 1, maximum: 32 })) },
+const evacuation = {
+  parallel: Type.Optional(Type.Integer({ minimum: 1, maximum: 32 })),
+  deadlineMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 7 * 86_400_000, description: 'from now' })),
+  mayMakeRoom: Type.Optional(Type.Boolean({ description: 'others may be moved to make room' })),
+  leave: Type.Optional(Leave),
+  leaveOf: Type.Optional(Type.Record(Name, Leave, { maxProperties: 10_000, additionalProperties: false })),
+}
+export const EvacuateRequest = Type.Object(evacuation, { additionalProperties: false })
+export type EvacuateRequest = Static<typeof EvacuateRequest>
+
+/** What emptying these hosts would do; nothing is changed. */
+export const EvacuationPlanRequest = Type.Object(
+  { hosts: Type.Array(Name, { minItems: 1, maxItems: 1000 }), ...evacuation },
   { additionalProperties: false },
 )
-export type EvacuateRequest = Static<typeof EvacuateRequest>
+export type EvacuationPlanRequest = Static<typeof EvacuationPlanRequest>
+
+const Text = Type.Union([Type.String(), Type.Null()])
+
+/** Times are from the beginning, as estimated from the cluster's own moves. */
+export const EvacuationPlanView = Type.Object({
+  moves: Type.Array(
+    Type.Object({
+      container: Type.String(),
+      from: Type.String(),
+      to: Type.String(),
+      how: Leave,
+      makesRoomFor: Text,
+      blackoutMs: Type.Number(),
+      bytes: Type.Number(),
+      startMs: Type.Number(),
+      endMs: Type.Number(),
+    }),
+  ),
+  stops: Type.Array(Type.String()),
+  stays: Type.Array(
+    Type.Object({
+      container: Type.String(),
+      host: Type.String(),
+      wished: Type.Boolean(),
+      reason: Type.String(),
+      room: Type.Union([Type.String(), Type.Null()], { description: 'who would have to move to make room' }),
+    }),
+  ),
+  hosts: Type.Array(
+    Type.Object({
+      host: Type.String(),
+      leaves: Type.Integer(),
+      stays: Type.Integer(),
+      emptyMs: Type.Union([Type.Number(), Type.Null()]),
+    }),
+  ),
+  etaMs: Type.Number(),
+  meetsDeadline: Type.Boolean(),
+})
+export type EvacuationPlanView = Static<typeof EvacuationPlanView>
+
+export const RestoreRequest = Type.Object(
+  {
+    bringBack: Type.Optional(Type.Boolean({ description: 'move back what its last evacuation moved away' })),
+    parallel: Type.Optional(Type.Integer({ minimum: 1, maximum: 32 })),
+  },
+  { additionalProperties: false },
+)
+export type RestoreRequest = Static<typeof RestoreRequest>
 
 export const ImageBuildRequest = Type.Object(
   {

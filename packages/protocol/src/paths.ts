@@ -13,6 +13,7 @@ export const paths = {
   hostAction: (name: string, action: 'evacuate' | 'restore' | 'cordon' | 'uncordon' | 'set') =>
     `/v1/hosts/${name}/${action}`,
   policy: '/v1/policy',
+  evacuationPlan: '/v1/evacuation-plan',
   containers: '/v1/containers',
   container: (name: string) => `/v1/containers/${name}`,
   containerAction: (name: string, action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move' | 'set') =>

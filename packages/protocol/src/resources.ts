@@ -189,6 +189,7 @@ export const OperationKind = Type.Union([
   Type.Literal('cordon'),
   Type.Literal('uncordon'),
   Type.Literal('image-build'),
+  Type.Literal('rebalance'),
   Type.Literal('host-set'),
   Type.Literal('policy'),
 ])

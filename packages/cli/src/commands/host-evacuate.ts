@@ -1,42 +1,82 @@
 // `drover host evacuate`: empties a host, live, with a bar, a line per container as it arrives, and a summary.
 
 import { operationFailure } from '@drover/client'
-import type { EvacuateRequest, Operation } from '@drover/protocol'
-import type { Command } from 'commander'
+import type { EvacuateRequest, Leave, Operation } from '@drover/protocol'
+import { type Command, Option } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
+import { UsageError } from '../failure.ts'
 import { describeProgress, followOperation } from '../follow-operation.ts'
-import { parseName } from '../names.ts'
-import { formatDuration } from '../output/durations.ts'
+import { parseNames, parsePair } from '../names.ts'
+import { formatDuration, parseDuration } from '../output/durations.ts'
 import { blackoutMs, median } from '../output/migration.ts'
 import { parseCount } from '../output/sizes.ts'
 import type { Session } from '../session.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
+import { describePlan } from './host-evacuate-plan.ts'
 
 interface EvacuateFlags extends WaitFlags {
   parallel?: number
+  plan?: boolean
+  deadline?: number
+  makeRoom?: boolean
+  leave?: Leave
+  leaveOf?: Record<string, string>
 }
+
+const ways: readonly Leave[] = ['live', 'frozen', 'cold', 'stop', 'stay']
 
 export function register(group: Command): void {
   const command = defineCommand(group, 'evacuate', {
-    summary: 'empty a host: move all its containers away, live',
-    description:
-      'Closes the host to new containers and moves all that are on it to others, live. All moves are planned before the first\nbegins. What fits nowhere stays, keeps running and is named. `drover host restore` takes the host back into service.',
+    summary: 'empty hosts: move all their containers away, live',
+    description: `Closes the hosts to new containers and moves all that are on them to others, live. All moves of a host are planned before
+its first begins; none goes to another of these hosts. What fits nowhere stays, keeps running and is named with what would
+have to move. A container's --leave (see launch) says how it leaves; --leave here is for those that say nothing, --leave-of
+for one. At the deadline no new moves begin. \`drover host restore\` takes a host back into service.`,
     examples: [
       ['drover host evacuate a', 'with a progress bar and a summary'],
-      ['drover host evacuate a --parallel 8', 'eight at a time'],
+      ['drover host evacuate a --plan', 'only says where all would go, and who can’t'],
+      ['drover host evacuate a b --parallel 8', 'both, eight at a time each'],
+      ['drover host evacuate a --deadline 10m --make-room', 'others may move to make room'],
+      ['drover host evacuate a --leave-of db=cold', 'db is stopped, moved and started'],
       ['drover host evacuate a --json', 'for programs: the operation, its moves and a summary'],
     ],
+    json: 'print one JSON document: the operation, its moves and a summary; an array for several hosts',
   })
-    .argument('<host>', 'name of the host', parseName)
+    .argument('<host...>', 'names of the hosts', parseNames)
     .option('-p, --parallel <number>', 'how many to move at once (default: 4)', parseCount(1, 32))
-  addWaitOptions(command).action(action(evacuate))
+    .option('--plan', 'say what would be done, and do nothing')
+    .option('--deadline <duration>', 'begin no new moves after this, e.g. 10m', parseDuration)
+    .option('--make-room', 'others may be moved to make room for what fits nowhere')
+    .addOption(new Option('--leave <how>', 'how containers leave that don’t say (default: live)').choices(ways))
+    .option('--leave-of <NAME=HOW>', 'how this one leaves; repeatable', parsePair)
+  addWaitOptions(command).action(action(evacuateAll))
 }
 
-async function evacuate(session: Session, host: string, flags: EvacuateFlags): Promise<void> {
+async function evacuateAll(session: Session, hosts: string[], flags: EvacuateFlags): Promise<void> {
   const client = await session.client()
   const { output } = session
-  const request: EvacuateRequest = flags.parallel === undefined ? {} : { parallel: flags.parallel }
-  const begun = await client.evacuate(host, request)
+  const request = requestOf(flags)
+  if (flags.plan) {
+    const plan = await client.planEvacuation({ hosts, ...request })
+    return output.result(plan, () => describePlan(output.palette, plan))
+  }
+  // All are closed before the first is planned, so that none receives from another.
+  if (hosts.length > 1) for (const host of hosts) await client.cordon(host)
+  const begun = []
+  for (const host of hosts) begun.push(await client.evacuate(host, request))
+  const documents = []
+  const failures = []
+  for (const [at, operation] of begun.entries()) {
+    const { document, failure } = await follow(session, hosts[at]!, operation, flags)
+    documents.push(document)
+    if (failure) failures.push(failure)
+  }
+  if (output.json) output.document(documents.length === 1 ? documents[0] : documents)
+  if (failures[0]) throw failures[0]
+}
+
+async function follow(session: Session, host: string, begun: Operation, flags: EvacuateFlags) {
+  const { output } = session
   const moves = new MoveLines(session, begun.id)
   const operation = await followOperation(session, begun, flags, {
     onProgress: (now) => {
@@ -45,14 +85,28 @@ async function evacuate(session: Session, host: string, flags: EvacuateFlags): P
       return true
     },
   })
-  if (!flags.wait) return output.result(operation, () => `emptying host ${host}, operation ${operation.id}`)
+  if (!flags.wait) {
+    if (!output.json) output.line(`emptying host ${host}, operation ${operation.id}`)
+    return { document: operation, failure: null }
+  }
   const ended = await moves.finish()
   output.statusLine.clear()
   const summary = summarize(operation, ended)
-  if (output.json) output.document({ ...operation, moves: ended, summary })
-  else output.line(describeSummary(host, operation, summary))
-  const failure = operationFailure(operation)
-  if (failure) throw failure
+  if (!output.json) output.line(describeSummary(host, operation, summary))
+  return { document: { ...operation, moves: ended, summary }, failure: operationFailure(operation) }
+}
+
+function requestOf(flags: EvacuateFlags): EvacuateRequest {
+  const { parallel, deadline, makeRoom, leave, leaveOf } = flags
+  const wrong = Object.entries(leaveOf ?? {}).find(([, how]) => !ways.includes(how as Leave))
+  if (wrong) throw new UsageError(`--leave-of ${wrong.join('=')}: how must be one of ${ways.join(', ')}`)
+  return {
+    ...(parallel === undefined ? {} : { parallel }),
+    ...(deadline === undefined ? {} : { deadlineMs: deadline }),
+    ...(makeRoom === undefined ? {} : { mayMakeRoom: makeRoom }),
+    ...(leave === undefined ? {} : { leave }),
+    ...(leaveOf === undefined ? {} : { leaveOf: leaveOf as Record<string, Leave> }),
+  }
 }
 
 /** Prints each move of an evacuation once, as soon as it has ended. One reading at a time, however often it is asked for. */

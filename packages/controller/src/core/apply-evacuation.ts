@@ -6,9 +6,8 @@ import { setCordoned } from './apply-hosts.ts'
 import { runningOperation } from './apply-operations.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
-import { beginOperation, begunBefore, operationOnHost } from './operations.ts'
-
-export type PlannedMove = EntryOf<'EvacuationPlanned'>['plan'][number]
+import { plannedMoves } from './move-set.ts'
+import { beginOperation, begunBefore, nameOf, operationOnHost } from './operations.ts'
 
 export function applyEvacuationStarted(draft: Draft, entry: EntryOf<'EvacuationStarted'>): Operation {
   const before = begunBefore(draft, entry.operation, 'evacuate', entry.host)
@@ -16,7 +15,9 @@ export function applyEvacuationStarted(draft: Draft, entry: EntryOf<'EvacuationS
   const host = draft.host(entry.host)
   const busy = operationOnHost(draft.state, entry.host)
   if (busy) {
-    draft.refuse('BUSY', `evacuate host ${entry.host}: its evacuation ${busy.id} is under way`, { operation: busy.id })
+    draft.refuse('BUSY', `evacuate host ${entry.host}: its ${nameOf(busy)} ${busy.id} is under way`, {
+      operation: busy.id,
+    })
   }
   setCordoned(draft, host, true, entry.operation)
   return beginOperation(draft, {
@@ -26,7 +27,14 @@ export function applyEvacuationStarted(draft: Draft, entry: EntryOf<'EvacuationS
     phase: 'planning',
     message: 'planning',
     total: 0,
-    parameters: { parallel: entry.parallel, plan: null },
+    parameters: {
+      parallel: entry.parallel,
+      plan: null,
+      ...(entry.deadlineMs === undefined ? {} : { deadlineMs: entry.deadlineMs }),
+      ...(entry.mayMakeRoom === undefined ? {} : { mayMakeRoom: entry.mayMakeRoom }),
+      ...(entry.leave === undefined ? {} : { leave: entry.leave }),
+      ...(entry.leaveOf === undefined ? {} : { leaveOf: entry.leaveOf }),
+    },
   })
 }
 
@@ -43,9 +51,14 @@ export function applyEvacuationPlanned(draft: Draft, entry: EntryOf<'EvacuationP
     ...operation,
     phase: 'moving',
     progress: { done: operation.progress.done, total: plan.length, message: `${plan.length} containers to move` },
-    parameters: { ...operation.parameters, plan, phaseSinceMs: draft.atMs },
+    parameters: {
+      ...operation.parameters,
+      plan,
+      phaseSinceMs: draft.atMs,
+      ...(entry.etaMs === undefined ? {} : { etaMs: entry.etaMs }),
+    },
   })
-  const stuck = plan.filter(({ destination }) => destination === null).length
+  const stuck = plan.filter(({ destination, how }) => destination === null && how === undefined).length
   const but = stuck > 0 ? `; no host can take ${stuck} of them now` : ''
   draft.event(
     'evacuation.planned',
@@ -55,7 +68,3 @@ export function applyEvacuationPlanned(draft: Draft, entry: EntryOf<'EvacuationP
   )
   return planned
 }
-
-/** null: not planned yet. */
-export const plannedMoves = (operation: Operation): PlannedMove[] | null =>
-  (operation.parameters.plan as PlannedMove[] | null | undefined) ?? null

@@ -3,7 +3,8 @@
 import type { Host, Operation } from '@drover/protocol'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
-import { beginOperation, begunBefore, endOperation, operationOnHost } from './operations.ts'
+import { plannedMoves } from './move-set.ts'
+import { beginOperation, begunBefore, endOperation, nameOf, operationOnHost } from './operations.ts'
 
 export function applyHostObserved(draft: Draft, { host }: EntryOf<'HostObserved'>): Host {
   const before = draft.state.tables.hosts.get(host.name)
@@ -36,11 +37,16 @@ export function applyHostCordonRequested(draft: Draft, entry: EntryOf<'HostCordo
   const host = draft.host(entry.host)
   const busy = operationOnHost(draft.state, entry.host)
   if (busy && entry.kind !== 'cordon') {
-    draft.refuse('BUSY', `${entry.kind} host ${entry.host}: its evacuation ${busy.id} is under way; cancel it first`, {
-      operation: busy.id,
-    })
+    draft.refuse(
+      'BUSY',
+      `${entry.kind} host ${entry.host}: its ${nameOf(busy)} ${busy.id} is under way; cancel it first`,
+      {
+        operation: busy.id,
+      },
+    )
   }
   setCordoned(draft, host, entry.kind === 'cordon', entry.operation)
+  if (entry.kind === 'restore' && entry.bringBack !== undefined) return bringBack(draft, entry, entry.bringBack)
   const operation = beginOperation(draft, {
     id: entry.operation,
     kind: entry.kind,
@@ -50,6 +56,30 @@ export function applyHostCordonRequested(draft: Draft, entry: EntryOf<'HostCordo
   })
   const message = entry.kind === 'cordon' ? 'takes no new containers' : 'takes containers again'
   return endOperation(draft, operation, { state: 'done', message, error: null })
+}
+
+/** What its last evacuation moved away and is still elsewhere; the planner moves it. */
+function bringBack(draft: Draft, entry: EntryOf<'HostCordonRequested'>, parallel: number): Operation {
+  const { operations, containers } = draft.state.tables
+  const last = [...operations.values()]
+    .filter(({ kind, target }) => kind === 'evacuate' && target === entry.host)
+    .sort((left, right) => right.createdAtMs - left.createdAtMs || (left.id < right.id ? -1 : 1))[0]
+  const plan = (last ? (plannedMoves(last) ?? []) : []).flatMap((move) => {
+    const container = containers.get(move.container)
+    const left = (move.from ?? entry.host) === entry.host
+    if (!container || !left || container.deleting || container.host === entry.host) return []
+    const back = { container: container.id, name: container.name, destination: entry.host, from: container.host }
+    return [{ ...back, reason: `host ${entry.host} is back in service, and it came from there` }]
+  })
+  return beginOperation(draft, {
+    id: entry.operation,
+    kind: 'restore',
+    target: entry.host,
+    phase: 'moving',
+    message: `${plan.length} containers to bring back`,
+    total: plan.length,
+    parameters: { parallel, plan },
+  })
 }
 
 export function setCordoned(draft: Draft, host: Host, cordoned: boolean, operation: string): void {

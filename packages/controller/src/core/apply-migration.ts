@@ -7,6 +7,7 @@ import { runningOperation } from './apply-operations.ts'
 import { refuseBusy } from './apply-power.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
+import { rememberMove } from './move-memory.ts'
 import { beginOperation, begunBefore, phaseSinceMs } from './operations.ts'
 
 export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): Operation {
@@ -38,6 +39,8 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
     figures: {},
   }
   draft.reassign({ ...container, state: 'migrating', operation: entry.operation })
+  const reason = entry.reason ?? 'asked for'
+  rememberMove(draft, entry, container)
   const operation = beginOperation(draft, {
     id: entry.operation,
     kind: 'move',
@@ -46,13 +49,13 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
     message: `${container.host} → ${entry.destination}`,
     total: stepsOf.length,
     parent: entry.parent,
-    parameters: { container: container.id, placement: entry.placement },
+    parameters: { container: container.id, placement: entry.placement, reason },
     migration,
   })
   draft.event(
     'migration.planned',
     name,
-    `${name}: ${entry.mode} move from ${container.host} to ${entry.destination}`,
+    `${name}: ${entry.mode} move from ${container.host} to ${entry.destination}: ${reason}`,
     operation.id,
   )
   return operation

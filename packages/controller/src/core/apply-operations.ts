@@ -69,7 +69,7 @@ export function applyCancelRequested(draft: Draft, entry: EntryOf<'CancelRequest
     asked.id,
   )
   // Moves and evacuations have something to undo or to finish first: their planners end them.
-  if (operation.kind === 'move' || operation.kind === 'evacuate') return asked
+  if (['move', 'evacuate', 'restore', 'rebalance'].includes(operation.kind)) return asked
   return cancelNow(draft, asked)
 }
 

@@ -52,6 +52,7 @@ export function applyPowerRequested(draft: Draft, entry: EntryOf<'PowerRequested
     target: container.name,
     phase: rule.phase,
     message: `on ${container.host}`,
+    parent: entry.parent ?? null,
     parameters: { container: container.id, host: container.host, starts: container.starts },
   })
 }

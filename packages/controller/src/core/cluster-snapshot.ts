@@ -1,8 +1,9 @@
 // The committed state and the last reports, as the scheduler wants them.
 
-import type { ContainerSpec, Group, Host, HostFeatures, Resources } from '@drover/protocol'
+import type { ContainerSpec, Group, Host, Resources } from '@drover/protocol'
 import type { ClusterSnapshot, HostSnapshot, MeasuredUse } from '@drover/scheduler'
 import { add, arrivingHost, loads } from './capacity.ts'
+import { canRestoreFrom } from './container-snapshots.ts'
 import { isReady, type Observed } from './observed.ts'
 import { overcommits, poolOfHost, poolPolicies, projectsOf } from './scheduling-policy.ts'
 import type { ClusterState } from './state.ts'
@@ -121,10 +122,3 @@ function measuredOn(observed: Observed, host: string, nowMs: number): MeasuredUs
   }
   return { cpuMilli: Math.round(cpuMilli), memoryBytes: Math.round(memoryBytes) }
 }
-
-/** CPU architecture and cgroup layout are in what CRIU dumps; a simulated engine's dumps are its own. */
-const canRestoreFrom = (here: HostFeatures, source: HostFeatures): boolean =>
-  source.criu.usable &&
-  here.architecture === source.architecture &&
-  here.cgroup === source.cgroup &&
-  here.engine === source.engine

@@ -9,6 +9,7 @@ import {
   Host,
   HostSetRequest,
   Image,
+  Leave,
   Migration,
   MigrationFigures,
   Name,
@@ -44,6 +45,8 @@ export const HostCordonRequested = entry('HostCordonRequested', {
   operation: OperationId,
   kind: Type.Union([Type.Literal('cordon'), Type.Literal('uncordon'), Type.Literal('restore')]),
   host: Name,
+  /** Of a restore: what its last evacuation moved away comes back, so many at once. */
+  bringBack: Type.Optional(Type.Integer({ minimum: 1 })),
 })
 /** Labels, taints, pool and place of a host. */
 export const HostSet = entry('HostSet', { operation: OperationId, host: Name, change: HostSetRequest })
@@ -70,6 +73,7 @@ export const PowerRequested = entry('PowerRequested', {
   ]),
   container: Type.String({ description: 'name' }),
   stopTimeoutMs: Type.Union([Type.Integer(), Type.Null()]),
+  parent: Type.Optional(OperationId),
 })
 /** Other limits or requests for a container, running or not. */
 export const SetRequested = entry('SetRequested', {
@@ -116,6 +120,10 @@ export const MoveStarted = entry('MoveStarted', {
   mode: Migration.properties.mode,
   placement: Placement,
   parent: Type.Union([OperationId, Type.Null()]),
+  /** Why, for the events; missing: a user asked for it. */
+  reason: Type.Optional(Type.String()),
+  /** Beyond cooldowns and quiet hours: a host was short of memory. */
+  urgent: Type.Optional(Type.Boolean()),
 })
 export const MigrationAdvanced = entry('MigrationAdvanced', {
   operation: OperationId,
@@ -138,18 +146,32 @@ export const EvacuationStarted = entry('EvacuationStarted', {
   operation: OperationId,
   host: Name,
   parallel: Type.Integer({ minimum: 1 }),
+  deadlineMs: Type.Optional(Type.Integer({ minimum: 1, description: 'from `atMs`' })),
+  mayMakeRoom: Type.Optional(Type.Boolean()),
+  leave: Type.Optional(Leave),
+  leaveOf: Type.Optional(Type.Record(Name, Leave)),
 })
-/** Where each container is to go, planned together before the first move; null: nowhere, with the reason. */
+/** One of many moves that are planned together. */
+export const PlannedMove = Type.Object({
+  container: Type.String(),
+  name: Name,
+  /** null: nowhere, with the reason. */
+  destination: Type.Union([Name, Type.Null()]),
+  reason: Type.String(),
+  /** Missing: the host that is emptied. */
+  from: Type.Optional(Name),
+  /** Missing: live, or cold when it is stopped. */
+  how: Type.Optional(Leave),
+  /** Name of the container that it makes room for on its host. */
+  makesRoomFor: Type.Optional(Name),
+  urgent: Type.Optional(Type.Boolean()),
+})
+export type PlannedMove = Static<typeof PlannedMove>
+/** Where each container is to go, planned together before the first move, in the order of beginning. */
 export const EvacuationPlanned = entry('EvacuationPlanned', {
   operation: OperationId,
-  plan: Type.Array(
-    Type.Object({
-      container: Type.String(),
-      name: Name,
-      destination: Type.Union([Name, Type.Null()]),
-      reason: Type.String(),
-    }),
-  ),
+  plan: Type.Array(PlannedMove),
+  etaMs: Type.Optional(Type.Number({ description: 'from `atMs`, as estimated' })),
 })
 export const ImageBuildStarted = entry('ImageBuildStarted', {
   operation: OperationId,

@@ -98,10 +98,12 @@ const lockedContainers = (operation: Operation): string[] =>
 export function operationOnHost(state: ClusterState, host: string): Operation | undefined {
   for (const id of state.running) {
     const operation = state.tables.operations.get(id)!
-    if (operation.kind === 'evacuate' && operation.target === host) return operation
+    if (['evacuate', 'restore'].includes(operation.kind) && operation.target === host) return operation
   }
   return undefined
 }
+
+export const nameOf = ({ kind }: Operation): string => (kind === 'evacuate' ? 'evacuation' : kind)
 
 export const phaseSinceMs = (operation: Operation): number =>
   typeof operation.parameters.phaseSinceMs === 'number' ? operation.parameters.phaseSinceMs : operation.createdAtMs

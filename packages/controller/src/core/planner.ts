@@ -9,6 +9,7 @@ import { planImageBuild } from './planner-image.ts'
 import { planMove, type SwitchSlots, takenSlots } from './planner-move.ts'
 import { planContainers, planHost, planSilences } from './planner-observe.ts'
 import { planPower } from './planner-power.ts'
+import { planBringBack } from './planner-restore.ts'
 import { planSet } from './planner-set.ts'
 import { type ClusterState, runningOperations } from './state.ts'
 
@@ -62,6 +63,9 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'delete':
       return planPower(context, operation)
     case 'restore':
+      return planBringBack(context, operation)
+    case 'rebalance':
+      return []
     case 'cordon':
     case 'uncordon':
     case 'host-set':

@@ -12,6 +12,18 @@ export interface StoredContainer extends Container {
   stopTimeoutMs: number | null
 }
 
+/** A move that was begun, whoever wanted it: what keeps rebalancing calm. */
+export interface BegunMove {
+  container: string
+  from: string
+  to: string
+  atMs: number
+  urgent: boolean
+  /** By rebalancing, so it counts against its budget. */
+  rebalancing: boolean
+  reason: string
+}
+
 export interface Counters {
   /** The next container's serial; never goes back. */
   nextSerial: number
@@ -27,6 +39,8 @@ export interface Tables {
   counters: Counters
   /** One, under the key `scheduling`; missing: nothing was ever said. */
   policies: SchedulingPolicy
+  /** By operation; the oldest are forgotten. */
+  begunMoves: BegunMove
 }
 export type TableName = keyof Tables
 export const tableNames: readonly TableName[] = [
@@ -37,6 +51,7 @@ export const tableNames: readonly TableName[] = [
   'operations',
   'counters',
   'policies',
+  'begunMoves',
 ]
 
 export type Change = { [T in TableName]: { table: T; key: string; value: Tables[T] | null } }[TableName]
@@ -62,6 +77,7 @@ export function emptyState(): ClusterState {
       operations: new Map(),
       counters: new Map(),
       policies: new Map(),
+      begunMoves: new Map(),
     },
     idsByName: new Map(),
     running: new Set(),

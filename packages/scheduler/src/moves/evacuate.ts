@@ -213,15 +213,17 @@ function scheduled(layout: Layout, planned: readonly Planned[], policy: Evacuati
       compareNames(left.name, right.name),
   )
   const ends = new Map<Planned, number>()
-  const running: { endMs: number; hosts: number[] }[] = []
+  let running: { endMs: number; hosts: number[] }[] = []
   const moves: EvacuationMove[] = []
   const waiting = [...entries]
   let nowMs = 0
   while (waiting.length > 0) {
-    const at = waiting.findIndex(({ move }) => mayBegin(move, nowMs, running, ends, policy))
+    const full = running.length >= policy.parallel
+    const at = full ? -1 : waiting.findIndex(({ move }) => mayBegin(move, nowMs, running, ends, policy))
     if (at < 0) {
-      nowMs = Math.min(...running.filter(({ endMs }) => endMs > nowMs).map(({ endMs }) => endMs))
+      nowMs = Math.min(...running.map(({ endMs }) => endMs))
       if (!Number.isFinite(nowMs)) throw new Error('planEvacuation: moves wait for each other')
+      running = running.filter(({ endMs }) => endMs > nowMs)
       continue
     }
     const [{ move, cost, name }] = waiting.splice(at, 1) as [(typeof entries)[number]]
@@ -250,10 +252,8 @@ function mayBegin(
   policy: EvacuationPolicy,
 ): boolean {
   if (move.after.some((before) => (ends.get(before) ?? Number.POSITIVE_INFINITY) > nowMs)) return false
-  const now = running.filter(({ endMs }) => endMs > nowMs)
-  if (now.length >= policy.parallel) return false
   return [move.from, move.to].every(
-    (host) => now.filter(({ hosts }) => hosts.includes(host)).length < policy.parallelPerHost,
+    (host) => running.filter(({ hosts }) => hosts.includes(host)).length < policy.parallelPerHost,
   )
 }
 

@@ -1,16 +1,21 @@
 // /v1/hosts: what they have and carry, and closing, opening and emptying them.
 
-import { EvacuateRequest, HostSetRequest, HostView } from '@drover/protocol'
+import {
+  EvacuateRequest,
+  EvacuationPlanRequest,
+  EvacuationPlanView,
+  HostSetRequest,
+  HostView,
+  RestoreRequest,
+} from '@drover/protocol'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { hostNamed, hostViews } from '../../core/views.ts'
+import { defaultParallel, evacuationPlan } from '../../core/evacuation-plan.ts'
+import { hostNamed, hostViews, notJoined } from '../../core/views.ts'
 import type { ControllerContext } from '../context.ts'
 import { submit } from '../submit.ts'
 import { operationId } from './operation-id.ts'
 import { NameParams, readRoute, writeRoute } from './route.ts'
-
-/** How many containers leave a host at once: preparing overlaps, while the blackouts themselves go one by one. */
-const defaultParallel = 4
 
 export function hostRoutes(app: FastifyInstance, context: ControllerContext): void {
   const { machine, reports, now, log } = context
@@ -31,11 +36,10 @@ export function hostRoutes(app: FastifyInstance, context: ControllerContext): vo
     }),
     async (request, reply) => {
       const { name: host } = request.params as { name: string }
-      const parallel = (request.body as EvacuateRequest).parallel ?? defaultParallel
+      const wishes = request.body as EvacuateRequest
       const operation = operationId(request)
-      return reply
-        .status(202)
-        .send(await submit(log, { type: 'EvacuationStarted', atMs: now(), operation, host, parallel }))
+      const entry = { parallel: defaultParallel, ...wishes, operation, host } as const
+      return reply.status(202).send(await submit(log, { type: 'EvacuationStarted', atMs: now(), ...entry }))
     },
   )
   app.post(
@@ -52,18 +56,32 @@ export function hostRoutes(app: FastifyInstance, context: ControllerContext): vo
       return reply.status(202).send(await submit(log, { type: 'HostSet', atMs: now(), operation, host, change }))
     },
   )
+  app.post(
+    '/v1/evacuation-plan',
+    readRoute(context, EvacuationPlanView, {
+      summary: 'What emptying hosts would do; nothing is changed',
+      body: EvacuationPlanRequest,
+    }),
+    async (request) => {
+      const { hosts, ...wishes } = request.body as EvacuationPlanRequest
+      for (const host of hosts) if (!machine.state.tables.hosts.has(host)) throw notJoined(host)
+      return evacuationPlan(machine.state, reports, now(), hosts, wishes)
+    },
+  )
   for (const kind of ['cordon', 'uncordon', 'restore'] as const) {
     const summary = kind === 'cordon' ? 'Close a host to new containers' : 'Open a host to containers again'
-    const body = Type.Object({}, { additionalProperties: false })
+    const body = kind === 'restore' ? RestoreRequest : Type.Object({}, { additionalProperties: false })
     app.post(
       `/v1/hosts/:name/${kind}`,
       writeRoute(context, { summary, params: NameParams, body }),
       async (request, reply) => {
         const { name: host } = request.params as { name: string }
         const operation = operationId(request)
+        const { bringBack, parallel = defaultParallel } = request.body as RestoreRequest
+        const back = bringBack === true ? { bringBack: parallel } : {}
         return reply
           .status(202)
-          .send(await submit(log, { type: 'HostCordonRequested', atMs: now(), operation, kind, host }))
+          .send(await submit(log, { type: 'HostCordonRequested', atMs: now(), operation, kind, host, ...back }))
       },
     )
   }

@@ -1,0 +1,77 @@
+// Containers where they are now, as the planners of moves want them: what each asks of another host, what it is expected to use,
+// what moving it means, and why it can't be moved.
+
+import type { HostFeatures } from '@drover/protocol'
+import { type ContainerSnapshot, learnMoveModel, type MeasuredMove, type MoveModel } from '@drover/scheduler'
+import { demandOf } from './demand.ts'
+import { isReady, type Observed } from './observed.ts'
+import type { ClusterState, StoredContainer } from './state.ts'
+
+/** The last so many moves tell what a move costs here. */
+const tellingMoves = 100
+
+export function containerSnapshots(state: ClusterState, observed: Observed, nowMs: number): ContainerSnapshot[] {
+  const unfit = new Map<string, string[]>()
+  for (const { name, features } of state.tables.hosts.values()) unfit.set(name, hostsUnfitFor(state, features))
+  const snapshots = [...state.tables.containers.values()].map((container): ContainerSnapshot => {
+    const fixed = whyFixed(state, observed, nowMs, container)
+    const measured = observed.uses?.of(container.id, nowMs) ?? null
+    const live = container.state !== 'stopped'
+    const expected = measured?.expected ?? null
+    return {
+      host: container.host,
+      demand: {
+        ...demandOf(container, { host: null, excluded: live ? (unfit.get(container.host) ?? []) : [], live }),
+        ...(expected === null ? {} : { measured: expected }),
+      },
+      movable: fixed === null,
+      fixed,
+      // Just started or just heard of: what it holds is known, and its load is too young to plan by.
+      use: expected ?? (measured === null ? null : { cpuMilli: 0, memoryBytes: measured.memoryBytes }),
+      residentBytes: live ? (measured?.memoryBytes ?? 0) : 0,
+      diskBytes: 0,
+      dirtyBytesPerS: 0,
+    }
+  })
+  return snapshots.sort((left, right) => (left.demand.name < right.demand.name ? -1 : 1))
+}
+
+/** What a move costs in this cluster. */
+export function moveModelOf(state: ClusterState): MoveModel {
+  const moves: MeasuredMove[] = []
+  const ended = [...state.tables.operations.values()]
+    .filter(({ kind, state: ending, migration }) => kind === 'move' && ending === 'done' && migration?.mode === 'live')
+    .sort((left, right) => right.revision - left.revision)
+  for (const { migration, createdAtMs, endedAtMs } of ended.slice(0, tellingMoves)) {
+    const { blackout_ms: blackoutMs, precopy_bytes: precopied = 0, switch_bytes: switched = 0 } = migration!.figures
+    if (blackoutMs === undefined) continue
+    moves.push({ blackoutMs, bytes: precopied + switched, durationMs: (endedAtMs ?? createdAtMs) - createdAtMs })
+  }
+  return learnMoveModel(moves)
+}
+
+function whyFixed(state: ClusterState, observed: Observed, nowMs: number, container: StoredContainer): string | null {
+  if (container.deleting) return 'it is being deleted'
+  if (container.operation !== null) return `operation ${container.operation} is under way on it`
+  if (container.state === 'stopped') return null
+  if (container.state !== 'running') return `it is ${container.state}`
+  if (!isReady(observed, container.host, nowMs)) return `its host ${container.host} is silent`
+  const criu = state.tables.hosts.get(container.host)?.features.criu
+  return criu?.usable === true
+    ? null
+    : `no live move from ${container.host}: ${criu?.reason ?? 'its features are unknown'}`
+}
+
+/** Hosts that can't restore what a host of these features dumps. */
+function hostsUnfitFor(state: ClusterState, features: HostFeatures): string[] {
+  return [...state.tables.hosts.values()]
+    .filter((host) => !canRestoreFrom(host.features, features))
+    .map(({ name }) => name)
+}
+
+/** CPU architecture and cgroup layout are in what CRIU dumps; a simulated engine's dumps are its own. */
+export const canRestoreFrom = (here: HostFeatures, source: HostFeatures): boolean =>
+  source.criu.usable &&
+  here.architecture === source.architecture &&
+  here.cgroup === source.cgroup &&
+  here.engine === source.engine
