@@ -31,11 +31,11 @@ export class Witness {
   }
 
   /** Begins to watch a running container. */
-  static async of(lab: Lab, container: Container): Promise<Witness> {
+  static async of(lab: Lab, container: Container, tickMs?: number): Promise<Witness> {
     if (lab.engine === 'simulated') {
       return new Witness(lab, container, null, await counterOf(lab, container.name))
     }
-    const pulse = await lab.pulse(container.identity.ipv4)
+    const pulse = await lab.pulse(container.identity.ipv4, tickMs)
     const report = await pulse.reportAfter(3)
     pulse.mark()
     return new Witness(lab, container, pulse, counterIn(report.last))

@@ -1,7 +1,7 @@
 // pulse PORT: the proof service of drover's busybox image. Every tick (10 ms) each TCP client gets one line
 //     <pid> <counter> <monotonic milliseconds>
 // and the counter lives only in this process's memory: a client that sees it go on without a gap knows that the process was moved,
-// not restarted. A line that a client sends comes back as `echo <line>`. Without clients it sleeps for good (an idle container
+// not restarted. A line that a client sends comes back as `echo <line>`; `tick N` (1 to 1000) makes the tick N ms long. Without clients it sleeps for good (an idle container
 // must cost nothing) and adds the ticks that it slept through when the next client comes. No threads, timers or files, so
 // that it says nothing about a checkpoint but what every ordinary server would.
 
@@ -19,7 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { tick_ms = 10, max_clients = 64, line_bytes = 128 };
+enum { max_clients = 64, line_bytes = 128 };
+
+static int tick_ms = 10;
 
 struct client {
   char line[line_bytes];
@@ -93,6 +95,14 @@ static int answer(int index) {
     char *end = memchr(client->line, '\n', client->length);
     if (!end && client->length < line_bytes) return 1;
     size_t used = end ? (size_t)(end - client->line) : client->length;
+    int asked = 0;
+    if (end) *end = '\0';
+    if (end && sscanf(client->line, "tick %d", &asked) == 1 && asked >= 1 && asked <= 1000) {
+      tick_ms = asked;
+      client->length -= used + 1;
+      memmove(client->line, end + 1, client->length);
+      continue;
+    }
     char reply[line_bytes + 8];
     size_t length = (size_t)snprintf(reply, sizeof reply, "echo %.*s\n", (int)used, client->line);
     size_t consumed = end ? used + 1 : used;

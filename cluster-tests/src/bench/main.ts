@@ -4,20 +4,20 @@ import { parseArgs } from 'node:util'
 import type { Bench, BenchOutcome } from './bench.ts'
 import { consolidateBench } from './consolidate.ts'
 import { describeMachine } from './machine.ts'
-import { moveBench } from './move.ts'
+import { migrateBench } from './migrate.ts'
 import { packBench } from './pack.ts'
 import { placeBench } from './place.ts'
 import { startBench } from './start.ts'
 
 const benches: Record<string, Bench> = {
-  move: moveBench,
+  migrate: migrateBench,
   start: startBench,
   place: placeBench,
   pack: packBench,
   consolidate: consolidateBench,
 }
 
-const help = `npm run -s bench -- NAME [--json] [--n N] [--seed S] [--trace FILE]
+const help = `npm run -s bench -- NAME [--json] [--n N] [--seed S] [--phases] [--only NAME] [--trace FILE]
 
 ${Object.entries(benches)
   .map(([name, { summary, defaultN }]) => `  ${name.padEnd(8)} ${summary} (n = ${defaultN})`)
@@ -26,6 +26,8 @@ ${Object.entries(benches)
   --json   one JSON object {bench, seed, machine, figures} on stdout and nothing else; with notes when a figure is null
   --n      how many are measured
   --seed   which of the equal choices are taken, or which trace is generated
+  --phases what each phase took (migrate)
+  --only   the one workload that is measured (migrate)
   --trace  a trace to replay instead (pack, consolidate)`
 
 process.exitCode = await main(process.argv.slice(2))
@@ -54,11 +56,18 @@ async function main(args: string[]): Promise<number> {
     return 2
   }
   const onProgress = (line: string) => void process.stderr.write(`${line}\n`)
-  const { figures, notes } = await bench.run({ n, seed, trace: values.trace ?? null, onProgress })
+  const { figures, notes } = await bench.run({
+    n,
+    seed,
+    trace: values.trace ?? null,
+    phases: values.phases,
+    only: values.only ?? null,
+    onProgress,
+  })
   const machine = describeMachine()
   if (values.json)
     process.stdout.write(
-      `${JSON.stringify({ bench: name, seed, machine, figures, ...(missing(figures) ? { notes } : {}) })}\n`,
+      `${JSON.stringify({ bench: name, seed, machine, figures, ...(values.phases || missing(figures) ? { notes } : {}) })}\n`,
     )
   else process.stdout.write(`${table(name, figures)}\n\n${notes.join('\n')}\n${JSON.stringify(machine)}\n`)
   return 0
@@ -72,6 +81,8 @@ function parse(args: string[]) {
       json: { type: 'boolean', default: false },
       n: { type: 'string' },
       seed: { type: 'string' },
+      only: { type: 'string' },
+      phases: { type: 'boolean', default: false },
       trace: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },

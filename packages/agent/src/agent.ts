@@ -68,7 +68,7 @@ export class Agent {
       log,
     }
     this.#workers = new Workers(this.#parts, () => this.#bus.publishSoon())
-    this.#tasks = new ImageTasks(images, () => this.#bus.publishSoon())
+    this.#tasks = new ImageTasks(images, () => this.#bus.publishSoon(), config.layersDirectory)
     const { cluster, host, natsServers: servers, secret } = config
     this.#bus = new Bus({
       cluster,

@@ -3,3 +3,5 @@
 export * from './agent.ts'
 export * from './images/image-store.ts'
 export * from './images/image-tasks.ts'
+export { packLayer } from './images/layer.ts'
+export { fillDebian } from './images/recipe-debian.ts'

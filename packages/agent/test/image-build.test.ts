@@ -7,6 +7,7 @@ import t from 'tap'
 import { aptSource } from '../src/images/apt-source.ts'
 import { ImageStore } from '../src/images/image-store.ts'
 import { buildImage } from '../src/images/image-tasks.ts'
+import { packLayer } from '../src/images/layer.ts'
 
 const pulse = fileURLToPath(new URL('../../../native/image-tools/build/pulse', import.meta.url))
 const missing = [pulse, '/bin/busybox'].filter((path) => !existsSync(path))
@@ -36,6 +37,18 @@ t.test('image build: busybox gives the same digest wherever and whenever it is b
   t.notMatch(inittab, 'mount', 'it mounts nothing')
   await buildImage(stores[0], 'busybox', 'busybox', () => {})
   t.same(stores[0].digests(), [first.digest], 'building it again adds nothing')
+})
+
+t.test('image build: a ready-made layer of that name is taken, and gives an image of its own', async (t) => {
+  const directory = t.testdir({ made: { etc: { 'os-release': 'ID=made' } }, layers: {}, store: {} })
+  const layers = join(directory, 'layers')
+  await packLayer(join(directory, 'made'), join(layers, 'mine.tar'), 'root')
+  const store = new ImageStore(join(directory, 'store'))
+  const build = (name: string) => buildImage(store, 'busybox', name, () => {}, new AbortController().signal, layers)
+  const image = await build('mine')
+  t.match(image, { name: 'mine', init: ['/sbin/init'] })
+  t.equal(readFileSync(join(store.rootfs(image.digest), 'etc/os-release'), 'utf8'), 'ID=made')
+  if (!skip) t.not((await build('other')).digest, image.digest, 'another name is built by the recipe')
 })
 
 t.test('image build: an unknown recipe is refused by name', async (t) => {

@@ -65,6 +65,8 @@ export const AgentConfig = Type.Object(
     capacity: Type.Union([Resources, Type.Null()]),
     /** Absent: connections are not encrypted, which only an agent on loopback may do. */
     tls: Type.Optional(TlsFiles),
+    /** Ready-made layers, <image name>.tar: an image of that name is unpacked from there rather than built. */
+    layersDirectory: Type.Optional(Type.String()),
     logLevel: Type.Optional(Type.String()),
   },
   { additionalProperties: false },

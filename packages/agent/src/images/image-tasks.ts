@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { DroverError, type ImageTask, type ImageTaskResult } from '@drover/protocol'
 import type { ImageRecord, ImageStore } from './image-store.ts'
 import { packLayer, unpackLayer } from './layer.ts'
+import { fromReadyLayer } from './ready-layer.ts'
 import { recipeOf } from './recipe.ts'
 
 /** More tasks than this at once are refused: a controller asks for one at a time. */
@@ -15,12 +16,14 @@ const maxTasks = 16
 export class ImageTasks {
   readonly #images: ImageStore
   readonly #changed: () => void
+  readonly #layersDirectory: string | undefined
   #results = new Map<string, ImageTaskResult>()
   #queue: Promise<void> = Promise.resolve()
   readonly #stop = new AbortController()
 
-  constructor(images: ImageStore, changed: () => void) {
+  constructor(images: ImageStore, changed: () => void, layersDirectory?: string) {
     this.#images = images
+    this.#layersDirectory = layersDirectory
     this.#changed = changed
   }
 
@@ -59,7 +62,7 @@ export class ImageTasks {
     if (signal.aborted) return
     try {
       const progress = (message: string) => this.#report(task, { state: 'running', message })
-      const image = await buildImage(this.#images, task.recipe, task.name, progress, signal)
+      const image = await buildImage(this.#images, task.recipe, task.name, progress, signal, this.#layersDirectory)
       this.#report(task, { state: 'done', message: `built ${image.digest}`, image })
     } catch (thrown) {
       const { code, message } = DroverError.from(thrown)
@@ -79,8 +82,9 @@ export async function buildImage(
   name: string,
   progress: (message: string) => void,
   signal: AbortSignal = new AbortController().signal,
+  layersDirectory?: string,
 ): Promise<ImageRecord> {
-  const recipe = recipeOf(recipeName)
+  const recipe = fromReadyLayer(recipeOf(recipeName), layersDirectory, name)
   const staged = images.stage()
   try {
     const draft = join(staged, 'draft')

@@ -48,6 +48,10 @@ export async function packLayer(rootfs: string, layer: string, owners: 'kept' | 
 
 export async function unpackLayer(layer: string, rootfs: string): Promise<void> {
   await mkdir(rootfs, { mode: 0o755 })
+  await unpackInto(layer, rootfs)
+}
+
+export async function unpackInto(layer: string, rootfs: string): Promise<void> {
   const owners = root() ? ['--same-owner'] : ['--no-same-owner']
   await runCommand(
     'tar',

@@ -27,37 +27,44 @@ const buildDeadlineMs = 30 * 60_000
 export const debianRecipe: Recipe = {
   init: ['/sbin/init'],
   owners: 'kept',
-  async fill(rootfs, progress, signal) {
-    if (process.getuid?.() !== 0)
-      throw new DroverError('ENGINE_FAILED', 'build image debian: mmdebstrap needs root here')
-    const source = aptSource()
-    progress(`mmdebstrap ${source.suite}`)
-    await runCommand(
-      'unshare',
-      [
-        // Its mounts and processes go with it, however it ends.
-        '--mount',
-        '--pid',
-        '--fork',
-        '--kill-child',
-        '--mount-proc',
-        'mmdebstrap',
-        '--mode=root',
-        '--variant=minbase',
-        '--format=directory',
-        `--include=${packages.join(',')}`,
-        '--aptopt=Acquire::Languages "none"',
-        '--dpkgopt=path-exclude=/usr/share/man/*',
-        '--dpkgopt=path-exclude=/usr/share/doc/*',
-        '--dpkgopt=path-exclude=/usr/share/locale/*',
-        source.suite,
-        rootfs,
-        source.line,
-      ],
-      { deadlineMs: buildDeadlineMs, signal, onLine: (line) => progress(line.slice(0, 160)) },
-    )
-    await makeGeneric(rootfs)
-  },
+  fill: (rootfs, progress, signal) => fillDebian(rootfs, [], progress, signal),
+}
+
+/** The same system with more of the mirror's packages in it. */
+export async function fillDebian(
+  rootfs: string,
+  morePackages: string[],
+  progress: (message: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  if (process.getuid?.() !== 0) throw new DroverError('ENGINE_FAILED', 'build image debian: mmdebstrap needs root here')
+  const source = aptSource()
+  progress(`mmdebstrap ${source.suite}`)
+  await runCommand(
+    'unshare',
+    [
+      // Its mounts and processes go with it, however it ends.
+      '--mount',
+      '--pid',
+      '--fork',
+      '--kill-child',
+      '--mount-proc',
+      'mmdebstrap',
+      '--mode=root',
+      '--variant=minbase',
+      '--format=directory',
+      `--include=${[...packages, ...morePackages].join(',')}`,
+      '--aptopt=Acquire::Languages "none"',
+      '--dpkgopt=path-exclude=/usr/share/man/*',
+      '--dpkgopt=path-exclude=/usr/share/doc/*',
+      '--dpkgopt=path-exclude=/usr/share/locale/*',
+      source.suite,
+      rootfs,
+      source.line,
+    ],
+    { deadlineMs: buildDeadlineMs, signal, onLine: (line) => progress(line.slice(0, 160)) },
+  )
+  await makeGeneric(rootfs)
 }
 
 async function makeGeneric(rootfs: string): Promise<void> {

@@ -47,6 +47,10 @@ export interface LabOptions {
   engine?: EngineKind
   /** What each host offers; null: all that the machine has. */
   capacity?: Resources | null
+  /** Where hosts, which have no way to a mirror, find ready-made images: <image name>.tar. */
+  layersDirectory?: string
+  /** Variables for the native engines, which are otherwise started with none of the caller's. */
+  engineEnvironment?: Record<string, string>
   /** Parent of the laboratory's own directory. */
   directory?: string
   /** Whether Ctrl-C takes it down and ends the process (default); false: the owner sees to it. */
@@ -132,6 +136,8 @@ export class Lab {
         network: state.network,
         containerNetwork: `${engine === 'native' ? state.network : '10.77'}.0.0/16`,
         capacity: options.capacity === undefined ? defaultCapacity : options.capacity,
+        layersDirectory: options.layersDirectory ?? null,
+        engineEnvironment: options.engineEnvironment ?? {},
         hosts: places.hosts,
         authority: join(directory, 'authority'),
       }
@@ -202,10 +208,10 @@ export class Lab {
     return outcome.json as T
   }
 
-  /** A TCP stream from a container's pulse service to the client outside. `ipv4` may carry a prefix length. */
-  pulse(ipv4: string): Promise<Pulse> {
+  /** A TCP stream from a container's pulse service to the client outside, a tick each 10 ms if not asked for another. `ipv4` may carry a prefix length. */
+  pulse(ipv4: string, tickMs?: number): Promise<Pulse> {
     this.#pulses ??= new PulseClient(this.clientPrefix)
-    return this.#pulses.open(ipv4.split('/')[0] as string)
+    return this.#pulses.open(ipv4.split('/')[0] as string, tickMs)
   }
 
   /** Sends a signal to a daemon; with SIGKILL it waits until the process is gone. */

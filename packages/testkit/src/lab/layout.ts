@@ -38,6 +38,8 @@ export interface ClusterPlan {
   network: string
   containerNetwork: string
   capacity: Resources | null
+  layersDirectory: string | null
+  engineEnvironment: Record<string, string>
   hosts: HostPlace[]
   /** Where the cluster's own authority is. */
   authority: string
@@ -89,11 +91,12 @@ function nats(plan: ClusterPlan, host: HostPlace): Daemon {
 
 function engine(plan: ClusterPlan, host: HostPlace): Daemon {
   const criu = criuChoice()
+  const settings = Object.entries(plan.engineEnvironment).map(([name, value]) => `${name}=${value}`)
   return engineDaemon({
     kind: plan.engine,
     owner: host.name,
     directory: daemonDirectory(host, 'engine'),
-    prefix: host.prefix,
+    prefix: settings.length === 0 ? host.prefix : [...host.prefix, 'env', ...settings],
     config: {
       socket: host.engineSocket,
       stateDirectory: join(host.directory, 'containers'),
@@ -150,6 +153,7 @@ function agent(plan: ClusterPlan, host: HostPlace): Daemon {
       secret: plan.secret,
       natsServers: natsServers(plan, host),
       capacity: plan.capacity,
+      ...(plan.layersDirectory === null ? {} : { layersDirectory: plan.layersDirectory }),
     },
   })
 }

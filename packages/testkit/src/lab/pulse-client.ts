@@ -1,6 +1,6 @@
 // The client outside: one program that holds TCP connections to containers' `pulse` services and watches their ticks, in a
 // process of its own so that nothing else delays its clock. A tick is a line `pid counter monotonic_ms`.
-// Commands on stdin: `open ID ADDRESS PORT`, `mark ID` (starts a new stretch), `report ID`, `close ID`. Answers are JSON lines.
+// Commands on stdin: `open ID ADDRESS PORT [TICK_MS]`, `mark ID` (starts a new stretch), `report ID`, `close ID`. Answers are JSON lines.
 
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -20,10 +20,11 @@ class Stream {
   #lastArrival = 0
   #stretch = newStretch()
 
-  constructor(id: string, address: string, port: number) {
+  constructor(id: string, address: string, port: number, tick: string) {
     this.#id = id
     this.#socket = connect({ host: address, port })
     this.#socket.setNoDelay(true)
+    if (tick !== '') this.#socket.write(`tick ${tick}\n`)
     this.#socket.on('data', (data) => this.#hear(data.toString('latin1'), performance.now()))
     this.#socket.on('error', (error) => this.#lose(error.message))
     this.#socket.on('close', () => this.#lose('the connection was closed'))
@@ -100,9 +101,9 @@ class Stream {
 
 createInterface({ input: process.stdin })
   .on('line', (line) => {
-    const [command, id = '', address = '', port = ''] = line.split(' ')
+    const [command, id = '', address = '', port = '', tick = ''] = line.split(' ')
     const stream = streams.get(id)
-    if (command === 'open') streams.set(id, new Stream(id, address, Number(port)))
+    if (command === 'open') streams.set(id, new Stream(id, address, Number(port), tick))
     else if (command === 'mark') stream?.mark()
     else if (command === 'report' && stream) send({ id, event: 'report', report: stream.report() })
     else if (command === 'close') {

@@ -65,7 +65,7 @@ export class PulseClient {
   }
 
   /** Connects and waits for the first tick; tries again while the service does not answer yet. */
-  async open(address: string): Promise<Pulse> {
+  async open(address: string, tickMs?: number): Promise<Pulse> {
     return await waitUntil(`the pulse of ${address}`, connectDeadlineMs, async () => {
       const id = String(this.#next++)
       const pulse = new Pulse(
@@ -73,7 +73,7 @@ export class PulseClient {
         () => this.#pulses.delete(id),
       )
       this.#pulses.set(id, pulse)
-      this.#tell('open', id, `${address} ${pulsePort}`)
+      this.#tell('open', id, `${address} ${pulsePort} ${tickMs ?? ''}`)
       try {
         await waitUntil('a tick', attemptDeadlineMs, () => pulse.ticking || pulse.lost !== null)
         if (pulse.lost === null) return pulse

@@ -15,7 +15,7 @@ export const allowedImports: { [name: string]: readonly string[] } = {
   cli: ['protocol', 'client'],
   dashboard: ['protocol', 'client'],
   testkit: ['protocol', 'scheduler', 'raft', 'engine', 'client', 'controller', 'agent', 'cli', 'dashboard'],
-  'cluster-tests': ['protocol', 'scheduler', 'client', 'cli', 'engine', 'testkit'],
+  'cluster-tests': ['protocol', 'scheduler', 'client', 'cli', 'engine', 'agent', 'testkit'],
 }
 
 const rule = 'import direction'
