@@ -17,6 +17,7 @@ import { Bus } from './bus.ts'
 import { machineCapacity, UsageMeter } from './capacity.ts'
 import { EngineMirror } from './engine-mirror.ts'
 import { engineDeadlines } from './engine-port.ts'
+import { FaultPoints } from './fault-points.ts'
 import { hostFeatures } from './features.ts'
 import { AgentGrpc } from './grpc.ts'
 import { ImageStore } from './images/image-store.ts'
@@ -58,6 +59,7 @@ export class Agent {
     this.#parts = {
       host: config.host,
       access,
+      faults: new FaultPoints(config.faultDirectory ?? null),
       checkpointRoot: emptyCheckpointRoot(config),
       engine: this.#client,
       mirror: new EngineMirror(),

@@ -6,6 +6,7 @@ import type { Assignment } from '@drover/protocol'
 import type { AssignmentStore } from './assignment-store.ts'
 import type { EngineMirror } from './engine-mirror.ts'
 import type { EnginePort } from './engine-port.ts'
+import type { FaultPoints } from './fault-points.ts'
 import type { ImageStore } from './images/image-store.ts'
 import type { ImageFetcher } from './images/image-transfer.ts'
 import type { MigrationSessions } from './migration/sessions.ts'
@@ -29,6 +30,7 @@ export interface AgentParts {
   images: ImageStore
   fetcher: ImageFetcher
   sessions: MigrationSessions
+  faults: FaultPoints
   log: Log
 }
 

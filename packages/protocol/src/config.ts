@@ -67,6 +67,8 @@ export const AgentConfig = Type.Object(
     tls: Type.Optional(TlsFiles),
     /** Ready-made layers, <image name>.tar: an image of that name is unpacked from there rather than built. */
     layersDirectory: Type.Optional(Type.String()),
+    /** Where fault tests arm the points at which a migration is held; absent outside of tests. */
+    faultDirectory: Type.Optional(Type.String()),
     logLevel: Type.Optional(Type.String()),
   },
   { additionalProperties: false },

@@ -30,6 +30,7 @@ export async function prepareDestination(
 ): Promise<void> {
   const startedAt = performance.now()
   const { container, epoch, spec, imageSources, migration } = assignment
+  await parts.faults.at('destination.preparing')
   if (migration.mode === 'live') requireCriu(parts, assignment)
   await parts.fetcher.ensure(spec.image, imageSources)
   const leftover = parts.mirror.get(container)
@@ -88,8 +89,17 @@ async function receiveAll(
   await connection.sendMessage({ kind: 'disk-received', bytes: connection.bytesReceived })
   session.advance('precopied')
 
-  session.figures.sourceFrozenAtNs = await receiveSwitch(session, connection, upper, checkpoint.directory, extraction)
+  session.figures.sourceFrozenAtNs = await receiveSwitch(
+    parts,
+    session,
+    connection,
+    upper,
+    checkpoint.directory,
+    extraction,
+  )
+  await parts.faults.at('destination.restoring')
   if (live) await restore(parts, session, assignment, checkpoint.directory)
+  await parts.faults.at('destination.restored')
   session.advance('restored')
 }
 
@@ -109,12 +119,14 @@ async function receiveDisk(
       : await callAndMirror(parts, 'create', { spec }, engineDeadlines.start)
   session.signal.throwIfAborted()
   await makeSockets(upper, message.sockets)
+  await parts.faults.at('destination.disk-receiving')
   await receiveArchive(connection, startExtraction(session, upper))
   return upper
 }
 
 /** Takes memory files and the delta until the source says that all was sent; returns when it froze, ns. */
 async function receiveSwitch(
+  parts: AgentParts,
   session: MigrationSession,
   connection: StreamConnection,
   upper: string,
@@ -133,8 +145,10 @@ async function receiveSwitch(
     }
     const message = decodeStreamMessage(frame)
     if (files.open) throw unexpected(message)
-    if (message.kind === 'memory') files.begin(message.files)
-    else if (message.kind === 'delta') await receiveDelta(session, connection, upper, message, extraction)
+    if (message.kind === 'memory') {
+      files.begin(message.files)
+      await parts.faults.at('destination.memory-receiving')
+    } else if (message.kind === 'delta') await receiveDelta(session, connection, upper, message, extraction)
     else if (message.kind === 'switched') return message.frozenAtNs
     else throw unexpected(message)
   }

@@ -75,6 +75,7 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   const { startedAtMs, starts } = engine
   await connection.sendMessage({ kind: 'disk', sockets: socketsOf(manifest), startedAtMs, starts })
   await sendArchive(connection, startPrecopyArchive(session, engine.upper))
+  await parts.faults.at('source.disk-sent')
   await expect(connection, 'disk-received', diskDeadlineMs)
 
   session.figures.precopy_bytes = connection.bytesSent
@@ -88,11 +89,13 @@ export async function switchOver(parts: AgentParts, session: MigrationSession, a
   const ready = precopied.get(session)
   if (!ready) throw new DroverError('INTERNAL', `move ${assignment.name}: switching before the pre-copy`)
   const { connection } = ready
+  await parts.faults.at('source.freezing')
   const sentBefore = connection.bytesSent
   const frozenAtNs =
     assignment.migration.mode === 'live'
       ? await checkpointAndSend(parts, session, assignment, ready)
       : await stopAndSend(parts, session, assignment, ready)
+  await parts.faults.at('source.switched')
   await connection.sendMessage({ kind: 'switched', frozenAtNs })
   session.figures.switch_bytes = connection.bytesSent - sentBefore
   session.advance('switched')
@@ -115,6 +118,7 @@ async function checkpointAndSend(
   )
   const dumpedAt = performance.now()
   parts.mirror.answer(answer.container)
+  await parts.faults.at('source.frozen')
   session.signal.throwIfAborted()
   Object.assign(session.figures, answer.figures, { checkpoint_ms: dumpedAt - calledAt })
   const sending = sendMemoryFiles(ready.connection, directory)

@@ -21,8 +21,10 @@ export async function runMigrationStep(
   const side = kind === 'prepare-destination' ? 'destination' : 'source'
   const session = parts.sessions.get(operation) ?? parts.sessions.open(operation, container, side)
   try {
-    if (kind === 'prepare-source') prepareSource(parts, session, moving)
-    else if (kind === 'prepare-destination') await prepareDestination(parts, session, moving)
+    if (kind === 'prepare-source') {
+      await parts.faults.at('source.preparing')
+      prepareSource(parts, session, moving)
+    } else if (kind === 'prepare-destination') await prepareDestination(parts, session, moving)
     else if (kind === 'precopy') await precopy(parts, session, moving)
     else await switchOver(parts, session, moving)
   } catch (thrown) {
@@ -34,6 +36,7 @@ export async function runMigrationStep(
 /** Lets a restored container run. `blackout_ms` compares two hosts' clocks: it is as true as they are in step. */
 export async function release({ parts, container, assignment }: Assigned): Promise<void> {
   const { epoch, migration } = assignment
+  await parts.faults.at('destination.releasing')
   const answer = await parts.engine.call('release', { container, epoch }, { deadlineMs: engineDeadlines.quick })
   const resumedAtNs = answer.figures.resumedAtNs ?? Date.now() * 1e6
   parts.mirror.answer(answer.container)

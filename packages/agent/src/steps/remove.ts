@@ -7,6 +7,7 @@ export async function remove({ parts, container }: StepContext, epoch: number): 
   const sessions = parts.sessions.ofContainer(container)
   // First what writes into its directories: streams and tar processes.
   await Promise.all(sessions.map((session) => session.close()))
+  if (sessions.some(({ side }) => side === 'source')) await parts.faults.at('source.cleaning')
   await parts.engine.call('delete', { container, epoch }, { deadlineMs: engineDeadlines.delete })
   parts.mirror.forget(container)
 }

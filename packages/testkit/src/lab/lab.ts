@@ -18,8 +18,17 @@ import {
   waitUntil,
 } from '@drover/cli/daemons'
 import { EngineClient } from '@drover/engine'
-import { type ClusterStatus, DroverError, type HostView, paths, type Resources, type TlsFiles } from '@drover/protocol'
+import {
+  type ClusterStatus,
+  type Container,
+  DroverError,
+  type HostView,
+  paths,
+  type Resources,
+  type TlsFiles,
+} from '@drover/protocol'
 import { processesIn } from './cgroups.ts'
+import { type ArmedPoint, arm, criuProcesses, type HostToSearch, setCable, tracesOf } from './faults.ts'
 import { type Guardian, startGuardian } from './guardian.ts'
 import {
   type ClusterPlan,
@@ -27,6 +36,7 @@ import {
   daemonDirectory,
   daemonsOf,
   endpoints,
+  faultDirectory,
   type HostPlace,
   ports,
 } from './layout.ts'
@@ -291,6 +301,33 @@ export class Lab {
       return runs ? [host.name] : []
     })
     return (await Promise.all(asked)).flat()
+  }
+
+  /** Makes the agent of a host hold the next migration that comes to this point. */
+  arm(host: string, point: string): ArmedPoint {
+    return arm(faultDirectory(this.host(host)), point)
+  }
+
+  /** Pulls the cable of a host, or plugs it in again: nothing reaches its daemons and containers meanwhile. */
+  async setCable(host: string, plugged: boolean): Promise<void> {
+    await setCable(this.#search(host).holder, plugged)
+  }
+
+  /** The CRIU processes that a host's engine has started. */
+  criuProcesses(host: string): number[] {
+    return criuProcesses(this.#search(host).cgroups)
+  }
+
+  /** What a host has of a container; empty when it never ran there, or is wholly gone. */
+  async tracesOf(host: string, { id, identity }: Container): Promise<string[]> {
+    return await tracesOf(id, `dv${identity.serial}`, this.#search(host))
+  }
+
+  #search(host: string): HostToSearch {
+    const holder = this.#state.holders[host]
+    if (holder === undefined) throw new DroverError('WRONG_STATE', `host ${host} of this laboratory has no namespaces`)
+    const cgroups = this.#state.cgroups.map((root) => join(root, host))
+    return { cgroups, holder: holder.pid, directory: this.host(host).directory }
   }
 
   /** What of this laboratory exists on the machine; nothing once it is down. */

@@ -45,6 +45,8 @@ export interface ClusterPlan {
   authority: string
 }
 
+export const faultDirectory = (host: HostPlace) => join(host.directory, 'faults')
+
 export const daemonDirectory = (host: HostPlace, kind: DaemonKind) => join(host.directory, kind)
 
 /** The daemons of one host by kind; without the controller where it has none. */
@@ -149,6 +151,7 @@ function agent(plan: ClusterPlan, host: HostPlace): Daemon {
       address: host.address,
       grpcPort: ports.grpc,
       streamPort: ports.stream,
+      faultDirectory: faultDirectory(host),
       tls: certificate(plan, host),
       secret: plan.secret,
       natsServers: natsServers(plan, host),

@@ -1,0 +1,69 @@
+// `npm run faults [-- FILTER…] [--rounds N] [--json] [--write]`: the fault table of live migration, on real hosts.
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { whyNot } from '../stories.ts'
+import { casesMatching, describeCase } from './cases.ts'
+import { type CaseOutcome, runCase } from './run-case.ts'
+import { Stage } from './stage.ts'
+import { faultTable, withTable } from './table.ts'
+
+const help = `npm run faults [-- WORD… --rounds N --json --write]
+
+Moves a container again and again, each time with one part killed, stopped or cut off at one point of the move, and checks
+that exactly one copy goes on, whole, with nothing left behind.
+
+  WORD      only the cases with all these words, e.g. 'source.frozen' 'kill leader'
+  --rounds  how often each case is run (1)
+  --json    one JSON array of outcomes on stdout
+  --write   put the table into docs/faults.md`
+
+const page = fileURLToPath(new URL('../../../../docs/faults.md', import.meta.url))
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      rounds: { type: 'string', default: '1' },
+      json: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  const rounds = Number(values.rounds)
+  const cases = casesMatching(positionals.join(' '))
+  const reason = whyNot()
+  if (values.help || cases.length === 0 || !Number.isInteger(rounds) || rounds < 1 || reason !== null) {
+    process.stderr.write(`${reason === null ? help : `faults: ${reason}`}\n`)
+    return values.help ? 0 : 2
+  }
+  const outcomes: CaseOutcome[] = []
+  const total = cases.length * rounds
+  let stage: Stage | null = null
+  try {
+    for (let round = 1; round <= rounds; round++) {
+      for (const fault of cases) {
+        stage ??= await Stage.open()
+        const outcome = await runCase(stage.story, stage.subject, fault)
+        outcomes.push(outcome)
+        process.stderr.write(`${outcomes.length}/${total} ${describeCase(fault)}: ${verdict(outcome)}\n`)
+        if (outcome.problems.length > 0) stage = await stage.close()
+      }
+    }
+  } finally {
+    await stage?.close()
+  }
+  if (values.json) process.stdout.write(`${JSON.stringify(outcomes)}\n`)
+  else process.stdout.write(`${faultTable(outcomes)}\n`)
+  if (values.write) writeFileSync(page, withTable(readFileSync(page, 'utf8'), outcomes))
+  return outcomes.some(({ problems }) => problems.length > 0) ? 1 : 0
+}
+
+function verdict({ outcome, blackoutMs, problems }: CaseOutcome): string {
+  const silence = blackoutMs === null ? '' : `, silence ${Math.round(blackoutMs)} ms`
+  return `${outcome}${silence}${problems.map((problem) => `\n  PROBLEM: ${problem}`).join('')}`
+}
