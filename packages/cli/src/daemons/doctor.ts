@@ -35,6 +35,7 @@ export function examine(): Finding[] {
     tool('ip', 'iproute2', 'bridges and links'),
     tool('tar', 'tar', 'disk copies between hosts'),
     tool('busybox', 'busybox-static', 'the default image'),
+    ownView(),
     ...limits(),
     quickCriu(),
     dataSpace(),
@@ -164,6 +165,18 @@ function limits(): Finding[] {
     if (Number(text) >= least) return [ok(name, text)]
     return [warn(name, `${text}, below ${least}`, `sysctl ${name}=${least}: ${why}`)]
   })
+}
+
+/** Without it all works, but `free` and `top` in a container show the host. */
+function ownView(): Finding {
+  const program = '/usr/bin/lxcfs'
+  if (existsSync(program) && existsSync('/dev/fuse'))
+    return ok('lxcfs', version(program, ['--version']).replaceAll('"', ''))
+  return warn(
+    'lxcfs',
+    'not found',
+    'apt-get install lxcfs: without it containers see the memory and processors of their host',
+  )
 }
 
 /** Without it all works, but dumps walk the machine's connection tracking table twice: 22 ms of blackout at its usual size. */
