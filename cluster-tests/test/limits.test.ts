@@ -13,10 +13,14 @@ await tell(
     await story.must('launch', 'web', '--set', 'memory=64MiB', '--set', 'cpuset=0')
     const cores = async () =>
       (await lab.cli(['exec', 'web', '--', 'grep', 'Cpus_allowed_list', '/proc/self/status'])).stdout
+    /** MemTotal in kB: what `free` and `top` show as the machine's memory. */
+    const seen = async () =>
+      Number(/MemTotal:\s+(\d+)/.exec((await lab.cli(['exec', 'web', '--', 'cat', '/proc/meminfo'])).stdout)?.[1])
     const native = engineOfStories === 'native'
 
     await t.test('a limit of the launch is felt inside', async (t) => {
       if (native) t.match(await cores(), /:\s+0\n/)
+      if (native) t.equal(await seen(), 64 * 1024)
       t.match(await story.container('web'), { spec: { limits: { memoryBytes: 64 * MiB, cpus: '0' } } })
     })
 
@@ -24,6 +28,7 @@ await tell(
       const before = await story.container('web')
       await story.must('set', 'web', 'memory=128MiB', 'cpuset=1', 'network.rate=100mbit')
       if (native) t.match(await cores(), /:\s+1\n/)
+      if (native) t.equal(await seen(), 128 * 1024, 'seen at once')
       const after = await story.container('web')
       t.match(after, { state: 'running', initPid: before.initPid, starts: before.starts, operation: null })
       t.match(after.spec.limits, { memoryBytes: 128 * MiB, cpus: '1', networkBits: 100_000_000 })
@@ -48,6 +53,7 @@ await tell(
       t.match(after, { state: 'running', starts: 1, spec: { limits: { cpus: '1', networkBits: 100_000_000 } } })
       t.not(after.host, before.host)
       if (native) t.match(await cores(), /:\s+1\n/)
+      if (native) t.equal(await seen(), 128 * 1024)
       await story.must('set', 'web', 'cpuset=none')
       if (native) t.notMatch(await cores(), /:\s+1\n/)
     })

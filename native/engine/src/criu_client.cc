@@ -1,5 +1,6 @@
 #include "criu_client.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -8,6 +9,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <mutex>
 #include <set>
 #include <poll.h>
@@ -215,6 +217,7 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
   CriuRpcFeatures features = CRIU_RPC_FEATURES__INIT;
   char ramfs[] = "ramfs";
   char* filesystems[] = {ramfs};
+  std::vector<char*> external;
   if (request.kind == CriuRequest::Kind::version) {
     message.type = CRIU_RPC_TYPE__VERSION;
   } else if (request.kind == CriuRequest::Kind::warm) {
@@ -223,6 +226,9 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
     message.features = &features;
   } else {
     fillOptions(options, request);
+    std::transform(request.external.begin(), request.external.end(), std::back_inserter(external), [](const std::string& text) { return const_cast<char*>(text.c_str()); });
+    options.n_external = external.size();
+    options.external = external.data();
     options.n_enable_filesystems = 1;
     options.enable_filesystems = filesystems;
     message.type = request.kind == CriuRequest::Kind::dump ? CRIU_RPC_TYPE__DUMP : CRIU_RPC_TYPE__RESTORE;

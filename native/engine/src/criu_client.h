@@ -34,6 +34,8 @@ struct CriuRequest {
   bool manageCgroups = false;
   /** With manageCgroups: a directory with each hierarchy mounted under its name, which saves CRIU its own mounts; may be empty. */
   std::string cgroupYard = {};
+  /** Mounts that are not part of the images, as CRIU's option of that name says it. */
+  std::vector<std::string> external = {};
 };
 
 struct CriuAnswer {

@@ -5,6 +5,7 @@
 
 #include "checkpoint.h"
 #include "pidfd.h"
+#include "view_mounts.h"
 
 namespace drover {
 namespace {
@@ -35,13 +36,14 @@ Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::
   return criu;
 }
 
-CriuRequest criuRequest(const Engine& engine, CriuRequest::Kind kind, const Container& container, int directory) {
+CriuRequest criuRequest(Engine& engine, CriuRequest::Kind kind, const Container& container, int directory) {
   CriuRequest request;
   request.kind = kind;
   request.directory = directory;
   request.root = container.rootfs();
   request.manageCgroups = true;
   request.cgroupYard = cgroupYard(engine.cgroups());
+  request.external = kind == CriuRequest::Kind::dump ? viewMountsForDump() : viewMountsForRestore(engine.view().root());
   return request;
 }
 

@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds criuDeadline{120'000};
 
 Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code);
 /** A request with the options that both directions need. */
-CriuRequest criuRequest(const Engine& engine, CriuRequest::Kind kind, const Container& container, int directory);
+CriuRequest criuRequest(Engine& engine, CriuRequest::Kind kind, const Container& container, int directory);
 
 /** Notes in the record what is under way and which criu does it, before it starts. */
 Status beginMove(Engine& engine, Container& container, const char* phase, const CriuProcess& criu);

@@ -17,6 +17,7 @@
 #include "netlink.h"
 #include "pidfd.h"
 #include "record.h"
+#include "view_mounts.h"
 
 namespace drover {
 
@@ -38,6 +39,7 @@ Engine::Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, EventLoop
       cgroups_(std::move(cgroups)),
       seccomp_(std::move(seccomp)),
       loop_(loop),
+      view_(config_.stateDirectory, loop),
       pool_(workers, mostQueuedJobs) {}
 
 std::shared_ptr<Container> Engine::find(const std::string& id) const {
@@ -220,6 +222,24 @@ void Engine::endExecSessions(Container& container) {
   });
   std::unique_lock lock(gate->mutex);
   gate->opened.wait_for(lock, std::chrono::milliseconds(endSessionsDeadlineMs), [&] { return gate->open; });
+}
+
+void Engine::beginView() {
+  auto refreshAll = [this] {
+    for (const auto& container : all()) refreshView(container);
+  };
+  view_.begin(refreshAll);
+  refreshAll();
+}
+
+void Engine::refreshView(const std::shared_ptr<Container>& container) {
+  enqueue(container, [this, container] {
+    State state = container->snapshot().state;
+    std::string root = view_.root();
+    if (root.empty() || (state != State::running && state != State::frozen)) return;
+    Status mounted = mountView(root, cgroups_.processes(container->id));
+    if (!mounted.ok()) logLine("warn", "container " + container->id + " sees the host's numbers: " + mounted.error().message);
+  }, true);
 }
 
 Json Engine::describe(const Container& container) const {

@@ -14,6 +14,7 @@
 #include "container.h"
 #include "error.h"
 #include "event_loop.h"
+#include "own_view.h"
 #include "seccomp_profile.h"
 #include "spec.h"
 #include "worker_pool.h"
@@ -28,6 +29,8 @@ class Engine {
   const Cgroups& cgroups() const { return cgroups_; }
   const SeccompProgram& seccomp() const { return seccomp_; }
   EventLoop& loop() { return loop_; }
+  /** What shows containers their own numbers. */
+  OwnView& view() { return view_; }
 
   /** Takes over what an earlier engine left: running containers are adopted, half-made things removed. Before the loop runs. */
   Status adopt();
@@ -64,6 +67,11 @@ class Engine {
   /** EngineContainer of messages.ts, with figures of the cgroups. */
   nlohmann::json describe(const Container& container) const;
 
+  /** Starts lxcfs, or takes over that of an earlier engine, and sees to it that every running container looks through it. On a worker. */
+  void beginView();
+  /** The same for one container, after all that is queued for it. */
+  void refreshView(const std::shared_ptr<Container>& container);
+
   /** Called on the loop's thread after each change of a record. */
   std::function<void(const std::shared_ptr<Container>&)> onChange;
   /** Loop's thread; calls `done` when no session of the container is left. Set by the exec code. */
@@ -80,6 +88,7 @@ class Engine {
   const Cgroups cgroups_;
   const SeccompProgram seccomp_;
   EventLoop& loop_;
+  OwnView view_;
   mutable std::mutex mutex_;
   std::mutex createMutex_;
   std::map<std::string, std::shared_ptr<Container>> containers_;

@@ -59,7 +59,7 @@ int usePipes(const ExecPlan& plan) {
 void runExec(const ExecPlan& plan) {
   becomePlainProcess();
   check(plan, joinCgroups, joinTasks(plan.taskFiles.data(), static_cast<int>(plan.taskFiles.size())));
-  if (setns(plan.initPidfd, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP) != 0)
+  if (setns(plan.initPidfd, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME) != 0)
     check(plan, enterNamespaces, errno);
   check(plan, becomeRoot, becomeUser(0, 0));
   if (setsid() < 0) check(plan, makeTerminal, errno);

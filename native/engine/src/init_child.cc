@@ -11,13 +11,16 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "capabilities.h"
 #include "child_setup.h"
+#include "own_view.h"
 
 namespace drover {
 
@@ -83,6 +86,43 @@ int mountFileSystems(int rootfs, bool showCgroups) {
   return 0;
 }
 
+/**
+ * The files that lxcfs answers, over the kernel's. They are a service: where one is missing, or lxcfs has just ended, the host's numbers
+ * are seen until the engine has mended it.
+ */
+void mountView(int rootfs, int view) {
+  for (std::string_view file : viewFiles) {
+    open_how how = {};
+    how.flags = O_PATH | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    int target = static_cast<int>(syscall(SYS_openat2, rootfs, file.data(), &how, sizeof how));
+    int source = openat(view, file.data(), O_PATH | O_CLOEXEC);
+    if (target >= 0 && source >= 0) mount(DescriptorPath(source).text, DescriptorPath(target).text, nullptr, MS_BIND, nullptr);
+    if (target >= 0) close(target);
+    if (source >= 0) close(source);
+  }
+}
+
+/**
+ * A time namespace in which the machine has just been switched on. Before a process is in it, and only then, its clocks can be set.
+ * Kernels without (5.6 has them) show the host's uptime.
+ */
+int startClocks() {
+  if (unshare(CLONE_NEWTIME) != 0) return errno == EINVAL || errno == ENOSYS ? 0 : errno;
+  timespec monotonic, boot;
+  clock_gettime(CLOCK_MONOTONIC, &monotonic);
+  clock_gettime(CLOCK_BOOTTIME, &boot);
+  char offsets[96];
+  int length = snprintf(offsets, sizeof offsets, "monotonic -%lld 0\nboottime -%lld 0\n", static_cast<long long>(monotonic.tv_sec), static_cast<long long>(boot.tv_sec));
+  int file = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+  if (file < 0 || write(file, offsets, static_cast<size_t>(length)) != length) return errno;
+  close(file);
+  int clocks = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+  if (clocks < 0 || setns(clocks, CLONE_NEWTIME) != 0) return errno;
+  close(clocks);
+  return 0;
+}
+
 int changeToRoot(int rootfs) {
   int oldRoot = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (oldRoot < 0 || fchdir(rootfs) != 0 || syscall(SYS_pivot_root, ".", ".") != 0) return errno;
@@ -142,6 +182,9 @@ void runInit(const InitPlan& plan) {
   if (rootfs < 0) _exit(127);
   check(plan, joinCgroups, joinTasks(plan.taskFiles.data(), static_cast<int>(plan.taskFiles.size())));
 
+  check(plan, makeNamespaces, startClocks());
+  // While it is still the host's root, who may go there.
+  int view = plan.view ? open(plan.view, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) check(plan, attachRoot, errno);
   if (syscall(SYS_move_mount, rootfs, "", AT_FDCWD, plan.rootfs, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) != 0) check(plan, attachRoot, errno);
   check(plan, becomeRoot, becomeUser(0, 0));
@@ -152,6 +195,7 @@ void runInit(const InitPlan& plan) {
   syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0);
 
   check(plan, mountAll, mountFileSystems(rootfs, plan.showCgroups));
+  if (view >= 0) mountView(rootfs, view);
   check(plan, changeRoot, changeToRoot(rootfs));
 
   umask(022);

@@ -17,6 +17,8 @@ struct InitPlan {
   bool forSystemd;
   /** Without a cgroup2 on the host the container would see that of everybody. */
   bool showCgroups;
+  /** Where lxcfs is mounted on the host; null: nowhere. */
+  const char* view;
   char* const* arguments;
   char* const* environment;
   const SeccompProgram* seccomp;

@@ -65,11 +65,13 @@ Status run(const std::string& configPath) {
   Server server(events, [&methods](const std::shared_ptr<Connection>& connection) { methods.serve(connection); });
   DROVER_TRY(server.listen(socket));
   logLine("info", "listening on " + socket + ", " + std::to_string(engine.all().size()) + " containers");
+  engine.submit([&engine] { engine.beginView(); });
   engine.submit([&engine] { warmCriu(engine.config()); });
   events.run();
   logLine("info", "ending; containers go on");
   // Workers may be in the middle of an operation: they end as they would in a crash, which every operation stands.
   unlink(socket.c_str());
+  if (engine.all().empty()) engine.view().end();
   engine.cgroups().removeParent();
   _exit(0);
 }

@@ -199,6 +199,8 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
     record.state = State::running;
     record.extra["figures"] = figures.json();
   }));
+  // It may come from a host without lxcfs.
+  engine.refreshView(container);
   return moveResult(engine, *container, figures.json());
 }
 

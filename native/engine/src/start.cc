@@ -71,6 +71,8 @@ class Starting {
     plan.environment = environment.data();
     plan.seccomp = &engine_.seccomp();
     plan.showCgroups = unified.valid();
+    std::string view = engine_.view().root();
+    plan.view = view.empty() ? nullptr : view.c_str();
     // The child can't be told later: the kind of init is looked up in the image, where a first start finds it.
     plan.forSystemd = imageInitKind() == InitKind::systemd;
 

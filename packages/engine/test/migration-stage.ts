@@ -12,7 +12,7 @@ import { makeMigrationImage } from './migration-image.ts'
 import { type LineStream, type TestHost, TestNetwork, until } from './native-hosts.ts'
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
+export const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
 /** Where checkpoints lie, on either host; on its tmpfs. */
 export const images = '/run/checkpoints/move'
 /** How long a container that must not run is watched. */

@@ -354,7 +354,8 @@ export class TestHost {
       if (link.startsWith('dv')) left.push(`link ${link}`)
     for (const line of readFileSync(`/proc/${this.#holder.pid}/mountinfo`, 'utf8').split('\n'))
       if (line.includes(this.stateDirectory)) left.push(`mount ${line}`)
-    for (const entry of readdirSync(this.stateDirectory)) if (entry !== 'engine.lock') left.push(`state ${entry}`)
+    for (const entry of readdirSync(this.stateDirectory))
+      if (!['engine.lock', '.lxcfs'].includes(entry)) left.push(`state ${entry}`)
     return left
   }
 
