@@ -28,6 +28,7 @@ import { acceptMigration } from './migration/destination.ts'
 import { MigrationSessions } from './migration/sessions.ts'
 import { observeContainers } from './observe.ts'
 import type { AgentParts, Log } from './parts.ts'
+import { machinePressure } from './pressure.ts'
 import type { Hello } from './streams/messages.ts'
 import type { StreamConnection } from './streams/stream-connection.ts'
 import { StreamServer } from './streams/stream-server.ts'
@@ -187,6 +188,7 @@ export class Agent {
     const { mirror, store, images, sessions } = this.#parts
     const { cluster, host, address } = this.#config
     const containers = mirror.all()
+    const pressure = this.#config.capacity === null ? machinePressure(this.#capacity) : null
     return {
       cluster,
       host,
@@ -200,6 +202,7 @@ export class Agent {
       features: hostFeatures(mirror.hello),
       images: images.digests(),
       engineUp: mirror.up,
+      ...(pressure === null ? {} : { pressure }),
       containers: observeContainers(
         containers,
         (container) => store.get(container),

@@ -22,6 +22,9 @@ import type {
   MoveRequest,
   Operation,
   PolicyChange,
+  RebalancePlanView,
+  RebalanceRecord,
+  RebalanceStatus,
   RestoreRequest,
   SchedulingPolicy,
   SetRequest,
@@ -70,6 +73,12 @@ export class DroverClient {
 
   policy = (options?: ReadOptions) => this.#read<SchedulingPolicy>(paths.policy, options)
   changePolicy = (change: PolicyChange, options?: WriteOptions) => this.#write(paths.policy, change, options)
+
+  rebalanceStatus = (options?: ReadOptions) => this.#read<RebalanceStatus>(paths.rebalance, options)
+  planRebalance = (options?: ReadOptions) => this.#read<RebalancePlanView>(paths.rebalancePart('plan'), options)
+  rebalanceHistory = (options?: ReadOptions) => this.#read<RebalanceRecord[]>(paths.rebalancePart('history'), options)
+  /** By hand: quiet hours and budgets don't count. */
+  rebalance = (options?: WriteOptions) => this.#write(paths.rebalancePart('apply'), {}, options)
 
   containers = (options?: ReadOptions) => this.#read<Container[]>(paths.containers, options)
   container = async (name: string, options?: ReadOptions) =>

@@ -148,6 +148,13 @@ export const HostReport = Type.Object({
   features: HostFeatures,
   images: Type.Array(Type.String()),
   engineUp: Type.Boolean(),
+  /** How short of memory the machine is, by its own measure; missing: it doesn't measure. */
+  pressure: Type.Optional(
+    Type.Object({
+      memoryUsedBytes: Type.Integer({ description: 'of the capacity; page cache that can be dropped is not used' }),
+      frozen: Type.Array(Type.String(), { description: 'containers that were frozen instead of killed for memory' }),
+    }),
+  ),
   containers: Type.Array(ObservedContainer),
   migrations: Type.Array(MigrationStep),
   imageTasks: Type.Array(ImageTaskResult),

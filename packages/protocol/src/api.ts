@@ -5,6 +5,7 @@ import { type Static, Type } from 'typebox'
 import { Leave, Limits, Name, type Resources, RestartPolicy, Scheduling } from './resources.ts'
 
 export * from './paths.ts'
+export * from './rebalance.ts'
 
 export const LaunchRequest = Type.Object(
   {

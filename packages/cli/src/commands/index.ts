@@ -22,6 +22,7 @@ import * as ops from './ops.ts'
 import * as pool from './pool.ts'
 import * as project from './project.ts'
 import * as ps from './ps.ts'
+import * as rebalance from './rebalance.ts'
 import * as set from './set.ts'
 import * as shell from './shell.ts'
 import * as start from './start.ts'
@@ -56,6 +57,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   move.register,
   deleteContainer.register,
   host.register,
+  rebalance.register,
   pool.register,
   project.register,
   image.register,

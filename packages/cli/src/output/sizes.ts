@@ -74,3 +74,6 @@ export function formatBytes(bytes: number): string {
 export function formatCpu(milli: number): string {
   return String(Number((milli / 1000).toFixed(milli < 100 ? 3 : 2)))
 }
+
+/** A share as a person reads it: `12.5 %`. */
+export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`

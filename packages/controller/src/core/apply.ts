@@ -16,6 +16,7 @@ import {
 } from './apply-migration.ts'
 import { applyCancelRequested, applyOperationAdvanced, applyOperationEnded } from './apply-operations.ts'
 import { applyPowerRequested } from './apply-power.ts'
+import { applyRebalancePlanned } from './apply-rebalance.ts'
 import { applyHostSet, applyPolicyChanged } from './apply-scheduling.ts'
 import { applySetRequested } from './apply-set.ts'
 import { Draft } from './draft.ts'
@@ -95,6 +96,8 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyEvacuationStarted(draft, entry)
     case 'EvacuationPlanned':
       return applyEvacuationPlanned(draft, entry)
+    case 'RebalancePlanned':
+      return applyRebalancePlanned(draft, entry)
     case 'ImageBuildStarted':
       return applyImageBuildStarted(draft, entry)
     case 'ImageRegistered':

@@ -16,6 +16,8 @@ import {
   Operation,
   Placement,
   PolicyChange,
+  RebalancePlanView,
+  RebalanceRecord,
   SetRequest,
 } from '@drover/protocol'
 import { type Static, type TProperties, Type } from 'typebox'
@@ -173,6 +175,15 @@ export const EvacuationPlanned = entry('EvacuationPlanned', {
   plan: Type.Array(PlannedMove),
   etaMs: Type.Optional(Type.Number({ description: 'from `atMs`, as estimated' })),
 })
+/** A plan of rebalancing worth keeping. null: a dry run, or nothing to move. */
+export const RebalancePlanned = entry('RebalancePlanned', {
+  operation: Type.Union([OperationId, Type.Null()]),
+  trigger: RebalanceRecord.properties.trigger,
+  active: Type.Boolean(),
+  plan: RebalancePlanView,
+  moves: Type.Array(PlannedMove),
+  parallel: Type.Integer({ minimum: 1 }),
+})
 export const ImageBuildStarted = entry('ImageBuildStarted', {
   operation: OperationId,
   recipe: Type.String(),
@@ -202,6 +213,7 @@ export const Entry = Type.Union([
   MigrationAborted,
   EvacuationStarted,
   EvacuationPlanned,
+  RebalancePlanned,
   ImageBuildStarted,
   ImageRegistered,
 ])

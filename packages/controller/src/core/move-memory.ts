@@ -12,13 +12,15 @@ const forgetAtOnce = 500
 
 export function rememberMove(draft: Draft, entry: EntryOf<'MoveStarted'>, container: StoredContainer): void {
   const { begunMoves, operations } = draft.state.tables
+  const parent = entry.parent === null ? undefined : operations.get(entry.parent)
+  // Who empties a host and brings back what was on it doesn't want it to rest between.
+  if (parent && parent.kind !== 'rebalance') return
   if (begunMoves.size >= maxBegunMoves) {
     const oldest = [...begunMoves].sort(
       ([left, before], [right, after]) => before.atMs - after.atMs || (left < right ? -1 : 1),
     )
     for (const [key] of oldest.slice(0, forgetAtOnce)) draft.write({ table: 'begunMoves', key, value: null })
   }
-  const parent = entry.parent === null ? undefined : operations.get(entry.parent)
   draft.write({
     table: 'begunMoves',
     key: entry.operation,
@@ -28,7 +30,7 @@ export function rememberMove(draft: Draft, entry: EntryOf<'MoveStarted'>, contai
       to: entry.destination,
       atMs: draft.atMs,
       urgent: entry.urgent === true,
-      rebalancing: parent?.kind === 'rebalance',
+      rebalancing: parent !== undefined,
       reason: entry.reason ?? 'asked for',
     },
   })

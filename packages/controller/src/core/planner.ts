@@ -9,6 +9,7 @@ import { planImageBuild } from './planner-image.ts'
 import { planMove, type SwitchSlots, takenSlots } from './planner-move.ts'
 import { planContainers, planHost, planSilences } from './planner-observe.ts'
 import { planPower } from './planner-power.ts'
+import { planRebalanceOperation } from './planner-rebalance.ts'
 import { planBringBack } from './planner-restore.ts'
 import { planSet } from './planner-set.ts'
 import { type ClusterState, runningOperations } from './state.ts'
@@ -65,7 +66,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'restore':
       return planBringBack(context, operation)
     case 'rebalance':
-      return []
+      return planRebalanceOperation(context, operation)
     case 'cordon':
     case 'uncordon':
     case 'host-set':

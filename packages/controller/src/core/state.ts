@@ -2,7 +2,7 @@
 // entity, so that applying an entry, loading from disk and restoring a snapshot keep the indexes alike. Nothing in apply
 // may depend on the iteration order of these maps: replicas that were restored have another one.
 
-import type { Container, Host, Image, Operation, SchedulingPolicy } from '@drover/protocol'
+import type { Container, Host, Image, Operation, RebalanceRecord, SchedulingPolicy } from '@drover/protocol'
 
 /** A container with what only the controller needs. */
 export interface StoredContainer extends Container {
@@ -41,6 +41,8 @@ export interface Tables {
   policies: SchedulingPolicy
   /** By operation; the oldest are forgotten. */
   begunMoves: BegunMove
+  /** By log index; the oldest are forgotten. */
+  rebalances: RebalanceRecord
 }
 export type TableName = keyof Tables
 export const tableNames: readonly TableName[] = [
@@ -52,6 +54,7 @@ export const tableNames: readonly TableName[] = [
   'counters',
   'policies',
   'begunMoves',
+  'rebalances',
 ]
 
 export type Change = { [T in TableName]: { table: T; key: string; value: Tables[T] | null } }[TableName]
@@ -78,6 +81,7 @@ export function emptyState(): ClusterState {
       counters: new Map(),
       policies: new Map(),
       begunMoves: new Map(),
+      rebalances: new Map(),
     },
     idsByName: new Map(),
     running: new Set(),

@@ -11,6 +11,8 @@ export function entryKey(entry: Entry): string {
     case 'ContainerObserved':
     case 'ContainerDeleted':
       return `container ${entry.container}`
+    case 'RebalancePlanned':
+      return 'rebalance'
     default:
       return `operation ${entry.operation}`
   }

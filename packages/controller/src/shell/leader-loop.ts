@@ -7,6 +7,7 @@ import type { Applied, Outcome } from '../core/apply.ts'
 import { type Entry, encodeEntry } from '../core/entries.ts'
 import type { Observed } from '../core/observed.ts'
 import { type PlanContext, planForHost, planOperations, planTick } from '../core/planner.ts'
+import { planRebalance, rebalanceIntervalMs } from '../core/planner-rebalance.ts'
 import { entryKey } from './entry-key.ts'
 import type { Pusher } from './pusher.ts'
 import type { ClusterStateMachine } from './state-machine.ts'
@@ -16,6 +17,8 @@ const tickMs = 250
 const proposalDeadlineMs = 5_000
 /** What was refused is not proposed again sooner than this: the world has to change first. */
 const refusedPauseMs = 250
+/** Between two plans of rebalancing while containers are frozen for want of memory. */
+const urgentIntervalMs = 5_000
 /** Proposals of the loop under way at once; the rest is planned again when these are through. */
 const maxPending = 512
 
@@ -36,6 +39,7 @@ export class LeaderLoop {
   #stops: (() => void)[] = []
   #woken = false
   #wasLeader = false
+  #rebalancedAtMs = 0
 
   constructor(options: LeaderLoopOptions) {
     this.#options = options
@@ -95,7 +99,18 @@ export class LeaderLoop {
     const nowMs = this.#options.now()
     for (const [key, untilMs] of this.#refusedUntil) if (untilMs <= nowMs) this.#refusedUntil.delete(key)
     this.#proposeAll(planTick(this.#context()))
+    this.#rebalance(nowMs)
     this.#options.pusher.repeat(nowMs)
+  }
+
+  /** Now and then, and soon when a host froze containers for want of memory. */
+  #rebalance(nowMs: number): void {
+    const { machine, observed } = this.#options
+    const pressed = [...observed.reports.values()].some(({ report }) => (report.pressure?.frozen.length ?? 0) > 0)
+    const intervalMs = Math.min(rebalanceIntervalMs(machine.state), pressed ? urgentIntervalMs : Infinity)
+    if (nowMs - this.#rebalancedAtMs < intervalMs) return
+    this.#rebalancedAtMs = nowMs
+    this.#proposeAll(planRebalance(this.#context()))
   }
 
   #statusChanged(): void {

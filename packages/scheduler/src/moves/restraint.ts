@@ -9,6 +9,8 @@ export interface PastMove {
   to: string
   atMs: number
   urgent: boolean
+  /** False: others wanted it, so it counts for cooldowns and not against the budget. Default true. */
+  budgeted?: boolean
 }
 
 export interface MoveHistory {
@@ -48,7 +50,9 @@ export class Restraint {
   /** How many moves may begin now. */
   allowance(kind: 'ordinary' | 'urgent'): number {
     const urgent = kind === 'urgent'
-    const recent = this.#history.moves.filter((move) => move.urgent === urgent && this.#nowMs - move.atMs < hourMs)
+    const recent = this.#history.moves.filter(
+      (move) => move.budgeted !== false && move.urgent === urgent && this.#nowMs - move.atMs < hourMs,
+    )
     const budget = urgent ? this.#policy.urgentMovesPerHour : this.#policy.movesPerHour
     return Math.max(0, Math.min(budget - recent.length, this.#policy.maxConcurrent - this.#history.running))
   }

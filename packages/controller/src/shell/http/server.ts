@@ -18,6 +18,7 @@ import { insideRoutes } from './inside.ts'
 import { logRoutes } from './logs.ts'
 import { operationRoutes } from './operations.ts'
 import { policyRoutes } from './policy.ts'
+import { rebalanceRoutes } from './rebalance.ts'
 import { statusRoutes } from './status.ts'
 
 const bodyLimit = 1 << 20
@@ -62,6 +63,7 @@ export async function apiServer(context: ControllerContext): Promise<FastifyInst
     containerRoutes(v1, context)
     operationRoutes(v1, context)
     policyRoutes(v1, context)
+    rebalanceRoutes(v1, context)
     imageRoutes(v1, context)
     eventRoutes(v1, context)
     logRoutes(v1, context, agents)
