@@ -24,6 +24,19 @@ build_pulse() {
   remember pulse "$stamp"
 }
 
+# The probes of the compatibility matrix; only tests need them.
+build_migration_probes() {
+  local folder="$root/native/migration-probes" compiler stamp
+  compiler=$(command -v cc) || { warn "migration probes: a C compiler (package build-essential)"; return 1; }
+  stamp=$(hash_of "$compiler" "$folder")
+  is_current migration-probes "$stamp" "$folder/build/probe" && return 0
+  doing "compiling native/migration-probes"
+  mkdir -p "$folder/build"
+  run_logged migration-probes "$compiler" -std=gnu11 -D_GNU_SOURCE -static -pthread -O1 -Wall -Wextra \
+    -o "$folder/build/probe" "$folder"/src/*.c || return 1
+  remember migration-probes "$stamp"
+}
+
 # build_with_cmake NAME PRODUCT NEEDS
 build_with_cmake() {
   local name=$1 product=$2 needs=$3 source="$root/native/$1" stamp

@@ -1,0 +1,41 @@
+// What a container may hold and still move: every kernel object of native/migration-probes goes around the three hosts and is checked
+// from inside and outside after each move; those that can't be carried are refused and live on undisturbed. The long form, with
+// real workloads, is `npm run matrix`.
+
+import t from 'tap'
+import { runMatrix } from '../src/matrix/matrix.ts'
+import { objectRows, probesBuilt } from '../src/matrix/objects.ts'
+import type { Row } from '../src/matrix/row.ts'
+import { engineOfStories, tell } from '../src/stories.ts'
+
+const skip =
+  engineOfStories === 'simulated'
+    ? 'simulated containers have no kernel objects'
+    : probesBuilt()
+      ? null
+      : 'the probes are not built: run deploy/bootstrap'
+
+if (skip !== null) t.pass('left out', { skip })
+else {
+  await tell(t, async (story) => {
+    const tried = (rows: Row[], rounds: number) =>
+      runMatrix(story.lab, story.client, rows, { rounds, alone: false, onProgress: () => {} })
+    const rows = objectRows()
+
+    await t.test('objects that move: nothing inside or outside notices, twice around', async (t) => {
+      for (const { name, what, good, reason } of await tried(
+        rows.filter(({ expected }) => expected.kind !== 'refused'),
+        2,
+      ))
+        t.ok(good, `${name}: ${what}`, { reason })
+    })
+
+    await t.test('objects that can’t be carried: refused, and undisturbed', async (t) => {
+      for (const { name, what, good, reason } of await tried(
+        rows.filter(({ expected }) => expected.kind === 'refused'),
+        1,
+      ))
+        t.ok(good, `${name}: ${what}`, { reason })
+    })
+  })
+}
