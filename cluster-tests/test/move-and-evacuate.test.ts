@@ -46,6 +46,23 @@ await tell(t, async (story) => {
     t.strictSame(await story.everyOneRunsOnce(names), [])
   })
 
+  await t.test('move: a connection over IPv6 goes on too', async (t) => {
+    const before = await story.container('web-1')
+    if (story.lab.engine === 'simulated') {
+      t.pass('left out', { skip: 'simulated containers have no network' })
+      return
+    }
+    t.match(before.identity.ipv6, /^fd64:0:[0-9a-f]+::1:0:1\/64$/)
+    const pulse = await story.lab.pulse(before.identity.ipv6 as string)
+    t.teardown(() => pulse.close())
+    await pulse.reportAfter(3)
+    await story.must('move', 'web-1')
+    const report = await pulse.reportAfter(10)
+    t.ok(report.unbroken, report.lost ?? `${report.skipped} ticks are missing`)
+    t.equal(report.pids.length, 1, 'the same process')
+    await story.must('move', 'web-1', before.host)
+  })
+
   await t.test('move: what was written inside comes along', async (t) => {
     const script =
       'mkdir -p /srv/d && echo kept > /srv/d/f && ln /srv/d/f /srv/d/g && ln -s f /srv/d/s && rm -f /etc/motd'

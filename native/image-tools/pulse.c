@@ -39,12 +39,27 @@ static long long now_ms(void) {
   return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static int try_listen(int family, int port) {
+  int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int on = 1, off = 0;
+  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((unsigned short)port)};
+  struct sockaddr *address = family == AF_INET6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
+  socklen_t length = family == AF_INET6 ? sizeof v6 : sizeof v4;
+  if (fd < 0) return -1;
+  if (family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 || bind(fd, address, length) < 0 || listen(fd, max_clients) < 0) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+/** Both families by one socket; IPv4 alone where the kernel has no IPv6. */
 static int listen_on(int port) {
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  int on = 1;
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
-  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-      bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, max_clients) < 0) {
+  int fd = try_listen(AF_INET6, port);
+  if (fd < 0) fd = try_listen(AF_INET, port);
+  if (fd < 0) {
     perror("pulse: listen");
     exit(1);
   }

@@ -13,6 +13,7 @@
 
 #include <cstdio>
 
+#include "ipv6.h"
 #include "netlink_message.h"
 #include "unique_fd.h"
 
@@ -149,6 +150,7 @@ Status createVeth(int networkNamespace, const Identity& identity) {
   if (index == 0) return engineError("find eth0 in the container: not there");
   DROVER_TRY(addAddress(inside, index, identity));
   if (identity.gateway) DROVER_TRY(addDefaultRoute(inside, index, *identity.gateway));
+  if (identity.ipv6) DROVER_TRY(addAddress6(inside, index, *identity.ipv6));
   return {};
 }
 
@@ -228,6 +230,7 @@ Status announce(int networkNamespace, const Identity& identity) {
     if (sendto(socket.get(), &packet, sizeof packet, 0, reinterpret_cast<sockaddr*>(&destination), sizeof destination) < 0)
       return errnoError("announce " + identity.ipv4);
   }
+  if (identity.ipv6) DROVER_TRY(announce6(socket.get(), index, mac.bytes, *identity.ipv6));
   return {};
 }
 

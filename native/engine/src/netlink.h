@@ -14,7 +14,7 @@
 namespace drover {
 
 std::string vethName(const Identity& identity);
-/** Makes the pair with MAC and address, lo and eth0 up, default route if any; the host's end is up but on no bridge. */
+/** Makes the pair with MAC and addresses, lo and eth0 up, default route if any; the host's end is up but on no bridge. */
 Status createVeth(int networkNamespace, const Identity& identity);
 /** Puts the host's end on the bridge. */
 Status attachVeth(const Identity& identity, const std::string& bridge);
@@ -27,7 +27,7 @@ Status destroyVeth(const Identity& identity);
  * repeated only after a second, and hold back every packet till then.
  */
 Status forgetNeighbours(int networkNamespace, const Identity& identity);
-/** Gratuitous ARP (request and reply) from inside the container's network namespace, so that switches and peers learn. */
+/** Gratuitous ARP (request and reply) and unsolicited neighbour advertisement from inside the container's network namespace, so that switches and peers learn. */
 Status announce(int networkNamespace, const Identity& identity);
 /** /proc/<pid>/ns/net */
 Result<UniqueFd> openNetworkNamespace(pid_t pid);

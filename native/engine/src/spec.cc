@@ -35,6 +35,15 @@ bool isAddressWithPrefix(const std::string& text) {
   return sscanf(text.c_str() + slash + 1, "%d%c", &prefix, &end) == 1 && prefix >= 0 && prefix <= 32;
 }
 
+bool isAddress6WithPrefix(const std::string& text) {
+  size_t slash = text.find('/');
+  in6_addr address;
+  if (slash == std::string::npos || inet_pton(AF_INET6, text.substr(0, slash).c_str(), &address) != 1) return false;
+  int prefix = 0;
+  char end;
+  return sscanf(text.c_str() + slash + 1, "%d%c", &prefix, &end) == 1 && prefix >= 0 && prefix <= 128;
+}
+
 bool isHexId(const std::string& text) {
   return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
@@ -59,6 +68,11 @@ Result<Identity> parseIdentity(const Json& value) {
     DROVER_TRY_ASSIGN(gateway, stringField(value, "gateway"));
     if (!isAddress(gateway)) return badRequest("field `gateway`: `" + gateway + "` is not an IPv4 address");
     identity.gateway = gateway;
+  }
+  if (present(value, "ipv6")) {
+    DROVER_TRY_ASSIGN(ipv6, stringField(value, "ipv6"));
+    if (!isAddress6WithPrefix(ipv6)) return badRequest("field `ipv6`: `" + ipv6 + "` is not an address with prefix like fd00:64::1/64");
+    identity.ipv6 = ipv6;
   }
   identity.serial = serial;
   identity.uidBase = static_cast<uint32_t>(uidBase);
@@ -202,6 +216,7 @@ Json specToJson(const Spec& spec) {
         {"uidBase", spec.identity.uidBase},
         {"mac", spec.identity.mac},
         {"ipv4", spec.identity.ipv4},
+        {"ipv6", spec.identity.ipv6 ? Json(*spec.identity.ipv6) : Json(nullptr)},
         {"gateway", spec.identity.gateway ? Json(*spec.identity.gateway) : Json(nullptr)},
         {"machineId", spec.identity.machineId}}},
   };

@@ -48,6 +48,8 @@ struct Identity {
   std::string mac;
   /** Address with prefix length, e.g. 10.77.1.5/16. */
   std::string ipv4;
+  /** Address with prefix length, e.g. fd00:64::1/64; absent: IPv4 only. */
+  std::optional<std::string> ipv6;
   std::optional<std::string> gateway;
   std::string machineId;
 };

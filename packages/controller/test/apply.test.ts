@@ -64,6 +64,15 @@ t.test('identities: serials are never reused, ranges and addresses are the small
   t.match(cluster.container('four').identity, { serial: 4, uidBase: 1_065_536, ipv4: '10.77.1.1/16' })
 })
 
+t.test('IPv6 addresses are made of the serial, where the cluster has a network for them', async (t) => {
+  const cluster = new ModelCluster([{ name: 'a' }])
+  cluster.propose(launchEntry(cluster, 'one', 'launch-one', { network6: 'fd64:0:4e::/64' }))
+  t.equal(cluster.container('one').identity.ipv6, 'fd64:0:4e::1:0:1/64')
+  t.equal(code(cluster, launchEntry(cluster, 'two', '2', { network6: 'fe80::1/10' })), 'BAD_REQUEST')
+  cluster.propose(launchEntry(cluster, 'three', 'launch-three'))
+  t.equal(cluster.container('three').identity.ipv6, undefined)
+})
+
 t.test('a network without free addresses refuses by name and limit', async (t) => {
   const cluster = new ModelCluster([{ name: 'a' }])
   t.equal(code(cluster, launchEntry(cluster, 'one', '1', { network: '10.0.0.0/24' })), 'LIMIT_REACHED')

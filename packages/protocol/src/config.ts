@@ -40,6 +40,8 @@ export const ControllerConfig = Type.Object(
     ]),
     /** Containers get addresses from here, e.g. 10.77.0.0/16; the first 256 are the hosts'. */
     containerNetwork: Type.String(),
+    /** The /64 of containers' IPv6 addresses, e.g. fd64:1:2::/64; absent: they have none. */
+    containerNetwork6: Type.Optional(Type.String()),
     gateway: Type.Union([Type.String(), Type.Null()]),
     /** Absent: connections to the bus and to agents are not encrypted, which only loopback may do. */
     tls: Type.Optional(TlsFiles),

@@ -50,6 +50,8 @@ export const Identity = Type.Object(
     uidBase: Type.Integer({ description: 'first host uid and gid of the 65,536 of its user namespace' }),
     mac: Type.String(),
     ipv4: Type.String({ description: 'address with prefix length, e.g. 10.77.1.5/16' }),
+    /** Absent or null: the container has IPv4 only. */
+    ipv6: Type.Optional(Nullable(Type.String({ description: 'address with prefix length, e.g. fd64::1/64' }))),
     gateway: Nullable(Type.String()),
     machineId: Type.String({ description: '32 hex digits' }),
   },

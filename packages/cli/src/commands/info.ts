@@ -62,7 +62,7 @@ export function describeContainer(
     ],
     ['limits', describeLimits(spec)],
     ['restart', spec.restart && spec.restart.policy !== 'no' ? describeRestart(spec.restart) : null],
-    ['address', `${identity.ipv4} · ${identity.mac}`],
+    ['address', [identity.ipv4, identity.ipv6, identity.mac].filter(Boolean).join(' · ')],
     ['gateway', identity.gateway],
     ['machine id', identity.machineId],
     ['uids', `${identity.uidBase}–${identity.uidBase + 65_535}`],

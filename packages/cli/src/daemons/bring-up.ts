@@ -155,6 +155,7 @@ function nodeDaemons(data: string, settings: NodeSettings): Daemon[] {
         raft: null,
         tls,
         containerNetwork: `${settings.network}.0.0/16`,
+        ...(settings.network6 === undefined ? {} : { containerNetwork6: settings.network6 }),
         gateway: settings.engine === 'native' ? `${settings.network}.0.1` : null,
       },
     }),
@@ -184,6 +185,9 @@ function ensureBridge(settings: NodeSettings): void {
   const lines = [
     `link add name ${bridgeName} address 02:d0:00:00:00:01 type bridge stp_state 0 forward_delay 0`,
     `address add ${settings.network}.0.1/16 dev ${bridgeName}`,
+    ...(settings.network6 !== undefined && existsSync('/proc/sys/net/ipv6')
+      ? [`address add ${settings.network6.replace('::/64', '::1/64')} dev ${bridgeName} nodad`]
+      : []),
     `link set ${bridgeName} up`,
   ]
   try {

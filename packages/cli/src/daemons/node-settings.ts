@@ -15,6 +15,8 @@ export interface NodeSettings {
   secret: string
   /** First two numbers of the containers' network, e.g. `10.77`; the bridge has .0.1. */
   network: string
+  /** The containers' /64 of unique local IPv6 addresses; the bridge has ::1. Absent in clusters made before there was one. */
+  network6?: string
   ports: { api: number; nats: number; grpc: number; stream: number }
 }
 
@@ -67,6 +69,7 @@ export function ensureSettings(data: string, engine: EngineKind | null): NodeSet
     engine: engine ?? 'native',
     secret: randomBytes(24).toString('base64url'),
     network: freeNetwork(),
+    network6: uniqueLocalNetwork(),
     ports: { ...defaultPorts },
   }
   mkdirSync(data, { recursive: true, mode: 0o711 })
@@ -88,6 +91,13 @@ export function hostLabel(name: string): string {
     .slice(0, 63)
     .replace(/^-+|-+$/g, '')
   return label === '' ? 'host' : label
+}
+
+/** RFC 4193: 40 random bits after fd, subnet 0. */
+function uniqueLocalNetwork(): string {
+  const random = randomBytes(5).toString('hex')
+  const groups = [`fd${random.slice(0, 2)}`, random.slice(2, 6), random.slice(6, 10)]
+  return `${groups.map((group) => group.replace(/^0+(?=.)/, '')).join(':')}::/64`
 }
 
 function freeNetwork(): string {

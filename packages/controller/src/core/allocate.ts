@@ -15,7 +15,7 @@ const reservedAddresses = 256
 
 export function allocateIdentity(
   draft: Draft,
-  request: { machineId: string; network: string; gateway: string | null },
+  request: { machineId: string; network: string; network6?: string; gateway: string | null },
 ): Identity {
   const { state } = draft
   const serial = nextSerial(state)
@@ -24,6 +24,7 @@ export function allocateIdentity(
     uidBase: firstUid + freeSlot(draft) * uidsPerContainer,
     mac: macOf(serial),
     ipv4: freeAddress(draft, state, request.network),
+    ...(request.network6 === undefined ? {} : { ipv6: address6(draft, request.network6, serial) }),
     gateway: request.gateway,
     machineId: request.machineId,
   }
@@ -59,6 +60,18 @@ function freeAddress(draft: Draft, state: ClusterState, network: string): string
     return draft.refuse('LIMIT_REACHED', `allocate an address: all ${limit} of ${network} are used`, { network, limit })
   }
   return `${formatAddress(range.first + offset)}/${range.prefix}`
+}
+
+/** The serial is the interface identifier: there are enough addresses never to use one twice. */
+function address6(draft: Draft, network: string, serial: number): string {
+  const prefix = /^([0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,3})::\/64$/.exec(network)?.[1]
+  if (prefix === undefined) {
+    return draft.refuse('BAD_REQUEST', `allocate an address: ${network} is not an IPv6 network with a prefix of 64`, {
+      network,
+    })
+  }
+  const [high, low] = [Math.floor(serial / 65_536), serial % 65_536].map((part) => part.toString(16))
+  return `${prefix}::1:${high}:${low}/64`
 }
 
 function smallestFree(used: ReadonlySet<number>, from: number, below: number): number | null {

@@ -62,6 +62,7 @@ export const ContainerLaunched = entry('ContainerLaunched', {
   placement: Placement,
   machineId: Type.String({ pattern: '^[0-9a-f]{32}$' }),
   network: Type.String({ description: 'the cluster’s containerNetwork' }),
+  network6: Type.Optional(Type.String({ description: 'the cluster’s containerNetwork6' })),
   gateway: Type.Union([Type.String(), Type.Null()]),
 })
 export const PowerRequested = entry('PowerRequested', {

@@ -76,6 +76,7 @@ export async function launch(context: ControllerContext, id: string, request: La
       placement,
       machineId: randomBytes(16).toString('hex'),
       network: config.containerNetwork,
+      ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
       gateway: config.gateway,
     }),
   )

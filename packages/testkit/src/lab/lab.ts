@@ -41,7 +41,7 @@ import {
   ports,
 } from './layout.ts'
 import { leftovers } from './leftovers.ts'
-import { claimNetwork } from './network.ts'
+import { claimNetwork, containerNetwork6 } from './network.ts'
 import { makeLoopback, makeNamespaces } from './places.ts'
 import { type Pulse, PulseClient } from './pulse.ts'
 import { residentBytes } from './resident.ts'
@@ -145,6 +145,7 @@ export class Lab {
         secret: randomBytes(24).toString('base64url'),
         network: state.network,
         containerNetwork: `${engine === 'native' ? state.network : '10.77'}.0.0/16`,
+        containerNetwork6: engine === 'native' ? containerNetwork6(state.network) : null,
         capacity: options.capacity === undefined ? defaultCapacity : options.capacity,
         layersDirectory: options.layersDirectory ?? null,
         engineEnvironment: options.engineEnvironment ?? {},
@@ -218,10 +219,10 @@ export class Lab {
     return outcome.json as T
   }
 
-  /** A TCP stream from a container's pulse service to the client outside, a tick each 10 ms if not asked for another. `ipv4` may carry a prefix length. */
-  pulse(ipv4: string, tickMs?: number): Promise<Pulse> {
+  /** A TCP stream from a container's pulse service to the client outside, a tick each 10 ms if not asked for another; the address may carry a prefix length. */
+  pulse(address: string, tickMs?: number): Promise<Pulse> {
     this.#pulses ??= new PulseClient(this.clientPrefix)
-    return this.#pulses.open(ipv4.split('/')[0] as string, tickMs)
+    return this.#pulses.open(address.split('/')[0] as string, tickMs)
   }
 
   /** Sends a signal to a daemon; with SIGKILL it waits until the process is gone. */

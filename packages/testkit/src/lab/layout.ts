@@ -37,6 +37,8 @@ export interface ClusterPlan {
   secret: string
   network: string
   containerNetwork: string
+  /** null: simulated containers have no network. */
+  containerNetwork6: string | null
   capacity: Resources | null
   layersDirectory: string | null
   engineEnvironment: Record<string, string>
@@ -133,6 +135,7 @@ function controller(plan: ClusterPlan, host: HostPlace): Daemon {
       natsServers: natsServers(plan, host),
       raft: members.length === 1 ? null : { id: host.index + 1, members },
       containerNetwork: plan.containerNetwork,
+      ...(plan.containerNetwork6 === null ? {} : { containerNetwork6: plan.containerNetwork6 }),
       gateway: null,
       tls: certificate(plan, host),
     },

@@ -1,7 +1,7 @@
 // The network of a laboratory: each host's bridge br0 is linked to one bridge in a fabric namespace; the machine and a client
 // namespace have a leg in the fabric too, so that the CLI, a browser and outside TCP clients reach API and containers.
 // Bridges forward at once (no STP), keep a MAC of their own (else it changes with every veth that comes or goes), and
-// nothing sends IPv6 router solicitations.
+// nothing but containers and the client speaks IPv6.
 
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -10,6 +10,7 @@ import { DroverError } from '@drover/protocol'
 import { must } from './run.ts'
 import { allStates } from './state-file.ts'
 
+const sysctl6 = '/proc/sys/net/ipv6/conf/eth0/disable_ipv6'
 const quiet = [
   'net/ipv6/conf/all/disable_ipv6=1',
   'net/ipv6/conf/default/disable_ipv6=1',
@@ -59,6 +60,9 @@ function claim(second: number): Promise<boolean> {
 
 /** Address of the nth host; the machine's own leg is .254, the client's .253. */
 export const hostAddress = (network: string, index: number) => `${network}.0.${index + 1}`
+/** A unique local /64 (RFC 4193) for the containers of a laboratory whose network is `10.X`; the client has an address of it. */
+export const containerNetwork6 = (network: string) => `fd64:0:${Number(network.split('.')[1]).toString(16)}::/64`
+const clientAddress6 = (network: string) => containerNetwork6(network).replace('::/64', '::c/64')
 export const machineAddress = (network: string) => `${network}.0.254`
 export const clientAddress = (network: string) => `${network}.0.253`
 
@@ -97,6 +101,10 @@ export async function linkHosts({ id, network, fabricPid, clientPid, hosts }: Le
     `link set ${id}-ce name eth0`,
     `address add ${clientAddress(network)}/16 dev eth0`,
     'link set eth0 up',
+  ])
+  await must('nsenter', [
+    ...['--target', String(clientPid), '--net', '--', 'sh', '-c'],
+    `[ ! -e ${sysctl6} ] || { echo 0 > ${sysctl6} && ip address add ${clientAddress6(network)} dev eth0 nodad; }`,
   ])
   for (const host of hosts) {
     await inNamespace(host.pid, [
