@@ -179,6 +179,11 @@ Status Cgroups::freeze(const std::string& container) const {
   return Error{"TIMED_OUT", "freeze " + container + ": not all processes stood still in " + std::to_string(freezeDeadlineMs) + " ms"};
 }
 
+Status Cgroups::requestFreeze(const std::string& container) const {
+  std::string where = freezerDirectory(container);
+  return unified_ == none ? writeKernelFile(where + "/freezer.state", "FROZEN") : writeKernelFile(where + "/cgroup.freeze", "1");
+}
+
 Status Cgroups::thaw(const std::string& container) const {
   std::string where = freezerDirectory(container);
   return unified_ == none ? writeKernelFile(where + "/freezer.state", "THAWED") : writeKernelFile(where + "/cgroup.freeze", "0");

@@ -23,6 +23,16 @@ struct Hierarchy {
   std::set<std::string> controllers;
 };
 
+/** What the memory controller says of one container. */
+struct MemoryReading {
+  int64_t usage = 0;
+  /** Without what the kernel could drop at once: file pages that nobody has used lately. */
+  int64_t workingSet = 0;
+  int64_t oomKills = 0;
+  /** Somebody waits for memory that there isn't (v1), or is slowed down for having too much (v2). */
+  bool starved = false;
+};
+
 struct CgroupUsage {
   int64_t memoryBytes = 0;
   int64_t cpuUsec = 0;
@@ -61,6 +71,20 @@ class Cgroups {
   Status freeze(const std::string& container) const;
   Status thaw(const std::string& container) const;
   bool frozen(const std::string& container) const;
+  /** As freeze, without waiting for it. */
+  Status requestFreeze(const std::string& container) const;
+
+  /**
+   * A descriptor that becomes ready (`memoryEventMask`) when the container comes near its limit of memory or is at it; invalid: no memory
+   * controller. Also sets what the kernel does at the limit.
+   */
+  Result<UniqueFd> watchMemory(const std::string& container, const Limits& limits) const;
+  uint32_t memoryEventMask() const;
+  /** Whether processes at their limit wait for more until told (v1), so that being there is beyond doubt. */
+  bool memoryWaits() const;
+  MemoryReading readMemory(const std::string& container) const;
+  /** Another limit of memory alone, higher than before. */
+  Status raiseMemory(const std::string& container, int64_t bytes) const;
 
   /** SIGKILL to all, frozen ones too, without letting them run in user space. Returns at once; no cgroup is no error. */
   Status killAll(const std::string& container) const;

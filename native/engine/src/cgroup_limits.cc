@@ -82,8 +82,10 @@ class LimitWriter {
         return inUse(left);
       }
     }
-    Status written = write("memory.max", number(wanted, "max"), wanted > 0, "memory");
-    if (lowered) DROVER_TRY(write("memory.high", "max", true, "memory"));
+    bool freezes = limits_.memoryFreeze && wanted > 0;
+    Status written = write("memory.max", number(freezes ? wanted + brakingBytes(wanted) : wanted, "max"), wanted > 0, "memory");
+    if (freezes) DROVER_TRY(write("memory.high", std::to_string(wanted), true, "memory"));
+    else if (lowered || live_) DROVER_TRY(write("memory.high", "max", lowered, "memory"));
     return written;
   }
 
@@ -180,6 +182,8 @@ Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const 
                    const std::string& ioDevice, bool live) {
   return LimitWriter(hierarchy, parent, directory, limits, ioDevice, live).writeAll();
 }
+
+int64_t brakingBytes(int64_t limit) { return std::max<int64_t>(limit / 4, 16 << 20); }
 
 std::string blockDeviceOf(const std::string& path) {
   struct stat info;

@@ -18,6 +18,12 @@ namespace drover {
 Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& limits,
                    const std::string& ioDevice, bool live);
 
+/**
+ * cgroup v2 has no way to wait at the limit instead of killing, so that under the policy `freeze` the limit is memory.high, where processes are
+ * slowed down ever more, and memory.max lies so far behind it: the way to a stand.
+ */
+int64_t brakingBytes(int64_t limit);
+
 /** major:minor of the whole disk below the path's file system; empty when that has none (tmpfs, btrfs). */
 std::string blockDeviceOf(const std::string& path);
 

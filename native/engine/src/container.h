@@ -40,8 +40,20 @@ struct Record {
   std::optional<int64_t> startedAtMs;
   int64_t starts = 0;
   std::optional<InitExit> exit;
+  /** Over 0: frozen at its limit of memory, and given so much more, so that all of it could come to a stand. */
+  int64_t memoryRoomBytes = 0;
   /** For the checkpoint code's own notes. */
   nlohmann::json extra = nlohmann::json::object();
+};
+
+/** What has been seen of its memory since init started; see memory_guard.h. */
+struct MemoryState {
+  bool nearLimit = false;
+  int64_t oomKills = 0;
+  /** Name of the process that was killed last; empty: unknown. */
+  std::string killed;
+
+  bool operator==(const MemoryState&) const = default;
 };
 
 class Container {
@@ -69,6 +81,11 @@ class Container {
   Record record;
   /** pidfd of init while it has one; shared with the loop that watches it. */
   std::shared_ptr<UniqueFd> initPidfd;
+  /** What tells of its memory, watched by the loop; guarded by `mutex` like all these. */
+  std::shared_ptr<UniqueFd> memoryEvents;
+  MemoryState memory;
+  /** A look at its memory is due already. */
+  std::atomic<bool> memoryCheckDue = false;
   bool deleted = false;
 
   /** The queue of operations, guarded by `mutex`; see Engine::enqueue. */

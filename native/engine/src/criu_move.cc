@@ -72,7 +72,7 @@ int64_t realtimeNs() {
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
-nlohmann::json moveResult(const Engine& engine, const Container& container, const nlohmann::json& figures) {
+nlohmann::json moveResult(Engine& engine, const Container& container, const nlohmann::json& figures) {
   return {{"figures", figures}, {"container", engine.describe(container)}};
 }
 

@@ -38,7 +38,7 @@ class Figures {
 };
 
 int64_t realtimeNs();
-nlohmann::json moveResult(const Engine& engine, const Container& container, const nlohmann::json& figures);
+nlohmann::json moveResult(Engine& engine, const Container& container, const nlohmann::json& figures);
 Error wrongState(const Container& container, const char* doing, State is, const char* wanted);
 
 }  // namespace drover

@@ -13,6 +13,7 @@
 #include "file_io.h"
 #include "json_io.h"
 #include "log.h"
+#include "memory_guard.h"
 #include "mounts.h"
 #include "netlink.h"
 #include "pidfd.h"
@@ -150,11 +151,14 @@ Status Engine::update(Container& container, const std::function<void(Record&)>& 
     saved = saveRecord(container.directory, container.record, false);
   }
   shared = find(container.id);
-  if (shared)
-    loop_.post([this, shared] {
-      if (onChange) onChange(shared);
-    });
+  if (shared) announce(shared);
   return saved;
+}
+
+void Engine::announce(const std::shared_ptr<Container>& container) {
+  loop_.post([this, container] {
+    if (onChange) onChange(container);
+  });
 }
 
 Status Engine::killProcesses(Container& container) {
@@ -242,10 +246,19 @@ void Engine::refreshView(const std::shared_ptr<Container>& container) {
   }, true);
 }
 
-Json Engine::describe(const Container& container) const {
+Json Engine::describe(const Container& container) {
   const Record record = container.snapshot();
   bool alive = record.initPid > 0;
+  MemoryState memory;
+  {
+    std::lock_guard lock(container.mutex);
+    memory = container.memory;
+  }
   CgroupUsage usage = alive ? cgroups_.usage(container.id) : CgroupUsage();
+  // Its use grows without a notification as well, as file pages give way to others.
+  int64_t limit = record.spec.limits.memoryBytes;
+  if (alive && limit > 0 && (usage.memoryBytes >= nearLimit(limit)) != memory.nearLimit)
+    if (auto known = find(container.id)) lookAtMemory(*this, known);
   return {
       {"container", container.id},
       {"name", record.spec.name},
@@ -260,6 +273,11 @@ Json Engine::describe(const Container& container) const {
       {"cpuUsec", usage.cpuUsec},
       {"processes", usage.processes},
       {"limits", limitsToJson(record.spec.limits)},
+      {"memory",
+       {{"nearLimit", alive && memory.nearLimit},
+        {"frozenAtLimit", alive && record.memoryRoomBytes > 0},
+        {"oomKills", memory.oomKills},
+        {"killed", memory.killed.empty() ? Json(nullptr) : Json(memory.killed)}}},
   };
 }
 

@@ -52,6 +52,8 @@ class Engine {
 
   /** Changes the record, writes it to disk and tells the subscribers. The only way to change a record. */
   Status update(Container& container, const std::function<void(Record&)>& change);
+  /** Tells the subscribers. */
+  void announce(const std::shared_ptr<Container>& container);
   /** After a start or restore: opens a pidfd of init, puts pid and start time into the record (with `change`) and watches it. */
   Status watchInit(const std::shared_ptr<Container>& container, pid_t pid, const std::function<void(Record&)>& change);
   /** Stops watching, e.g. because the caller kills and reaps init itself. Returns the pidfd, null when there was none. */
@@ -65,7 +67,7 @@ class Engine {
   void endExecSessions(Container& container);
 
   /** EngineContainer of messages.ts, with figures of the cgroups. */
-  nlohmann::json describe(const Container& container) const;
+  nlohmann::json describe(const Container& container);
 
   /** Starts lxcfs, or takes over that of an earlier engine, and sees to it that every running container looks through it. On a worker. */
   void beginView();

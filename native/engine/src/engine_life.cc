@@ -10,6 +10,7 @@
 #include "engine.h"
 #include "file_io.h"
 #include "log.h"
+#include "memory_guard.h"
 #include "mounts.h"
 #include "netlink.h"
 #include "pidfd.h"
@@ -64,6 +65,7 @@ std::shared_ptr<UniqueFd> Engine::unwatchInit(Container& container) {
     pidfd = std::move(container.initPidfd);
     container.initPidfd.reset();
   }
+  unguardMemory(*this, container);
   // The loop's own reference keeps the descriptor open until it has been removed there.
   if (pidfd) loop_.post([this, pidfd] { loop_.remove(pidfd->get()); });
   return pidfd;
@@ -73,7 +75,9 @@ void Engine::watch(const std::shared_ptr<Container>& container, const std::share
   {
     std::lock_guard lock(container->mutex);
     if (container->initPidfd != pidfd) return;
+    container->memory = {};
   }
+  guardMemory(*this, container);
   warn(loop_.add(pidfd->get(), EPOLLIN, [this, container, pidfd](uint32_t) {
     loop_.remove(pidfd->get());
     enqueue(container, [this, container, pidfd] { initEnded(container, pidfd); }, true);
@@ -104,6 +108,7 @@ void Engine::initEnded(const std::shared_ptr<Container>& container, const std::s
   warn(update(*container, [&](Record& record) {
     record.state = again ? State::created : State::stopped;
     record.initPid = 0;
+    record.memoryRoomBytes = 0;
     record.exit = exit;
   }));
   if (!again) return;
@@ -169,6 +174,7 @@ Status Engine::adoptOne(const std::shared_ptr<Container>& container) {
     warn(update(*container, [&](Record& changed) {
       changed.state = State::stopped;
       changed.initPid = 0;
+      changed.memoryRoomBytes = 0;
       changed.exit.reset();
     }));
   }

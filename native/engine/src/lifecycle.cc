@@ -8,6 +8,7 @@
 #include "crash_point.h"
 #include "file_io.h"
 #include "log.h"
+#include "memory_guard.h"
 #include "netlink.h"
 #include "network_rate.h"
 #include "pidfd.h"
@@ -50,6 +51,13 @@ int powerOffSignal(pid_t pid) {
   return catches(pid, SIGPWR) ? SIGPWR : SIGTERM;
 }
 
+bool getsMore(const Limits& limits, const Limits& before) { return limits.memoryBytes == 0 || limits.memoryBytes > before.memoryBytes; }
+
+Limits withRoom(Limits limits, int64_t room) {
+  if (limits.memoryBytes > 0) limits.memoryBytes += room;
+  return limits;
+}
+
 Status changeLimits(Engine& engine, const Record& record, const Limits& limits) {
   DROVER_TRY(engine.cgroups().changeLimits(record.spec.container, limits));
   DROVER_TRY_ASSIGN(network, openNetworkNamespace(record.initPid));
@@ -64,14 +72,21 @@ Status updateContainer(Engine& engine, const std::shared_ptr<Container>& contain
   // A dump or restore under way is about the cgroups as they are.
   if (before.state == State::checkpointed || before.state == State::restored)
     return wrongState("update", *container, before.state, "created, running, frozen or stopped");
+  bool atLimit = before.memoryRoomBytes > 0;
+  bool more = atLimit && getsMore(limits, before.spec.limits);
   if (before.initPid > 0) {
-    if (Status changed = changeLimits(engine, before, limits); !changed.ok()) {
-      Status back = changeLimits(engine, before, before.spec.limits);
+    // What it was given beyond its limit to come to a stand is in use: it keeps that until it gets more.
+    Status changed = changeLimits(engine, before, more ? limits : withRoom(limits, before.memoryRoomBytes));
+    if (!changed.ok()) {
+      Status back = changeLimits(engine, before, withRoom(before.spec.limits, before.memoryRoomBytes));
       if (!back.ok()) logLine("error", back.error().message);
       return Error{changed.error().code, "update " + container->id + ": " + changed.error().message};
     }
   }
-  return engine.update(*container, [&](Record& record) { record.spec.limits = limits; });
+  DROVER_TRY(engine.update(*container, [&](Record& record) { record.spec.limits = limits; }));
+  if (before.initPid > 0) engine.loop().post([&engine, container] { guardMemory(engine, container); });
+  // Or when the kernel is allowed to kill.
+  return more || (atLimit && !limits.memoryFreeze) ? thawContainer(engine, container) : Status();
 }
 
 Status freezeContainer(Engine& engine, const std::shared_ptr<Container>& container) {
@@ -91,7 +106,10 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
     DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));
   }
   DROVER_TRY(engine.cgroups().thaw(container->id));
-  DROVER_TRY(engine.update(*container, [](Record& record) { record.state = State::running; }));
+  DROVER_TRY(engine.update(*container, [](Record& record) {
+    record.state = State::running;
+    record.memoryRoomBytes = 0;
+  }));
   if (before.state != State::checkpointed) return {};
   // The bridge has forgotten where it is.
   auto network = openNetworkNamespace(before.initPid);

@@ -48,6 +48,10 @@ Result<Record> loadRecord(const std::string& directory) {
   record.bootId = boot;
   record.starts = starts;
   record.extra = extra;
+  if (present(value, "memoryRoomBytes")) {
+    DROVER_TRY_ASSIGN(room, integerField(value, "memoryRoomBytes", 0, INT64_MAX / 4));
+    record.memoryRoomBytes = room;
+  }
   if (present(value, "startedAtMs")) {
     DROVER_TRY_ASSIGN(startedAtMs, integerField(value, "startedAtMs", 0, INT64_MAX));
     record.startedAtMs = startedAtMs;
@@ -71,6 +75,7 @@ Status saveRecord(const std::string& directory, const Record& record, bool durab
       {"startedAtMs", record.startedAtMs ? Json(*record.startedAtMs) : Json(nullptr)},
       {"starts", record.starts},
       {"exit", record.exit ? Json({{"reason", record.exit->reason}, {"status", record.exit->status}}) : Json(nullptr)},
+      {"memoryRoomBytes", record.memoryRoomBytes},
       {"extra", record.extra},
   };
   return replaceFile(directory + "/record.json", toText(value), durable);

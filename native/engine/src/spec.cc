@@ -130,11 +130,16 @@ Result<Limits> parseLimits(const Json& value) {
     if (!isCpuList(cpus)) return badRequest("field `cpus`: `" + cpus.substr(0, 64) + "` is not a list of CPUs like 0-2,5");
     limits.cpus = cpus;
   }
+  if (present(value, "memoryPolicy")) {
+    DROVER_TRY_ASSIGN(policy, stringField(value, "memoryPolicy", 64));
+    if (policy != "kill" && policy != "freeze") return badRequest("field `memoryPolicy`: `" + policy + "` is neither kill nor freeze");
+    limits.memoryFreeze = policy == "freeze";
+  }
   return limits;
 }
 
 Json limitsToJson(const Limits& limits) {
-  Json value = {{"cpus", limits.cpus}};
+  Json value = {{"cpus", limits.cpus}, {"memoryPolicy", limits.memoryFreeze ? "freeze" : "kill"}};
   for (const auto& field : firstLimits) value[field.name] = limits.*field.member;
   for (const auto& field : laterLimits) value[field.name] = limits.*field.member;
   return value;

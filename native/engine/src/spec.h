@@ -38,6 +38,8 @@ struct Limits {
   int64_t ioWriteOperations = 0;
   /** Bits per second, each way. */
   int64_t networkBits = 0;
+  /** What happens at the limit of memory: the kernel kills a process, or all stands still until there is more. */
+  bool memoryFreeze = false;
 
   bool operator==(const Limits&) const = default;
 };

@@ -75,6 +75,7 @@ export class EngineMirror {
       before.initPid !== container.initPid ||
       before.epoch !== container.epoch ||
       before.starts !== container.starts ||
+      JSON.stringify(before.memory) !== JSON.stringify(container.memory) ||
       JSON.stringify(before.limits) !== JSON.stringify(container.limits)
     )
   }

@@ -47,6 +47,7 @@ function observe(
     errorCode: failure?.code ?? null,
     memoryBytes: container.memoryBytes,
     cpuUsec: container.cpuUsec,
+    ...(container.memory === undefined ? {} : { memory: container.memory }),
   }
 }
 
@@ -71,7 +72,8 @@ function unmade(assignment: Assignment, failure: StepFailure): ObservedContainer
   }
 }
 
-function describeExit({ state, exit }: EngineContainer): string | null {
+function describeExit({ state, exit, memory }: EngineContainer): string | null {
+  if (state === 'frozen' && memory?.frozenAtLimit) return 'frozen at its limit of memory: raise it to let it go on'
   if (state !== 'stopped' || !exit) return null
   if (exit.reason === 'poweroff') return 'powered off'
   if (exit.reason === 'killed') return `init was killed by signal ${exit.status}`

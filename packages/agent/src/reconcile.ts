@@ -161,7 +161,9 @@ function nextForPower({ engine, imageHeld, ranUnder, restartDue = false }: Facts
     case 'running':
       return desired === 'stopped' ? { kind: 'stop' } : desired === 'frozen' ? { kind: 'freeze' } : null
     case 'frozen':
-      return desired === 'stopped' ? { kind: 'stop' } : desired === 'running' ? { kind: 'thaw' } : null
+      if (desired === 'stopped') return { kind: 'stop' }
+      // At its limit of memory it would be there again at once: the engine thaws it when it gets more.
+      return desired === 'running' && !engine.memory?.frozenAtLimit ? { kind: 'thaw' } : null
     case 'checkpointed':
       return { kind: 'thaw' }
     case 'restored':

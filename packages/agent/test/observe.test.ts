@@ -87,3 +87,11 @@ t.test('report: use is the sum over the containers', async (t) => {
   const use = new UsageMeter().measure([engine, { ...engine, container: 'c2', memoryBytes: 5, processes: 1 }])
   t.match(use, { memoryBytes: 15, pids: 4 })
 })
+
+t.test('report: what is seen of its memory, and why it stands still', async (t) => {
+  const memory = { nearLimit: true, frozenAtLimit: true, oomKills: 0, killed: null }
+  t.match(
+    observeContainers([{ ...engine, state: 'frozen', memory }], () => assignment, []),
+    [{ state: 'frozen', memory, message: /limit of memory/ }],
+  )
+})

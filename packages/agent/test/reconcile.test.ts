@@ -99,6 +99,16 @@ t.test(
   },
 )
 
+t.test('reconcile: what is frozen at its limit of memory is left so, until it is to stop', async (t) => {
+  const wanted = engineLimits(facts({}).assignment!.spec)
+  const memory = { nearLimit: true, frozenAtLimit: true, oomKills: 0, killed: null }
+  const held = { ...engine('frozen'), limits: wanted, memory }
+  t.equal(nextStep(facts({ engine: held })), null)
+  t.same(nextStep(facts({ engine: { ...held, memory: { ...memory, frozenAtLimit: false } } })), { kind: 'thaw' })
+  t.same(nextStep(facts({ engine: held, assignment: assigned({ desired: 'stopped' }) })), { kind: 'stop' })
+  t.same(nextStep(facts({ engine: { ...held, limits: { ...wanted, memoryBytes: 1 } } })), { kind: 'update' })
+})
+
 t.test('limits: memory and pids follow the request unless they are set, the rest is free', async (t) => {
   const { spec } = assigned()
   const { memoryBytes, pids } = spec.requests

@@ -22,6 +22,12 @@ const parseSize = (minimum: number) => (text: string) => {
 export const settings: readonly Setting[] = [
   { key: 'memory', meaning: 'most memory, 512MiB', parse: parseSize(4 << 20), target: { limit: 'memoryBytes' } },
   { key: 'memory.swap', meaning: 'most swap beside it, 1GiB', parse: parseSize(0), target: { limit: 'swapBytes' } },
+  {
+    key: 'memory.policy',
+    meaning: 'at the limit: kill (a process, as usual) or freeze (everything, until the limit is raised)',
+    parse: parseMemoryPolicy,
+    target: { limit: 'memoryPolicy' },
+  },
   { key: 'cpu', meaning: 'most cores, 1.5', parse: parseCpu, target: { limit: 'cpuMilli' } },
   {
     key: 'cpu.weight',
@@ -123,6 +129,11 @@ export function describeSettings(): string {
 function parseCpuList(text: string): string {
   if (/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text) && text.length <= 256) return text
   throw new InvalidArgumentError(`${JSON.stringify(text)} is not a list of cores: write e.g. 0-2,5.`)
+}
+
+function parseMemoryPolicy(text: string): string {
+  if (text === 'kill' || text === 'freeze') return text
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a memory policy: write kill or freeze.`)
 }
 
 function parseRestart(text: string): RestartPolicy {

@@ -5,7 +5,15 @@
 // frames follow. Every command names container and epoch and is idempotent: repeating it gives the same result; an epoch
 // lower than the recorded one is refused with STALE_EPOCH. A value that is absent is null, never missing.
 
-import type { ExecUser, Identity, InsideMethod, InsideParams, InsideResult, Resources } from '@drover/protocol'
+import type {
+  ExecUser,
+  Identity,
+  InsideMethod,
+  InsideParams,
+  InsideResult,
+  MemoryPressure,
+  Resources,
+} from '@drover/protocol'
 
 /** created: rootfs prepared, no process. checkpointed: frozen after a dump. restored: frozen after a restore. */
 export type EngineState = 'created' | 'running' | 'frozen' | 'checkpointed' | 'restored' | 'stopped'
@@ -21,6 +29,8 @@ export interface EngineLimits extends Resources {
   ioReadOperations?: number
   ioWriteOperations?: number
   networkBits?: number
+  /** At the limit of memory the kernel kills a process (missing too), or all of it is frozen until it gets more. */
+  memoryPolicy?: 'kill' | 'freeze'
 }
 
 /** All that the engine must know to run a container. It knows of no cluster. */
@@ -59,6 +69,8 @@ export interface EngineContainer {
   processes: number
   /** Those in force; missing: an engine that can't change them. */
   limits?: EngineLimits
+  /** Near the limit: not counting what the kernel can drop at once. Frozen at it: an `update` that gives more, or the policy `kill`, thaws. */
+  memory?: MemoryPressure
 }
 
 export interface EngineHello {

@@ -7,6 +7,7 @@ import {
   ContainerSpec,
   HostFeatures,
   Identity,
+  MemoryPressure,
   MigrationFigures,
   MigrationPhase,
   PowerState,
@@ -114,6 +115,7 @@ export const ObservedContainer = Type.Object({
   errorCode: Nullable(Type.String()),
   memoryBytes: Type.Integer(),
   cpuUsec: Type.Integer(),
+  memory: Type.Optional(MemoryPressure),
 })
 export type ObservedContainer = Static<typeof ObservedContainer>
 

@@ -24,6 +24,12 @@ export const limitProperties = {
   ioReadOperations: limit(1, 2 ** 32 - 1, 'from the disk, operations per second'),
   ioWriteOperations: limit(1, 2 ** 32 - 1, 'to the disk, operations per second'),
   networkBits: limit(8000, 10 ** 12, 'each way, bits per second'),
+  memoryPolicy: Nullable(
+    Type.Union([Type.Literal('kill'), Type.Literal('freeze')], {
+      description:
+        'at the limit of memory: the kernel kills a process, or all of it is frozen until the limit is raised',
+    }),
+  ),
 }
 
 /** A limit that is missing is null: the state of older versions has none. */

@@ -94,6 +94,15 @@ export const Placement = Type.Object({
 })
 export type Placement = Static<typeof Placement>
 
+/** Seen of its memory since its last start. */
+export const MemoryPressure = Type.Object({
+  nearLimit: Type.Boolean({ description: '90 % of the limit in use; left again below 80 %' }),
+  frozenAtLimit: Type.Boolean({ description: 'frozen by its memory policy: raising the limit lets it go on' }),
+  oomKills: Type.Integer({ description: 'processes that the kernel killed at the limit' }),
+  killed: Nullable(Type.String({ description: 'name of the last one, if known' })),
+})
+export type MemoryPressure = Static<typeof MemoryPressure>
+
 export const Container = Type.Object({
   id: Type.String({ description: 'c<serial>; never reused' }),
   name: Name,
@@ -108,6 +117,7 @@ export const Container = Type.Object({
   initPid: Nullable(Type.Integer({ description: 'PID of its init in the host’s PID namespace' })),
   startedAtMs: Nullable(Type.Integer({ description: 'when its init started; a live move does not change it' })),
   starts: Type.Integer({ description: 'how often its init was started' }),
+  memory: Type.Optional(MemoryPressure),
   operation: Nullable(Type.String({ description: 'the operation under way on it, if any' })),
   placement: Placement,
   createdAtMs: Type.Integer(),

@@ -260,3 +260,23 @@ t.test('the socket is its owner’s alone', async (t) => {
   const { config } = await setUp(t)
   t.equal(statSync(config.socket).mode & 0o777, 0o600)
 })
+
+t.test('at the limit of memory a process is killed, or everything stands still until there is more', async (t) => {
+  const { client, spec, exec } = await setUp(t)
+  const limits = { ...spec().limits, memoryBytes: 8 << 20 }
+  await run(client, spec())
+  const update = (more: object) => client.call('update', { ...at(1), limits: { ...limits, ...more } })
+  await update({})
+  const hog = async () => (await exec(['hog', String(20 << 20)])).exitCode()
+  t.equal(await hog(), 137)
+  t.match((await client.call('get', { container: 'c1' })).result, { state: 'running', memory: { oomKills: 1 } })
+  await update({ memoryPolicy: 'freeze' })
+  await exec(['hog', String(20 << 20)])
+  await client.call('wait', { container: 'c1', timeoutMs: 1 })
+  t.match((await client.call('get', { container: 'c1' })).result, { state: 'frozen', memory: { frozenAtLimit: true } })
+  t.match((await update({ memoryPolicy: 'freeze', memoryBytes: 64 << 20 })).result, {
+    state: 'running',
+    memory: { frozenAtLimit: false },
+    memoryBytes: 21 << 20,
+  })
+})

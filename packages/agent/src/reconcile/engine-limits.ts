@@ -20,6 +20,7 @@ export function engineLimits({ requests, limits = {} }: ContainerSpec): Required
     ioReadOperations: limits.ioReadOperations ?? 0,
     ioWriteOperations: limits.ioWriteOperations ?? 0,
     networkBits: limits.networkBits ?? 0,
+    memoryPolicy: limits.memoryPolicy ?? 'kill',
   }
 }
 
@@ -30,4 +31,4 @@ export function configured({ limits }: EngineContainer, spec: ContainerSpec): bo
   return (Object.keys(wanted) as (keyof EngineLimits)[]).every((key) => (limits[key] ?? absent(key)) === wanted[key])
 }
 
-const absent = (key: keyof EngineLimits) => (key === 'cpus' ? '' : key === 'swapBytes' ? -1 : 0)
+const absent = (key: keyof EngineLimits) => ({ cpus: '', swapBytes: -1, memoryPolicy: 'kill' })[key as string] ?? 0

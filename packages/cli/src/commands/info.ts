@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { parseName } from '../names.ts'
 import { formatAge, formatTime } from '../output/durations.ts'
-import { describeLimits } from '../output/limits.ts'
+import { describeLimits, describePressure } from '../output/limits.ts'
 import { listFigures } from '../output/migration.ts'
 import { type Palette, paintState } from '../output/palette.ts'
 import { formatBytes, formatCpu } from '../output/sizes.ts'
@@ -61,6 +61,7 @@ export function describeContainer(
       `${formatCpu(requests.cpuMilli)} cores · ${formatBytes(requests.memoryBytes)} memory · ${formatBytes(requests.diskBytes)} disk · ${requests.pids} pids`,
     ],
     ['limits', describeLimits(spec)],
+    ['memory', describePressure(container.memory)],
     ['restart', spec.restart && spec.restart.policy !== 'no' ? describeRestart(spec.restart) : null],
     ['address', [identity.ipv4, identity.ipv6, identity.mac].filter(Boolean).join(' · ')],
     ['gateway', identity.gateway],

@@ -1,6 +1,6 @@
 // The limits of a container on one line; those that only follow from its requests are left out.
 
-import type { ContainerSpec } from '@drover/protocol'
+import type { ContainerSpec, MemoryPressure } from '@drover/protocol'
 import { formatBytes, formatCpu } from './sizes.ts'
 
 export function describeLimits({ limits = {} }: ContainerSpec): string | null {
@@ -10,6 +10,7 @@ export function describeLimits({ limits = {} }: ContainerSpec): string | null {
     limits.cpus == null ? null : `cores ${limits.cpus}`,
     limits.memoryBytes == null ? null : `${formatBytes(limits.memoryBytes)} memory`,
     limits.swapBytes == null ? null : `${formatBytes(limits.swapBytes)} swap`,
+    limits.memoryPolicy == null ? null : `at its memory limit: ${limits.memoryPolicy}`,
     limits.pids == null ? null : `${limits.pids} pids`,
     limits.ioWeight == null ? null : `io weight ${limits.ioWeight}`,
     limits.ioReadBytes == null ? null : `reads ${formatBytes(limits.ioReadBytes)}/s`,
@@ -17,6 +18,16 @@ export function describeLimits({ limits = {} }: ContainerSpec): string | null {
     limits.ioReadOperations == null ? null : `${limits.ioReadOperations} reads/s`,
     limits.ioWriteOperations == null ? null : `${limits.ioWriteOperations} writes/s`,
     limits.networkBits == null ? null : `network ${limits.networkBits / 1e6} Mbit/s`,
+  ].filter((part) => part !== null)
+  return parts.length === 0 ? null : parts.join(' · ')
+}
+
+/** Null: nothing to worry about. */
+export function describePressure(memory: MemoryPressure | undefined): string | null {
+  if (!memory) return null
+  const parts = [
+    memory.frozenAtLimit ? 'frozen at its limit' : memory.nearLimit ? 'near its limit' : null,
+    memory.oomKills > 0 ? `${memory.oomKills} killed${memory.killed ? `, last ${memory.killed}` : ''}` : null,
   ].filter((part) => part !== null)
   return parts.length === 0 ? null : parts.join(' · ')
 }

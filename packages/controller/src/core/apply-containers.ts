@@ -4,6 +4,7 @@
 import type { Container, Operation } from '@drover/protocol'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
+import { announceMemory } from './memory-events.ts'
 import { endOperation } from './operations.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
@@ -34,9 +35,11 @@ export function applyContainerObserved(draft: Draft, entry: EntryOf<'ContainerOb
     initPid: entry.initPid,
     startedAtMs: entry.startedAtMs,
     starts: entry.starts,
+    ...(entry.memory === undefined ? {} : { memory: entry.memory }),
   }
   const after = exited ? draft.reassign({ ...observed, desired: 'stopped' }) : draft.putContainer(observed)
   announce(draft, container, after, exited)
+  announceMemory(draft, container, after)
   if (operation) settle(draft, operation, after)
   return draft.state.tables.containers.get(container.id)!
 }

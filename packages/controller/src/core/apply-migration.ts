@@ -21,7 +21,8 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
   }
   const movable = container.state === 'running' || (container.state === 'stopped' && entry.mode === 'cold')
   if (!movable || container.deleting) {
-    const hint = container.state === 'frozen' ? '; thaw it first' : ''
+    const remedy = container.memory?.frozenAtLimit ? 'raise its limit of memory' : 'thaw it'
+    const hint = container.state === 'frozen' ? `; ${remedy} first` : ''
     draft.refuse('WRONG_STATE', `move ${name} ${entry.mode}: it is ${container.state}${hint}`, { container: name })
   }
   if (entry.parent !== null) {

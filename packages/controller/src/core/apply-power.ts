@@ -28,6 +28,13 @@ export function applyPowerRequested(draft: Draft, entry: EntryOf<'PowerRequested
   const container = draft.containerNamed(entry.container)
   refuseBusy(draft, container, entry.kind)
   const rule = rules[entry.kind]
+  if (entry.kind === 'thaw' && container.memory?.frozenAtLimit) {
+    draft.refuse(
+      'WRONG_STATE',
+      `thaw ${container.name}: it is frozen at its limit of memory; raise that (drover set ${container.name} memory=…) and it goes on`,
+      { container: container.name, state: container.state },
+    )
+  }
   if (!rule.from.includes(container.state) || (container.deleting && entry.kind !== 'delete')) {
     draft.refuse(
       'WRONG_STATE',

@@ -100,6 +100,8 @@ export const ContainerObserved = entry('ContainerObserved', {
   initPid: Container.properties.initPid,
   startedAtMs: Container.properties.startedAtMs,
   starts: Container.properties.starts,
+  /** Missing in older entries, and where nobody watches it. */
+  memory: Container.properties.memory,
 })
 /** The host no longer has anything of a container that is being deleted. */
 export const ContainerDeleted = entry('ContainerDeleted', { container: Type.String() })

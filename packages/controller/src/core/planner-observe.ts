@@ -66,7 +66,8 @@ function observation(
     container.message === seen.message &&
     container.initPid === seen.initPid &&
     container.startedAtMs === seen.startedAtMs &&
-    container.starts === seen.starts
+    container.starts === seen.starts &&
+    (seen.memory === undefined || same(container.memory, seen.memory))
   if (unchanged || agentHasNotSeen(container, seen)) return null
   return {
     type: 'ContainerObserved',
@@ -79,6 +80,7 @@ function observation(
     initPid: seen.initPid,
     startedAtMs: seen.startedAtMs,
     starts: seen.starts,
+    ...(seen.memory === undefined ? {} : { memory: seen.memory }),
   }
 }
 

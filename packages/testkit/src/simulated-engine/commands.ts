@@ -92,6 +92,7 @@ const commands: { [name: string]: Command } = {
     return 0
   },
   pulse,
+  hog,
   sh: shell,
   bash: shell,
   ash: shell,
@@ -123,6 +124,14 @@ async function pulse(args: string[], program: Program): Promise<number> {
     await pause(pulseTickMs, program.aborted)
   } while (!program.aborted.aborted)
   return 0
+}
+
+/** `hog BYTES`: from now on so much memory is held, without it running on. */
+async function hog(args: string[], program: Program): Promise<number> {
+  const bytes = Number(args[0])
+  if (!Number.isSafeInteger(bytes) || bytes < 0) return complain(program, 'hog: how many bytes?')
+  const { memory } = program.containers.hold(program.container, bytes)
+  return memory?.frozenAtLimit || memory?.oomKills === 0 ? 0 : 137
 }
 
 /** `sh -c SCRIPT`, or a script (on a terminal: a dialogue) from stdin. */

@@ -74,7 +74,14 @@ export class SimulatedContainers {
   update(container: string, epoch: number, limits: EngineSpec['limits']): EngineContainer {
     const record = this.#command(container, epoch)
     this.#expect('update', record, ['created', 'running', 'frozen', 'stopped'])
+    const { limits: before } = record.spec
+    const more = limits.memoryBytes === 0 || limits.memoryBytes > before.memoryBytes
     record.spec = { ...record.spec, limits }
+    if (record.memory.frozenAtLimit && (more || limits.memoryPolicy !== 'freeze')) {
+      record.memory.frozenAtLimit = false
+      this.#goOn(record)
+      return this.hold(container, record.memory.heldBytes ?? 0)
+    }
     return this.#save(record)
   }
 
@@ -92,6 +99,22 @@ export class SimulatedContainers {
     this.#expect('stop', record, ['running', 'frozen'])
     const reason = record.state === 'frozen' ? 'killed' : 'poweroff'
     return this.end(container, reason)
+  }
+
+  /** A program in it holds so much memory; over the limit the policy decides. */
+  hold(container: string, heldBytes: number): EngineContainer {
+    const record = this.#require(container)
+    this.#expect('hold memory in', record, ['running'])
+    record.memory.heldBytes = heldBytes
+    const { memoryBytes: limit, memoryPolicy } = record.spec.limits
+    if (limit === 0 || simulatedMemoryBytes + heldBytes <= limit) return this.#save(record)
+    if (memoryPolicy === 'freeze') {
+      record.memory.frozenAtLimit = true
+      return this.#halt(record, 'frozen')
+    }
+    record.memory.heldBytes = 0
+    record.memory.oomKills = (record.memory.oomKills ?? 0) + 1
+    return this.#save(record)
   }
 
   /** SIGKILL ends init, SIGUSR2 powers off and SIGTERM reboots as busybox's init does; others it ignores. */
@@ -265,6 +288,9 @@ export class SimulatedContainers {
 
   #view(record: ContainerRecord): EngineContainer {
     const alive = hasProcesses.has(record.state)
+    const { heldBytes = 0, oomKills = 0, frozenAtLimit = false } = record.memory
+    const used = simulatedMemoryBytes + heldBytes
+    const limit = record.spec.limits.memoryBytes
     return {
       container: record.spec.container,
       name: record.spec.name,
@@ -275,11 +301,17 @@ export class SimulatedContainers {
       starts: record.starts,
       exit: record.exit,
       upper: this.#store.upper(record.spec.container),
-      memoryBytes: alive ? simulatedMemoryBytes : 0,
+      memoryBytes: alive ? used : 0,
       // A tick of the pulse is said to cost ten microseconds.
       cpuUsec: alive ? pulseAt(record.memory, this.#clock.nowMs()) * 10 : 0,
       processes: alive ? simulatedProcesses : 0,
       limits: record.spec.limits,
+      memory: {
+        nearLimit: alive && limit > 0 && used >= limit * 0.9,
+        frozenAtLimit: alive && frozenAtLimit,
+        oomKills,
+        killed: oomKills > 0 ? 'hog' : null,
+      },
     }
   }
 }

@@ -15,7 +15,7 @@ export function pulseAt(memory: SimulatedMemory, nowMs: number): number {
 }
 
 export function freezePulse(memory: SimulatedMemory, nowMs: number): SimulatedMemory {
-  return { pulseBase: pulseAt(memory, nowMs), pulseSinceMs: null }
+  return { ...memory, pulseBase: pulseAt(memory, nowMs), pulseSinceMs: null }
 }
 
 export function thawPulse(memory: SimulatedMemory, nowMs: number): SimulatedMemory {

@@ -11,6 +11,10 @@ export interface SimulatedMemory {
   pulseBase: number
   /** CLOCK_REALTIME ms since when it counts; null while frozen. */
   pulseSinceMs: number | null
+  /** What a `hog` has taken beside the usual. */
+  heldBytes?: number
+  oomKills?: number
+  frozenAtLimit?: boolean
 }
 
 export interface ContainerRecord {

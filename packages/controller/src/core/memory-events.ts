@@ -1,0 +1,25 @@
+// What of a container's memory is told to those who follow the events: each once, when it begins.
+
+import type { Draft } from './draft.ts'
+import type { StoredContainer } from './state.ts'
+
+export function announceMemory(draft: Draft, before: StoredContainer, after: StoredContainer): void {
+  const { name, host, memory, operation } = after
+  if (!memory) return
+  const tell = (kind: string, message: string) => draft.event(`container.${kind}`, name, message, operation)
+  if (memory.nearLimit && !before.memory?.nearLimit)
+    tell('memory-near-limit', `${name} on ${host} is near its limit of memory`)
+  // A new start counts from zero.
+  const kills = memory.oomKills - (after.starts === before.starts ? (before.memory?.oomKills ?? 0) : 0)
+  if (kills > 0) {
+    const who =
+      memory.killed === null ? `${kills} of its processes` : `${memory.killed}${kills > 1 ? ` (one of ${kills})` : ''}`
+    tell('oom-killed', `${name} on ${host} is at its limit of memory: the kernel has killed ${who}`)
+  }
+  if (memory.frozenAtLimit && !before.memory?.frozenAtLimit) {
+    tell(
+      'memory-frozen',
+      `${name} on ${host} was frozen at its limit of memory; drover set ${name} memory=… lets it go on`,
+    )
+  }
+}
