@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util'
 import type { Bench, BenchOutcome } from './bench.ts'
 import { consolidateBench } from './consolidate.ts'
+import { drainBench } from './drain.ts'
 import { describeMachine } from './machine.ts'
 import { migrateBench } from './migrate.ts'
 import { packBench } from './pack.ts'
@@ -12,6 +13,7 @@ import { startBench } from './start.ts'
 const benches: Record<string, Bench> = {
   migrate: migrateBench,
   start: startBench,
+  drain: drainBench,
   place: placeBench,
   pack: packBench,
   consolidate: consolidateBench,

@@ -49,6 +49,9 @@ t.test('status, host ls and explain read well', async (t) => {
   t.match(explained, /web-1 was placed on host a: fullest host that fits/)
   t.match(explained, /→ +a +chosen +78 %/)
   t.match(explained, /b +HOST_CORDONED +–/)
+  t.match(explained, /last moved .* from b to a: IMBALANCE: b is used to 80 %/)
+  t.match(explained, /placed now, it would go to a as well/)
+  t.match((await drover(['explain'])).stderr, /name a container, or a launch with --spec FILE/)
 })
 
 t.test('info shows placement and the figures of the last move', async (t) => {

@@ -124,8 +124,16 @@ function read(cluster: FakeCluster, response: ServerResponse, path: string): voi
   if (collection === 'status') answer(response, 200, status(cluster))
   else if (collection === 'events') streamEvents(cluster, response)
   else if (collection === 'containers' && rest === 'logs') response.end(cluster.log)
+  else if (collection === 'containers' && rest === 'explain') explain(cluster, response, name)
   else if (name !== '') readOne(cluster, response, collection, name)
   else answer(response, 200, list(cluster, collection))
+}
+
+function explain(cluster: FakeCluster, response: ServerResponse, name: string): void {
+  const found = cluster.containers.find((each) => each.name === name)
+  const lastMove = { from: 'b', to: 'a', atMs: 0, reason: 'IMBALANCE: b is used to 80 %' }
+  if (!found) refuse(response, 404, 'CONTAINER_NOT_FOUND', `no ${name}`)
+  else answer(response, 200, { name, host: found.host, placed: found.placement, now: found.placement, lastMove })
 }
 
 function readOne(cluster: FakeCluster, response: ServerResponse, collection: string, name: string): void {

@@ -7,10 +7,12 @@ import type {
   ClusterEvent,
   ClusterStatus,
   Container,
+  ContainerExplanation,
   EvacuateRequest,
   EvacuationPlanRequest,
   EvacuationPlanView,
   ExecRequest,
+  ExplainRequest,
   HostSetRequest,
   HostView,
   Image,
@@ -18,6 +20,7 @@ import type {
   InsideMethod,
   InsideParams,
   InsideResult,
+  LaunchExplanation,
   LaunchRequest,
   MoveRequest,
   Operation,
@@ -83,6 +86,11 @@ export class DroverClient {
   containers = (options?: ReadOptions) => this.#read<Container[]>(paths.containers, options)
   container = async (name: string, options?: ReadOptions) =>
     this.#read<Container>(paths.container(segment(name)), options)
+  explain = async (name: string, options?: ReadOptions) =>
+    this.#read<ContainerExplanation>(paths.explainContainer(segment(name)), options)
+  /** Launches nothing. */
+  explainLaunch = (request: ExplainRequest, options: ReadOptions = {}) =>
+    this.#transport.json('POST', paths.explain, { ...options, body: request }) as Promise<LaunchExplanation>
   launch = (request: LaunchRequest, options?: WriteOptions) => this.#write(paths.containers, request, options)
   start = async (name: string, options?: WriteOptions) => this.#action(name, 'start', {}, options)
   stop = async (name: string, request: StopRequest = {}, options?: WriteOptions) =>

@@ -2,7 +2,7 @@
 // an `Idempotency-Key` header: the same key gives the same operation, however often it is sent.
 
 import { type Static, Type } from 'typebox'
-import { Leave, Limits, Name, type Resources, RestartPolicy, Scheduling } from './resources.ts'
+import { Leave, Limits, Name, Placement, type Resources, RestartPolicy, Scheduling } from './resources.ts'
 
 export * from './paths.ts'
 export * from './rebalance.ts'
@@ -25,6 +25,42 @@ export const LaunchRequest = Type.Object(
   { additionalProperties: false },
 )
 export type LaunchRequest = Static<typeof LaunchRequest>
+
+/** A launch that nobody has asked for: where would it go? */
+export const ExplainRequest = Type.Object(
+  { ...LaunchRequest.properties, name: Type.Optional(Name) },
+  { additionalProperties: false },
+)
+export type ExplainRequest = Static<typeof ExplainRequest>
+
+export const LaunchExplanation = Type.Object({
+  host: Type.Union([Type.String(), Type.Null()]),
+  placement: Placement,
+  room: Type.Union(
+    [
+      Type.Object({
+        host: Type.String(),
+        moves: Type.Array(Type.Object({ container: Type.String(), from: Type.String(), to: Type.String() })),
+        reason: Type.String(),
+      }),
+      Type.Null(),
+    ],
+    { description: 'who would have to move; null: it fits, or no moves would help' },
+  ),
+})
+export type LaunchExplanation = Static<typeof LaunchExplanation>
+
+export const ContainerExplanation = Type.Object({
+  name: Type.String(),
+  host: Type.String(),
+  placed: Placement,
+  now: Type.Object(Placement.properties, { description: 'as if it were placed anew' }),
+  lastMove: Type.Union([
+    Type.Object({ from: Type.String(), to: Type.String(), atMs: Type.Integer(), reason: Type.String() }),
+    Type.Null(),
+  ]),
+})
+export type ContainerExplanation = Static<typeof ContainerExplanation>
 
 /** What a launch that says nothing gets. */
 export const defaultRequests: Resources = {

@@ -14,6 +14,8 @@ export const paths = {
     `/v1/hosts/${name}/${action}`,
   policy: '/v1/policy',
   evacuationPlan: '/v1/evacuation-plan',
+  explain: '/v1/explain',
+  explainContainer: (name: string) => `/v1/containers/${name}/explain`,
   rebalance: '/v1/rebalance',
   rebalancePart: (part: 'plan' | 'apply' | 'history') => `/v1/rebalance/${part}`,
   containers: '/v1/containers',

@@ -1,4 +1,4 @@
-// What each container has used, over a day: from the totals in its host's reports to means per bucket, which forecasts and
+// What each container has used, over a day: from the totals in its host's reports to means of cpu and maxima of memory per bucket, which forecasts and
 // percentiles are made of. Every controller hears the same reports and keeps its own, so a new leader needn't begin anew. Bounded: a
 // ring of buckets per container, and containers that no report names any more are forgotten.
 
@@ -27,7 +27,8 @@ interface Track {
   bucket: number
   weightMs: number
   cpuUsecOfBucket: number
-  memoryMs: number
+  /** The most in the bucket: memory that is short for a moment kills. */
+  memoryMost: number
   /** Ended buckets, as a ring: end, cpu, memory. */
   ring: Float64Array
   next: number
@@ -89,7 +90,7 @@ export class UseHistory {
     if (bucket !== track.bucket) closeBucket(track, bucket)
     track.weightMs += gapMs
     track.cpuUsecOfBucket += usedUsec
-    track.memoryMs += track.memoryBytes * gapMs
+    track.memoryMost = Math.max(track.memoryMost, track.memoryBytes)
   }
 }
 
@@ -105,7 +106,7 @@ function newTrack(host: string, epoch: number, cpuUsec: number, memoryBytes: num
     bucket: Math.floor(nowMs / bucketMs),
     weightMs: 0,
     cpuUsecOfBucket: 0,
-    memoryMs: 0,
+    memoryMost: 0,
     ring: new Float64Array(0),
     next: 0,
     count: 0,
@@ -120,7 +121,7 @@ function closeBucket(track: Track, bucket: number): void {
     track.next = (track.next + 1) % buckets
     track.count = Math.min(track.count + 1, buckets)
   }
-  Object.assign(track, { bucket, weightMs: 0, cpuUsecOfBucket: 0, memoryMs: 0 })
+  Object.assign(track, { bucket, weightMs: 0, cpuUsecOfBucket: 0, memoryMost: 0 })
 }
 
 /** Most containers of a test or a build live for minutes: their rings stay small. */
@@ -132,9 +133,9 @@ function grow(track: Track): void {
   track.ring = ring
 }
 
-function current({ weightMs, cpuUsecOfBucket, memoryMs, readAtMs }: Track): Sample | null {
+function current({ weightMs, cpuUsecOfBucket, memoryMost, readAtMs }: Track): Sample | null {
   if (weightMs === 0) return null
-  return { atMs: readAtMs, cpuMilli: cpuUsecOfBucket / weightMs, memoryBytes: memoryMs / weightMs }
+  return { atMs: readAtMs, cpuMilli: cpuUsecOfBucket / weightMs, memoryBytes: memoryMost }
 }
 
 function samplesOf(track: Track): Sample[] {

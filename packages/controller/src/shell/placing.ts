@@ -45,13 +45,7 @@ export async function launch(context: ControllerContext, id: string, request: La
       { context: { image: imageName } },
     )
   }
-  const asked: Resources = {
-    cpuMilli: request.cpuMilli ?? defaultRequests.cpuMilli,
-    memoryBytes: request.memoryBytes ?? defaultRequests.memoryBytes,
-    diskBytes: request.diskBytes ?? defaultRequests.diskBytes,
-    pids: request.pids ?? defaultRequests.pids,
-  }
-  const requests = withinLimits(asked, request.limits ?? {})
+  const requests = requestsOf(request)
   const spec = {
     image: image.digest,
     imageName,
@@ -80,6 +74,17 @@ export async function launch(context: ControllerContext, id: string, request: La
       gateway: config.gateway,
     }),
   )
+}
+
+/** What a launch asks for: what it says, else the default; nobody asks for more than its limit. */
+export function requestsOf(request: Omit<LaunchRequest, 'name'>): Resources {
+  const asked: Resources = {
+    cpuMilli: request.cpuMilli ?? defaultRequests.cpuMilli,
+    memoryBytes: request.memoryBytes ?? defaultRequests.memoryBytes,
+    diskBytes: request.diskBytes ?? defaultRequests.diskBytes,
+    pids: request.pids ?? defaultRequests.pids,
+  }
+  return withinLimits(asked, request.limits ?? {})
 }
 
 export async function move(

@@ -1,12 +1,22 @@
 // /v1/containers: launching, looking at, starting, stopping, freezing, moving and deleting them.
 
-import { Container, LaunchRequest, MoveRequest, SetRequest, StopRequest } from '@drover/protocol'
+import {
+  Container,
+  ContainerExplanation,
+  ExplainRequest,
+  LaunchExplanation,
+  LaunchRequest,
+  MoveRequest,
+  SetRequest,
+  StopRequest,
+} from '@drover/protocol'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { EntryOf } from '../../core/entries.ts'
 import { containerByName } from '../../core/state.ts'
 import { containerView, containerViews } from '../../core/views.ts'
 import type { ControllerContext } from '../context.ts'
+import { explainContainer, explainLaunch } from '../explaining.ts'
 import { launch, move } from '../placing.ts'
 import { submit } from '../submit.ts'
 import { operationId } from './operation-id.ts'
@@ -28,6 +38,22 @@ export function containerRoutes(app: FastifyInstance, context: ControllerContext
       if (!container) throw noContainer(nameOf(request))
       return containerView(machine.state, container)
     },
+  )
+  app.get(
+    '/v1/containers/:name/explain',
+    readRoute(context, ContainerExplanation, {
+      summary: 'Why a container is where it is, and where it would go now',
+      params: NameParams,
+    }),
+    async (request) => explainContainer(context, nameOf(request)),
+  )
+  app.post(
+    '/v1/explain',
+    readRoute(context, LaunchExplanation, {
+      summary: 'Where a launch would go, and why not elsewhere; nothing is launched',
+      body: ExplainRequest,
+    }),
+    async (request) => explainLaunch(context, request.body as ExplainRequest),
   )
   app.post(
     '/v1/containers',

@@ -1,0 +1,102 @@
+// An uneven start is put right by the cluster itself: each move live, with its reason, and then nothing more happens.
+
+import type { Container, Operation, RebalancePlanView, RebalanceRecord, RebalanceStatus } from '@drover/protocol'
+import { waitUntil } from '@drover/testkit/lab'
+import t from 'tap'
+import { engineOfStories, type Story, tell } from '../src/stories.ts'
+
+const mebibyte = 2 ** 20
+/** Small hosts, so that a few containers fill a good part of one. */
+const capacity = { cpuMilli: 64_000, memoryBytes: 512 * mebibyte, diskBytes: 2 ** 40, pids: 100_000 }
+const names = Array.from({ length: 6 }, (_, index) => `web-${index + 1}`)
+/** Six moves on a busy machine, a plan every second. */
+const deadlineMs = 240_000
+
+await tell(
+  t,
+  async (story) => {
+    if (engineOfStories === 'simulated') {
+      await t.test('rebalancing', async (t) => t.pass('left out', { skip: 'pretended containers hold no memory' }))
+      return
+    }
+    const [first] = story.lab.hosts.map(({ name }) => name) as [string]
+
+    await t.test('all begin on one host, and hold memory', async (t) => {
+      await story.must('pool', 'set', 'default', '--policy', 'balance')
+      await story.must('launch', ...names, '--host', first, '--memory', '64MiB', '--disk', '0')
+      for (const name of names) await hold(story, name)
+      t.strictSame(await perHost(story), { [first]: 6 })
+    })
+
+    await t.test('a dry run says what it would do, and does nothing', async (t) => {
+      await waitUntil('the load to be measured', deadlineMs, async () => {
+        const { imbalanceBefore } = await story.must<RebalancePlanView>('rebalance', 'plan')
+        return imbalanceBefore > 0.1
+      })
+      await turn(story, 'dry-run')
+      await waitUntil('a dry run', deadlineMs, async () => (await history(story)).length > 0)
+      const [record] = await history(story)
+      t.match(record, { trigger: 'auto', operation: null, plan: { verdict: 'PLANNED' } })
+      t.strictSame(await perHost(story), { [first]: 6 })
+    })
+
+    await t.test('automatic: the cluster evens itself out, live, and says why of each move', async (t) => {
+      await turn(story, 'on')
+      await waitUntil(
+        'two on each host',
+        deadlineMs,
+        async () => Object.values(await perHost(story)).join() === '2,2,2',
+      )
+      await waitUntil('the end of balancing', deadlineMs, async () => {
+        const { last, operation } = await story.must<RebalanceStatus>('rebalance', 'auto', 'status')
+        return operation === null && last?.plan.verdict === 'BALANCED'
+      })
+      const moves = (await story.client.operations()).filter(({ kind }) => kind === 'move')
+      t.equal(moves.length, 4, 'no more moves than it takes')
+      for (const move of moves) {
+        t.match(move, { state: 'done', migration: { mode: 'live', source: first } })
+        t.match(move.parameters.reason, /^(IMBALANCE|HOT_HOST): .* is used to \d+ %/)
+      }
+      const containers = await story.must<Container[]>('ls')
+      t.ok(
+        containers.every(({ starts }) => starts === 1),
+        'none was started anew',
+      )
+      t.strictSame(await story.everyOneRunsOnce(names), [])
+      const explained = await story.lab.cli(['rebalance', 'auto', 'history'])
+      t.match(explained.stdout, /IMBALANCE.*is used to/)
+    })
+
+    await t.test('off is off, and keeps the settings', async (t) => {
+      await story.must('rebalance', 'auto', 'off')
+      const { settings } = await story.must<RebalanceStatus>('rebalance', 'auto', 'status')
+      t.match(settings, { mode: 'off', stopAt: 0.02 })
+      const applied = await story.must<Operation>('rebalance', 'apply')
+      t.match(applied, { state: 'done', progress: { message: /^nothing to move/ } })
+    })
+  },
+  { capacity },
+)
+
+/** 32 MiB in a file system in memory, which moves along. */
+async function hold(story: Story, name: string): Promise<void> {
+  const script =
+    'mkdir -p /run/held && mount -t tmpfs held /run/held 2>/dev/null; dd if=/dev/zero of=/run/held/bytes bs=1M count=32'
+  const { code, stderr } = await story.lab.cli(['exec', name, '--', 'sh', '-c', script])
+  if (code !== 0) throw new Error(`hold memory in ${name}: ${stderr}`)
+}
+
+function turn(story: Story, mode: 'on' | 'dry-run'): Promise<unknown> {
+  const restraint = ['--interval', '1s', '--start-above', '0.05', '--stop-at', '0.02', '--min-gain', '0.02']
+  return story.must('rebalance', 'auto', mode, ...restraint, '--host-cooldown', '1s')
+}
+
+function history(story: Story): Promise<RebalanceRecord[]> {
+  return story.must<RebalanceRecord[]>('rebalance', 'auto', 'history')
+}
+
+async function perHost(story: Story): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const { host } of await story.must<Container[]>('ls')) counts[host] = (counts[host] ?? 0) + 1
+  return Object.fromEntries(Object.entries(counts).sort())
+}

@@ -1,0 +1,101 @@
+// Why a container is where it is, and where it would go if it were placed now; what would become of a launch that nobody has asked
+// for; and, where nothing fits, who would have to move to make room. Nothing is changed by asking.
+
+import {
+  type ContainerExplanation,
+  DroverError,
+  defaultImageName,
+  type ExplainRequest,
+  type LaunchExplanation,
+  type Operation,
+} from '@drover/protocol'
+import { makeRoom, place } from '@drover/scheduler'
+import { clusterSnapshot } from '../core/cluster-snapshot.ts'
+import { containerSnapshots } from '../core/container-snapshots.ts'
+import { demandOf } from '../core/demand.ts'
+import { containerByName } from '../core/state.ts'
+import type { ControllerContext } from './context.ts'
+import { requestsOf } from './placing.ts'
+
+/** As many other hosts' moves as a person would read. */
+const maxMovesForRoom = 4
+
+export function explainContainer(context: ControllerContext, name: string): ContainerExplanation {
+  const { machine, reports, now } = context
+  const { state } = machine
+  const container = containerByName(state, name)
+  if (!container) {
+    throw new DroverError('CONTAINER_NOT_FOUND', `no container is named ${name}`, { context: { container: name } })
+  }
+  const { project: _project, ...demand } = demandOf(container, { host: null, excluded: [], live: false })
+  const snapshot = clusterSnapshot(state, reports, now(), { without: container.id })
+  // As if it were nowhere: what it takes where it is isn't in its own way.
+  const hosts = snapshot.hosts.map((host) => (host.name === container.host ? leftBy(host, demand.requests) : host))
+  const { placement } = place({ ...snapshot, hosts }, demand, 1)
+  return {
+    name,
+    host: container.host,
+    placed: container.placement,
+    now: placement,
+    lastMove: lastMoveOf(context, name),
+  }
+}
+
+export function explainLaunch(context: ControllerContext, request: ExplainRequest): LaunchExplanation {
+  const { machine, reports, now, pending } = context
+  const { state } = machine
+  const image = state.tables.images.get(request.image ?? defaultImageName)
+  const spec = {
+    requests: requestsOf(request),
+    // An image that isn't there yet is on no host: it costs no host anything.
+    image: image?.digest ?? '',
+    ...(request.scheduling === undefined ? {} : { scheduling: request.scheduling }),
+  }
+  const name = request.name ?? 'new'
+  const demand = demandOf({ name, spec }, { host: request.host ?? null, excluded: [], live: false })
+  const snapshot = clusterSnapshot(state, reports, now(), { pending: pending.values() })
+  const { host, placement } = place(snapshot, demand, 1)
+  if (host !== null) return { host, placement, room: null }
+  const containers = containerSnapshots(state, reports, now())
+  const plan = makeRoom({ ...snapshot, containers }, demand, 1, { maxMoves: maxMovesForRoom })
+  return {
+    host: null,
+    placement,
+    room: plan === null ? null : { host: plan.host, moves: plan.moves, reason: plan.reason },
+  }
+}
+
+function leftBy<Host extends { requested: ContainerRequests; containers: number }>(
+  host: Host,
+  requests: ContainerRequests,
+): Host {
+  const { requested } = host
+  return {
+    ...host,
+    containers: host.containers - 1,
+    requested: {
+      cpuMilli: requested.cpuMilli - requests.cpuMilli,
+      memoryBytes: requested.memoryBytes - requests.memoryBytes,
+      diskBytes: requested.diskBytes - requests.diskBytes,
+      pids: requested.pids - requests.pids,
+    },
+  }
+}
+
+type ContainerRequests = ReturnType<typeof requestsOf>
+
+function lastMoveOf({ machine }: ControllerContext, name: string): ContainerExplanation['lastMove'] {
+  let last: Operation | null = null
+  for (const operation of machine.state.tables.operations.values()) {
+    if (operation.kind !== 'move' || operation.target !== name || operation.state !== 'done') continue
+    if (last === null || operation.revision > last.revision) last = operation
+  }
+  if (!last?.migration) return null
+  const { source, destination } = last.migration
+  return {
+    from: source,
+    to: destination,
+    atMs: last.createdAtMs,
+    reason: String(last.parameters.reason ?? 'asked for'),
+  }
+}
