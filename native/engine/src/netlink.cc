@@ -81,6 +81,26 @@ Status upLink(NetlinkSocket& netlink, int index, const char* name) {
   return {};
 }
 
+/**
+ * No IPv6 address by itself, not even a link-local one, for who has none else: what comes with it (group reports, duplicate
+ * detection, router solicitations) would go to every container of the bridge, at every start.
+ */
+Status leaveUnnumbered(NetlinkSocket& netlink, const char* name) {
+  NetlinkMessage message(RTM_NEWLINK, 0);
+  message.header(linkHeader(0, 0));
+  message.attribute(IFLA_IFNAME, std::string(name));
+  size_t families = message.open(IFLA_AF_SPEC);
+  size_t internet = message.open(AF_INET6);
+  const uint8_t mode = IN6_ADDR_GEN_MODE_NONE;
+  message.attribute(IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof mode);
+  message.close(internet);
+  message.close(families);
+  int result = netlink.request(message);
+  // EAFNOSUPPORT, EOPNOTSUPP: a kernel without IPv6, or where it is switched off.
+  if (result != 0 && result != EAFNOSUPPORT && result != EOPNOTSUPP && result != EINVAL) return errnoError(std::string("leave ") + name + " unnumbered", result);
+  return {};
+}
+
 Status addAddress(NetlinkSocket& netlink, int index, const Identity& identity) {
   NetlinkMessage message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
   ifaddrmsg header = {};
@@ -121,7 +141,7 @@ Status createVeth(int networkNamespace, const Identity& identity) {
   std::string name = vethName(identity);
   DROVER_TRY_ASSIGN(host, NetlinkSocket::open(-1));
   NetlinkMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-  message.header(linkHeader(0, IFF_UP));
+  message.header(linkHeader(0, 0));
   message.attribute(IFLA_IFNAME, name);
   size_t linkInfo = message.open(IFLA_LINKINFO);
   message.attribute(IFLA_INFO_KIND, std::string("veth"));
@@ -142,9 +162,12 @@ Status createVeth(int networkNamespace, const Identity& identity) {
     result = host.request(message);
   }
   if (result != 0) return errnoError("make veth " + name, result);
+  DROVER_TRY(leaveUnnumbered(host, name.c_str()));
+  DROVER_TRY(upLink(host, 0, name.c_str()));
 
   DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
   DROVER_TRY(upLink(inside, 0, "lo"));
+  if (!identity.ipv6) DROVER_TRY(leaveUnnumbered(inside, "eth0"));
   DROVER_TRY(upLink(inside, 0, "eth0"));
   int index = interfaceIndex(networkNamespace, "eth0");
   if (index == 0) return engineError("find eth0 in the container: not there");
@@ -186,7 +209,7 @@ Status destroyVeth(const Identity& identity) {
   return {};
 }
 
-Status announce(int networkNamespace, const Identity& identity) {
+Status announce(int networkNamespace, const Identity& identity, Announcement announcement) {
   struct __attribute__((packed)) ArpPacket {
     ethhdr ethernet;
     uint16_t hardware, protocol;
@@ -223,8 +246,9 @@ Status announce(int networkNamespace, const Identity& identity) {
   destination.sll_ifindex = index;
   destination.sll_halen = 6;
   memset(destination.sll_addr, 0xff, 6);
-  // Some peers learn from requests only, some from replies only.
   for (uint16_t operation : {ARPOP_REQUEST, ARPOP_REPLY}) {
+    // Some peers learn from requests only, some from replies only; the standard's is the request (RFC 5227).
+    if (operation == ARPOP_REPLY && announcement == Announcement::started) break;
     packet.operation = htons(operation);
     if (operation == ARPOP_REPLY) memset(packet.targetMac, 0xff, 6);
     if (sendto(socket.get(), &packet, sizeof packet, 0, reinterpret_cast<sockaddr*>(&destination), sizeof destination) < 0)

@@ -27,8 +27,13 @@ Status destroyVeth(const Identity& identity);
  * repeated only after a second, and hold back every packet till then.
  */
 Status forgetNeighbours(int networkNamespace, const Identity& identity);
-/** Gratuitous ARP (request and reply) and unsolicited neighbour advertisement from inside the container's network namespace, so that switches and peers learn. */
-Status announce(int networkNamespace, const Identity& identity);
+/** `moved`: switches and peers must learn, now. `started`: whoever knew the address with another MAC. */
+enum class Announcement { moved, started };
+/**
+ * Gratuitous ARP and unsolicited neighbour advertisement from inside the container's network namespace. They go to every
+ * container of the bridge.
+ */
+Status announce(int networkNamespace, const Identity& identity, Announcement announcement);
 /** /proc/<pid>/ns/net */
 Result<UniqueFd> openNetworkNamespace(pid_t pid);
 

@@ -129,7 +129,7 @@ class Starting {
     crashPoint("start:handed");
     DROVER_TRY(waitForExec(sync, spec_));
     crashPoint("start:running");
-    if (Status announced = announce(network.get(), spec_.identity); !announced.ok()) logLine("warn", announced.error().message);
+    if (Status announced = announce(network.get(), spec_.identity, Announcement::started); !announced.ok()) logLine("warn", announced.error().message);
     return {};
   }
 

@@ -115,6 +115,7 @@ t.test('the native engine', { skip: reasonToSkip() }, async (t) => {
     t.equal(await sh(spec.container, 'cat /etc/machine-id'), spec.identity.machineId)
     t.match(await sh(spec.container, 'ip addr show eth0'), new RegExp(`${spec.identity.mac}[^]*${spec.identity.ipv4}`))
     t.match(await sh(spec.container, 'ip addr show lo'), 'LOWER_UP')
+    t.notMatch(await sh(spec.container, 'ip addr show eth0'), 'inet6', 'no address that nobody gave it')
     t.same((await sh(spec.container, 'cat /proc/self/uid_map')).split(/\s+/), [
       '0',
       `${spec.identity.uidBase}`,
