@@ -7,6 +7,7 @@
 
 #include "checkpoint.h"
 #include "crash_point.h"
+#include "disk_replace.h"
 #include "engine.h"
 #include "file_io.h"
 #include "log.h"
@@ -168,6 +169,7 @@ Status Engine::adoptOne(const std::shared_ptr<Container>& container) {
   warn(detachMount(container->rootfs()));
   warn(detachMount(container->lower()));
   Status killed = killProcesses(*container);
+  warn(recoverReplace(*this, *container));
   bool lived = record.state != State::created && record.state != State::stopped;
   if (lived) {
     logLine("info", "container " + container->id + " ended while no engine ran");

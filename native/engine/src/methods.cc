@@ -6,6 +6,7 @@
 
 #include "checkpoint.h"
 #include "console.h"
+#include "disk_replace.h"
 #include "file_io.h"
 #include "inside_files.h"
 #include "json_io.h"
@@ -159,6 +160,11 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
     auto work = method == "checkpoint" ? checkpointContainer : restoreContainer;
     return onContainer(call, container, respond, [&engine, work, directory = call.directory](const auto& queued) { return work(engine, queued, directory); });
   }
+  if (method == "replaceDisk")
+    return onContainer(call, container, respond, [&engine, directory = call.directory, uidBase = call.uidBase](const auto& queued) -> Result<Json> {
+      DROVER_TRY(replaceDisk(engine, queued, directory, uidBase));
+      return engine.describe(*queued);
+    });
   if (method == "release") return onContainer(call, container, respond, [&engine](const auto& queued) { return releaseContainer(engine, queued); });
   if (method == "stop") return stop(call, container, respond);
   if (method == "kill") return kill(call, container, respond);

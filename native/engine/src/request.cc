@@ -69,6 +69,11 @@ const Field directory{"directory", [](const Json& params, Call& call) -> Status 
                         call.directory = path;
                         return {};
                       }};
+const Field uidBase{"uidBase", [](const Json& params, Call& call) -> Status {
+                      DROVER_TRY_ASSIGN(first, integerField(params, "uidBase", uidRange, UINT32_MAX - uidRange));
+                      call.uidBase = static_cast<uint32_t>(first);
+                      return {};
+                    }};
 const Field spec{"spec", [](const Json& params, Call& call) -> Status {
                    DROVER_TRY_ASSIGN(value, objectField(params, "spec"));
                    DROVER_TRY_ASSIGN(parsed, parseSpec(value));
@@ -111,6 +116,7 @@ const std::vector<Rule> rules = {
     {"delete", {container, epoch}},
     {"checkpoint", {container, epoch, directory}},
     {"restore", {container, epoch, directory}},
+    {"replaceDisk", {container, epoch, directory, uidBase}},
     {"release", {container, epoch}},
     {"wait", {container, timeout}},
     {"logs", {container, logOffset, logLimit}},

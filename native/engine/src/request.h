@@ -30,6 +30,7 @@ struct Call {
   int64_t epoch = 0;
   int64_t protocolVersion = 0;
   std::string directory;
+  uint32_t uidBase = 0;
   int64_t timeoutMs = 0;
   int signal = 0;
   int64_t offset = 0;

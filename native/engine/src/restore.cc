@@ -110,9 +110,11 @@ Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Cont
   const Record before = container->snapshot();
   // Repeated after the restore was done: nothing to prepare.
   if (before.state == State::restored) return engine.describe(*container);
-  if (before.state != State::created) return wrongState(*container, "prepare the restore of", before.state, "created");
+  // Stopped: a snapshot with memory is put back in place.
+  if (before.state != State::created && before.state != State::stopped) return wrongState(*container, "prepare the restore of", before.state, "created or stopped");
   DROVER_TRY_ASSIGN(prepared, prepare(engine, before.spec));
   DROVER_TRY(engine.update(*container, [&](Record& record) {
+    record.state = State::created;
     record.startedAtMs = startedAtMs;
     record.starts = starts;
   }));

@@ -106,6 +106,14 @@ export interface EngineMethods extends EngineInsideMethods {
   freeze: { params: { container: string; epoch: number }; result: EngineContainer }
   /** Also thaws one that is `checkpointed` (the move was aborted): attaches its veth to the bridge again first. */
   thaw: { params: { container: string; epoch: number }; result: EngineContainer }
+  /**
+   * Exchanges the disk of one without processes (created or stopped) for the tree in `directory`, which lies directly in the container's own
+   * directory (beside `upper`) and whose owners are in the range of `uidBase`: they become the container's. The old disk is removed.
+   */
+  replaceDisk: {
+    params: { container: string; epoch: number; directory: string; uidBase: number }
+    result: EngineContainer
+  }
   /** Kills what still runs and removes every trace: processes, cgroups, mounts, veth, directories. Unknown: no error. */
   delete: { params: { container: string; epoch: number }; result: null }
   list: { params: Record<string, never>; result: { containers: EngineContainer[] } }

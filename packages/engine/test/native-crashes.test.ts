@@ -1,9 +1,9 @@
-// The engine killed at each step of create, start, stop and delete: whatever it leaves, the next engine finishes or removes. What
+// The engine killed at each step of create, replaceDisk, start, stop and delete: whatever it leaves, the next engine finishes or removes. What
 // it finds is a container whose state tells the truth, the request can be repeated with its usual outcome, and in the end nothing
 // is left on the host.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { EngineClient, EngineContainer, EngineSpec } from '../src/index.ts'
@@ -20,12 +20,15 @@ const reasonToSkip =
       ? `needs the native engine: ${binary} is not built`
       : false
 
-type Operation = 'create' | 'start' | 'stop' | 'delete'
-const operations: Operation[] = ['create', 'start', 'stop', 'delete']
+type Operation = 'create' | 'replace' | 'start' | 'stop' | 'delete'
+const operations: Operation[] = ['create', 'replace', 'start', 'stop', 'delete']
 
 /** Where the engine is killed, and in which operation. kill: the steps that stop and delete share. */
 const steps: [Operation, string][] = [
   ...['create:directories', 'create:recorded'].map((step): [Operation, string] => ['create', step]),
+  ...['replace:prepared', 'replace:recorded', 'replace:exchanged', 'replace:removed'].map(
+    (step): [Operation, string] => ['replace', step],
+  ),
   ...[
     'start:cgroups',
     'start:cloned',
@@ -77,6 +80,13 @@ function makeSpec(serial: number): EngineSpec {
 async function perform(client: EngineClient, operation: Operation, spec: EngineSpec): Promise<EngineContainer | null> {
   const { container, epoch } = spec
   if (operation === 'create') return client.call('create', { spec })
+  if (operation === 'replace') {
+    const { upper } = await client.call('get', { container })
+    const directory = join(dirname(upper), 'incoming')
+    mkdirSync(directory, { recursive: true })
+    const { uidBase } = spec.identity
+    return client.call('replaceDisk', { container, epoch, directory, uidBase })
+  }
   if (operation === 'start') return client.call('start', { container, epoch })
   if (operation === 'stop') return client.call('stop', { container, epoch, timeoutMs: 10_000 })
   return client.call('delete', { container, epoch })
@@ -89,6 +99,7 @@ async function found(client: EngineClient, spec: EngineSpec): Promise<EngineCont
 
 const outcomes: Record<Operation, object | null> = {
   create: { state: 'created', initPid: null },
+  replace: { state: 'created', initPid: null },
   start: { state: 'running', starts: Number },
   stop: { state: 'stopped', initPid: null },
   delete: null,

@@ -25,6 +25,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
   kill: { container: 'name', epoch: 'integer', signal: 'integer' },
   freeze: { container: 'name', epoch: 'integer' },
   thaw: { container: 'name', epoch: 'integer' },
+  replaceDisk: { container: 'name', epoch: 'integer', directory: 'path', uidBase: 'integer' },
   delete: { container: 'name', epoch: 'integer' },
   list: {},
   get: { container: 'name' },

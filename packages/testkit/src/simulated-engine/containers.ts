@@ -152,6 +152,14 @@ export class SimulatedContainers {
     return this.#goOn(record)
   }
 
+  /** Owners are left as they are: a simulated container has none of its own. */
+  replaceDisk(container: string, epoch: number, directory: string): EngineContainer {
+    const record = this.#command(container, epoch)
+    this.#expect('replace the disk of', record, ['created', 'stopped'])
+    this.#store.replaceUpper(container, directory)
+    return this.#save(record)
+  }
+
   delete(container: string, epoch: number): null {
     const record = this.#records.get(container)
     if (!record) return null
@@ -180,7 +188,12 @@ export class SimulatedContainers {
 
   prepareRestore(spec: EngineSpec, startedAtMs: number | null, starts: number): EngineContainer {
     const present = this.#records.get(spec.container)
-    if (present) return this.#view(this.#atEpoch(present, spec.epoch))
+    if (present) {
+      const record = this.#atEpoch(present, spec.epoch)
+      if (record.state === 'restored') return this.#view(record)
+      this.#expect('prepare the restore of', record, ['created', 'stopped'])
+      return this.#save({ ...record, state: 'created', startedAtMs, starts, prepared: true })
+    }
     if (!existsSync(spec.rootfs)) {
       throw new DroverError('ENGINE_FAILED', `prepare ${spec.name}: root file system ${spec.rootfs} is missing`)
     }

@@ -28,6 +28,7 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
     kill: ({ container, epoch, signal }) => containers.kill(container, epoch, signal),
     freeze: ({ container, epoch }) => containers.freeze(container, epoch),
     thaw: ({ container, epoch }) => containers.thaw(container, epoch),
+    replaceDisk: ({ container, epoch, directory }) => containers.replaceDisk(container, epoch, directory),
     delete: ({ container, epoch }) => containers.delete(container, epoch),
     list: () => ({ containers: containers.list() }),
     get: ({ container }) => containers.get(container),

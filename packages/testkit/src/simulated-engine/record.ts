@@ -1,9 +1,19 @@
 // What the simulated engine knows of one container, and how that outlives the engine: one JSON file per container, replaced
 // atomically. The "processes" of a simulated container are numbers in this record, so a new engine adopts them by reading it.
 
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { EngineContainer, EngineFigures, EngineSpec, EngineState } from '@drover/engine'
+import { DroverError } from '@drover/protocol'
 
 /** The memory of the `pulse` process: it counts while the container runs, and only a checkpoint carries it elsewhere. */
 export interface SimulatedMemory {
@@ -70,6 +80,15 @@ export class RecordStore {
   /** The writable layer: a real directory, so that agents copy real files. */
   upper(container: string): string {
     return join(this.#directory, container, 'upper')
+  }
+
+  /** A simulated engine isn't killed between the two renames, so they needn't be one. */
+  replaceUpper(container: string, directory: string): void {
+    if (dirname(directory) !== join(this.#directory, container) || !statSync(directory).isDirectory()) {
+      throw new DroverError('BAD_REQUEST', `directory ${directory} is not in the directory of ${container}`)
+    }
+    rmSync(this.upper(container), { recursive: true, force: true })
+    renameSync(directory, this.upper(container))
   }
 
   /** What init wrote to its console. */
