@@ -29,6 +29,8 @@ import { MigrationSessions } from './migration/sessions.ts'
 import { observeContainers } from './observe.ts'
 import type { AgentParts, Log } from './parts.ts'
 import { machinePressure } from './pressure.ts'
+import { sendDisk } from './snapshots/copy-over.ts'
+import { SnapshotJobs } from './snapshots/jobs.ts'
 import type { Hello } from './streams/messages.ts'
 import type { StreamConnection } from './streams/stream-connection.ts'
 import { StreamServer } from './streams/stream-server.ts'
@@ -68,6 +70,7 @@ export class Agent {
       images,
       fetcher: new ImageFetcher(images, access),
       sessions: new MigrationSessions((container) => this.#containerChanged(container)),
+      snapshots: new SnapshotJobs(),
       log,
     }
     this.#workers = new Workers(this.#parts, () => this.#bus.publishSoon())
@@ -108,6 +111,7 @@ export class Agent {
     await this.#bus.close()
     await this.#tasks.stop()
     await this.#parts.sessions.closeAll()
+    await this.#parts.snapshots.closeAll()
     this.#grpc?.close()
     await this.#streams?.close()
     this.#client.close()
@@ -116,6 +120,7 @@ export class Agent {
 
   #serve(connection: StreamConnection, hello: Hello): void | Promise<void> {
     if (hello.kind === 'image') return sendImage(connection, this.#parts.images, hello.digest)
+    if (hello.kind === 'disk') return sendDisk(this.#parts, connection, hello)
     return acceptMigration(this.#parts, connection, hello.operation, hello.container)
   }
 
@@ -134,8 +139,11 @@ export class Agent {
 
   #prune(): void {
     const current = new Set<string>()
-    for (const { migration } of this.#parts.store.all()) if (migration) current.add(migration.operation)
+    for (const { migration, snapshotTask, origin } of this.#parts.store.all()) {
+      for (const under of [migration, snapshotTask, origin]) if (under) current.add(under.operation)
+    }
     this.#parts.sessions.prune(current)
+    this.#parts.snapshots.prune(current)
   }
 
   #containerChanged(container: string): void {
@@ -212,6 +220,7 @@ export class Agent {
       ),
       migrations: sessions.report(),
       imageTasks: this.#tasks.results(),
+      snapshots: this.#parts.snapshots.report(),
     }
   }
 }

@@ -35,4 +35,6 @@ export const engineDeadlines = {
   delete: 30_000,
   checkpoint: 120_000,
   restore: 120_000,
+  /** Owners of a million files may have to be changed, and the old disk is removed. */
+  replaceDisk: 30 * 60_000,
 } as const

@@ -10,6 +10,7 @@ import type { FaultPoints } from './fault-points.ts'
 import type { ImageStore } from './images/image-store.ts'
 import type { ImageFetcher } from './images/image-transfer.ts'
 import type { MigrationSessions } from './migration/sessions.ts'
+import type { SnapshotJobs } from './snapshots/jobs.ts'
 import type { Access } from './tls.ts'
 
 export interface Log {
@@ -31,6 +32,7 @@ export interface AgentParts {
   fetcher: ImageFetcher
   sessions: MigrationSessions
   faults: FaultPoints
+  snapshots: SnapshotJobs
   log: Log
 }
 
@@ -44,7 +46,7 @@ export interface StepContext {
 
 /** A call about one container whose answer is its new state: the mirror learns it before anyone else asks. */
 export async function callAndMirror<
-  M extends 'create' | 'update' | 'start' | 'stop' | 'freeze' | 'thaw' | 'prepareRestore',
+  M extends 'replaceDisk' | 'create' | 'update' | 'start' | 'stop' | 'freeze' | 'thaw' | 'prepareRestore',
 >(
   parts: AgentParts,
   method: M,

@@ -29,6 +29,14 @@ export interface Facts {
   ranUnder: number | null
   /** Its policy wants it started again, and now. */
   restartDue?: boolean
+  /** The snapshot task of the assignment has been done, or has failed. */
+  taskEnded?: boolean
+  /** Of a copy: true when its disk was fetched, false when that failed, null when it has yet to be. */
+  diskHere?: boolean | null
+  /** It stands still for a copy of its disk. */
+  held?: boolean
+  /** Snapshots lie here that the assignment doesn't list. */
+  unlistedSnapshots?: boolean
 }
 
 export type Side = 'source' | 'destination'
@@ -44,6 +52,11 @@ export type Step =
   | { kind: 'thaw' }
   | { kind: 'delete'; epoch: number }
   | { kind: 'release' }
+  /** As the assignment's snapshotTask says. */
+  | { kind: 'snapshot' }
+  /** Fetch the disk that it is a copy of. */
+  | { kind: 'fill' }
+  | { kind: 'prune-snapshots' }
   | { kind: 'prepare-source' }
   | { kind: 'prepare-destination' }
   | { kind: 'precopy' }
@@ -146,13 +159,21 @@ function nextAsDestination(facts: Facts, assignment: Assignment): Step | null {
 }
 
 /** Brings a container that this host owns to its desired power state. */
-function nextForPower({ engine, imageHeld, ranUnder, restartDue = false }: Facts, assignment: Assignment): Step | null {
+function nextForPower(facts: Facts, assignment: Assignment): Step | null {
+  const { engine, imageHeld, ranUnder, restartDue = false } = facts
   const { desired } = assignment
   if (!engine) return imageHeld ? { kind: 'create' } : { kind: 'ensure-image' }
   if (engine.epoch > assignment.epoch) return null
   if (engine.epoch < assignment.epoch) return { kind: 'refuse-stale' }
   const waits = engine.state === 'checkpointed' || engine.state === 'restored'
   if (!waits && !configured(engine, assignment.spec)) return { kind: 'update' }
+  if (assignment.snapshotTask) return nextForTask(facts, engine, assignment.snapshotTask)
+  // Nothing of a copy runs before its disk is there.
+  if (assignment.origin && engine.state === 'created' && facts.diskHere !== true) {
+    return facts.diskHere === false ? null : { kind: 'fill' }
+  }
+  if (facts.held) return null
+  if (facts.unlistedSnapshots) return { kind: 'prune-snapshots' }
   switch (engine.state) {
     case 'created':
       return desired === 'stopped' ? null : { kind: 'start' }
@@ -169,4 +190,17 @@ function nextForPower({ engine, imageHeld, ranUnder, restartDue = false }: Facts
     case 'restored':
       return { kind: 'release' }
   }
+}
+
+/** A task is the only thing that is done to its container. What an earlier life of this agent left of it is undone first. */
+function nextForTask(
+  { taskEnded = false, held = false }: Facts,
+  { state }: EngineContainer,
+  { kind }: NonNullable<Assignment['snapshotTask']>,
+): Step | null {
+  if (taskEnded || held) return null
+  if (state === 'checkpointed') return { kind: 'thaw' }
+  if (state === 'restored') return { kind: 'release' }
+  if (kind === 'restore' && (state === 'running' || state === 'frozen')) return { kind: 'stop' }
+  return { kind: 'snapshot' }
 }

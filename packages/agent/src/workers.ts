@@ -6,6 +6,7 @@ import { DroverError, type ErrorCode } from '@drover/protocol'
 import type { AgentParts } from './parts.ts'
 import { type Facts, isObsolete, nextStep, type StepKind } from './reconcile.ts'
 import { RestartKeeper } from './restart-keeper.ts'
+import { snapshotFacts } from './snapshots/facts.ts'
 import { execute, heavySteps } from './steps/execute.ts'
 
 export interface StepFailure {
@@ -71,6 +72,8 @@ export class Workers {
   }
 
   #cutShort(container: string, running: { kind: StepKind; operation: string | null }): void {
+    const assigned = this.#parts.store.get(container)
+    this.#parts.snapshots.cancelOthers(container, (assigned?.snapshotTask ?? assigned?.origin)?.operation)
     if (!isObsolete(running.kind, running.operation, this.#parts.store.get(container))) return
     if (running.operation) void this.#parts.sessions.get(running.operation)?.close()
   }
@@ -134,6 +137,7 @@ export class Workers {
       imageHeld: assignment !== null && images.has(assignment.spec.image),
       ranUnder,
       restartDue: restart !== null && restart.dueMs <= Date.now(),
+      ...snapshotFacts(this.#parts, assignment, engine),
     }
   }
 

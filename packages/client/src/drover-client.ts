@@ -8,6 +8,7 @@ import type {
   ClusterStatus,
   Container,
   ContainerExplanation,
+  CopyRequest,
   EvacuateRequest,
   EvacuationPlanRequest,
   EvacuationPlanView,
@@ -31,6 +32,9 @@ import type {
   RestoreRequest,
   SchedulingPolicy,
   SetRequest,
+  Snapshot,
+  SnapshotRequest,
+  SnapshotRestoreRequest,
   StopRequest,
 } from '@drover/protocol'
 import { DroverError, paths } from '@drover/protocol/plain'
@@ -100,6 +104,24 @@ export class DroverClient {
   move = async (name: string, request: MoveRequest = {}, options?: WriteOptions) =>
     this.#action(name, 'move', request, options)
   set = async (name: string, request: SetRequest, options?: WriteOptions) => this.#action(name, 'set', request, options)
+  snapshots = async (name: string, options?: ReadOptions) =>
+    this.#read<Snapshot[]>(paths.snapshots(segment(name)), options)
+  snapshot = async (name: string, request: SnapshotRequest = {}, options?: WriteOptions) =>
+    this.#write(paths.snapshots(segment(name)), request, options)
+  restoreSnapshot = async (
+    name: string,
+    snapshot: string,
+    request: SnapshotRestoreRequest = {},
+    options?: WriteOptions,
+  ) => this.#write(paths.snapshotRestore(segment(name), segment(snapshot)), request, options)
+  deleteSnapshot = async (name: string, snapshot: string, options: WriteOptions = {}) =>
+    this.#transport.json(
+      'DELETE',
+      paths.snapshot(segment(name), segment(snapshot)),
+      withKey(options),
+    ) as Promise<Operation>
+  copy = async (name: string, request: CopyRequest, options?: WriteOptions) =>
+    this.#write(paths.copy(segment(name)), request, options)
   delete = async (name: string, options: WriteOptions = {}) =>
     this.#transport.json('DELETE', paths.container(segment(name)), withKey(options)) as Promise<Operation>
 

@@ -5,6 +5,7 @@
 import { type Static, Type } from 'typebox'
 import {
   ContainerSpec,
+  CopyOrigin,
   HostFeatures,
   Identity,
   MemoryPressure,
@@ -12,6 +13,8 @@ import {
   MigrationPhase,
   PowerState,
   Resources,
+  SnapshotResult,
+  SnapshotTask,
 } from './resources.ts'
 
 export * from './subjects.ts'
@@ -35,6 +38,11 @@ export const Assignment = Type.Object({
   stopTimeoutMs: Type.Optional(Type.Integer()),
   spec: ContainerSpec,
   identity: Identity,
+  /** Names of the snapshots that it has: others are removed. Missing: from an older controller, which knows of none. */
+  snapshots: Type.Optional(Type.Array(Type.String())),
+  snapshotTask: Type.Optional(SnapshotTask),
+  /** Its disk is a copy: nothing of it runs before that is there. */
+  origin: Type.Optional(CopyOrigin),
   /** Hosts that hold the image, to fetch it from when it is missing here. */
   imageSources: Type.Array(Peer),
   migration: Nullable(
@@ -160,6 +168,7 @@ export const HostReport = Type.Object({
   containers: Type.Array(ObservedContainer),
   migrations: Type.Array(MigrationStep),
   imageTasks: Type.Array(ImageTaskResult),
+  snapshots: Type.Optional(Type.Array(SnapshotResult)),
 })
 export type HostReport = Static<typeof HostReport>
 

@@ -22,6 +22,10 @@ export const paths = {
   container: (name: string) => `/v1/containers/${name}`,
   containerAction: (name: string, action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move' | 'set') =>
     `/v1/containers/${name}/${action}`,
+  copy: (name: string) => `/v1/containers/${name}/copy`,
+  snapshots: (name: string) => `/v1/containers/${name}/snapshots`,
+  snapshot: (name: string, snapshot: string) => `/v1/containers/${name}/snapshots/${snapshot}`,
+  snapshotRestore: (name: string, snapshot: string) => `/v1/containers/${name}/snapshots/${snapshot}/restore`,
   logs: (name: string) => `/v1/containers/${name}/logs`,
   /** WebSocket; frames as in frames.ts, the first one an ExecRequest. */
   exec: (name: string) => `/v1/containers/${name}/exec`,

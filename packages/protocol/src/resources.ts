@@ -5,10 +5,12 @@ import { type Static, Type } from 'typebox'
 import { Limits, RestartPolicy } from './limits.ts'
 import { namePattern } from './names.ts'
 import { hostSettingProperties, Scheduling } from './scheduling.ts'
+import { Snapshot } from './snapshots.ts'
 
 export * from './limits.ts'
 export * from './names.ts'
 export * from './scheduling.ts'
+export * from './snapshots.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
@@ -120,6 +122,7 @@ export const Container = Type.Object({
   memory: Type.Optional(MemoryPressure),
   operation: Nullable(Type.String({ description: 'the operation under way on it, if any' })),
   placement: Placement,
+  snapshots: Type.Optional(Type.Array(Snapshot, { description: 'oldest first' })),
   createdAtMs: Type.Integer(),
   revision: Type.Integer({ description: 'log index of its last change' }),
 })
@@ -204,6 +207,10 @@ export const OperationKind = Type.Union([
   Type.Literal('rebalance'),
   Type.Literal('host-set'),
   Type.Literal('policy'),
+  Type.Literal('snapshot'),
+  Type.Literal('snapshot-restore'),
+  Type.Literal('snapshot-delete'),
+  Type.Literal('copy'),
 ])
 export type OperationKind = Static<typeof OperationKind>
 

@@ -5,6 +5,7 @@
 import { type Assignment, DroverError } from '@drover/protocol'
 import { engineDeadlines } from '../engine-port.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
+import { receiveSnapshots } from '../snapshots/travel.ts'
 import { engineSpec } from '../steps/engine-spec.ts'
 import { StreamFrameType, type StreamMessage } from '../streams/messages.ts'
 import { decodeStreamMessage, idleDeadlineMs, type StreamConnection } from '../streams/stream-connection.ts'
@@ -121,6 +122,12 @@ async function receiveDisk(
   await makeSockets(upper, message.sockets)
   await parts.faults.at('destination.disk-receiving')
   await receiveArchive(connection, startExtraction(session, upper))
+  let next = await connection.receiveMessage()
+  if (next.kind === 'snapshots') {
+    await receiveSnapshots(session, connection, upper, next.sockets)
+    next = await connection.receiveMessage()
+  }
+  if (next.kind !== 'disk-sent') throw unexpected(next)
   return upper
 }
 

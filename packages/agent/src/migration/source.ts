@@ -6,6 +6,7 @@ import { type Assignment, DroverError } from '@drover/protocol'
 import { defaultStopTimeoutMs, engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { runCommand } from '../images/run-command.ts'
 import type { AgentParts } from '../parts.ts'
+import { sendSnapshots } from '../snapshots/travel.ts'
 import { openStream } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 import { checkpointDirectory } from './checkpoint-directory.ts'
@@ -75,6 +76,8 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   const { startedAtMs, starts } = engine
   await connection.sendMessage({ kind: 'disk', sockets: socketsOf(manifest), startedAtMs, starts })
   await sendArchive(connection, startPrecopyArchive(session, engine.upper))
+  await sendSnapshots(session, connection, engine.upper)
+  await connection.sendMessage({ kind: 'disk-sent' })
   await parts.faults.at('source.disk-sent')
   await expect(connection, 'disk-received', diskDeadlineMs)
 

@@ -4,7 +4,6 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { DroverError } from '@drover/protocol'
-import type { MigrationSession } from './session.ts'
 
 const boundToHost = ['origin', 'uuid', 'nlink', 'impure'].map((name) => `--xattrs-exclude=trusted.overlay.${name}`)
 const attributes = () =>
@@ -13,8 +12,13 @@ const attributes = () =>
     : ['--no-same-owner']
 const keptErrorCharacters = 600
 
+/** What outlives no tar: a migration's session, or a snapshot under way. */
+export interface TarScope {
+  defer(undo: () => unknown): void
+}
+
 /** The whole layer, while the container runs: files may change or vanish under it, the delta mends that. */
-export function startPrecopyArchive(session: MigrationSession, upper: string): TarProcess {
+export function startPrecopyArchive(scope: TarScope, upper: string): TarProcess {
   const options = ['--sparse', '--format=posix', '--pax-option=delete=atime,delete=ctime']
   const tolerant = [
     '--ignore-failed-read',
@@ -22,19 +26,19 @@ export function startPrecopyArchive(session: MigrationSession, upper: string): T
     '--warning=no-file-removed',
     '--warning=no-file-ignored',
   ]
-  return new TarProcess(session, ['--create', '--directory', upper, ...base(), ...options, ...tolerant, '.'], [0, 1])
+  return new TarProcess(scope, ['--create', '--directory', upper, ...base(), ...options, ...tolerant, '.'], [0, 1])
 }
 
 /** Only the paths that are written to its standard input, each ended by a zero byte. It may be started long before they are known. */
-export function startDeltaArchive(session: MigrationSession, upper: string): TarProcess {
+export function startDeltaArchive(scope: TarScope, upper: string): TarProcess {
   const options = ['--sparse', '--format=posix', '--pax-option=delete=atime,delete=ctime', '--warning=no-file-ignored']
   const names = ['--no-recursion', '--null', '--verbatim-files-from', '--files-from=-']
-  return new TarProcess(session, ['--create', '--directory', upper, ...base(), ...options, ...names], [0])
+  return new TarProcess(scope, ['--create', '--directory', upper, ...base(), ...options, ...names], [0])
 }
 
-export function startExtraction(session: MigrationSession, upper: string): TarProcess {
+export function startExtraction(scope: TarScope, upper: string): TarProcess {
   const options = ['--same-permissions', '--delay-directory-restore']
-  return new TarProcess(session, ['--extract', '--directory', upper, ...base(), ...options], [0])
+  return new TarProcess(scope, ['--extract', '--directory', upper, ...base(), ...options], [0])
 }
 
 function base(): string[] {
@@ -46,7 +50,7 @@ export class TarProcess {
   readonly #closed: Promise<void>
   #errorTail = ''
 
-  constructor(session: MigrationSession, args: string[], goodStatuses: number[]) {
+  constructor(scope: TarScope, args: string[], goodStatuses: number[]) {
     this.#child = spawn('tar', args, {
       stdio: ['pipe', args[0] === '--create' ? 'pipe' : 'ignore', 'pipe'],
       env: { ...process.env, LC_ALL: 'C' },
@@ -72,7 +76,7 @@ export class TarProcess {
       })
     })
     this.#closed.catch(() => {})
-    session.defer(() => this.kill())
+    scope.defer(() => this.kill())
   }
 
   /** What it writes, piece by piece, with backpressure. */

@@ -6,6 +6,7 @@ import type { Step, StepKind } from '../reconcile.ts'
 import { giveUp, note, release, runMigrationStep } from './migrate.ts'
 import { create, ensureImage, freeze, start, stop, thaw, update } from './power.ts'
 import { remove } from './remove.ts'
+import { fillCopy, pruneSnapshots, runSnapshotTask } from './snapshot.ts'
 
 export async function execute(context: StepContext, step: Step): Promise<void> {
   if (step.kind === 'delete') return remove(context, step.epoch)
@@ -32,6 +33,12 @@ export async function execute(context: StepContext, step: Step): Promise<void> {
     case 'precopy':
     case 'switch':
       return runMigrationStep(assigned, step.kind)
+    case 'snapshot':
+      return runSnapshotTask(assigned)
+    case 'fill':
+      return fillCopy(assigned)
+    case 'prune-snapshots':
+      return pruneSnapshots(assigned)
     case 'note':
       return note(assigned, step.side, step.step)
     case 'give-up':

@@ -1,11 +1,14 @@
 // What agents say to each other on a stream connection. A frame is `u32 little-endian length of (type + payload)`, `u8 type`, payload.
 // Control frames are JSON; bulk bytes are data frames, never JSON or base64. The side that connects says hello first; the other
 // answers `accepted` or `error` and closes. Image: accepted, data…, end. Migration, source → destination:
-//   disk, data…, end                          while the container runs; the answer is disk-received
+//   disk, data…, end                          while the container runs
+//   [snapshots, data…, end]                   those that it has
+//   disk-sent                                 the answer is disk-received
 //   memory, data…                             after the freeze: a list of files and all their bytes
 //   delta, [data…, end]                       what changed on disk since
 //   switched                                  all was sent: restore
 
+import { namePattern } from '@drover/protocol'
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 
@@ -20,6 +23,13 @@ const Greeting = { protocolVersion: Type.Integer(), secret: Type.String() }
 export const Hello = Type.Union([
   Type.Object({ ...Greeting, kind: Type.Literal('image'), digest: Type.String() }),
   Type.Object({ ...Greeting, kind: Type.Literal('migration'), operation: Type.String(), container: Type.String() }),
+  Type.Object({
+    ...Greeting,
+    kind: Type.Literal('disk'),
+    operation: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$' }),
+    container: Type.String(),
+    snapshot: Type.Union([Type.String({ pattern: namePattern }), Type.Null()]),
+  }),
 ])
 export type Hello = Static<typeof Hello>
 export const helloValidator = Compile(Hello)
@@ -50,6 +60,8 @@ export const StreamMessage = Type.Union([
     startedAtMs: Type.Union([Type.Integer(), Type.Null()]),
     starts: Type.Integer(),
   }),
+  Type.Object({ kind: Type.Literal('snapshots'), sockets: Type.Array(FileNode) }),
+  Type.Object({ kind: Type.Literal('disk-sent') }),
   Type.Object({ kind: Type.Literal('disk-received'), bytes: Type.Integer() }),
   Type.Object({ kind: Type.Literal('memory'), files: Type.Array(MemoryFile) }),
   Type.Object({
@@ -60,6 +72,8 @@ export const StreamMessage = Type.Union([
     /** Whether a tar of what changed follows. */
     archive: Type.Boolean(),
   }),
+  /** Answer to `disk`: a tar of it follows. */
+  Type.Object({ kind: Type.Literal('tree'), sockets: Type.Array(FileNode) }),
   Type.Object({ kind: Type.Literal('switched'), frozenAtNs: Type.Number() }),
 ])
 export type StreamMessage = Static<typeof StreamMessage>

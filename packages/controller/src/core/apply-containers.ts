@@ -84,9 +84,20 @@ function announce(draft: Draft, before: StoredContainer, after: StoredContainer,
 
 /** Ends the operation when the container is as it wanted it, or can't become so any more. */
 function settle(draft: Draft, operation: Operation, container: StoredContainer): void {
-  const wanted = { launch: 'running', start: 'running', thaw: 'running', stop: 'stopped', freeze: 'frozen' } as const
+  const wanted = {
+    launch: 'running',
+    start: 'running',
+    thaw: 'running',
+    stop: 'stopped',
+    freeze: 'frozen',
+    copy: 'running',
+    'snapshot-restore': 'running',
+  } as const
   const state = wanted[operation.kind as keyof typeof wanted]
-  if (state === undefined) return
+  if (state === undefined || operation.parameters.container !== container.id) return
+  // A restore waits first for its disk, and a copy that isn't to run for nothing else.
+  if (operation.kind === 'snapshot-restore' && operation.phase !== 'starting') return
+  if (operation.kind === 'copy' && container.desired !== 'running') return
   if (container.state === state) {
     endOperation(draft, operation, { state: 'done', message: `${state} on ${container.host}`, error: null })
   } else if (container.state === 'stopped' && hasEnded(operation, container)) {

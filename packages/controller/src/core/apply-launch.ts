@@ -61,7 +61,8 @@ export function applyContainerLaunched(draft: Draft, entry: EntryOf<'ContainerLa
 }
 
 /** Launches that were planned at the same time may each have had room in the project. */
-function checkQuota(draft: Draft, { name, spec }: EntryOf<'ContainerLaunched'>): void {
+/** Refuses with PLACEMENT_STALE when its project has no more to give. */
+export function checkQuota(draft: Draft, { name, spec }: Pick<EntryOf<'ContainerLaunched'>, 'name' | 'spec'>): void {
   const project = spec.scheduling?.project
   if (project === undefined || !Object.hasOwn(policyOf(draft.state).projects, project)) return
   const refusal = quotaRefusal(projectsOf(draft.state, []), {

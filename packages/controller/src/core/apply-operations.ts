@@ -1,7 +1,9 @@
 // Operations of every kind: progress, end, and the wish to cancel.
 
 import type { Operation, PowerState } from '@drover/protocol'
+import { removeHalfCopy } from './apply-copy.ts'
 import { takeBack } from './apply-set.ts'
+import { takeBackRestore } from './apply-snapshots.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { endOperation } from './operations.ts'
@@ -24,7 +26,7 @@ export function applyOperationEnded(draft: Draft, entry: EntryOf<'OperationEnded
   const operation = runningOperation(draft, entry.operation)
   const { migration } = operation
   if (!migration) {
-    if (entry.state !== 'done') takeBack(draft, operation)
+    if (entry.state !== 'done') undo(draft, operation)
     return endOperation(draft, operation, entry)
   }
   const committed = migration.phase === 'committed' || migration.phase === 'cleaning'
@@ -78,13 +80,21 @@ function cancelNow(draft: Draft, operation: Operation): Operation {
   if (operation.kind === 'launch' && container) {
     draft.reassign({ ...container, deleting: true, state: 'deleting' })
   }
-  takeBack(draft, operation)
-  const message = operation.kind === 'launch' ? 'cancelled; what was made of it is removed' : 'cancelled'
+  undo(draft, operation)
+  const message =
+    operation.kind === 'launch' || operation.kind === 'copy' ? 'cancelled; what was made of it is removed' : 'cancelled'
   return endOperation(draft, operation, {
     state: 'cancelled',
     message,
     error: { code: 'CANCELLED', message: `${operation.kind} ${operation.target}: cancelled` },
   })
+}
+
+/** What must be as it was before when an operation comes to nothing. */
+function undo(draft: Draft, operation: Operation): void {
+  takeBack(draft, operation)
+  takeBackRestore(draft, operation)
+  removeHalfCopy(draft, operation)
 }
 
 export function runningOperation(draft: Draft, id: string): Operation {

@@ -4,6 +4,7 @@
 
 import { type ClusterEvent, DroverError, type ErrorBody } from '@drover/protocol'
 import { applyContainerDeleted, applyContainerObserved } from './apply-containers.ts'
+import { applyContainerCopied } from './apply-copy.ts'
 import { applyEvacuationPlanned, applyEvacuationStarted } from './apply-evacuation.ts'
 import { applyHostCordonRequested, applyHostObserved, applyHostSilenceChanged } from './apply-hosts.ts'
 import { applyImageBuildStarted, applyImageRegistered } from './apply-images.ts'
@@ -19,6 +20,14 @@ import { applyPowerRequested } from './apply-power.ts'
 import { applyRebalancePlanned } from './apply-rebalance.ts'
 import { applyHostSet, applyPolicyChanged } from './apply-scheduling.ts'
 import { applySetRequested } from './apply-set.ts'
+import {
+  applySnapshotDeleteRequested,
+  applySnapshotRequested,
+  applySnapshotRestored,
+  applySnapshotRestoreRequested,
+  applySnapshotsExpired,
+  applySnapshotTaken,
+} from './apply-snapshots.ts'
 import { Draft } from './draft.ts'
 import type { Entry } from './entries.ts'
 import type { Change, ClusterState } from './state.ts'
@@ -74,6 +83,20 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyPowerRequested(draft, entry)
     case 'SetRequested':
       return applySetRequested(draft, entry)
+    case 'SnapshotRequested':
+      return applySnapshotRequested(draft, entry)
+    case 'SnapshotTaken':
+      return applySnapshotTaken(draft, entry)
+    case 'SnapshotRestoreRequested':
+      return applySnapshotRestoreRequested(draft, entry)
+    case 'SnapshotRestored':
+      return applySnapshotRestored(draft, entry)
+    case 'SnapshotDeleteRequested':
+      return applySnapshotDeleteRequested(draft, entry)
+    case 'SnapshotsExpired':
+      return applySnapshotsExpired(draft, entry)
+    case 'ContainerCopied':
+      return applyContainerCopied(draft, entry)
     case 'ContainerObserved':
       return applyContainerObserved(draft, entry)
     case 'ContainerDeleted':

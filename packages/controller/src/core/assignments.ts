@@ -2,6 +2,8 @@
 // changed, so repeating one is harmless and an old one is recognised.
 
 import type { Assignment, AssignmentBatch, ImageTask, Migration, Operation, Peer } from '@drover/protocol'
+import { originOf } from './apply-copy.ts'
+import { snapshotsOf } from './apply-snapshots.ts'
 import { type ClusterState, nextSerial, type StoredContainer } from './state.ts'
 
 export interface HostAssignment {
@@ -87,10 +89,28 @@ function assign(
     ...(stopTimeoutMs === null ? {} : { stopTimeoutMs }),
     spec,
     identity,
+    snapshots: snapshotsOf(container).map((snapshot) => snapshot.name),
+    ...snapshotTaskOf(state, container),
+    ...copyOf(state, container),
     imageSources: role === 'none' ? [] : imageSources(state, spec.image, host),
     migration,
   }
   return { host, assignment }
+}
+
+/** What its owner shall do once for the operation under way. */
+function snapshotTaskOf(state: ClusterState, container: StoredContainer): Pick<Assignment, 'snapshotTask'> {
+  const operation = container.operation === null ? undefined : state.tables.operations.get(container.operation)
+  if (!operation || operation.phase === 'starting' || operation.state !== 'running') return {}
+  const kind = { snapshot: 'create', 'snapshot-restore': 'restore' }[operation.kind as string] as 'create' | undefined
+  if (kind === undefined) return {}
+  const { snapshot, memory } = operation.parameters
+  return { snapshotTask: { operation: operation.id, kind, name: String(snapshot), memory: memory === true } }
+}
+
+function copyOf(state: ClusterState, container: StoredContainer): Pick<Assignment, 'origin'> {
+  const origin = originOf(state, container)
+  return origin ? { origin } : {}
 }
 
 function imageSources(state: ClusterState, digest: string, except: string): Peer[] {

@@ -19,6 +19,7 @@ import {
   RebalancePlanView,
   RebalanceRecord,
   SetRequest,
+  Snapshot,
 } from '@drover/protocol'
 import { type Static, type TProperties, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -83,6 +84,47 @@ export const SetRequested = entry('SetRequested', {
   operation: OperationId,
   container: Type.String({ description: 'name' }),
   change: SetRequest,
+})
+/** A snapshot: of the disk, or with `memory` of the running processes too. */
+export const SnapshotRequested = entry('SnapshotRequested', {
+  operation: OperationId,
+  container: Type.String({ description: 'name' }),
+  name: Name,
+  memory: Type.Boolean(),
+  expiresAtMs: Snapshot.properties.expiresAtMs,
+  scheduled: Type.Boolean(),
+})
+export const SnapshotTaken = entry('SnapshotTaken', {
+  operation: OperationId,
+  sizeBytes: Type.Integer(),
+  figures: MigrationFigures,
+})
+export const SnapshotRestoreRequested = entry('SnapshotRestoreRequested', {
+  operation: OperationId,
+  container: Type.String({ description: 'name' }),
+  name: Name,
+  start: Type.Boolean(),
+})
+export const SnapshotRestored = entry('SnapshotRestored', { operation: OperationId, figures: MigrationFigures })
+export const SnapshotDeleteRequested = entry('SnapshotDeleteRequested', {
+  operation: OperationId,
+  container: Type.String({ description: 'name' }),
+  name: Name,
+})
+export const SnapshotsExpired = entry('SnapshotsExpired', { container: Type.String(), names: Type.Array(Name) })
+/** A new container with the disk of another one. */
+export const ContainerCopied = entry('ContainerCopied', {
+  operation: OperationId,
+  container: Type.String({ description: 'name of the one that is copied' }),
+  snapshot: Type.Union([Name, Type.Null()]),
+  name: Name,
+  start: Type.Boolean(),
+  host: Name,
+  placement: Placement,
+  machineId: ContainerLaunched.properties.machineId,
+  network: ContainerLaunched.properties.network,
+  network6: ContainerLaunched.properties.network6,
+  gateway: ContainerLaunched.properties.gateway,
 })
 /** What the host that may run the container says about it. */
 export const ContainerObserved = entry('ContainerObserved', {
@@ -205,6 +247,13 @@ export const Entry = Type.Union([
   ContainerLaunched,
   PowerRequested,
   SetRequested,
+  SnapshotRequested,
+  SnapshotTaken,
+  SnapshotRestoreRequested,
+  SnapshotRestored,
+  SnapshotDeleteRequested,
+  SnapshotsExpired,
+  ContainerCopied,
   ContainerObserved,
   ContainerDeleted,
   OperationAdvanced,

@@ -91,8 +91,9 @@ export function endOperation(draft: Draft, operation: Operation, ending: Ending)
   return ended
 }
 
-const lockedContainers = (operation: Operation): string[] =>
-  typeof operation.parameters.container === 'string' ? [operation.parameters.container] : []
+/** The one it is about, and the one that is copied. */
+const lockedContainers = ({ parameters }: Operation): string[] =>
+  [parameters.container, parameters.source].filter((id) => typeof id === 'string')
 
 /** A running operation on the host itself, if there is one. */
 export function operationOnHost(state: ClusterState, host: string): Operation | undefined {

@@ -6,7 +6,7 @@ import { undecidedMigration } from './apply-containers.ts'
 import type { Entry, EntryOf } from './entries.ts'
 import { isSilent, type ReceivedReport } from './observed.ts'
 import type { PlanContext } from './planner.ts'
-import type { StoredContainer } from './state.ts'
+import type { ClusterState, StoredContainer } from './state.ts'
 
 /** The host itself, when it differs from what is committed. */
 export function planHost({ state, nowMs }: PlanContext, { report }: ReceivedReport): Entry[] {
@@ -55,9 +55,9 @@ function observation(
   seen: ObservedContainer,
 ): EntryOf<'ContainerObserved'> | null {
   if (container.host !== host || container.epoch !== seen.epoch || undecidedMigration(state, container)) return null
-  const observed = committedState(seen)
+  const observed = committedState(container, seen)
   // Dumped or restored and frozen: the outcome of the move is on its way to it.
-  if (observed === null) return null
+  if (observed === null || heldForSnapshot(state, container, seen)) return null
   // Stopped without anybody's wish: then it shall stay so, which is news even if its state is known.
   const exited = container.operation === null && observed === 'stopped' && container.desired !== 'stopped'
   const unchanged =
@@ -84,12 +84,23 @@ function observation(
   }
 }
 
+/** Frozen for the moment in which its snapshot is taken. */
+const heldForSnapshot = (state: ClusterState, container: StoredContainer, seen: ObservedContainer): boolean =>
+  seen.state === 'frozen' &&
+  container.desired === 'running' &&
+  container.operation !== null &&
+  ['snapshot', 'copy'].includes(state.tables.operations.get(container.operation)?.kind ?? '')
+
 /** `stopped` while we want it running, from an agent that doesn't know so yet: not news, but the past. */
 const agentHasNotSeen = (container: StoredContainer, seen: ObservedContainer): boolean =>
   seen.state === 'stopped' && container.desired !== 'stopped' && seen.revision < container.assignedRevision
 
-function committedState(seen: ObservedContainer): EntryOf<'ContainerObserved'>['state'] | null {
-  if (seen.state === 'created') return 'pending'
+function committedState(
+  container: StoredContainer,
+  seen: ObservedContainer,
+): EntryOf<'ContainerObserved'>['state'] | null {
+  // Nothing has run of it here, and nothing shall: a copy, or a disk that was moved.
+  if (seen.state === 'created') return container.desired === 'stopped' && !seen.errorCode ? 'stopped' : 'pending'
   if (seen.state === 'checkpointed' || seen.state === 'restored') return null
   return seen.state
 }

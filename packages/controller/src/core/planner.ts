@@ -12,6 +12,7 @@ import { planPower } from './planner-power.ts'
 import { planRebalanceOperation } from './planner-rebalance.ts'
 import { planBringBack } from './planner-restore.ts'
 import { planSet } from './planner-set.ts'
+import { planCopy, planExpiry, planSnapshot } from './planner-snapshot.ts'
 import { type ClusterState, runningOperations } from './state.ts'
 
 export interface PlanContext {
@@ -43,7 +44,7 @@ export function planTick(context: PlanContext): Entry[] {
     ...planHost(context, received),
     ...planContainers(context, received),
   ])
-  return [...planSilences(context), ...planOperations(context), ...reported]
+  return [...planSilences(context), ...planOperations(context), ...reported, ...planExpiry(context)]
 }
 
 function planOperation(context: PlanContext, operation: Operation, slots: SwitchSlots): Entry[] {
@@ -56,6 +57,11 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
       return planImageBuild(context, operation)
     case 'set':
       return planSet(context, operation)
+    case 'snapshot':
+    case 'snapshot-restore':
+      return planSnapshot(context, operation)
+    case 'copy':
+      return planCopy(context, operation)
     case 'launch':
     case 'start':
     case 'stop':
@@ -71,6 +77,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'uncordon':
     case 'host-set':
     case 'policy':
+    case 'snapshot-delete':
       // Done in the entry that begins them.
       return []
   }

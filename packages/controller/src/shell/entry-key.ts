@@ -10,6 +10,7 @@ export function entryKey(entry: Entry): string {
       return `silence ${entry.host}`
     case 'ContainerObserved':
     case 'ContainerDeleted':
+    case 'SnapshotsExpired':
       return `container ${entry.container}`
     case 'RebalancePlanned':
       return 'rebalance'

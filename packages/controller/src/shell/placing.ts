@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   type ContainerSpec,
+  type CopyRequest,
   DroverError,
   defaultImageName,
   defaultRequests,
@@ -85,6 +86,41 @@ export function requestsOf(request: Omit<LaunchRequest, 'name'>): Resources {
     pids: request.pids ?? defaultRequests.pids,
   }
   return withinLimits(asked, request.limits ?? {})
+}
+
+export async function copy(
+  context: ControllerContext,
+  id: string,
+  source: string,
+  request: CopyRequest,
+): Promise<Operation> {
+  const { machine, config } = context
+  const before = machine.state.tables.operations.get(id)
+  if (before?.kind === 'copy' && before.target === request.name) return before
+  const container = containerByName(machine.state, source)
+  if (!container) throw new DroverError('CONTAINER_NOT_FOUND', `no container is named ${source}`)
+  if (!before && containerByName(machine.state, request.name)) {
+    throw new DroverError('NAME_TAKEN', `copy ${source} to ${request.name}: a container of that name exists`)
+  }
+  const { spec } = container
+  const demand = demandOf({ name: request.name, spec }, { host: request.host ?? null, excluded: [], live: false })
+  return await placeAndSubmit(context, id, { demand, spec }, {}, ({ host, placement }) =>
+    submit<Operation>(context.log, {
+      type: 'ContainerCopied',
+      atMs: context.now(),
+      operation: id,
+      container: source,
+      snapshot: request.snapshot ?? null,
+      name: request.name,
+      start: request.start ?? true,
+      host,
+      placement,
+      machineId: randomBytes(16).toString('hex'),
+      network: config.containerNetwork,
+      ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
+      gateway: config.gateway,
+    }),
+  )
 }
 
 export async function move(

@@ -11,6 +11,7 @@ import type {
   MigrationStep,
   ObservedContainer,
   Resources,
+  SnapshotResult,
 } from '@drover/protocol'
 
 /** What hosts share: memory images under way, by operation. */
@@ -41,6 +42,10 @@ export class ModelHost {
   readonly limits = new Map<string, Limits>()
   /** Where a side fails, e.g. `source switching`. */
   readonly failures = new Set<FailurePoint>()
+  /** What came of snapshots, restores and copies. */
+  readonly snapshotResults = new Map<string, SnapshotResult>()
+  /** It takes its time for these. */
+  mute: 'snapshots' | null = null
   images: string[]
   engineUp = true
   session = 1
@@ -124,6 +129,7 @@ export class ModelHost {
       containers: [...this.containers.values()],
       migrations: [...this.steps.values()],
       imageTasks: [...this.imageTasks.values()],
+      snapshots: [...this.snapshotResults.values()],
     }
   }
 
@@ -139,10 +145,21 @@ export class ModelHost {
   }
 
   #own(assignment: Assignment): void {
-    const { container: id, desired, epoch, revision } = assignment
+    const { container: id, desired, epoch, revision, snapshotTask, origin } = assignment
     for (const [operation, step] of this.steps) if (step.container === id) this.steps.delete(operation)
     const now = this.containers.get(id)
     if (now?.revision === revision && now.epoch === epoch) return
+    const operation = (snapshotTask ?? origin)?.operation
+    if (operation !== undefined && this.mute !== 'snapshots')
+      this.snapshotResults.set(operation, this.#snapshot(operation))
+    if (operation !== undefined && this.snapshotResults.get(operation)?.state !== 'done') {
+      this.containers.set(id, { ...(now ?? absent(id)), epoch, revision })
+      return
+    }
+    if (snapshotTask?.kind === 'create') {
+      this.containers.set(id, { ...now!, revision })
+      return
+    }
     const base = now ?? absent(id)
     const starting = desired === 'running' && (base.state === 'created' || base.state === 'stopped')
     this.containers.set(id, {
@@ -163,6 +180,12 @@ export class ModelHost {
     if (!refuses) this.limits.set(container, spec.limits ?? {})
     const error = { message: 'set cpu: the kernel refuses it', errorCode: 'ENGINE_FAILED' }
     return { configured: !refuses, ...(refuses ? error : { message: null, errorCode: null }) }
+  }
+
+  #snapshot(operation: string): SnapshotResult {
+    const error = this.failures.has('source snapshot') ? { code: 'ENGINE_FAILED', message: 'the disk is full' } : null
+    const state = error ? 'failed' : 'done'
+    return { operation, state, sizeBytes: 4096, figures: { paused_ms: 2 }, error }
   }
 
   #migrate(assignment: Assignment): void {

@@ -19,6 +19,7 @@ import { logRoutes } from './logs.ts'
 import { operationRoutes } from './operations.ts'
 import { policyRoutes } from './policy.ts'
 import { rebalanceRoutes } from './rebalance.ts'
+import { snapshotRoutes } from './snapshots.ts'
 import { statusRoutes } from './status.ts'
 
 const bodyLimit = 1 << 20
@@ -61,6 +62,7 @@ export async function apiServer(context: ControllerContext): Promise<FastifyInst
     statusRoutes(v1, context)
     hostRoutes(v1, context)
     containerRoutes(v1, context)
+    snapshotRoutes(v1, context)
     operationRoutes(v1, context)
     policyRoutes(v1, context)
     rebalanceRoutes(v1, context)

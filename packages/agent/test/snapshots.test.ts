@@ -1,0 +1,200 @@
+// Snapshots, restores and copies as an agent does them, on simulated engines with real files: whole trees, exactly as they were.
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Assignment, SnapshotTask } from '@drover/protocol'
+import t from 'tap'
+import { addTinyImage, assignmentFor, TestCluster, type TestHost, withoutNats } from './harness.ts'
+
+async function begin(test: Parameters<typeof TestCluster.start>[0], hosts = ['a']) {
+  const cluster = await TestCluster.start(test)
+  const made: TestHost[] = []
+  let image = ''
+  for (const name of hosts) {
+    image = await addTinyImage(join(cluster.directory, name, 'agent'))
+    made.push(await cluster.addHost(name))
+  }
+  const host = made[0] as TestHost
+  cluster.assign('a', assignmentFor('c1', image))
+  await cluster.until('it runs', () => cluster.state('a', 'c1') === 'running')
+  const upper = host.engine.containers.upper('c1')
+  const result = (operation: string, on = 'a') =>
+    cluster.report(on)?.snapshots?.find((each) => each.operation === operation)
+  const assign = (more: Partial<Assignment>) => cluster.assign('a', assignmentFor('c1', image, more))
+  const perform = async (task: Partial<SnapshotTask> & { name: string }, more: Partial<Assignment> = {}) => {
+    const snapshotTask: SnapshotTask = { operation: `op-${task.name}`, kind: 'create', memory: false, ...task }
+    assign({ snapshots: [], snapshotTask, ...more })
+    await cluster.until(`${snapshotTask.operation} has ended`, () => result(snapshotTask.operation) !== undefined)
+    return result(snapshotTask.operation)!
+  }
+  return { cluster, hosts: made, image, upper, assign, perform, result }
+}
+
+function makeMess(upper: string): void {
+  const at = (name: string) => join(upper, name)
+  mkdirSync(at('dir/deep'), { recursive: true })
+  writeFileSync(at('dir/file'), 'one')
+  execFileSync('ln', [at('dir/file'), at('dir/second')])
+  execFileSync('ln', ['-s', '/nowhere', at('link')])
+  execFileSync('mkfifo', [at('pipe')])
+  execFileSync('truncate', ['-s', '8M', at('sparse')])
+  execFileSync('chmod', ['2711', at('dir/deep')])
+  if (process.getuid?.() === 0) execFileSync('mknod', [at('whiteout'), 'c', '0', '0'])
+}
+
+/** Names, kinds, owners, modes, times, link counts, contents; not the console, to which a running init writes. */
+function picture(tree: string): string {
+  const facts = execFileSync(
+    'find',
+    ['.', '-path', './var', '-prune', '-o', '-printf', '%p %y %U:%G %m %n %s %T@ %l\n'],
+    {
+      cwd: tree,
+      encoding: 'utf8',
+    },
+  )
+  const sums = execFileSync('sh', ['-c', 'find . -path ./var -prune -o -type f -print | sort | xargs sha256sum'], {
+    cwd: tree,
+    encoding: 'utf8',
+  })
+  return facts.split('\n').sort().join('\n') + sums
+}
+
+const snapshotsOf = (upper: string) => {
+  const directory = join(dirname(upper), 'snapshots')
+  return existsSync(directory) ? readdirSync(directory) : []
+}
+
+t.test('snapshot: the tree exactly as it was, while the container runs on', { skip: withoutNats }, async (t) => {
+  const { cluster, hosts, upper, perform, assign } = await begin(t)
+  makeMess(upper)
+  const before = picture(upper)
+  t.match(await perform({ name: 'first' }), { state: 'done', error: null, figures: { paused_ms: Number } })
+  t.equal(picture(join(dirname(upper), 'snapshots/first/disk')), before)
+  const sparse = execFileSync('stat', ['-c', '%b', join(dirname(upper), 'snapshots/first/disk/sparse')])
+  t.ok(Number(sparse) < 100, 'holes stay holes')
+  t.equal(hosts[0]?.engineState('c1'), 'running')
+  assign({ snapshots: ['first'] })
+  await cluster.until('it is told', () => cluster.report('a')?.containers[0]?.revision === cluster.index)
+  t.same(snapshotsOf(upper), ['first'])
+  assign({ snapshots: [] })
+  await cluster.until('it is told', () => cluster.report('a')?.containers[0]?.revision === cluster.index)
+  t.same(snapshotsOf(upper), [], 'what isn’t listed any more is removed')
+})
+
+t.test('restore: stops it, and brings back what was, to the byte', { skip: withoutNats }, async (t) => {
+  const { cluster, hosts, upper, perform, assign } = await begin(t)
+  makeMess(upper)
+  const before = picture(upper)
+  await perform({ name: 'was' })
+  rmSync(join(upper, 'dir'), { recursive: true })
+  writeFileSync(join(upper, 'new'), 'new')
+  writeFileSync(join(upper, 'sparse'), 'short')
+  const restored = await perform(
+    { name: 'was', kind: 'restore', operation: 'back' },
+    { snapshots: ['was'], desired: 'stopped' },
+  )
+  t.match(restored, { state: 'done' })
+  t.equal(hosts[0]?.engineState('c1'), 'stopped')
+  t.equal(picture(upper), before)
+  assign({ snapshots: ['was'] })
+  await cluster.until('it runs again', () => cluster.state('a', 'c1') === 'running')
+  t.same(snapshotsOf(upper), ['was'], 'and the snapshot can be had again')
+  writeFileSync(join(upper, 'dir/second'), 'changed')
+  t.equal(readFileSync(join(upper, 'dir/file'), 'utf8'), 'changed', 'two names are one file still')
+  const kept = readFileSync(join(dirname(upper), 'snapshots/was/disk/dir/file'), 'utf8')
+  t.equal(kept, 'one', 'the snapshot is no part of the disk')
+})
+
+t.test(
+  'restore of what isn’t there fails by name, and the container is as it was',
+  { skip: withoutNats },
+  async (t) => {
+    const { cluster, upper, perform, assign } = await begin(t)
+    makeMess(upper)
+    const before = picture(upper)
+    const restored = await perform({ name: 'none', kind: 'restore' }, { desired: 'stopped' })
+    t.match(restored, { state: 'failed', error: { code: 'SNAPSHOT_NOT_FOUND', message: /has no snapshot none/ } })
+    assign({ snapshots: [] })
+    await cluster.until('it runs again', () => cluster.state('a', 'c1') === 'running')
+    t.equal(picture(upper), before)
+  },
+)
+
+t.test(
+  'with memory: disk and memory of one instant; its processes go on from there',
+  { skip: withoutNats },
+  async (t) => {
+    const { cluster, hosts, upper, perform, assign } = await begin(t)
+    const engine = hosts[0]?.engine.containers
+    writeFileSync(join(upper, 'file'), 'then')
+    t.match(await perform({ name: 'warm', memory: true }), { state: 'done' })
+    t.equal(engine?.get('c1').state, 'running', 'it ran on')
+    const kept = engine?.pulse('c1') ?? 0
+    writeFileSync(join(upper, 'file'), 'now')
+    await cluster.until('it counts on', () => (engine?.pulse('c1') ?? 0) > kept + 5)
+    const later = engine?.pulse('c1') ?? 0
+    const task = { name: 'warm', memory: true, kind: 'restore', operation: 'back' } as const
+    t.match(await perform(task, { snapshots: ['warm'], desired: 'stopped' }), { state: 'done' })
+    t.equal(engine?.get('c1').state, 'restored', 'frozen until that is committed')
+    assign({ snapshots: ['warm'] })
+    await cluster.until('it runs', () => cluster.state('a', 'c1') === 'running')
+    t.ok((engine?.pulse('c1') ?? 0) < later, 'it counts from where it was')
+    t.equal(engine?.get('c1').starts, 1, 'without a start')
+    t.equal(readFileSync(join(upper, 'file'), 'utf8'), 'then')
+  },
+)
+
+t.test(
+  'an agent that dies in the middle leaves no half snapshot, and does it again',
+  { skip: withoutNats },
+  async (t) => {
+    const { cluster, hosts, upper, assign, result } = await begin(t)
+    makeMess(upper)
+    const host = hosts[0] as TestHost
+    // Half of one, as a dead agent leaves it, and a container that it had frozen.
+    mkdirSync(join(dirname(upper), 'snapshots/.first/disk/rubbish'), { recursive: true })
+    await host.agent.stop()
+    host.engine.containers.freeze('c1', 1)
+    await host.startAgent()
+    assign({ snapshots: [], snapshotTask: { operation: 'op', kind: 'create', name: 'first', memory: false } })
+    await cluster.until('it is taken', () => result('op')?.state === 'done')
+    t.equal(picture(join(dirname(upper), 'snapshots/first/disk')), picture(upper))
+    assign({ snapshots: ['first'] })
+    await cluster.until('it runs on', () => cluster.state('a', 'c1') === 'running')
+    t.same(snapshotsOf(upper), ['first'])
+  },
+)
+
+t.test('copy: another host fetches the disk; nothing runs before it is there', { skip: withoutNats }, async (t) => {
+  const { cluster, hosts, image, upper, perform, result } = await begin(t, ['a', 'b'])
+  makeMess(upper)
+  mkdirSync(join(upper, 'etc'), { recursive: true })
+  writeFileSync(join(upper, 'etc/hostname'), 'name-c1\n')
+  writeFileSync(join(upper, 'etc/hosts'), '127.0.1.1 name-c1\n10.0.0.9 mine\n')
+  await perform({ name: 'was' })
+  cluster.assign('a', assignmentFor('c1', image, { snapshots: ['was'] }))
+  writeFileSync(join(upper, 'later'), 'later')
+  const b = hosts[1] as TestHost
+  const copy = async (container: string, snapshot: string | null) => {
+    const operation = `copy-${container}`
+    const uidBase = 1_065_536
+    const origin = { operation, container: 'c1', name: 'name-c1', snapshot, uidBase, source: cluster.peer('a') }
+    cluster.assign('b', assignmentFor(container, image, { origin, snapshots: [] }))
+    await cluster.until('it has ended', () => result(operation, 'b') !== undefined)
+    return result(operation, 'b')
+  }
+  t.match(await copy('c2', 'was'), { state: 'done' })
+  await cluster.until('it runs', () => cluster.state('b', 'c2') === 'running')
+  const disk = b.engine.containers.upper('c2')
+  t.equal(readFileSync(join(disk, 'dir/second'), 'utf8'), 'one')
+  t.notOk(existsSync(join(disk, 'later')), 'as it was at the snapshot')
+  t.notOk(existsSync(join(disk, 'etc/hostname')), 'it gets its own name')
+  t.equal(readFileSync(join(disk, 'etc/hosts'), 'utf8'), '127.0.1.1 name-c2\n10.0.0.9 mine\n')
+  t.match(await copy('c3', null), { state: 'done' })
+  t.ok(existsSync(join(b.engine.containers.upper('c3'), 'later')), 'as it is')
+  t.same(snapshotsOf(upper), ['was'], 'what was made for the copying is gone')
+  t.equal(hosts[0]?.engineState('c1'), 'running')
+  t.match(await copy('c4', 'none'), { state: 'failed', error: { code: 'SNAPSHOT_NOT_FOUND' } })
+  t.not(cluster.state('b', 'c4'), 'running')
+})

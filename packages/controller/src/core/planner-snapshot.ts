@@ -1,0 +1,69 @@
+// snapshot, snapshot-restore and copy: each ends as the host says. What comes after (starting a restored or copied one) is as with any start.
+
+import type { Operation } from '@drover/protocol'
+import { snapshotsOf } from './apply-snapshots.ts'
+import type { Entry } from './entries.ts'
+import { isSilent } from './observed.ts'
+import type { PlanContext } from './planner.ts'
+import { planPower, silentHostDeadlineMs } from './planner-power.ts'
+import type { StoredContainer } from './state.ts'
+
+/** A disk of hundreds of gigabytes, and with a copy perhaps a slow link. */
+export const snapshotDeadlineMs = 6 * 60 * 60_000
+
+export function planSnapshot(context: PlanContext, operation: Operation): Entry[] {
+  const { state, observed, nowMs } = context
+  if (operation.phase === 'starting') return planPower(context, operation)
+  const container = state.tables.containers.get(String(operation.parameters.container))
+  if (!container) return [ended(context, operation, 'INTERNAL', 'its container is gone')]
+  const result = observed.reports.get(container.host)?.report.snapshots?.find((each) => each.operation === operation.id)
+  const base = { atMs: nowMs, operation: operation.id }
+  if (result?.state === 'failed') {
+    const { code, message } = result.error ?? { code: 'INTERNAL', message: 'the agent gave no reason' }
+    return [ended(context, operation, code, message)]
+  }
+  const { sizeBytes = 0, figures = {} } = result ?? {}
+  if (result && operation.kind === 'snapshot') return [{ type: 'SnapshotTaken', ...base, sizeBytes, figures }]
+  if (result && operation.kind === 'snapshot-restore') return [{ type: 'SnapshotRestored', ...base, figures }]
+  const lastedMs = nowMs - operation.createdAtMs
+  if (lastedMs > snapshotDeadlineMs) return [ended(context, operation, 'TIMED_OUT', `not done after ${lastedMs} ms`)]
+  if (isSilent(observed, container.host, nowMs) && lastedMs > silentHostDeadlineMs) {
+    return [ended(context, operation, 'HOST_UNREACHABLE', `host ${container.host} is silent`)]
+  }
+  return []
+}
+
+/** Copies end when the new container runs, or is there when it isn't to run (apply-containers.ts): before that, the host may fail. */
+export function planCopy(context: PlanContext, operation: Operation): Entry[] {
+  const container = context.state.tables.containers.get(String(operation.parameters.container))
+  const results = container && context.observed.reports.get(container.host)?.report.snapshots
+  const result = results?.find((each) => each.operation === operation.id)
+  if (result?.state !== 'done') return planSnapshot(context, operation)
+  if (container?.desired !== 'stopped') return planPower(context, operation)
+  const done = { state: 'done', message: `on ${container.host}`, error: null, figures: {} } as const
+  return [{ type: 'OperationEnded', atMs: context.nowMs, operation: operation.id, ...done }]
+}
+
+/** Snapshots whose time is over. Nothing is done to a container that something else is done to. */
+export function planExpiry({ state, nowMs }: PlanContext): Entry[] {
+  const entries: Entry[] = []
+  for (const container of state.tables.containers.values()) {
+    if (container.operation !== null || container.deleting) continue
+    const names = expired(container, nowMs)
+    if (names.length > 0) entries.push({ type: 'SnapshotsExpired', atMs: nowMs, container: container.id, names })
+  }
+  return entries
+}
+
+const expired = (container: StoredContainer, nowMs: number): string[] =>
+  snapshotsOf(container)
+    .filter(({ expiresAtMs }) => expiresAtMs !== null && expiresAtMs <= nowMs)
+    .map(({ name }) => name)
+
+function ended({ nowMs }: PlanContext, operation: Operation, code: string, reason: string): Entry {
+  const { snapshot, host } = operation.parameters
+  const what = typeof snapshot === 'string' ? ` (${snapshot})` : ''
+  const message = `${operation.kind} of ${operation.target}${what} on host ${String(host)}: ${reason}`
+  const error = { code, message }
+  return { type: 'OperationEnded', atMs: nowMs, operation: operation.id, state: 'failed', message, error, figures: {} }
+}
