@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 import * as completion from './completion.ts'
+import * as copy from './copy.ts'
 import * as deleteContainer from './delete.ts'
 import * as df from './df.ts'
 import * as doctor from './doctor.ts'
@@ -25,6 +26,7 @@ import * as ps from './ps.ts'
 import * as rebalance from './rebalance.ts'
 import * as set from './set.ts'
 import * as shell from './shell.ts'
+import * as snapshot from './snapshot.ts'
 import * as start from './start.ts'
 import * as status from './status.ts'
 import * as stop from './stop.ts'
@@ -55,6 +57,8 @@ export const commands: readonly ((program: Command) => void)[] = [
   thaw.register,
   set.register,
   move.register,
+  copy.register,
+  snapshot.register,
   deleteContainer.register,
   host.register,
   rebalance.register,

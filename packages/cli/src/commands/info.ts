@@ -1,6 +1,6 @@
 // `drover info`: everything about one container, with why it was placed there and the figures of its last move.
 
-import type { Container, Operation, RestartPolicy } from '@drover/protocol'
+import type { Container, Operation, RestartPolicy, Snapshot } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { parseName } from '../names.ts'
@@ -75,6 +75,7 @@ export function describeContainer(
         : `${formatTime(container.startedAtMs)} · ${container.starts} ${container.starts === 1 ? 'start' : 'starts'} in all`,
     ],
     ['created', `${formatTime(container.createdAtMs)} · ${container.id}`],
+    ['snapshots', describeSnapshots(container.snapshots ?? [])],
     ['environment', describePairs(spec.environment)],
     ['labels', describePairs(spec.labels)],
     ['under way', container.operation],
@@ -96,6 +97,13 @@ function describeLastMove(palette: Palette, move: Operation): string {
       ? describeMoved(move)
       : `move to ${migration?.destination} ${state}${error ? `: ${error.message}` : ''}; it stayed on ${migration?.source}`
   return `${palette.bold('last move')} ${formatTime(move.createdAtMs)} · ${headline}\n${figures}`.trimEnd()
+}
+
+function describeSnapshots(snapshots: readonly Snapshot[]): string | null {
+  const newest = snapshots.at(-1)
+  if (!newest) return null
+  const bytes = snapshots.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
+  return `${snapshots.length} · ${formatBytes(bytes)} · newest ${newest.name}`
 }
 
 const describeRestart = ({ policy, most }: RestartPolicy) =>

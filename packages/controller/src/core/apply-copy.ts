@@ -70,13 +70,6 @@ export function applyContainerCopied(draft: Draft, entry: EntryOf<'ContainerCopi
   return operation
 }
 
-/** Without its disk it is nothing. */
-export function removeHalfCopy(draft: Draft, operation: Operation): void {
-  if (operation.kind !== 'copy') return
-  const container = draft.state.tables.containers.get(String(operation.parameters.container))
-  if (container) draft.reassign({ ...container, deleting: true, state: 'deleting' })
-}
-
 /** For the assignment of the new container, until its copy has ended. */
 export function originOf(state: ClusterState, container: StoredContainer): CopyOrigin | null {
   const operation = container.operation === null ? undefined : state.tables.operations.get(container.operation)

@@ -1,12 +1,10 @@
 // Operations of every kind: progress, end, and the wish to cancel.
 
 import type { Operation, PowerState } from '@drover/protocol'
-import { removeHalfCopy } from './apply-copy.ts'
-import { takeBack } from './apply-set.ts'
-import { takeBackRestore } from './apply-snapshots.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { endOperation } from './operations.ts'
+import { undo } from './undo-operation.ts'
 
 export function applyOperationAdvanced(draft: Draft, entry: EntryOf<'OperationAdvanced'>): Operation {
   const operation = runningOperation(draft, entry.operation)
@@ -88,13 +86,6 @@ function cancelNow(draft: Draft, operation: Operation): Operation {
     message,
     error: { code: 'CANCELLED', message: `${operation.kind} ${operation.target}: cancelled` },
   })
-}
-
-/** What must be as it was before when an operation comes to nothing. */
-function undo(draft: Draft, operation: Operation): void {
-  takeBack(draft, operation)
-  takeBackRestore(draft, operation)
-  removeHalfCopy(draft, operation)
 }
 
 export function runningOperation(draft: Draft, id: string): Operation {

@@ -139,14 +139,6 @@ export function requireSnapshot(draft: Draft, container: StoredContainer, name: 
   return found ?? refuse(draft, container, 'SNAPSHOT_NOT_FOUND', `${container.name} has no snapshot ${name}`)
 }
 
-/** Before a restore ends without success: it is to be on or off as it was. */
-export function takeBackRestore(draft: Draft, operation: Operation): void {
-  if (operation.kind !== 'snapshot-restore' || operation.phase === 'starting') return
-  const container = draft.state.tables.containers.get(String(operation.parameters.container))
-  const desired = operation.parameters.desired as StoredContainer['desired'] | undefined
-  if (container && desired) draft.reassign({ ...container, desired })
-}
-
 function removeSnapshots(draft: Draft, container: StoredContainer, names: readonly string[]): void {
   draft.reassign({ ...container, snapshots: snapshotsOf(container).filter(({ name }) => !names.includes(name)) })
 }

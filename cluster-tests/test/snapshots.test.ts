@@ -1,0 +1,127 @@
+// Snapshots from the command line to the file system and back: a tree put back to the byte, processes that go on from where they were,
+// copies with an identity of their own, and all of it along with a move.
+
+import { DroverError } from '@drover/protocol'
+import t from 'tap'
+import { engineOfStories, type Story, tell } from '../src/stories.ts'
+
+interface Listed {
+  container: string
+  name: string
+  sizeBytes: number
+}
+
+// A dozen operations on a machine that may be busy.
+t.setTimeout(600_000)
+const native = engineOfStories === 'native'
+/** A checksum over names, kinds, owners, modes and contents below /srv, as the container sees them. */
+const treeSum =
+  'cd /srv && (find . | sort | xargs ls -dln | sed "s/  */ /g" | cut -d" " -f1-4,9-; find . -type f | sort | xargs cat) | md5sum'
+
+async function inside(story: Story, name: string, script: string): Promise<string> {
+  const { code, stdout, stderr } = await story.lab.cli(['exec', name, '--', 'sh', '-c', script])
+  if (code !== 0) throw new DroverError('INTERNAL', `${script} in ${name}: ${code} ${stderr}`)
+  return stdout.trim()
+}
+const snapshots = async (story: Story, name: string) =>
+  (await story.must<Listed[]>('snapshot', 'ls', name)).map((each) => each.name)
+
+await tell(
+  t,
+  async (story) => {
+    const { lab } = story
+    await story.must('launch', 'web', '--host', 'a')
+    const sum = (name = 'web') => inside(story, name, native ? treeSum : 'cat /srv/file')
+    const mess = native
+      ? 'mkdir -p /srv/d && echo one > /srv/file && ln /srv/file /srv/d/two && mkfifo /srv/p && chown 7:8 /srv/d && chmod 2750 /srv/d && rm -rf /etc/motd'
+      : 'echo one > /srv/file'
+    await inside(story, 'web', mess)
+    const before = await sum()
+
+    await t.test('a snapshot of a running container, put back', async (t) => {
+      await story.must('snapshot', 'create', 'web', 'first', '--expires', '7d')
+      await inside(
+        story,
+        'web',
+        native ? 'rm -r /srv/d; echo two > /srv/file; echo x > /srv/x' : 'echo two > /srv/file',
+      )
+      t.not(await sum(), before)
+      const refused = await lab.cli(['snapshot', 'restore', 'web', 'first'])
+      t.equal(refused.code, 1)
+      t.match(refused.stderr, /it is running; stop it first, or ask for a restart with --start/)
+      await story.must('snapshot', 'restore', 'web', 'first', '--start')
+      t.equal(await sum(), before)
+      t.match(await story.container('web'), { state: 'running', starts: 2, operation: null })
+    })
+
+    await t.test('with memory: its processes go on from where they were', async (t) => {
+      // A word that only a process's memory holds: USR1 changes it, USR2 has it written down.
+      const keeper = `word=then; trap "word=now" USR1; trap 'echo $word > /tmp/word' USR2; while :; do sleep 0.1; done`
+      const told = async () => {
+        await inside(
+          story,
+          'web',
+          'rm -f /tmp/word; kill -USR2 $(cat /tmp/keeper); until [ -s /tmp/word ]; do sleep 0.1; done',
+        )
+        return inside(story, 'web', 'cat /tmp/word')
+      }
+      if (native) {
+        await inside(story, 'web', `cat > /tmp/keep <<'END'\n${keeper}\nEND\n`)
+        await inside(story, 'web', 'setsid sh /tmp/keep </dev/null >/dev/null 2>&1 & echo $! > /tmp/keeper')
+        t.equal(await told(), 'then')
+      }
+      await story.must('snapshot', 'create', 'web', 'warm', '--memory')
+      await inside(story, 'web', 'echo three > /srv/file')
+      if (native) {
+        await inside(story, 'web', 'kill -USR1 $(cat /tmp/keeper)')
+        t.equal(await told(), 'now', 'it ran on')
+      }
+      const { starts } = await story.container('web')
+      await story.must('snapshot', 'restore', 'web', 'warm', '--start')
+      t.equal(await sum(), before)
+      t.match(await story.container('web'), { state: 'running', starts, initPid: Number }, 'it was not started again')
+      if (native) t.equal(await told(), 'then')
+    })
+
+    await t.test('a copy on another host, of a snapshot and of the running one', async (t) => {
+      await inside(story, 'web', 'echo four > /srv/file')
+      await story.must('copy', 'web/first', 'was', '--host', 'b')
+      t.equal(await sum('was'), before)
+      const [web, was] = [await story.container('web'), await story.container('was')]
+      t.match(was, { state: 'running', host: 'b' })
+      t.not(was.identity.machineId, web.identity.machineId)
+      if (native) {
+        t.equal(await inside(story, 'was', 'hostname; cat /etc/hostname'), 'was\nwas')
+        t.equal(await inside(story, 'was', 'cat /etc/machine-id'), was.identity.machineId)
+        t.match(
+          await inside(story, 'was', 'ip -4 addr show eth0'),
+          new RegExp(was.identity.ipv4.split('/')[0] as string),
+        )
+      }
+      await story.must('copy', 'web', 'now', '--host', 'a', '--no-start')
+      t.match(await story.container('now'), { state: 'stopped', operation: null })
+      await story.must('start', 'now')
+      t.equal(await inside(story, 'now', 'cat /srv/file'), 'four')
+      await story.must('delete', 'now', 'was')
+    })
+
+    await t.test('snapshots go along with a live move and can be put back there', async (t) => {
+      await story.must('move', 'web', 'b')
+      t.not(await sum(), before)
+      await story.must('snapshot', 'restore', 'web', 'first', '--start')
+      t.equal(await sum(), before)
+      t.match(await story.container('web'), { host: 'b', state: 'running' })
+      await story.must('snapshot', 'restore', 'web', 'warm', '--start')
+      t.equal(await sum(), before)
+    })
+
+    t.strictSame(await story.everyOneRunsOnce(['web']), [])
+    await t.test('deleted with their container', async (t) => {
+      t.same(await snapshots(story, 'web'), ['first', 'warm'])
+      await story.must('snapshot', 'delete', 'web', 'warm')
+      t.same(await snapshots(story, 'web'), ['first'])
+      await story.must('delete', 'web')
+    })
+  },
+  { hosts: ['a', 'b'], controllers: 1 },
+)

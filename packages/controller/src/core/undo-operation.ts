@@ -1,0 +1,28 @@
+// What an operation that comes to nothing leaves to be put right.
+
+import type { Operation } from '@drover/protocol'
+import { takeBack } from './apply-set.ts'
+import type { Draft } from './draft.ts'
+import type { StoredContainer } from './state.ts'
+
+/** What must be as it was before when an operation comes to nothing. */
+export function undo(draft: Draft, operation: Operation): void {
+  takeBack(draft, operation)
+  takeBackRestore(draft, operation)
+  removeHalfCopy(draft, operation)
+}
+
+/** Before a restore ends without success: it is to be on or off as it was. */
+function takeBackRestore(draft: Draft, operation: Operation): void {
+  if (operation.kind !== 'snapshot-restore' || operation.phase === 'starting') return
+  const container = draft.state.tables.containers.get(String(operation.parameters.container))
+  const desired = operation.parameters.desired as StoredContainer['desired'] | undefined
+  if (container && desired) draft.reassign({ ...container, desired })
+}
+
+/** Without its disk it is nothing. */
+function removeHalfCopy(draft: Draft, operation: Operation): void {
+  if (operation.kind !== 'copy') return
+  const container = draft.state.tables.containers.get(String(operation.parameters.container))
+  if (container) draft.reassign({ ...container, deleting: true, state: 'deleting' })
+}
