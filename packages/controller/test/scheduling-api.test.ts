@@ -11,6 +11,7 @@ import type {
 } from '@drover/protocol'
 import t, { type Test } from 'tap'
 import { completeBatch } from '../src/core/assignments.ts'
+import { submit } from '../src/shell/submit.ts'
 import { apiFixture } from './support/api-fixture.ts'
 
 async function cluster(t: Test) {
@@ -29,7 +30,7 @@ async function cluster(t: Test) {
       await report(name)
     }
   }
-  return { request, settle }
+  return { request, settle, log: context.log }
 }
 
 t.test('what a host, a pool and a project are set to is kept, and shown', async (t) => {
@@ -104,4 +105,18 @@ t.test('an evacuation’s plan and rebalancing’s change nothing; apply with no
     last: { trigger: 'manual' },
   })
   t.equal(((await request('GET', '/v1/rebalance/history')).body as unknown[]).length, 1)
+})
+
+t.test('a host that consolidation has closed is opened for a launch that fits nowhere else', async (t) => {
+  const { request, log } = await cluster(t)
+  const operation = 'consolidate-b-1'
+  await submit(log, { type: 'EvacuationStarted', atMs: Date.now(), operation, host: 'b', parallel: 1 })
+  const ended = { state: 'done', message: 'empty', error: null, figures: {} } as const
+  await submit(log, { type: 'OperationEnded', atMs: Date.now(), operation, ...ended })
+  await request('POST', '/v1/containers', { name: 'first', memoryBytes: 6 * 2 ** 30 })
+  t.match((await request('GET', '/v1/hosts/b')).body, { cordoned: true }, 'there was room on a')
+  t.match(await request('POST', '/v1/containers', { name: 'second', memoryBytes: 6 * 2 ** 30 }), { status: 202 })
+  t.match((await request('GET', '/v1/containers/second')).body, { host: 'b' })
+  t.match((await request('GET', '/v1/hosts/b')).body, { cordoned: false })
+  t.match(await request('POST', '/v1/containers', { name: 'third', memoryBytes: 6 * 2 ** 30 }), { status: 409 })
 })

@@ -119,6 +119,9 @@ export const RebalanceSettings = Type.Object(
     hostCooldownS: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400 })),
     movesPerHour: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
     maxConcurrent: Type.Optional(Type.Integer({ minimum: 1, maximum: 32 })),
+    consolidate: Type.Optional(words('off', 'on')),
+    spareHosts: Type.Optional(Type.Integer({ minimum: 0, maximum: 1000, description: 'empty hosts that stay open' })),
+    emptyBelow: Type.Optional(share),
     quietHours: Type.Optional(
       Type.Array(Type.Object({ fromMinute: minutes, toMinute: minutes }, { additionalProperties: false }), {
         maxItems: 8,

@@ -1,7 +1,7 @@
 // `drover rebalance auto`: the cluster rebalances itself, or says what it would do.
 
 import type { RebalanceRecord, RebalanceSettings, RebalanceStatus } from '@drover/protocol'
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { action, defineCommand, defineGroup } from '../define-command.ts'
 import { followToSuccess } from '../follow-operation.ts'
 import { formatTime, parseDuration } from '../output/durations.ts'
@@ -23,6 +23,9 @@ interface AutoFlags extends WaitFlags {
   budget?: number
   concurrent?: number
   quiet?: QuietHours
+  consolidate?: 'on' | 'off'
+  spare?: number
+  emptyBelow?: number
 }
 
 export function register(parent: Command): void {
@@ -43,6 +46,7 @@ defaults. Hosts short of memory are relieved in quiet hours as well.`,
       [`drover rebalance auto ${mode}`, 'with the usual restraint'],
       [`drover rebalance auto ${mode} --quiet 22:00-06:00 --budget 10`, 'never at night (UTC), ten moves an hour'],
       [`drover rebalance auto ${mode} --start-above 0.2 --stop-at 0.1`, 'begin later'],
+      [`drover rebalance auto ${mode} --consolidate on --spare 1`, 'and empty hosts that are little used'],
     ],
   })
     .option('--interval <duration>', 'time between two plans, e.g. 60s', parseDuration)
@@ -54,6 +58,9 @@ defaults. Hosts short of memory are relieved in quiet hours as well.`,
     .option('--host-cooldown <duration>', 'a host that gave or took one rests so long, e.g. 5m', parseDuration)
     .option('--budget <number>', 'most moves in an hour', parseCount(0, 10_000))
     .option('--concurrent <number>', 'most moves at once', parseCount(1, 32))
+    .addOption(new Option('--consolidate <on|off>', 'empty whole hosts, and close them').choices(['on', 'off']))
+    .option('--spare <number>', 'empty hosts that stay open (default: 1)', parseCount(0, 1000))
+    .option('--empty-below <share>', 'only hosts used less than this are emptied, e.g. 0.5', parseShare)
     .option('--quiet <HH:MM-HH:MM>', 'no moves in these hours (UTC); repeatable', parseQuiet)
   addWaitOptions(command).action(
     action(async (session, flags: AutoFlags) => {
@@ -121,6 +128,9 @@ function settingsOf(flags: AutoFlags): RebalanceSettings {
     movesPerHour: flags.budget,
     maxConcurrent: flags.concurrent,
     quietHours: flags.quiet,
+    consolidate: flags.consolidate,
+    spareHosts: flags.spare,
+    emptyBelow: flags.emptyBelow,
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as RebalanceSettings
 }

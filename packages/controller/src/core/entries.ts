@@ -197,6 +197,8 @@ export const EvacuationStarted = entry('EvacuationStarted', {
   mayMakeRoom: Type.Optional(Type.Boolean()),
   leave: Type.Optional(Leave),
   leaveOf: Type.Optional(Type.Record(Name, Leave)),
+  /** Why, when the cluster itself wants it. */
+  reason: Type.Optional(Type.String()),
 })
 /** One of many moves that are planned together. */
 export const PlannedMove = Type.Object({

@@ -3,6 +3,7 @@
 
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
+import { isConsolidation } from './planner-consolidate.ts'
 import type { StoredContainer } from './state.ts'
 
 /** More than two days of a budget of a hundred an hour. */
@@ -13,8 +14,9 @@ const forgetAtOnce = 500
 export function rememberMove(draft: Draft, entry: EntryOf<'MoveStarted'>, container: StoredContainer): void {
   const { begunMoves, operations } = draft.state.tables
   const parent = entry.parent === null ? undefined : operations.get(entry.parent)
+  const own = parent !== undefined && (parent.kind === 'rebalance' || isConsolidation(parent))
   // Who empties a host and brings back what was on it doesn't want it to rest between.
-  if (parent && parent.kind !== 'rebalance') return
+  if (parent && !own) return
   if (begunMoves.size >= maxBegunMoves) {
     const oldest = [...begunMoves].sort(
       ([left, before], [right, after]) => before.atMs - after.atMs || (left < right ? -1 : 1),
@@ -30,7 +32,7 @@ export function rememberMove(draft: Draft, entry: EntryOf<'MoveStarted'>, contai
       to: entry.destination,
       atMs: draft.atMs,
       urgent: entry.urgent === true,
-      rebalancing: parent !== undefined,
+      rebalancing: own,
       reason: entry.reason ?? 'asked for',
     },
   })

@@ -7,6 +7,7 @@ import type { Applied, Outcome } from '../core/apply.ts'
 import { type Entry, encodeEntry } from '../core/entries.ts'
 import type { Observed } from '../core/observed.ts'
 import { type PlanContext, planForHost, planOperations, planTick } from '../core/planner.ts'
+import { planConsolidation } from '../core/planner-consolidate.ts'
 import { planRebalance, rebalanceIntervalMs } from '../core/planner-rebalance.ts'
 import { entryKey } from './entry-key.ts'
 import type { Pusher } from './pusher.ts'
@@ -111,6 +112,7 @@ export class LeaderLoop {
     if (nowMs - this.#rebalancedAtMs < intervalMs) return
     this.#rebalancedAtMs = nowMs
     this.#proposeAll(planRebalance(this.#context()))
+    this.#proposeAll(planConsolidation(this.#context()))
   }
 
   #statusChanged(): void {

@@ -20,6 +20,7 @@ import { withinLimits } from '../core/apply-set.ts'
 import { clusterSnapshot, pendingOf, type SnapshotOptions } from '../core/cluster-snapshot.ts'
 import { demandOf } from '../core/demand.ts'
 import { isSilent } from '../core/observed.ts'
+import { emptiedHosts } from '../core/planner-consolidate.ts'
 import { containerByName, type StoredContainer } from '../core/state.ts'
 import { notJoined } from '../core/views.ts'
 import type { ControllerContext } from './context.ts'
@@ -195,7 +196,10 @@ async function placeAndSubmit(
   for (let attempt = 1; ; attempt += 1) {
     const options = { pending: pending.values(), ...origin }
     const placed = place(clusterSnapshot(machine.state, reports, context.now(), options), demand, context.seed())
-    if (placed.host === null) throw refusal(demand, placed)
+    if (placed.host === null) {
+      if (attempt < maxPlacements && (await openEmptied(context, id, demand, origin))) continue
+      throw refusal(demand, placed)
+    }
     pending.set(id, pendingOf(placed.host, spec))
     try {
       return await propose(placed)
@@ -206,6 +210,24 @@ async function placeAndSubmit(
       pending.delete(id)
     }
   }
+}
+
+/** A host that consolidation has emptied and closed takes containers again when nothing else fits. */
+async function openEmptied(
+  { machine, reports, log, now, seed, pending }: ControllerContext,
+  id: string,
+  demand: Demand,
+  origin: Pick<SnapshotOptions, 'source' | 'without'>,
+): Promise<boolean> {
+  const snapshot = clusterSnapshot(machine.state, reports, now(), { pending: pending.values(), ...origin })
+  for (const host of emptiedHosts(machine.state)) {
+    const hosts = snapshot.hosts.map((each) => (each.name === host ? { ...each, cordoned: false } : each))
+    if (place({ ...snapshot, hosts }, demand, seed()).host !== host) continue
+    const opening = { operation: `${id}-opens-${host}`, kind: 'uncordon', host } as const
+    await submit(log, { type: 'HostCordonRequested', atMs: now(), ...opening })
+    return true
+  }
+  return false
 }
 
 /** A controller that has just begun to listen doesn't know its hosts yet: it waits until each was heard or counts as silent. */
