@@ -198,3 +198,18 @@ t.test('copy: another host fetches the disk; nothing runs before it is there', {
   t.match(await copy('c4', 'none'), { state: 'failed', error: { code: 'SNAPSHOT_NOT_FOUND' } })
   t.not(cluster.state('b', 'c4'), 'running')
 })
+
+t.test(
+  'hook: runs inside first; when it fails there is no snapshot, and its words say why',
+  { skip: withoutNats },
+  async (t) => {
+    const { image, upper, perform } = await begin(t)
+    const withHook = (hook: string) => ({ spec: { ...assignmentFor('c1', image).spec, snapshots: { hook } } })
+    t.match(await perform({ name: 'good' }, withHook('echo flushed > /flushed')), { state: 'done' })
+    t.equal(readFileSync(join(dirname(upper), 'snapshots/good/disk/flushed'), 'utf8'), 'flushed\n')
+    const failed = await perform({ name: 'bad' }, withHook('echo the database is locked; exit 3'))
+    const message = /hook of name-c1 before its snapshot ended with 3: the database is locked/
+    t.match(failed, { state: 'failed', error: { code: 'HOOK_FAILED', message } })
+    t.notOk(snapshotsOf(upper).includes('bad'))
+  },
+)

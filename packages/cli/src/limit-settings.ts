@@ -1,7 +1,8 @@
 // What `drover set` and `drover launch --set` understand: KEY=VALUE, one row per key. `none` takes a limit away.
 
-import type { RestartPolicy, SetRequest } from '@drover/protocol'
+import type { RestartPolicy, SetRequest, SnapshotPolicy } from '@drover/protocol'
 import { InvalidArgumentError } from 'commander'
+import { parseDuration } from './output/durations.ts'
 import { parseBytes, parseCount, parseCpu } from './output/sizes.ts'
 
 type LimitKey = keyof NonNullable<SetRequest['limits']>
@@ -10,7 +11,7 @@ interface Setting {
   key: string
   meaning: string
   parse: (text: string) => number | string | RestartPolicy
-  target: { limit: LimitKey } | { request: RequestKey } | { restart: true }
+  target: { limit: LimitKey } | { request: RequestKey } | { restart: true } | { snapshots: keyof SnapshotPolicy }
 }
 
 const parseSize = (minimum: number) => (text: string) => {
@@ -98,6 +99,30 @@ export const settings: readonly Setting[] = [
     parse: parseRestart,
     target: { restart: true },
   },
+  {
+    key: 'snapshots.schedule',
+    meaning: 'take one by itself: hourly, daily, weekly, or every 6h',
+    parse: parseSchedule,
+    target: { snapshots: 'scheduleMs' },
+  },
+  {
+    key: 'snapshots.expiry',
+    meaning: 'how long those are kept, 7d',
+    parse: parseDuration,
+    target: { snapshots: 'expiryMs' },
+  },
+  {
+    key: 'snapshots.keep',
+    meaning: 'how many of those are kept, the newest',
+    parse: parseCount(1, 64),
+    target: { snapshots: 'keep' },
+  },
+  {
+    key: 'snapshots.hook',
+    meaning: 'shell command inside before each snapshot; if it fails, none is taken',
+    parse: (text) => text,
+    target: { snapshots: 'hook' },
+  },
 ]
 
 /** Adds one KEY=VALUE to what was read before. */
@@ -113,6 +138,10 @@ export function parseSetting(text: string, before: SetRequest = {}): SetRequest 
   if ('limit' in target) {
     const limit = value === 'none' ? null : setting.parse(value)
     return { ...before, limits: { ...before.limits, [target.limit]: limit } }
+  }
+  if ('snapshots' in target) {
+    const wanted = value === 'none' ? null : setting.parse(value)
+    return { ...before, snapshots: { ...before.snapshots, [target.snapshots]: wanted } }
   }
   if ('restart' in target) return { ...before, restart: parseRestart(value) }
   if (value === 'none')
@@ -134,6 +163,15 @@ function parseCpuList(text: string): string {
 function parseMemoryPolicy(text: string): string {
   if (text === 'kill' || text === 'freeze') return text
   throw new InvalidArgumentError(`${JSON.stringify(text)} is not a memory policy: write kill or freeze.`)
+}
+
+const schedules: Record<string, string> = { hourly: '1h', daily: '1d', weekly: '7d' }
+
+/** `daily`, or `6h` for one every six hours. */
+function parseSchedule(text: string): number {
+  const ms = parseDuration(schedules[text] ?? text)
+  if (ms >= 60_000 && ms <= 366 * 86_400_000) return ms
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not from 1m to 366d.`)
 }
 
 function parseRestart(text: string): RestartPolicy {

@@ -54,3 +54,16 @@ t.test('what can’t be meant is refused with what would be right, and nothing i
   }
   t.same(cluster.writes, [])
 })
+
+t.test('snapshots: schedule, expiry, how many are kept, and the hook', async (t) => {
+  const settings = [
+    'snapshots.schedule=daily',
+    'snapshots.expiry=7d',
+    'snapshots.keep=3',
+    'snapshots.hook=/bin/flush --all',
+  ]
+  const change = settings.reduce((before, text) => parseSetting(text, before), {})
+  t.same(change, { snapshots: { scheduleMs: 86_400_000, expiryMs: 604_800_000, keep: 3, hook: '/bin/flush --all' } })
+  t.same(parseSetting('snapshots.schedule=none'), { snapshots: { scheduleMs: null } })
+  t.throws(() => parseSetting('snapshots.schedule=10s'), /is not from 1m to 366d/)
+})

@@ -183,6 +183,41 @@ t.test('copy: left stopped when asked; removed when its disk can’t be had', as
   t.match(made.container('web'), { state: 'running', operation: null })
 })
 
+t.test(
+  'schedule: one in each slot, kept as long and as many as asked, never twice, and none of a stopped one',
+  async (t) => {
+    const { made, power, names, take } = cluster()
+    const hour = 3_600_000
+    made.pass(hour - (made.nowMs % hour))
+    const set = (snapshots: object, operation: string) =>
+      made.must({ type: 'SetRequested', atMs: made.nowMs, operation, container: 'web', change: { snapshots } })
+    set({ scheduleMs: hour, keep: 2, expiryMs: 3 * hour }, 'plan')
+    made.settle()
+    t.same(names().length, 1, 'the hour since the launch has passed')
+    made.settle()
+    t.same(names().length, 1)
+    take('mine')
+    made.settle()
+    for (let each = 0; each < 3; each += 1) {
+      made.pass(hour)
+      made.settle()
+    }
+    t.match(names(), ['mine', /^auto-1970/, /^auto-1970/], 'two of them and the one that was asked for')
+    t.match(made.container('web').snapshots?.at(-1), { scheduled: true, expiresAtMs: made.nowMs + 3 * hour })
+    made.hosts.get('a')!.failures.add('source snapshot')
+    made.pass(hour)
+    made.settle()
+    const tried = made.entries.filter(({ type }) => type === 'SnapshotRequested').length
+    made.settle()
+    t.equal(made.entries.filter(({ type }) => type === 'SnapshotRequested').length, tried, 'a slot is tried once')
+    made.hosts.get('a')!.failures.clear()
+    power('stop')
+    made.pass(3 * hour)
+    made.settle()
+    t.same(names(), ['mine'], 'expired, and no new ones')
+  },
+)
+
 t.test('the API takes, lists, restores and deletes snapshots, and says which field is wrong', async (t) => {
   const { call, models, report, context } = await apiFixture(t)
   await call('POST', '/v1/containers', { body: { name: 'web', host: 'a' } })

@@ -2,7 +2,16 @@
 // an `Idempotency-Key` header: the same key gives the same operation, however often it is sent.
 
 import { type Static, Type } from 'typebox'
-import { Leave, Limits, Name, Placement, type Resources, RestartPolicy, Scheduling } from './resources.ts'
+import {
+  Leave,
+  Limits,
+  Name,
+  Placement,
+  type Resources,
+  RestartPolicy,
+  Scheduling,
+  SnapshotPolicy,
+} from './resources.ts'
 
 export * from './paths.ts'
 export * from './rebalance.ts'
@@ -18,6 +27,7 @@ export const LaunchRequest = Type.Object(
     pids: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_194_304 })),
     limits: Type.Optional(Limits),
     restart: Type.Optional(RestartPolicy),
+    snapshots: Type.Optional(SnapshotPolicy),
     scheduling: Type.Optional(Scheduling),
     environment: Type.Optional(Type.Record(Type.String(), Type.String())),
     labels: Type.Optional(Type.Record(Type.String(), Type.String())),

@@ -19,6 +19,7 @@ export const errorCodes = {
   STALE_EPOCH: { status: 409, meaning: 'the right to run this container has changed hands since' },
   NO_CAPACITY: { status: 409, meaning: 'no host can take the container; the context names each host and its refusal' },
   PLACEMENT_STALE: { status: 409, meaning: 'the cluster changed between planning and committing; it is planned again' },
+  HOOK_FAILED: { status: 409, meaning: 'the command that was to run inside before a snapshot failed: none was taken' },
   CANCELLED: { status: 409, meaning: 'the operation was cancelled' },
   TOO_LARGE: { status: 413, meaning: 'a message or body is over its size limit' },
   NOT_LEADER: { status: 421, meaning: 'this controller is not the leader; the context names it where known' },

@@ -2,6 +2,7 @@
 // container runs. null: no limit, except for memory and pids, where the request then is the limit.
 
 import { type Static, Type } from 'typebox'
+import { SnapshotPolicy } from './snapshots.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const limit = (minimum: number, maximum: number, description: string) =>
@@ -59,7 +60,12 @@ const RequestChange = Type.Partial(
 
 /** Body of a set: what is not named stays; null takes a limit away. A limit below the request lowers the request to it. */
 export const SetRequest = Type.Object(
-  { limits: Type.Optional(Limits), requests: Type.Optional(RequestChange), restart: Type.Optional(RestartPolicy) },
+  {
+    limits: Type.Optional(Limits),
+    requests: Type.Optional(RequestChange),
+    restart: Type.Optional(RestartPolicy),
+    snapshots: Type.Optional(SnapshotPolicy),
+  },
   { additionalProperties: false },
 )
 export type SetRequest = Static<typeof SetRequest>

@@ -5,7 +5,7 @@ import { type Static, Type } from 'typebox'
 import { Limits, RestartPolicy } from './limits.ts'
 import { namePattern } from './names.ts'
 import { hostSettingProperties, Scheduling } from './scheduling.ts'
-import { Snapshot } from './snapshots.ts'
+import { Snapshot, SnapshotPolicy } from './snapshots.ts'
 
 export * from './limits.ts'
 export * from './names.ts'
@@ -36,6 +36,7 @@ export const ContainerSpec = Type.Object(
     requests: Resources,
     limits: Type.Optional(Limits),
     restart: Type.Optional(RestartPolicy),
+    snapshots: Type.Optional(SnapshotPolicy),
     scheduling: Type.Optional(Scheduling),
     init: Type.Array(Type.String(), { minItems: 1, description: 'path and arguments of PID 1' }),
     environment: Type.Record(Type.String(), Type.String()),

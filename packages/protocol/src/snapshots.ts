@@ -20,6 +20,34 @@ export const Snapshot = Type.Object({
 })
 export type Snapshot = Static<typeof Snapshot>
 
+/** What is done about snapshots by itself; null: nothing. Of a container that doesn't run none is taken by schedule. */
+export const SnapshotPolicy = Type.Partial(
+  Type.Object({
+    scheduleMs: Nullable(
+      Type.Integer({
+        minimum: 60_000,
+        maximum: 366 * 86_400_000,
+        description: 'one in each such time, counted from 1970 UTC',
+      }),
+    ),
+    expiryMs: Nullable(
+      Type.Integer({ minimum: 1000, maximum: 100 * 366 * 86_400_000, description: 'of scheduled ones' }),
+    ),
+    keep: Nullable(
+      Type.Integer({ minimum: 1, maximum: maxSnapshots, description: 'newest scheduled ones; older ones go' }),
+    ),
+    hook: Nullable(
+      Type.String({
+        minLength: 1,
+        maxLength: 4096,
+        description: 'shell command inside before any snapshot; if it fails, none is taken',
+      }),
+    ),
+  }),
+  { additionalProperties: false },
+)
+export type SnapshotPolicy = Static<typeof SnapshotPolicy>
+
 export const SnapshotRequest = Type.Object(
   {
     name: Type.Optional(SnapshotName),

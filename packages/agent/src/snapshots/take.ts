@@ -10,6 +10,7 @@ import { engineDeadlines } from '../engine-port.ts'
 import { checkpointDirectory } from '../migration/checkpoint-directory.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
 import { copyChanges, copyTree, discard, sizeOf, syncTree } from './copy-tree.ts'
+import { runHook } from './hook.ts'
 import type { Outcome } from './jobs.ts'
 import { readFacts, type SnapshotFacts, snapshotPlace, snapshotsDirectory } from './layout.ts'
 import type { Scope } from './scope.ts'
@@ -31,6 +32,8 @@ export async function takeSnapshot(
   mkdirSync(draft.directory, { mode: 0o700 })
   scope.defer(discard(draft.directory))
 
+  const { hook = null } = assignment.spec.snapshots ?? {}
+  if (hook !== null && engine.state === 'running') await runHook(parts, assignment, hook, scope)
   const memory = task.memory ? draft.memory : null
   const { sizeBytes, figures } = await copyStandingStill(parts, assignment, scope, { to: draft.disk, memory })
   const { operation } = task

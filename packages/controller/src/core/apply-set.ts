@@ -41,6 +41,7 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
         requests: container.spec.requests,
         limits: container.spec.limits ?? {},
         restart: container.spec.restart ?? noRestart,
+        snapshots: container.spec.snapshots ?? {},
       },
     },
   })
@@ -51,7 +52,7 @@ export function takeBack(draft: Draft, operation: Operation): void {
   if (operation.kind !== 'set') return
   const container = draft.state.tables.containers.get(String(operation.parameters.container))
   const before = operation.parameters.before as
-    | Pick<StoredContainer['spec'], 'requests' | 'limits' | 'restart'>
+    | Pick<StoredContainer['spec'], 'requests' | 'limits' | 'restart' | 'snapshots'>
     | undefined
   if (container && before) draft.reassign({ ...container, spec: { ...container.spec, ...before } })
 }
@@ -70,7 +71,14 @@ export function withinLimits(requests: Resources, limits: Limits): Resources {
 function changed(spec: StoredContainer['spec'], change: SetRequest): StoredContainer['spec'] {
   const limits = { ...spec.limits, ...change.limits }
   const restart = change.restart ?? spec.restart ?? noRestart
-  return { ...spec, limits, restart, requests: withinLimits({ ...spec.requests, ...change.requests }, limits) }
+  const snapshots = { ...spec.snapshots, ...change.snapshots }
+  return {
+    ...spec,
+    limits,
+    restart,
+    snapshots,
+    requests: withinLimits({ ...spec.requests, ...change.requests }, limits),
+  }
 }
 
 /** What it asks for more must be free on its host: it isn't moved for it. */

@@ -1,6 +1,6 @@
 // snapshot, snapshot-restore and copy: each ends as the host says. What comes after (starting a restored or copied one) is as with any start.
 
-import type { Operation } from '@drover/protocol'
+import { maxSnapshots, type Operation } from '@drover/protocol'
 import { snapshotsOf } from './apply-snapshots.ts'
 import type { Entry } from './entries.ts'
 import { isSilent } from './observed.ts'
@@ -44,7 +44,50 @@ export function planCopy(context: PlanContext, operation: Operation): Entry[] {
   return [{ type: 'OperationEnded', atMs: context.nowMs, operation: operation.id, ...done }]
 }
 
-/** Snapshots whose time is over. Nothing is done to a container that something else is done to. */
+/** At once on one host by schedule: they are due together, and the rest waits its turn, not under an operation. */
+const scheduledPerHost = 4
+
+/** Those that are due by schedule. A slot is tried once: its operation's id is the slot's. */
+export function planSchedule({ state, nowMs }: PlanContext): Entry[] {
+  const busy = new Map<string, number>()
+  for (const id of state.running) {
+    const { kind, parameters } = state.tables.operations.get(id)!
+    const host = String(parameters.host)
+    if (kind === 'snapshot') busy.set(host, (busy.get(host) ?? 0) + 1)
+  }
+  const entries: Entry[] = []
+  for (const container of state.tables.containers.values()) {
+    const { scheduleMs = null, expiryMs = null } = container.spec.snapshots ?? {}
+    if (scheduleMs === null || container.operation !== null || container.state !== 'running') continue
+    if (snapshotsOf(container).length >= maxSnapshots) continue
+    const slot = Math.floor(nowMs / scheduleMs)
+    const sinceMs = Math.max(container.createdAtMs, ...scheduledOf(container).map(({ createdAtMs }) => createdAtMs))
+    const operation = `scheduled-${container.id}-${slot}`
+    const under = busy.get(container.host) ?? 0
+    if (Math.floor(sinceMs / scheduleMs) >= slot || state.tables.operations.has(operation) || under >= scheduledPerHost)
+      continue
+    busy.set(container.host, under + 1)
+    entries.push({
+      type: 'SnapshotRequested',
+      atMs: nowMs,
+      operation,
+      container: container.name,
+      name: snapshotNameAt('auto', nowMs),
+      memory: false,
+      expiresAtMs: expiryMs === null ? null : nowMs + expiryMs,
+      scheduled: true,
+    })
+  }
+  return entries
+}
+
+/** By its time, UTC. */
+export const snapshotNameAt = (prefix: string, atMs: number): string =>
+  `${prefix}-${new Date(atMs).toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')}`
+
+const scheduledOf = (container: StoredContainer) => snapshotsOf(container).filter(({ scheduled }) => scheduled)
+
+/** Snapshots whose time is over, and scheduled ones that newer ones have replaced. Nothing is done to a container that something else is done to. */
 export function planExpiry({ state, nowMs }: PlanContext): Entry[] {
   const entries: Entry[] = []
   for (const container of state.tables.containers.values()) {
@@ -55,10 +98,12 @@ export function planExpiry({ state, nowMs }: PlanContext): Entry[] {
   return entries
 }
 
-const expired = (container: StoredContainer, nowMs: number): string[] =>
-  snapshotsOf(container)
-    .filter(({ expiresAtMs }) => expiresAtMs !== null && expiresAtMs <= nowMs)
-    .map(({ name }) => name)
+function expired(container: StoredContainer, nowMs: number): string[] {
+  const keep = container.spec.snapshots?.keep ?? null
+  const replaced = keep === null ? [] : scheduledOf(container).slice(0, -keep)
+  const over = snapshotsOf(container).filter(({ expiresAtMs }) => expiresAtMs !== null && expiresAtMs <= nowMs)
+  return [...new Set([...over, ...replaced].map(({ name }) => name))]
+}
 
 function ended({ nowMs }: PlanContext, operation: Operation, code: string, reason: string): Entry {
   const { snapshot, host } = operation.parameters

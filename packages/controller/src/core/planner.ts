@@ -12,7 +12,7 @@ import { planPower } from './planner-power.ts'
 import { planRebalanceOperation } from './planner-rebalance.ts'
 import { planBringBack } from './planner-restore.ts'
 import { planSet } from './planner-set.ts'
-import { planCopy, planExpiry, planSnapshot } from './planner-snapshot.ts'
+import { planCopy, planExpiry, planSchedule, planSnapshot } from './planner-snapshot.ts'
 import { type ClusterState, runningOperations } from './state.ts'
 
 export interface PlanContext {
@@ -44,7 +44,13 @@ export function planTick(context: PlanContext): Entry[] {
     ...planHost(context, received),
     ...planContainers(context, received),
   ])
-  return [...planSilences(context), ...planOperations(context), ...reported, ...planExpiry(context)]
+  return [
+    ...planSilences(context),
+    ...planOperations(context),
+    ...reported,
+    ...planExpiry(context),
+    ...planSchedule(context),
+  ]
 }
 
 function planOperation(context: PlanContext, operation: Operation, slots: SwitchSlots): Entry[] {

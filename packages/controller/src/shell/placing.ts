@@ -54,6 +54,7 @@ export async function launch(context: ControllerContext, id: string, request: La
     requests,
     ...(request.limits === undefined ? {} : { limits: request.limits }),
     ...(request.restart === undefined ? {} : { restart: request.restart }),
+    ...(request.snapshots === undefined ? {} : { snapshots: request.snapshots }),
     ...(request.scheduling === undefined ? {} : { scheduling: request.scheduling }),
     init: image.init,
     environment: request.environment ?? {},

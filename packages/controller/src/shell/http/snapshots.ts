@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { snapshotsOf } from '../../core/apply-snapshots.ts'
 import type { Entry } from '../../core/entries.ts'
+import { snapshotNameAt } from '../../core/planner-snapshot.ts'
 import { containerByName } from '../../core/state.ts'
 import type { ControllerContext } from '../context.ts'
 import { copy } from '../placing.ts'
@@ -32,7 +33,14 @@ export function snapshotRoutes(app: FastifyInstance, context: ControllerContext)
     const { name, memory = false, expiresInMs } = request.body as SnapshotRequest
     const atMs = now()
     const expiresAtMs = expiresInMs === undefined ? null : atMs + expiresInMs
-    const entry = { ...facts(request), atMs, name: name ?? nameAt(atMs), memory, expiresAtMs, scheduled: false }
+    const entry = {
+      ...facts(request),
+      atMs,
+      name: name ?? snapshotNameAt('snap', atMs),
+      memory,
+      expiresAtMs,
+      scheduled: false,
+    }
     return reply.status(202).send(await propose({ type: 'SnapshotRequested', ...entry }))
   })
   const putBack = {
@@ -60,11 +68,6 @@ export function snapshotRoutes(app: FastifyInstance, context: ControllerContext)
     const operation = await copy(context, operationId(request), container, request.body as CopyRequest)
     return reply.status(202).send(operation)
   })
-}
-
-/** Unnamed ones are called by their time, UTC. */
-export function nameAt(atMs: number): string {
-  return `snap-${new Date(atMs).toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')}`
 }
 
 const named = (request: FastifyRequest) => ({ container: (request.params as { name: string }).name })
