@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util'
 import type { Bench, BenchOutcome } from './bench.ts'
 import { consolidateBench } from './consolidate.ts'
+import { densityBench } from './density.ts'
 import { drainBench } from './drain.ts'
 import { describeMachine } from './machine.ts'
 import { migrateBench } from './migrate.ts'
@@ -14,6 +15,7 @@ const benches: Record<string, Bench> = {
   migrate: migrateBench,
   start: startBench,
   drain: drainBench,
+  density: densityBench,
   place: placeBench,
   pack: packBench,
   consolidate: consolidateBench,

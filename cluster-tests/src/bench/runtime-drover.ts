@@ -26,7 +26,6 @@ export function droverRuntime(host: BenchHost, rootfs = host.rootfs, command = i
       return nowMs() - before
     },
     remove: async (serial) => void (await host.engine.call('delete', { container: name(serial), epoch })),
-    monitors: () => [],
   }
 }
 

@@ -56,7 +56,6 @@ export function floorRuntime(host: BenchHost, withVeth: boolean): Runtime {
         await waitUntil(`cgroup ${directory} to go`, endDeadlineMs, () => removed(directory))
       }
     },
-    monitors: () => [],
   }
 }
 

@@ -1,6 +1,6 @@
 // LXC: lxc-start with Debian's own common configuration, the same uid range, a veth on the same bridge.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BenchHost, init, peerUid } from './bench-host.ts'
@@ -11,7 +11,6 @@ const commonFiles = ['/usr/share/lxc/config/common.conf', '/usr/share/lxc/config
 export function lxcRuntime(host: BenchHost, rootfs = host.shiftedRootfs, command = init): Runtime {
   const parent = join(host.directory, 'lxc')
   const name = (serial: number) => `l${serial}`
-  const pidFile = (serial: number) => join(parent, name(serial), 'monitor')
   const ask = (program: string, serial: number, ...rest: string[]) =>
     spawnTimed(host, [program, '-n', name(serial), '-P', parent, ...rest])
   return {
@@ -21,7 +20,7 @@ export function lxcRuntime(host: BenchHost, rootfs = host.shiftedRootfs, command
       await mkdir(join(parent, name(serial)), { recursive: true })
       await writeFile(join(parent, name(serial), 'config'), configuration(host, serial, rootfs, command))
     },
-    start: async (serial) => (await ask('lxc-start', serial, '-d', '-p', pidFile(serial))).beforeMs,
+    start: async (serial) => (await ask('lxc-start', serial, '-d')).beforeMs,
     stampFile: () => join(rootfs, 'started'),
     reach: (serial) => host.address(serial),
     kill: async (serial) => {
@@ -29,7 +28,6 @@ export function lxcRuntime(host: BenchHost, rootfs = host.shiftedRootfs, command
       return afterMs - beforeMs
     },
     remove: async (serial) => void (await rm(join(parent, name(serial)), { recursive: true, force: true })),
-    monitors: (serials) => serials.map((serial) => Number(readFileSync(pidFile(serial), 'utf8'))),
   }
 }
 

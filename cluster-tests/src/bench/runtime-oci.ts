@@ -20,7 +20,7 @@ interface Bundle {
 }
 
 /** crun refuses version 1 beside a cgroup2 that has any controller: both see version 1 alone where there is version 1. */
-const hide = [
+export const hideUnified = [
   'unshare',
   '--mount',
   'sh',
@@ -44,16 +44,20 @@ export function ociRuntime(host: BenchHost, program: 'crun' | 'runc'): Runtime {
     },
     start: async (serial) => {
       const files = ['--pid-file', join(bundle(serial), 'pid'), '--bundle', bundle(serial)]
-      return (await spawnTimed(host, [program, ...root, 'run', '--detach', ...files, name(serial)], hide)).beforeMs
+      return (await spawnTimed(host, [program, ...root, 'run', '--detach', ...files, name(serial)], hideUnified))
+        .beforeMs
     },
     stampFile: () => join(host.shiftedRootfs, 'started'),
     reach: (serial) => join(bundle(serial), 'pid'),
     kill: async (serial) => {
-      const { beforeMs, afterMs } = await spawnTimed(host, [program, ...root, 'delete', '--force', name(serial)], hide)
+      const { beforeMs, afterMs } = await spawnTimed(
+        host,
+        [program, ...root, 'delete', '--force', name(serial)],
+        hideUnified,
+      )
       return afterMs - beforeMs
     },
     remove: async (serial) => void (await rm(bundle(serial), { recursive: true, force: true })),
-    monitors: () => [],
   }
 }
 

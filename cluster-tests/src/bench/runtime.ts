@@ -21,8 +21,6 @@ export interface Runtime {
   /** Ends it at once; ms until it was gone. */
   kill: (serial: number) => Promise<number>
   remove: (serial: number) => Promise<void>
-  /** Processes that it keeps per container, besides the container's own. */
-  monitors: (serials: number[]) => number[]
 }
 
 export const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
