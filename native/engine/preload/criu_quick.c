@@ -1,22 +1,30 @@
-// Loaded into CRIU (LD_PRELOAD) by the engine; takes two costs out of the time in which a container stands still, and a trap:
+// Loaded into CRIU (LD_PRELOAD) by the engine; takes three costs out of the time in which a container stands still, and a trap:
 //
 // 1. With an empty network namespace CRIU still dumps its connection tracking, and for that the kernel walks the whole machine's
 //    table, twice (2 × 11 ms at the usual 262,144 buckets). The destination makes the network anew without any rules, so the
 //    entries would be of no use: CRIU is told that there are none.
 // 2. CRIU packs each tmpfs by `tar --gzip`, three processes and a compression that costs more than the copying it saves (a systemd
 //    container's volatile journal alone is 8 MB). The archive is left uncompressed; a compressed one can still be read.
-//
 // 3. CRIU insists that an open file is as long as it was. lxcfs says for /proc/stat and its like how long the host's are just now, which
 //    is never the same twice; so a `top` in a container would hinder its move. Files on FUSE are said to be empty, as /proc's are.
+// 4. CRIU leaves out of a dump what its parent images have, if the kernel has soft-dirty. The engine has the kernel track writes by
+//    userfaultfd instead (page_tracking.h): CRIU is told that there is soft-dirty, and gets for it whether a page was written. What is
+//    not tracked counts as written. CRIU keeps what it knows of the kernel in a file, which therefore gets a name of its own: another
+//    CRIU must not believe it.
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/netlink.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -96,4 +104,73 @@ int execvp(const char* file, char* const arguments[]) {
   kept[count] = NULL;
   if (!gzip || (extract && compressedInput())) return real(file, arguments);
   return real(file, kept);
+}
+
+/** struct pm_scan_arg and struct page_region of linux/fs.h. */
+struct scan_arguments {
+  uint64_t size, flags, start, end, walk_end, vector, vector_length, most_pages, inverted, mask, any_of, returned;
+};
+struct region {
+  uint64_t start, end, categories;
+};
+enum { is_written = 1 << 1, is_soft_dirty = 1 << 7 };
+
+int ioctl(int fd, unsigned long request, ...) {
+  int (*real)(int, unsigned long, void*) = (int (*)(int, unsigned long, void*))dlsym(RTLD_NEXT, "ioctl");
+  va_list more;
+  va_start(more, request);
+  void* argument = va_arg(more, void*);
+  va_end(more);
+  if (request != _IOWR('f', 16, struct scan_arguments)) return real(fd, request, argument);
+  struct scan_arguments* scan = argument;
+  uint64_t asked = scan->returned;
+  if (asked & is_soft_dirty) scan->returned |= is_written;
+  int count = real(fd, request, argument);
+  scan->returned = asked;
+  struct region* regions = (struct region*)(uintptr_t)scan->vector;
+  for (int i = 0; (asked & is_soft_dirty) && i < count; i++) {
+    uint64_t categories = regions[i].categories & ~(uint64_t)(is_written | is_soft_dirty);
+    regions[i].categories = categories | (regions[i].categories & is_written ? is_soft_dirty : 0);
+  }
+  return count;
+}
+
+/** CRIU's probe for soft-dirty reads one entry of its own pagemap. Bit 55 of Documentation/admin-guide/mm/pagemap.rst. */
+ssize_t read(int fd, void* buffer, size_t length) {
+  ssize_t (*real)(int, void*, size_t) = (ssize_t(*)(int, void*, size_t))dlsym(RTLD_NEXT, "read");
+  ssize_t got = real(fd, buffer, length);
+  if (length != sizeof(uint64_t) || got != (ssize_t)length) return got;
+  char link[64], path[128];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t end = readlink(link, path, sizeof path - 1);
+  if (end <= 0) return got;
+  path[end] = '\0';
+  const char* name = strrchr(path, '/');
+  if (name && strcmp(name, "/pagemap") == 0) *(uint64_t*)buffer |= 1ULL << 55;
+  return got;
+}
+
+static const char* ownCache(const char* path) {
+  if (strcmp(path, "/run/criu.kdat") == 0) return "/run/drover-criu.kdat";
+  if (strcmp(path, "/run/criu.kdat.tmp") == 0) return "/run/drover-criu.kdat.tmp";
+  return path;
+}
+
+int open64(const char* path, int flags, ...) {
+  int (*real)(const char*, int, mode_t) = (int (*)(const char*, int, mode_t))dlsym(RTLD_NEXT, "open64");
+  va_list more;
+  va_start(more, flags);
+  mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
+  va_end(more);
+  return real(ownCache(path), flags, mode);
+}
+
+int rename(const char* from, const char* to) {
+  int (*real)(const char*, const char*) = (int (*)(const char*, const char*))dlsym(RTLD_NEXT, "rename");
+  return real(ownCache(from), ownCache(to));
+}
+
+int unlink(const char* path) {
+  int (*real)(const char*) = (int (*)(const char*))dlsym(RTLD_NEXT, "unlink");
+  return real(ownCache(path));
 }

@@ -9,19 +9,23 @@
 #include "cgroup_tree.h"
 #include "criu_move.h"
 #include "link_remaps.h"
+#include "memory_copy.h"
 #include "netlink.h"
 #include "pidfd.h"
 
 namespace drover {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr const char* failed = "CHECKPOINT_FAILED";
+/** Beside the images: what copyMemory has sent ahead. */
+constexpr const char* parentDirectory = "parent";
 /** For a criu that a dead engine left: its socket is closed, so it gives up at its next notification. */
 constexpr int leftCriuDeadlineMs = 5000;
 
 /** An empty directory for the images: 0755, because tasks of the user namespace open it; its parent is 0700. */
 Result<UniqueFd> makeImageDirectory(const std::string& directory) {
-  namespace fs = std::filesystem;
   std::error_code error;
   fs::path path = fs::path(directory).lexically_normal();
   if (!path.is_absolute() || !path.has_filename() || path.parent_path() == path.root_path())
@@ -72,6 +76,9 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   request.pid = before.initPid;
   request.freezeCgroup = engine.cgroups().freezerDirectory(container->id);
   request.leaveRunning = true;
+  // Held until the dump is over: then the kernel forgets what was tracked.
+  std::unique_ptr<MemoryCopy> copied = takeMemoryCopy(container->id);
+  if (copied && copied->directory() != fs::path(directory).lexically_normal().parent_path() / parentDirectory) copied.reset();
   DROVER_TRY(beginMove(engine, *container, "dump", *criu));
 
   Figures figures;
@@ -90,6 +97,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     figures.lap("detach_ms");
     if (engine.cgroups().freezerIsUnified()) DROVER_TRY(saveCgroupTree(request.freezeCgroup, images.get()));
     figures.lap("cgroups_ms");
+    if (copied && copied->reliable()) request.parentImages = std::string("../") + parentDirectory;
     Status kept;
     CriuAnswer answer = criu->run(request, criuDeadline, [&](std::string_view script, pid_t) {
       if (script == "post-dump") kept = keep();

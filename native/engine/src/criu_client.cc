@@ -111,6 +111,10 @@ void fillOptions(CriuRpcOptions& o, const CriuRequest& request) {
     o.pid = request.pid;
     o.has_leave_running = 1;
     o.leave_running = request.leaveRunning;
+    if (!request.parentImages.empty()) {
+      o.parent_images = const_cast<char*>(request.parentImages.c_str());
+      o.has_track_memory = o.track_memory = 1;
+    }
     if (!request.freezeCgroup.empty()) o.freeze_cgroup = const_cast<char*>(request.freezeCgroup.c_str());
   }
 }

@@ -26,6 +26,8 @@ struct CriuRequest {
   pid_t pid = 0;
   /** Dump: the tasks go on after it (into the state that their freezer had before it). */
   bool leaveRunning = false;
+  /** Dump: the images that hold what is not written since, relative to the directory; empty: none. */
+  std::string parentImages = {};
   /** Mount point of the root file system of the tree; empty: the host's own root. */
   std::string root = {};
   /** Dump: directory of the freezer cgroup; empty: tasks are seized one by one. */

@@ -12,6 +12,7 @@
 #include "json_io.h"
 #include "lifecycle.h"
 #include "log.h"
+#include "memory_copy.h"
 #include "pidfd.h"
 #include "processes.h"
 #include "start.h"
@@ -156,6 +157,8 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
       DROVER_TRY(updateContainer(engine, queued, limits));
       return engine.describe(*queued);
     });
+  if (method == "copyMemory")
+    return onContainer(call, container, respond, [&engine, directory = call.directory, most = call.limit](const auto& queued) { return copyMemory(engine, queued, directory, most); });
   if (method == "checkpoint" || method == "restore") {
     auto work = method == "checkpoint" ? checkpointContainer : restoreContainer;
     return onContainer(call, container, respond, [&engine, work, directory = call.directory](const auto& queued) { return work(engine, queued, directory); });

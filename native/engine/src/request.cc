@@ -13,6 +13,7 @@ constexpr size_t longestId = 256;
 constexpr size_t longestMethod = 64;
 constexpr int64_t longestWaitMs = 24LL * 3600 * 1000;
 constexpr int64_t mostLogBytes = 512 << 10;
+constexpr int64_t mostCopiedBytes = 256 << 20;
 constexpr size_t longestNameShown = 64;
 
 struct Field {
@@ -74,6 +75,7 @@ const Field uidBase{"uidBase", [](const Json& params, Call& call) -> Status {
                       call.uidBase = static_cast<uint32_t>(first);
                       return {};
                     }};
+const Field mostBytes{"mostBytes", [](const Json& params, Call& call) { return readInteger<&Call::limit>(params, call, "mostBytes", 0, mostCopiedBytes); }};
 const Field spec{"spec", [](const Json& params, Call& call) -> Status {
                    DROVER_TRY_ASSIGN(value, objectField(params, "spec"));
                    DROVER_TRY_ASSIGN(parsed, parseSpec(value));
@@ -114,6 +116,7 @@ const std::vector<Rule> rules = {
     {"freeze", {container, epoch}},
     {"thaw", {container, epoch}},
     {"delete", {container, epoch}},
+    {"copyMemory", {container, epoch, directory, mostBytes}},
     {"checkpoint", {container, epoch, directory}},
     {"restore", {container, epoch, directory}},
     {"replaceDisk", {container, epoch, directory, uidBase}},

@@ -12,6 +12,7 @@
 #include "criu_move.h"
 #include "idmap.h"
 #include "link_remaps.h"
+#include "memory_copy.h"
 #include "mounts.h"
 #include "netlink.h"
 #include "network_rate.h"
@@ -207,6 +208,7 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
 }
 
 void forgetCheckpoint(Engine&, Container& container) {
+  takeMemoryCopy(container.id);
   takePrepared(container.id);
   // Images of a dump that is over with, one way or the other, are of no use and hold memory.
   std::string images = container.snapshot().extra.value("checkpointDirectory", "");

@@ -140,6 +140,16 @@ export interface EngineMethods extends EngineInsideMethods {
     result: { pid: number }
   }
   /**
+   * Copies memory while the container runs: a part of a round (the first: all of it, each later one: what was written since) goes into a
+   * file of `directory`, which is to be `parent` beside the directory of the checkpoint that follows; native/engine's memory_copy.h
+   * says what is in it. `file` null: nothing is left that was written. `leftBytes`: of this round. `tracked` false: there is nothing
+   * that is worth it, or the kernel can't. The other files there (no `part-`) belong to the parent images. `mostBytes` 0: given up.
+   */
+  copyMemory: {
+    params: { container: string; epoch: number; directory: string; mostBytes: number }
+    result: { file: string | null; bytes: number; round: number; leftBytes: number; tracked: boolean }
+  }
+  /**
    * Takes the veth off the bridge, freezes the container (cgroup freezer), dumps it with CRIU into `directory` (the engine makes
    * it, on tmpfs) and leaves it frozen: state `checkpointed`. On failure it is thawed and attached again: state `running`.
    */

@@ -11,6 +11,7 @@ import { StreamFrameType, type StreamMessage } from '../streams/messages.ts'
 import { decodeStreamMessage, idleDeadlineMs, type StreamConnection } from '../streams/stream-connection.ts'
 import { makeSockets, removePaths } from './apply-delta.ts'
 import { checkpointDirectory } from './checkpoint-directory.ts'
+import { ParentImages } from './memory-ahead.ts'
 import { MemoryFileWriter } from './memory-files.ts'
 import type { MigrationSession } from './session.ts'
 import { requireCriu } from './source.ts'
@@ -140,19 +141,34 @@ async function receiveSwitch(
   directory: string,
   extraction: TarProcess,
 ): Promise<number> {
-  const files = new MemoryFileWriter(directory)
-  session.defer(() => files.close())
+  let files = new MemoryFileWriter(directory)
+  let parent: ParentImages | null = null
+  session.defer(() => {
+    files.close()
+    parent?.close()
+  })
   let deadlineMs = switchDeadlineMs
   for (;;) {
     const frame = await connection.receive(deadlineMs)
-    deadlineMs = idleDeadlineMs
     if (frame.type === StreamFrameType.data && files.open) {
       files.write(frame.payload)
       continue
     }
+    if (frame.type === StreamFrameType.data && parent?.open) {
+      parent.write(frame.payload)
+      continue
+    }
     const message = decodeStreamMessage(frame)
-    if (files.open) throw unexpected(message)
-    if (message.kind === 'memory') {
+    if (files.open || parent?.open) throw unexpected(message)
+    // What goes ahead of the freeze may take its time.
+    if (message.kind !== 'parent' && message.kind !== 'pages') deadlineMs = idleDeadlineMs
+    if (message.kind === 'parent' && parent === null) {
+      parent = new ParentImages(directory, message.sparse)
+      files = new MemoryFileWriter(parent.directory)
+      files.begin(message.files)
+    } else if (message.kind === 'pages' && parent !== null) parent.begin(message.sizeBytes)
+    else if (message.kind === 'memory') {
+      files = new MemoryFileWriter(directory)
       files.begin(message.files)
       await parts.faults.at('destination.memory-receiving')
     } else if (message.kind === 'delta') await receiveDelta(session, connection, upper, message, extraction)

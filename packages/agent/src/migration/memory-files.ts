@@ -5,7 +5,7 @@
 import { closeSync, constants, openSync, readdirSync, readSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { DroverError } from '@drover/protocol'
-import { type MemoryFile, maxPayloadBytes, StreamFrameType } from '../streams/messages.ts'
+import { type MemoryFile, maxPayloadBytes, StreamFrameType, type StreamMessage } from '../streams/messages.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 
 /** So that a list always fits into one message. */
@@ -16,12 +16,13 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/
 export async function sendMemoryFiles(connection: StreamConnection, directory: string): Promise<number> {
   const files = listFiles(directory)
   for (let from = 0; from < files.length; from += filesPerList) {
-    await sendList(connection, directory, files.slice(from, from + filesPerList))
+    const list = files.slice(from, from + filesPerList)
+    await sendFilesAs(connection, directory, list, { kind: 'memory', files: list })
   }
   return files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
 }
 
-function listFiles(directory: string): MemoryFile[] {
+export function listFiles(directory: string): MemoryFile[] {
   const files: MemoryFile[] = []
   for (const name of readdirSync(directory)) {
     const stats = statSync(join(directory, name))
@@ -30,10 +31,16 @@ function listFiles(directory: string): MemoryFile[] {
   return files
 }
 
-async function sendList(connection: StreamConnection, directory: string, files: MemoryFile[]): Promise<void> {
+/** The message that lists them, then their bytes. */
+export async function sendFilesAs(
+  connection: StreamConnection,
+  directory: string,
+  files: MemoryFile[],
+  message: StreamMessage,
+): Promise<void> {
   let left = files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
   // Not awaited: the first data shall go out in the same write.
-  let room = connection.sendMessage({ kind: 'memory', files })
+  let room = connection.sendMessage(message)
   let frame = Buffer.allocUnsafe(Math.min(left, maxPayloadBytes))
   let filled = 0
   for (const { name, sizeBytes } of files) {

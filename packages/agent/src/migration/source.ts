@@ -2,6 +2,7 @@
 // `switched` every millisecond is blackout: connection and tar are there before it, and the disk is scanned while memory is sent.
 // A failure only fails the session; the controller then aborts, and reconciling thaws.
 
+import { dirname, join } from 'node:path'
 import { type Assignment, DroverError } from '@drover/protocol'
 import { defaultStopTimeoutMs, engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { runCommand } from '../images/run-command.ts'
@@ -12,6 +13,7 @@ import type { StreamConnection } from '../streams/stream-connection.ts'
 import { checkpointDirectory } from './checkpoint-directory.ts'
 import { diskDelta, socketsOf } from './disk-delta.ts'
 import { type Manifest, pathBytes, scanManifest } from './disk-manifest.ts'
+import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
 import { sendMemoryFiles } from './memory-files.ts'
 import type { MigrationSession } from './session.ts'
 import { startDeltaArchive, startPrecopyArchive, type TarProcess } from './tar-process.ts'
@@ -24,6 +26,8 @@ interface Precopied {
   upper: string
   manifest: Manifest
   deltaArchive: TarProcess
+  /** Where the checkpoint will be. */
+  checkpoint: string
 }
 
 /** The destination may first have to fetch nothing, mount and make cgroups; then the whole disk goes through its tar. */
@@ -84,7 +88,13 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   session.figures.precopy_bytes = connection.bytesSent
   session.figures.precopy_ms = performance.now() - startedAt
   const deltaArchive = startDeltaArchive(session, engine.upper)
-  precopied.set(session, { connection, upper: engine.upper, manifest, deltaArchive })
+  const { directory: checkpoint, remove } = checkpointDirectory(parts.checkpointRoot, migration.operation, false)
+  session.defer(remove)
+  if (migration.mode === 'live') {
+    const directory = join(dirname(checkpoint), parentDirectory)
+    await sendMemoryAhead(parts, session, connection, { container, epoch: assignment.epoch, directory })
+  }
+  precopied.set(session, { connection, upper: engine.upper, manifest, deltaArchive, checkpoint })
   session.advance('precopied')
 }
 
@@ -110,9 +120,8 @@ async function checkpointAndSend(
   assignment: Moving,
   ready: Precopied,
 ): Promise<number> {
-  const { container, epoch, migration } = assignment
-  const { directory, remove } = checkpointDirectory(parts.checkpointRoot, migration.operation, false)
-  session.defer(remove)
+  const { container, epoch } = assignment
+  const { checkpoint: directory } = ready
   const calledAt = performance.now()
   const answer = await parts.engine.call(
     'checkpoint',

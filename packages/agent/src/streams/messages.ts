@@ -4,6 +4,7 @@
 //   disk, data…, end                          while the container runs
 //   [snapshots, data…, end]                   those that it has
 //   disk-sent                                 the answer is disk-received
+//   parent, data…; pages, data…; pages, …     memory ahead of time: the images that hold it, then its pages, part by part
 //   memory, data…                             after the freeze: a list of files and all their bytes
 //   delta, [data…, end]                       what changed on disk since
 //   switched                                  all was sent: restore
@@ -16,6 +17,8 @@ export const StreamFrameType = { control: 0, data: 1, end: 2 } as const
 
 /** Longest payload of a frame once the peer is known. */
 export const maxPayloadBytes = 1 << 20
+/** Longest part of memory that is sent ahead; it is taken whole. */
+export const maxPartBytes = 32 << 20
 /** Longest hello: nobody unknown makes us hold more. */
 export const maxHelloBytes = 4096
 
@@ -64,6 +67,15 @@ export const StreamMessage = Type.Union([
   Type.Object({ kind: Type.Literal('disk-sent') }),
   Type.Object({ kind: Type.Literal('disk-received'), bytes: Type.Integer() }),
   Type.Object({ kind: Type.Literal('memory'), files: Type.Array(MemoryFile) }),
+  Type.Object({
+    kind: Type.Literal('parent'),
+    /** Sent as the files of `memory` are. */
+    files: Type.Array(MemoryFile),
+    /** Files of pages, all holes: what `pages` fills. */
+    sparse: Type.Array(MemoryFile),
+  }),
+  /** A part as native/engine's memory_copy.h describes it. */
+  Type.Object({ kind: Type.Literal('pages'), sizeBytes: Type.Integer({ minimum: 4, maximum: maxPartBytes }) }),
   Type.Object({
     kind: Type.Literal('delta'),
     /** Paths below the upper directory, bytes as latin1. */

@@ -63,6 +63,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     user: 'object?',
     terminal: 'object?',
   },
+  copyMemory: { container: 'name', epoch: 'integer', directory: 'path', mostBytes: 'integer' },
   checkpoint: { container: 'name', epoch: 'integer', directory: 'path' },
   prepareRestore: { spec: 'object', startedAtMs: 'integer?', starts: 'integer' },
   restore: { container: 'name', epoch: 'integer', directory: 'path' },

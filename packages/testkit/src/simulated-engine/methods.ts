@@ -34,6 +34,8 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
     get: ({ container }) => containers.get(container),
     wait: (params) => wait(containers, params),
     logs: (params) => logs(containers, params),
+    // A simulated container's memory is a number: nothing of it is worth sending ahead.
+    copyMemory: () => ({ file: null, bytes: 0, round: 0, leftBytes: 0, tracked: false }),
     checkpoint: ({ container, epoch, directory }) => containers.checkpoint(container, epoch, directory),
     prepareRestore: ({ spec, startedAtMs, starts }) => containers.prepareRestore(spec, startedAtMs, starts),
     restore: ({ container, epoch, directory }) => containers.restore(container, epoch, directory),

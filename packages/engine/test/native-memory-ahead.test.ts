@@ -1,0 +1,144 @@
+// Memory that goes ahead of the freeze: what a process has written, and only that, is in the dump that follows, and after the move every
+// page is what the process knows it to be. The parts are laid here as memory_copy.h says, by code that knows nothing of the agent's.
+
+import { execFileSync } from 'node:child_process'
+import { closeSync, cpSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import type { EngineSpec } from '../src/index.ts'
+import { checkCount, chooseCriu, images, MigrationStage, reasonToSkip } from './migration-stage.ts'
+import { type TestHost, until } from './native-hosts.ts'
+
+const parent = join(dirname(images), 'parent')
+const program = fileURLToPath(new URL('./writer.c', import.meta.url))
+const partBytes = 4 << 20
+const hops = 4
+
+function compile(to: string): boolean {
+  try {
+    execFileSync('cc', ['-O2', '-static', '-o', to, program], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+t.test('memory ahead of a move', { skip: reasonToSkip(), timeout: 240_000 }, async (t) => {
+  const criu = chooseCriu()
+  if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
+  const writer = join(t.testdir(), 'writer')
+  if (!compile(writer)) return t.comment('no C compiler, or no static C library')
+  const stage = await MigrationStage.set(criu.path, (image) => cpSync(writer, join(image, 'bin/writer')))
+  t.teardown(() => stage.strike())
+  const launched = await stage.launch(stage.a)
+  const { spec, stream } = launched
+  await inside(
+    stage.a,
+    spec,
+    'setsid writer >/dev/null 2>&1 </dev/null & until [ -s /tmp/writer.pid ]; do usleep 1000; done',
+  )
+
+  let least = Number.POSITIVE_INFINITY
+  for (let hop = 0; hop < hops; hop++) {
+    const [from, to] = hop % 2 === 0 ? [stage.a, stage.b] : [stage.b, stage.a]
+    const ahead = await copyAhead(from, spec)
+    if (!ahead.tracked) {
+      t.comment('this kernel does not track writes by userfaultfd')
+      break
+    }
+    t.ok(ahead.rounds >= 2, `${ahead.rounds} rounds, ${ahead.bytes} bytes`)
+    const { container, epoch } = spec
+    await stage.moveUntilCopied(from, to, spec)
+    const dumped = bytesOfPages(from)
+    // After an mremap all counts as written: the dump may then hold all of it, and must be right as well.
+    least = Math.min(least, dumped)
+    t.comment(`hop ${hop + 1}: ${ahead.bytes} bytes ahead, ${dumped} in the dump`)
+    const there = to.path(join(images, 'parent'))
+    rmSync(there, { force: true })
+    cpSync(ahead.laid, there, { recursive: true })
+    rmSync(ahead.laid, { recursive: true })
+    await to.client.call('restore', { container, epoch, directory: images })
+    await stage.finish(from, to, spec)
+    const verdict = await inside(
+      to,
+      spec,
+      'rm -f /tmp/verdict; kill -USR1 $(cat /tmp/writer.pid); until [ -s /tmp/verdict ]; do usleep 1000; done; cat /tmp/verdict',
+    )
+    t.equal(verdict, 'good 12288', `hop ${hop + 1}: every page is what it was`)
+    await stream.more(5)
+  }
+  if (least < Number.POSITIVE_INFINITY)
+    t.ok(least < 24 << 20, `at least one dump leaves out what was sent: ${least} bytes`)
+  checkCount(t, stream)
+  await stage.remove(stage.a, launched)
+})
+
+/** Rounds until one is small, laid into a directory as the destination would. */
+async function copyAhead(from: TestHost, spec: EngineSpec) {
+  const { container, epoch } = spec
+  const laid = from.path(`${parent}-laid`)
+  let tracked = false
+  let rounds = 0
+  let bytes = 0
+  let round = { number: 0, bytes: 0 }
+  await until('the rounds to become small', async () => {
+    const part = await from.client.call('copyMemory', { container, epoch, directory: parent, mostBytes: partBytes })
+    if (!part.tracked) return true
+    if (!tracked) {
+      mkdirSync(dirname(laid), { recursive: true })
+      rmSync(laid, { recursive: true, force: true })
+      cpSync(from.path(parent), laid, { recursive: true, filter: (path) => !path.includes('/part-') })
+    }
+    tracked = true
+    if (part.file !== null) {
+      lay(readFileSync(from.path(join(parent, part.file))), laid)
+      rmSync(from.path(join(parent, part.file)))
+    }
+    if (part.round !== round.number) round = { number: part.round, bytes: 0 }
+    round.bytes += part.bytes
+    rounds = part.round
+    bytes += part.bytes
+    return part.leftBytes === 0 && rounds >= 2
+  })
+  return { tracked, rounds, bytes, laid }
+}
+
+function lay(part: Buffer, directory: string): void {
+  const count = part.readUInt32LE(0)
+  let from = 4 + count * 16
+  for (let at = 4; at < 4 + count * 16; at += 16) {
+    const length = part.readUInt32LE(at + 4) * 4096
+    const fd = openSync(join(directory, `pages-${part.readUInt32LE(at)}.img`), 'r+')
+    writeSync(fd, part, from, length, Number(part.readBigUInt64LE(at + 8)) * 4096)
+    closeSync(fd)
+    from += length
+  }
+}
+
+function bytesOfPages(host: TestHost): number {
+  const directory = host.path(images)
+  const files = readdirSync(directory).filter((name) => name.startsWith('pages-'))
+  return files.reduce((total, name) => total + statSync(join(directory, name)).size, 0)
+}
+
+async function inside(host: TestHost, spec: EngineSpec, script: string): Promise<string> {
+  let output = ''
+  const session = await host.client.exec(
+    {
+      container: spec.container,
+      command: ['/bin/sh', '-c', script],
+      environment: {},
+      directory: null,
+      user: null,
+      terminal: null,
+    },
+    {
+      onStdout: (data) => {
+        output += Buffer.from(data).toString()
+      },
+    },
+  )
+  await session.exit
+  return output.trim()
+}
