@@ -23,7 +23,7 @@ enum class State { created, running, frozen, checkpointed, restored, stopped };
 const char* stateName(State state);
 std::optional<State> parseState(const std::string& name);
 
-/** reason: poweroff, reboot, exit or killed; status: exit code or signal. */
+/** reason: poweroff, reboot, exit, killed, or host (it went down with its host); status: exit code or signal. */
 struct InitExit {
   std::string reason;
   int status = 0;

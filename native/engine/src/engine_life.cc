@@ -178,6 +178,8 @@ Status Engine::adoptOne(const std::shared_ptr<Container>& container) {
       changed.initPid = 0;
       changed.memoryRoomBytes = 0;
       changed.exit.reset();
+      // The host has booted since: it did not end by itself.
+      if (record.bootId != bootId()) changed.exit = InitExit{"host", 0};
     }));
   }
   return killed;

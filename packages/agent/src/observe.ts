@@ -53,7 +53,8 @@ function observe(
 
 /** Between two runs by its policy it has not ended: it is about to be started. */
 function waiting(seen: ObservedContainer, { attempts }: RestartHistory): ObservedContainer {
-  return { ...seen, state: 'created', message: `${seen.message ?? 'init ended'}; restart ${attempts} in a row is due` }
+  const due = attempts === 0 ? 'it is about to be started' : `restart ${attempts} in a row is due`
+  return { ...seen, state: 'created', message: `${seen.message ?? 'init ended'}; ${due}` }
 }
 
 function unmade(assignment: Assignment, failure: StepFailure): ObservedContainer {
@@ -75,6 +76,7 @@ function unmade(assignment: Assignment, failure: StepFailure): ObservedContainer
 function describeExit({ state, exit, memory }: EngineContainer): string | null {
   if (state === 'frozen' && memory?.frozenAtLimit) return 'frozen at its limit of memory: raise it to let it go on'
   if (state !== 'stopped' || !exit) return null
+  if (exit.reason === 'host') return 'its host went down'
   if (exit.reason === 'poweroff') return 'powered off'
   if (exit.reason === 'killed') return `init was killed by signal ${exit.status}`
   return `init ended with status ${exit.status}`

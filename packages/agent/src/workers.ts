@@ -4,6 +4,7 @@
 
 import { DroverError, type ErrorCode } from '@drover/protocol'
 import type { AgentParts } from './parts.ts'
+import { waitsForOthers, wentDownWithHost } from './reconcile/restart-policy.ts'
 import { type Facts, isObsolete, nextStep, type StepKind } from './reconcile.ts'
 import { RestartKeeper } from './restart-keeper.ts'
 import { snapshotFacts } from './snapshots/facts.ts'
@@ -111,6 +112,7 @@ export class Workers {
         worker.running = null
       }
       this.#changed()
+      if (step.kind === 'start' || step.kind === 'delete') this.#wakeWaiting()
       if (this.#failures.has(container) && !worker.again) {
         this.#retryLater(container, worker)
         return
@@ -136,9 +138,28 @@ export class Workers {
       session,
       imageHeld: assignment !== null && images.has(assignment.spec.image),
       ranUnder,
-      restartDue: restart !== null && restart.dueMs <= Date.now(),
+      restartDue: restart !== null && restart.dueMs <= Date.now() && !this.#waitsForOthers(container),
       ...snapshotFacts(this.#parts, assignment, engine),
     }
+  }
+
+  /** After a boot of the host: until those before it have been started. */
+  #waitsForOthers(container: string): boolean {
+    const down = this.#parts.mirror.all().filter(wentDownWithHost)
+    if (!down.some((each) => each.container === container)) return false
+    return waitsForOthers(
+      container,
+      down.map((each) => ({
+        container: each,
+        assignment: this.#parts.store.get(each.container),
+        failed: this.#failures.has(each.container),
+      })),
+    )
+  }
+
+  /** One of those that others wait for has been started, or can't be. */
+  #wakeWaiting(): void {
+    for (const each of this.#parts.mirror.all()) if (wentDownWithHost(each)) this.poke(each.container)
   }
 
   /** What follows from the facts without a step: it was seen running; an operation that is over holds nothing more. */

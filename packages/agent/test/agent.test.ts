@@ -180,6 +180,28 @@ t.test('agent', { skip: withoutNats }, async (t) => {
     t.match(containerOf(cluster.report('a'), 'c1'), { initPid: pid, starts: 1, revision: 1 })
   })
 
+  await t.test('after its host has booted, containers are started again in their order, or left', async (t) => {
+    const one = await oneHost(t)
+    const { cluster, a, image } = one
+    const assign = (container: string, autostart: { enabled: boolean; order: number }) => {
+      const assignment = assignmentFor(container, image)
+      cluster.assign('a', { ...assignment, spec: { ...assignment.spec, autostart: { ...autostart, delayMs: 0 } } })
+    }
+    assign('c1', { enabled: true, order: 0 })
+    assign('c2', { enabled: true, order: 5 })
+    assign('c3', { enabled: false, order: 9 })
+    await cluster.until('all run', () => ['c1', 'c2', 'c3'].every((each) => cluster.state('a', each) === 'running'))
+    await a.engine.close()
+    const order: string[] = []
+    await a.startEngine('another-boot')
+    a.engine.containers.onChange(({ container, state }) => state === 'running' && order.push(container))
+    await cluster.until('two run', () =>
+      ['c1', 'c2'].every((each) => containerOf(cluster.report('a'), each)?.starts === 2),
+    )
+    t.same(order, ['c2', 'c1'])
+    t.match(containerOf(cluster.report('a'), 'c3'), { state: 'stopped', starts: 1, message: 'its host went down' })
+  })
+
   await t.test('an image build that fails is reported with its code', async (t) => {
     const { cluster } = await oneHost(t)
     cluster.buildImage('a', { operation: 'build-1', recipe: 'windows', name: 'windows', revision: 1 })

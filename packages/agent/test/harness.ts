@@ -196,15 +196,18 @@ export class TestHost {
     }
   }
 
-  async startEngine(): Promise<void> {
-    this.engine = new SimulatedEngine({
-      socket: this.config.engineSocket,
-      stateDirectory: join(this.directory, 'engine'),
-      cgroup: '/drover',
-      bridge: 'br0',
-      criu: null,
-      criuReason: 'simulated',
-    })
+  async startEngine(bootId?: string): Promise<void> {
+    this.engine = new SimulatedEngine(
+      {
+        socket: this.config.engineSocket,
+        stateDirectory: join(this.directory, 'engine'),
+        cgroup: '/drover',
+        bridge: 'br0',
+        criu: null,
+        criuReason: 'simulated',
+      },
+      bootId,
+    )
     await this.engine.start()
   }
 

@@ -4,7 +4,7 @@ import type { EngineContainer } from '@drover/engine'
 import type { RestartPolicy } from '@drover/protocol'
 import t from 'tap'
 import { observeContainers } from '../src/observe.ts'
-import { planRestart, type RestartHistory } from '../src/reconcile/restart-policy.ts'
+import { planRestart, type RestartHistory, waitsForOthers } from '../src/reconcile/restart-policy.ts'
 import { assignmentFor } from './harness.ts'
 
 const revision = 7
@@ -95,6 +95,40 @@ t.test(
         () => null,
       ),
       [{ state: 'stopped' }],
+    )
+  },
+)
+
+t.test(
+  'autostart: what went down with its host is started again, higher orders first, unless it isn’t to be',
+  async (t) => {
+    const host = { reason: 'host', status: 0 } as const
+    const autostart = (order: number, more: object = {}) => {
+      const assignment = assigned('no')
+      return { ...assignment, spec: { ...assignment.spec, autostart: { enabled: true, order, delayMs: 0, ...more } } }
+    }
+    t.match(planRestart(ended(host), assigned('no'), revision, null, 2000), { attempts: 0, dueMs: 2000 }, 'by default')
+    t.match(planRestart(ended(host), autostart(0, { delayMs: 500 }), revision, null, 2000), { dueMs: 2500 })
+    t.equal(planRestart(ended(host), autostart(0, { enabled: false }), revision, null, 2000), null)
+    t.equal(planRestart(ended(host), { ...assigned('no'), desired: 'stopped' }, revision, null, 2000), null)
+    const row = (container: string, order: number, more: object = {}) => ({
+      container: { ...ended(host), container },
+      assignment: autostart(order),
+      failed: false,
+      ...more,
+    })
+    t.equal(waitsForOthers('c1', [row('c1', 1), row('c2', 2)]), true)
+    t.equal(waitsForOthers('c1', [row('c1', 1), row('c2', 1), row('c3', 0)]), false, 'equals are started side by side')
+    t.equal(waitsForOthers('c1', [row('c1', 1), row('c2', 2, { failed: true })]), false, 'what fails holds up nobody')
+    t.equal(waitsForOthers('c1', [row('c1', 1), row('c2', 2, { assignment: autostart(2, { enabled: false }) })]), false)
+    t.match(
+      observeContainers(
+        [ended(host)],
+        () => assigned('no'),
+        [],
+        () => ({ starts: 1, attempts: 0, dueMs: 0 }),
+      ),
+      [{ state: 'created', message: 'its host went down; it is about to be started' }],
     )
   },
 )

@@ -1,6 +1,6 @@
 // What `drover set` and `drover launch --set` understand: KEY=VALUE, one row per key. `none` takes a limit away.
 
-import type { RestartPolicy, SetRequest, SnapshotPolicy } from '@drover/protocol'
+import type { AutostartChange, RestartPolicy, SetRequest, SnapshotPolicy } from '@drover/protocol'
 import { InvalidArgumentError } from 'commander'
 import { parseDuration } from './output/durations.ts'
 import { parseBytes, parseCount, parseCpu } from './output/sizes.ts'
@@ -10,8 +10,13 @@ type RequestKey = keyof NonNullable<SetRequest['requests']>
 interface Setting {
   key: string
   meaning: string
-  parse: (text: string) => number | string | RestartPolicy
-  target: { limit: LimitKey } | { request: RequestKey } | { restart: true } | { snapshots: keyof SnapshotPolicy }
+  parse: (text: string) => number | string | boolean | RestartPolicy
+  target:
+    | { limit: LimitKey }
+    | { request: RequestKey }
+    | { restart: true }
+    | { autostart: keyof AutostartChange }
+    | { snapshots: keyof SnapshotPolicy }
 }
 
 const parseSize = (minimum: number) => (text: string) => {
@@ -123,6 +128,24 @@ export const settings: readonly Setting[] = [
     parse: (text) => text,
     target: { snapshots: 'hook' },
   },
+  {
+    key: 'autostart',
+    meaning: 'whether it runs again after its host has booted: true (usual) or false',
+    parse: parseSwitch,
+    target: { autostart: 'enabled' },
+  },
+  {
+    key: 'autostart.order',
+    meaning: 'then higher ones are started first, -1000 to 1000; usual: 0',
+    parse: parseOrder,
+    target: { autostart: 'order' },
+  },
+  {
+    key: 'autostart.delay',
+    meaning: 'how long after its host is back, 10s',
+    parse: parseDelay,
+    target: { autostart: 'delayMs' },
+  },
 ]
 
 /** Adds one KEY=VALUE to what was read before. */
@@ -144,6 +167,9 @@ export function parseSetting(text: string, before: SetRequest = {}): SetRequest 
     return { ...before, snapshots: { ...before.snapshots, [target.snapshots]: wanted } }
   }
   if ('restart' in target) return { ...before, restart: parseRestart(value) }
+  if ('autostart' in target) {
+    return { ...before, autostart: { ...before.autostart, [target.autostart]: setting.parse(value) } }
+  }
   if (value === 'none')
     throw new InvalidArgumentError(`${setting.key} needs a value: without it nothing can be placed.`)
   return { ...before, requests: { ...before.requests, [target.request]: setting.parse(value) } }
@@ -158,6 +184,27 @@ export function describeSettings(): string {
 function parseCpuList(text: string): string {
   if (/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text) && text.length <= 256) return text
   throw new InvalidArgumentError(`${JSON.stringify(text)} is not a list of cores: write e.g. 0-2,5.`)
+}
+
+function parseSwitch(text: string): boolean {
+  if (text === 'true' || text === 'false') return text === 'true'
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is neither true nor false.`)
+}
+
+function parseOrder(text: string): number {
+  const order = /^-?\d{1,4}$/.test(text) ? Number(text) : Number.NaN
+  if (order >= -1000 && order <= 1000) return order
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a whole number from -1000 to 1000.`)
+}
+
+/** At most an hour. */
+function parseDelay(text: string): number {
+  const match = /^(\d{1,7})(ms|s|m)?$/.exec(text)
+  const delayMs = match
+    ? Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[(match[2] ?? 's') as 'ms' | 's' | 'm']
+    : Number.NaN
+  if (delayMs <= 3_600_000) return delayMs
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a time of at most an hour: write e.g. 10s or 2m.`)
 }
 
 function parseMemoryPolicy(text: string): string {

@@ -59,8 +59,8 @@ export interface EngineContainer {
   startedAtMs: number | null
   /** How often init was started (a reboot counts; a live move does not). */
   starts: number
-  /** How the last init ended; null if none has. */
-  exit: { reason: 'poweroff' | 'reboot' | 'exit' | 'killed'; status: number } | null
+  /** How the last init ended (host: with its host, which has booted since); null if none has, or nobody knows. */
+  exit: { reason: 'poweroff' | 'reboot' | 'exit' | 'killed' | 'host'; status: number } | null
   /** Host path of the writable layer's upper directory. */
   upper: string
   /** What its cgroup accounts for; 0 without one. */

@@ -1,7 +1,7 @@
-// What happens at a container's limit of memory: the kernel kills and it is told, or everything is frozen, nothing is killed, and it goes
-// on from there when it gets more.
+// What becomes of a container at its limit of memory (the kernel kills and it is told, or everything is frozen, nothing is killed, and it
+// goes on from there when it gets more), and when its host has booted.
 
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -78,7 +78,7 @@ const reaches = async (what: string, container: string, is: (seen: EngineContain
   return client.call('get', { container })
 }
 
-t.test('memory at its limit', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
+t.test('at the limit of memory, and after a boot', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
   network = await TestNetwork.make('10.77.0.9/16')
   mkdirSync(join(network.directory, 'image'))
   makeEngineImage(join(network.directory, 'image'))
@@ -139,5 +139,17 @@ t.test('memory at its limit', { skip: reasonToSkip, timeout: 300_000 }, async (t
     await sh(container, hog(400))
     await reaches('the freeze', container, ({ state }) => state === 'frozen')
     t.match(await client.call('stop', { container, epoch: 1, timeoutMs: 5_000 }), { state: 'stopped' })
+  })
+
+  await t.test('what ran before the host booted is stopped, and it is said that it went down with it', async (t) => {
+    const container = await start(t, free)
+    await host.killEngine()
+    const file = join(host.stateDirectory, container, 'record.json')
+    const record = JSON.parse(readFileSync(file, 'utf8'))
+    writeFileSync(file, JSON.stringify({ ...record, bootId: 'of another boot' }))
+    client = await host.startEngine()
+    t.match(await client.call('get', { container }), { state: 'stopped', exit: { reason: 'host' }, starts: 1 })
+    t.equal(host.processes(container), 0)
+    t.match(await client.call('start', { container, epoch: 1 }), { state: 'running', starts: 2 })
   })
 })

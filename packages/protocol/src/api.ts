@@ -3,6 +3,7 @@
 
 import { type Static, Type } from 'typebox'
 import {
+  AutostartChange,
   Leave,
   Limits,
   Name,
@@ -27,6 +28,7 @@ export const LaunchRequest = Type.Object(
     pids: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_194_304 })),
     limits: Type.Optional(Limits),
     restart: Type.Optional(RestartPolicy),
+    autostart: Type.Optional(AutostartChange),
     snapshots: Type.Optional(SnapshotPolicy),
     scheduling: Type.Optional(Scheduling),
     environment: Type.Optional(Type.Record(Type.String(), Type.String())),

@@ -47,6 +47,19 @@ export const RestartPolicy = Type.Object(
 )
 export type RestartPolicy = Static<typeof RestartPolicy>
 
+/** Whether it runs again after its host has booted, if it ran before. Missing: it does, in no order. */
+export const autostartProperties = {
+  enabled: Type.Boolean(),
+  order: Type.Integer({ minimum: -1000, maximum: 1000, description: 'higher ones are started first' }),
+  delayMs: Type.Integer({ minimum: 0, maximum: 3_600_000, description: 'how long after its host is back' }),
+}
+export const Autostart = Type.Object(autostartProperties, { additionalProperties: false })
+export type Autostart = Static<typeof Autostart>
+export const defaultAutostart: Autostart = { enabled: true, order: 0, delayMs: 0 }
+/** Some of it: the rest stays. */
+export const AutostartChange = Type.Partial(Autostart, { additionalProperties: false })
+export type AutostartChange = Static<typeof AutostartChange>
+
 /** Some of the resources that it asks for. */
 const RequestChange = Type.Partial(
   Type.Object({
@@ -64,6 +77,7 @@ export const SetRequest = Type.Object(
     limits: Type.Optional(Limits),
     requests: Type.Optional(RequestChange),
     restart: Type.Optional(RestartPolicy),
+    autostart: Type.Optional(AutostartChange),
     snapshots: Type.Optional(SnapshotPolicy),
   },
   { additionalProperties: false },

@@ -2,7 +2,7 @@
 // Units are in the names; an absent value is null, never missing.
 
 import { type Static, Type } from 'typebox'
-import { Limits, RestartPolicy } from './limits.ts'
+import { Autostart, Limits, RestartPolicy } from './limits.ts'
 import { namePattern } from './names.ts'
 import { hostSettingProperties, Scheduling } from './scheduling.ts'
 import { Snapshot, SnapshotPolicy } from './snapshots.ts'
@@ -36,6 +36,7 @@ export const ContainerSpec = Type.Object(
     requests: Resources,
     limits: Type.Optional(Limits),
     restart: Type.Optional(RestartPolicy),
+    autostart: Type.Optional(Autostart),
     snapshots: Type.Optional(SnapshotPolicy),
     scheduling: Type.Optional(Scheduling),
     init: Type.Array(Type.String(), { minItems: 1, description: 'path and arguments of PID 1' }),

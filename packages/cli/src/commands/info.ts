@@ -1,6 +1,6 @@
 // `drover info`: everything about one container, with why it was placed there and the figures of its last move.
 
-import type { Container, Operation, RestartPolicy, Snapshot } from '@drover/protocol'
+import type { Autostart, Container, Operation, RestartPolicy, Snapshot } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { parseName } from '../names.ts'
@@ -63,6 +63,7 @@ export function describeContainer(
     ['limits', describeLimits(spec)],
     ['memory', describePressure(container.memory)],
     ['restart', spec.restart && spec.restart.policy !== 'no' ? describeRestart(spec.restart) : null],
+    ['autostart', describeAutostart(spec.autostart)],
     ['address', [identity.ipv4, identity.ipv6, identity.mac].filter(Boolean).join(' · ')],
     ['gateway', identity.gateway],
     ['machine id', identity.machineId],
@@ -108,6 +109,13 @@ function describeSnapshots(snapshots: readonly Snapshot[]): string | null {
 
 const describeRestart = ({ policy, most }: RestartPolicy) =>
   most === 0 ? policy : `${policy}, at most ${most} times in a row`
+
+/** Null: as usual. */
+function describeAutostart(autostart: Autostart | undefined): string | null {
+  if (!autostart || (autostart.enabled && autostart.order === 0 && autostart.delayMs === 0)) return null
+  if (!autostart.enabled) return 'no: stays stopped when its host has booted'
+  return `order ${autostart.order}${autostart.delayMs > 0 ? `, after ${autostart.delayMs / 1000} s` : ''}`
+}
 
 function describePairs(pairs: Record<string, string>): string | null {
   const list = Object.entries(pairs).map(([key, value]) => `${key}=${value}`)

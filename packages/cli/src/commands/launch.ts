@@ -93,6 +93,7 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...(flags.set?.limits === undefined ? {} : { limits: flags.set.limits }),
     ...flags.set?.requests,
     ...(flags.set?.restart === undefined ? {} : { restart: flags.set.restart }),
+    ...(flags.set?.autostart === undefined ? {} : { autostart: flags.set.autostart }),
     ...(flags.set?.snapshots === undefined ? {} : { snapshots: flags.set.snapshots }),
     ...(flags.env === undefined ? {} : { environment: flags.env }),
     ...(flags.label === undefined ? {} : { labels: flags.label }),

@@ -1,7 +1,7 @@
 // set: other limits or requests for a container, wherever it is and whether it runs or not. The host is told by its assignment; the
 // operation ends when it reports that they are in force, and takes the change back when the host can't.
 
-import type { Limits, Operation, Resources, SetRequest } from '@drover/protocol'
+import { defaultAutostart, type Limits, type Operation, type Resources, type SetRequest } from '@drover/protocol'
 import { refuseBusy } from './apply-power.ts'
 import { loadOf, shortage } from './capacity.ts'
 import type { Draft } from './draft.ts'
@@ -41,6 +41,7 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
         requests: container.spec.requests,
         limits: container.spec.limits ?? {},
         restart: container.spec.restart ?? noRestart,
+        autostart: container.spec.autostart ?? defaultAutostart,
         snapshots: container.spec.snapshots ?? {},
       },
     },
@@ -52,7 +53,7 @@ export function takeBack(draft: Draft, operation: Operation): void {
   if (operation.kind !== 'set') return
   const container = draft.state.tables.containers.get(String(operation.parameters.container))
   const before = operation.parameters.before as
-    | Pick<StoredContainer['spec'], 'requests' | 'limits' | 'restart' | 'snapshots'>
+    | Pick<StoredContainer['spec'], 'requests' | 'limits' | 'restart' | 'autostart' | 'snapshots'>
     | undefined
   if (container && before) draft.reassign({ ...container, spec: { ...container.spec, ...before } })
 }
@@ -71,11 +72,13 @@ export function withinLimits(requests: Resources, limits: Limits): Resources {
 function changed(spec: StoredContainer['spec'], change: SetRequest): StoredContainer['spec'] {
   const limits = { ...spec.limits, ...change.limits }
   const restart = change.restart ?? spec.restart ?? noRestart
+  const autostart = { ...(spec.autostart ?? defaultAutostart), ...change.autostart }
   const snapshots = { ...spec.snapshots, ...change.snapshots }
   return {
     ...spec,
     limits,
     restart,
+    autostart,
     snapshots,
     requests: withinLimits({ ...spec.requests, ...change.requests }, limits),
   }

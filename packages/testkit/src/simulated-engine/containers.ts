@@ -1,7 +1,7 @@
 // The containers of a simulated engine and what each method does to them: the same states, idempotence and refusals as the
 // native engine, without a process. Time comes in as an argument, so tests can hold the clock.
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import type { EngineContainer, EngineFigures, EngineSpec, EngineState } from '@drover/engine'
 import { DroverError } from '@drover/protocol'
 import { readImages, writeImages } from './checkpoint-images.ts'
@@ -27,12 +27,14 @@ export class SimulatedContainers {
   readonly #clock: Clock
   readonly #records = new Map<string, ContainerRecord>()
   readonly #listeners = new Set<Listener>()
+  readonly #bootId: string
   #nextPid: number
 
-  constructor(stateDirectory: string, clock: Clock = { nowMs: Date.now }) {
+  constructor(stateDirectory: string, clock: Clock = { nowMs: Date.now }, bootId = currentBootId()) {
+    this.#bootId = bootId
     this.#store = new RecordStore(stateDirectory)
     this.#clock = clock
-    for (const record of this.#store.load()) this.#records.set(record.spec.container, record)
+    for (const record of this.#store.load()) this.#records.set(record.spec.container, this.#adopt(record))
     this.#nextPid = Math.max(100_000, ...[...this.#records.values()].map((record) => record.initPid ?? 0)) + 1
   }
 
@@ -209,6 +211,7 @@ export class SimulatedContainers {
     const began = this.#clock.nowMs()
     record.memory = readImages(directory, container).memory
     record.initPid = this.#nextPid++
+    record.bootId = this.#bootId
     record.state = 'restored'
     record.prepared = false
     record.figures.restore = { restore_ms: this.#clock.nowMs() - began }
@@ -225,7 +228,17 @@ export class SimulatedContainers {
     return this.#withFigures(record, 'release')
   }
 
+  /** What ran before the host booted has gone down with it. */
+  #adopt(record: ContainerRecord): ContainerRecord {
+    if (!hasProcesses.has(record.state) || record.bootId === undefined || record.bootId === this.#bootId) return record
+    const down = { ...record, state: 'stopped', initPid: null, exit: { reason: 'host', status: 0 } } as const
+    const adopted = { ...down, memory: { pulseBase: 0, pulseSinceMs: null } }
+    this.#store.save(adopted)
+    return adopted
+  }
+
   #boot(record: ContainerRecord): void {
+    record.bootId = this.#bootId
     const nowMs = this.#clock.nowMs()
     record.state = 'running'
     record.initPid = this.#nextPid++
@@ -326,6 +339,14 @@ export class SimulatedContainers {
         killed: oomKills > 0 ? 'hog' : null,
       },
     }
+  }
+}
+
+function currentBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return ''
   }
 }
 

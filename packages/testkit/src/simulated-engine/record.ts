@@ -36,6 +36,8 @@ export interface ContainerRecord {
   starts: number
   exit: EngineContainer['exit']
   memory: SimulatedMemory
+  /** Of the host when init was started; missing: of an older engine. */
+  bootId?: string
   /** Made by prepareRestore and not restored yet. */
   prepared: boolean
   /** Of the last checkpoint, restore and release: a repeated command answers the same. */

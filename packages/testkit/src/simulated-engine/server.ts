@@ -23,9 +23,10 @@ export class SimulatedEngine {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
-  constructor(config: EngineConfig) {
+  /** Another `bootId` than the last engine's: the host has booted since. */
+  constructor(config: EngineConfig, bootId?: string) {
     this.#config = config
-    this.containers = new SimulatedContainers(config.stateDirectory)
+    this.containers = new SimulatedContainers(config.stateDirectory, { nowMs: Date.now }, bootId)
     this.#methods = methodTable(this.containers, config)
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket))
     this.#server.maxConnections = maxConnections
