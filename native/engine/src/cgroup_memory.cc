@@ -78,7 +78,9 @@ MemoryReading Cgroups::readMemory(const std::string& container) const {
     reading.usage = numberOf(where + "/memory.current");
     reading.workingSet = reading.usage - valueOf(stat, "inactive_file");
     reading.oomKills = valueOf(textOf(where + "/memory.events"), "oom_kill");
-    reading.starved = !high.starts_with("max") && reading.usage > strtoll(high.c_str(), nullptr, 10);
+    int64_t most = strtoll(high.c_str(), nullptr, 10);
+    // A little above it is also who only writes many files; then there is much that can be dropped.
+    reading.starved = !high.starts_with("max") && reading.usage > most && reading.workingSet > nearLimit(most);
     return reading;
   }
   std::string oom = textOf(where + "/memory.oom_control");
