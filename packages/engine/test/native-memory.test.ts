@@ -135,6 +135,8 @@ t.test('at the limit of memory, and after a boot', { skip: reasonToSkip, timeout
     await reaches('the freeze', container, ({ state }) => state === 'frozen')
     await update(container, { memoryBytes: 24 * MiB, swapBytes: 0, memoryPolicy: 'kill' })
     await reaches('a kill', container, ({ state, memory }) => state === 'running' && (memory?.oomKills ?? 0) > 0)
+    // What the killed one had is given back in its own time.
+    await reaches('room for the limit', container, ({ memoryBytes }) => memoryBytes < 20 * MiB)
     await update(container, freeze)
     await sh(container, hog(400))
     await reaches('the freeze', container, ({ state }) => state === 'frozen')
