@@ -24,3 +24,7 @@ export function mediansByKey(records: readonly Record<string, number>[]): Record
     keys.map((key) => [key, rounded(median(records.map((record) => record[key]).filter((v) => v !== undefined)))]),
   )
 }
+
+/** A migration's figures without the moments in time, whose medians say nothing. */
+export const onlyDurations = (figures: Record<string, number>): Record<string, number> =>
+  Object.fromEntries(Object.entries(figures).filter(([key]) => !/At(Ns|Ms)$/.test(key)))

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import type { Bench, BenchOutcome } from './bench.ts'
 import { consolidateBench } from './consolidate.ts'
 import { densityBench } from './density.ts'
-import { drainBench } from './drain.ts'
+import { evacuateBench } from './evacuate.ts'
 import { describeMachine } from './machine.ts'
 import { migrateBench } from './migrate.ts'
 import { packBench } from './pack.ts'
@@ -13,8 +13,8 @@ import { startBench } from './start.ts'
 
 const benches: Record<string, Bench> = {
   migrate: migrateBench,
+  evacuate: evacuateBench,
   start: startBench,
-  drain: drainBench,
   density: densityBench,
   place: placeBench,
   pack: packBench,
@@ -30,7 +30,7 @@ ${Object.entries(benches)
   --json   one JSON object {bench, seed, machine, figures} on stdout and nothing else; with notes when a figure is null
   --n      how many are measured
   --seed   which of the equal choices are taken, or which trace is generated
-  --phases what each phase took (migrate)
+  --phases what each phase took (migrate), how it scales (evacuate)
   --only   the one workload that is measured (migrate)
   --trace  a trace to replay instead (pack, consolidate)`
 

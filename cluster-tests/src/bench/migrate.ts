@@ -6,7 +6,7 @@
 import { DroverClient } from '@drover/client'
 import { DroverError, type Operation } from '@drover/protocol'
 import { Lab } from '@drover/testkit/lab'
-import { maximum, median, mediansByKey, percentile, rounded } from '../figures.ts'
+import { maximum, median, mediansByKey, onlyDurations, percentile, rounded } from '../figures.ts'
 import { Witness } from '../witness.ts'
 import type { Bench, BenchOptions, BenchOutcome } from './bench.ts'
 import { daemonCpuMs } from './daemon-cpu.ts'
@@ -152,9 +152,4 @@ async function done(
   const ended = await client.waitOperation((await asked).id, { deadlineMs })
   if (ended.state === 'done') return ended
   throw new DroverError('INTERNAL', `${ended.kind} of ${ended.target} ended ${ended.state}: ${ended.error?.message}`)
-}
-
-/** Durations and sizes; moments in time have no median worth showing. */
-function onlyDurations(figures: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(Object.entries(figures).filter(([key]) => !/At(Ns|Ms)$/.test(key)))
 }
