@@ -13,6 +13,7 @@
 #include "cgroup_limits.h"
 #include "file_io.h"
 #include "pidfd.h"
+#include "process_text.h"
 
 namespace drover {
 
@@ -61,9 +62,7 @@ int64_t readNumber(const std::string& path) {
 
 int64_t readKey(const std::string& path, const std::string& key) {
   auto content = readFile(path, 8192);
-  if (!content.ok()) return 0;
-  size_t position = ("\n" + content.value()).find("\n" + key + " ");
-  return position == std::string::npos ? 0 : strtoll(content.value().c_str() + position + key.size() + 1, nullptr, 10);
+  return content.ok() ? numberOfKey(content.value(), key) : 0;
 }
 
 Status limitDevices(const std::string& directory) {
@@ -131,14 +130,10 @@ UniqueFd Cgroups::openUnified(const std::string& container, pid_t initPid) const
   std::string own = path(container);
   if (initPid > 0) {
     auto content = readFile("/proc/" + std::to_string(initPid) + "/cgroup", 1 << 16);
-    size_t start = content.ok() ? ("\n" + content.value()).find("\n0::") : std::string::npos;
-    if (start != std::string::npos) {
-      std::string where = content.value().substr(start + 3);
-      where = where.substr(0, where.find('\n'));
-      if (where.starts_with(own + "/") && where.find("/../") == std::string::npos) {
-        UniqueFd inner(open((hierarchy.mountPoint + where).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (inner.valid()) return inner;
-      }
+    auto where = content.ok() ? cgroupIn(content.value(), "") : std::nullopt;
+    if (where && where->starts_with(own + "/") && where->find("/../") == std::string::npos) {
+      UniqueFd inner(open((hierarchy.mountPoint + *where).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (inner.valid()) return inner;
     }
   }
   return UniqueFd(open((hierarchy.mountPoint + own).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -255,15 +250,8 @@ CgroupUsage Cgroups::usage(const std::string& container) const {
 bool Cgroups::contains(const std::string& container, pid_t pid) const {
   auto content = readFile("/proc/" + std::to_string(pid) + "/cgroup", 1 << 16);
   if (!content.ok()) return false;
-  std::istringstream lines(content.value());
-  bool unified = unified_ != none;
-  for (std::string line; std::getline(lines, line);) {
-    size_t second = line.find(':', line.find(':') + 1);
-    std::string where = line.substr(second + 1);
-    bool relevant = unified ? line.starts_with("0::") : line.find(":freezer:") != std::string::npos;
-    if (relevant) return where == path(container) || where.starts_with(path(container) + "/");
-  }
-  return false;
+  auto where = cgroupIn(content.value(), unified_ != none ? "" : "freezer");
+  return where && (*where == path(container) || where->starts_with(path(container) + "/"));
 }
 
 }  // namespace drover

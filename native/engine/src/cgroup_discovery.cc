@@ -7,6 +7,7 @@
 
 #include "cgroup.h"
 #include "file_io.h"
+#include "mountinfo.h"
 
 // In sys/stat.h since glibc 2.28, but the mount id only since Linux 5.8's headers.
 #ifndef STATX_MNT_ID
@@ -17,33 +18,12 @@ namespace drover {
 
 namespace {
 
-struct MountLine {
-  uint64_t id;
-  std::string mountPoint;
-  std::string type;
-  std::string superOptions;
-};
-
-std::vector<MountLine> cgroupMounts(const std::string& mountinfo) {
-  std::vector<MountLine> mounts;
-  std::istringstream lines(mountinfo);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    std::string id, parent, device, root, point, options, optional, type, source, super;
-    fields >> id >> parent >> device >> root >> point >> options;
-    while (fields >> optional && optional != "-") {
-    }
-    fields >> type >> source >> super;
-    if ((type != "cgroup" && type != "cgroup2") || root != "/") continue;
-    mounts.push_back({strtoull(id.c_str(), nullptr, 10), unescapeMountinfo(point), type, super});
-  }
-  return mounts;
-}
+constexpr size_t mostMounts = 100'000;
 
 /** Whether a path leads to this mount, and not to one that was mounted over it later. */
 bool visible(const MountLine& mount) {
   struct statx info;
-  if (statx(AT_FDCWD, mount.mountPoint.c_str(), AT_NO_AUTOMOUNT, STATX_MNT_ID, &info) != 0) return false;
+  if (statx(AT_FDCWD, mount.path.c_str(), AT_NO_AUTOMOUNT, STATX_MNT_ID, &info) != 0) return false;
   return !(info.stx_mask & STATX_MNT_ID) || info.stx_mnt_id == mount.id;
 }
 
@@ -119,12 +99,12 @@ Status makeParent(const Hierarchy& hierarchy, const std::string& parent) {
 Result<Cgroups> Cgroups::discover(const std::string& parent) {
   DROVER_TRY_ASSIGN(mountinfo, readFile("/proc/self/mountinfo", 16 << 20));
   std::map<std::string, Hierarchy> found;
-  for (const auto& mount : cgroupMounts(mountinfo)) {
-    if (!visible(mount)) continue;
+  for (const auto& mount : parseMountinfo(mountinfo, mostMounts)) {
+    if ((mount.type != "cgroup" && mount.type != "cgroup2") || mount.root != "/" || !visible(mount)) continue;
     Hierarchy hierarchy;
-    hierarchy.mountPoint = mount.mountPoint;
+    hierarchy.mountPoint = mount.path;
     hierarchy.unified = mount.type == "cgroup2";
-    hierarchy.controllers = hierarchy.unified ? words(firstLine(readFile(mount.mountPoint + "/cgroup.controllers")), ' ')
+    hierarchy.controllers = hierarchy.unified ? words(firstLine(readFile(mount.path + "/cgroup.controllers")), ' ')
                                               : v1Controllers(mount.superOptions);
     // The same hierarchy may be mounted in several places: the shortest path serves.
     std::string key = hierarchy.unified ? "cgroup2" : "";

@@ -1,5 +1,6 @@
 #include "cgroup_tree.h"
 
+#include <array>
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
@@ -23,7 +24,7 @@ constexpr size_t mostCgroups = 10'000;
 constexpr const char* settings[] = {"cgroup.max.descendants", "cgroup.max.depth", "cgroup.subtree_control", "cpu.weight",  "cpu.max",
                                     "memory.min",             "memory.low",       "memory.high",            "memory.max",  "memory.swap.max",
                                     "memory.oom.group",       "pids.max",         "io.weight"};
-constexpr const char* delegated[] = {"", "/cgroup.procs", "/cgroup.threads", "/cgroup.subtree_control"};
+constexpr std::array<const char*, delegatedFiles> delegated = {"", "/cgroup.procs", "/cgroup.threads", "/cgroup.subtree_control"};
 
 std::string trimmed(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
@@ -63,22 +64,20 @@ bool staysInside(const std::filesystem::path& relative) {
 }
 
 /** What the kernel refuses of a setting is left out: hosts may differ in controllers, and none of these decides correctness. */
-void applyEntry(const std::string& path, const Json& entry) {
-  if (entry.contains("settings") && entry["settings"].is_object())
-    for (const char* name : settings) {
-      auto found = entry["settings"].find(name);
-      if (found == entry["settings"].end() || !found->is_string()) continue;
-      std::string value = found->get<std::string>();
-      if (std::string(name) == "cgroup.subtree_control") value = enabling(value);
-      auto now = readFile(path + "/" + name, 4096);
-      if (now.ok() && trimmed(now.value()) != found->get<std::string>()) (void)writeKernelFile(path + "/" + name, value).ok();
-    }
-  if (!entry.contains("owners") || !entry["owners"].is_array()) return;
-  for (size_t i = 0; i < std::size(delegated) && i < entry["owners"].size(); i++) {
-    const Json& owner = entry["owners"][i];
-    if (!owner.is_array() || owner.size() != 2 || !owner[0].is_number_unsigned() || !owner[1].is_number_unsigned()) continue;
-    if (chown((path + delegated[i]).c_str(), owner[0].get<uid_t>(), owner[1].get<gid_t>()) != 0) continue;
+void applyEntry(const std::string& path, const SavedCgroup& saved) {
+  for (const auto& [name, wanted] : saved.settings) {
+    auto now = readFile(path + "/" + name, 4096);
+    if (!now.ok() || trimmed(now.value()) == wanted) continue;
+    (void)writeKernelFile(path + "/" + name, name == "cgroup.subtree_control" ? enabling(wanted) : wanted).ok();
   }
+  for (size_t i = 0; i < std::size(delegated); i++)
+    if (saved.owners[i] && chown((path + delegated[i]).c_str(), saved.owners[i]->uid, saved.owners[i]->gid) != 0) continue;
+}
+
+/** An id, or none: -1 would mean to leave the owner as it is. */
+std::optional<uint32_t> idIn(const Json& value) {
+  if (!value.is_number_unsigned() || value.get<uint64_t>() >= UINT32_MAX) return {};
+  return value.get<uint32_t>();
 }
 
 }  // namespace
@@ -105,16 +104,37 @@ Status restoreCgroupTree(const std::string& cgroup, int directory) {
   UniqueFd file(openat(directory, fileName, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!file.valid()) return errno == ENOENT ? Status() : errnoError(std::string("open ") + fileName);
   DROVER_TRY_ASSIGN(text, readFile("/proc/self/fd/" + std::to_string(file.get()), largestFile));
-  Json tree = Json::parse(text, nullptr, false);
-  if (!tree.is_array() || tree.size() > mostCgroups) return engineError(std::string(fileName) + " is damaged");
-  for (const Json& entry : tree) {
-    DROVER_TRY_ASSIGN(relative, stringField(entry, "path"));
-    if (!staysInside(relative)) return engineError(std::string(fileName) + " names " + relative + ", which is outside of the container's cgroup");
-    std::string path = cgroup + "/" + relative;
+  DROVER_TRY_ASSIGN(tree, parseCgroupTree(text));
+  for (const auto& saved : tree) {
+    std::string path = cgroup + "/" + saved.path;
     if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return errnoError("make cgroup " + path);
-    applyEntry(path, entry);
+    applyEntry(path, saved);
   }
   return {};
+}
+
+Result<std::vector<SavedCgroup>> parseCgroupTree(std::string_view text) {
+  Json tree = parseJson(text);
+  if (!tree.is_array() || tree.size() > mostCgroups) return engineError(std::string(fileName) + " is damaged");
+  std::vector<SavedCgroup> cgroups;
+  for (const Json& entry : tree) {
+    SavedCgroup saved;
+    DROVER_TRY_ASSIGN(path, stringField(entry, "path"));
+    if (!staysInside(path)) return engineError(std::string(fileName) + " names " + path + ", which is outside of the container's cgroup");
+    saved.path = path;
+    if (auto found = entry.find("settings"); found != entry.end() && found->is_object())
+      for (const char* name : settings)
+        if (auto value = found->find(name); value != found->end() && value->is_string()) saved.settings.emplace_back(name, value->get<std::string>());
+    if (auto found = entry.find("owners"); found != entry.end() && found->is_array())
+      for (size_t i = 0; i < saved.owners.size() && i < found->size(); i++) {
+        const Json& owner = (*found)[i];
+        if (!owner.is_array() || owner.size() != 2) continue;
+        auto uid = idIn(owner[0]), gid = idIn(owner[1]);
+        if (uid && gid) saved.owners[i] = CgroupOwner{*uid, *gid};
+      }
+    cgroups.push_back(std::move(saved));
+  }
+  return cgroups;
 }
 
 }  // namespace drover

@@ -4,7 +4,13 @@
 // before the restore.
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "error.h"
 
@@ -14,5 +20,23 @@ namespace drover {
 Status saveCgroupTree(const std::string& cgroup, int directory);
 /** Makes what the file says below `cgroup`. No file: nothing to make. Names that lead out of it are refused. */
 Status restoreCgroupTree(const std::string& cgroup, int directory);
+
+
+/** The cgroup itself and the files in it that belong to whoever manages it. */
+constexpr size_t delegatedFiles = 4;
+
+struct CgroupOwner {
+  uint32_t uid = 0, gid = 0;
+};
+
+/** One cgroup of the file. `path` is relative and leads to nowhere else. */
+struct SavedCgroup {
+  std::string path;
+  std::vector<std::pair<std::string, std::string>> settings;
+  std::array<std::optional<CgroupOwner>, delegatedFiles> owners;
+};
+
+/** The text of `cgroups.json`. No effects; fuzzed as `cgroup-tree`. */
+Result<std::vector<SavedCgroup>> parseCgroupTree(std::string_view text);
 
 }  // namespace drover

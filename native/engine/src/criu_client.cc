@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "criu_answer.h"
 #include "criu_rpc.pb-c.h"
 
 namespace drover {
@@ -118,11 +119,6 @@ void fillOptions(CriuRpcOptions& o, const CriuRequest& request) {
     if (!request.freezeCgroup.empty()) o.freeze_cgroup = const_cast<char*>(request.freezeCgroup.c_str());
   }
 }
-
-struct ResponseDeleter {
-  void operator()(CriuRpcResponse* r) const { criu_rpc_response__free_unpacked(r, nullptr); }
-};
-using Response = std::unique_ptr<CriuRpcResponse, ResponseDeleter>;
 
 /** Every CRIU that has a CriuProcess; held while one is started, so that endOrphans sees none that is not in there yet. */
 std::mutex runningMutex;
@@ -256,32 +252,24 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
       trouble = describeEnd(finish(until));
       break;
     }
-    Response response(criu_rpc_response__unpack(nullptr, static_cast<size_t>(length), buffer.data()));
+    const auto response = parseCriuMessage(buffer.data(), static_cast<size_t>(length));
     if (!response) {
       trouble = "criu sent an answer that is not its protocol";
       break;
     }
-    if (response->type == CRIU_RPC_TYPE__NOTIFY && response->notification) {
-      const auto* n = response->notification;
+    if (response->notification) {
       CriuRpcRequest reply = CRIU_RPC_REQUEST__INIT;
       reply.type = CRIU_RPC_TYPE__NOTIFY;
       reply.has_notify_success = 1;
-      reply.notify_success = notify == nullptr || notify(n->script ? n->script : "", n->has_pid ? n->pid : 0);
+      reply.notify_success = notify == nullptr || notify(response->script, response->pid);
       if (!send(&reply)) trouble = std::string("answer a notification of criu: ") + strerror(errno);
       continue;
     }
     answered = true;
     answer.success = response->success;
-    if (response->restore) answer.pid = response->restore->pid;
-    if (response->version) {
-      const auto* v = response->version;
-      answer.version = v->major * 10000 + v->minor * 100 + (v->has_sublevel ? v->sublevel : 0);
-    }
-    if (!answer.success) {
-      trouble = response->error_message && *response->error_message ? response->error_message : "criu reports failure";
-      if (response->has_error_number && response->error_number != 0)
-        trouble += std::string(" (") + strerror(response->error_number) + ")";
-    }
+    answer.pid = response->restoredPid;
+    answer.version = response->version;
+    trouble = response->trouble;
     break;
   }
   // The tasks are detached and the locks of the log and images gone only when the process is.
@@ -340,20 +328,7 @@ std::string criuErrors(int directory, size_t maximum) {
   char chunk[4096];
   for (ssize_t n; (n = read(fd, chunk, sizeof chunk)) > 0 && text.size() < largestLog;) text.append(chunk, static_cast<size_t>(n));
   close(fd);
-  std::string kept;
-  for (size_t start = 0; start < text.size();) {
-    size_t end = text.find('\n', start);
-    if (end == std::string::npos) end = text.size();
-    std::string_view line(text.data() + start, end - start);
-    start = end + 1;
-    // Without CAP_SYS_RESOURCE CRIU always says this; it does no harm.
-    if (line.find("Error") == std::string_view::npos || line.find("RLIMIT_NOFILE") != std::string_view::npos) continue;
-    if (!kept.empty()) kept += "; ";
-    kept += line;
-  }
-  // The first error is the cause, the last ones are its consequences.
-  if (kept.size() > maximum) kept.resize(maximum);
-  return kept;
+  return errorsInCriuLog(text, maximum);
 }
 
 }  // namespace drover

@@ -102,17 +102,4 @@ Status removeTree(const std::string& path) {
   return removeEntry(AT_FDCWD, path.c_str(), info.st_dev, path);
 }
 
-std::string unescapeMountinfo(const std::string& text) {
-  std::string plain;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      plain += static_cast<char>(strtol(text.substr(i + 1, 3).c_str(), nullptr, 8));
-      i += 3;
-    } else {
-      plain += text[i];
-    }
-  }
-  return plain;
-}
-
 }  // namespace drover

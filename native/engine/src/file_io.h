@@ -17,7 +17,5 @@ Status makeDirectory(const std::string& path, unsigned mode);
 Status makeDirectories(const std::string& path, unsigned mode);
 /** Removes a tree without following links or leaving its file system; nothing there is no error. */
 Status removeTree(const std::string& path);
-/** A path as mountinfo writes it: blank, tab, newline and backslash are octal there (`\040`). */
-std::string unescapeMountinfo(const std::string& text);
 
 }  // namespace drover

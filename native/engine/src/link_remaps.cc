@@ -5,11 +5,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cstring>
-#include <memory>
 #include <string_view>
 
-#include "criu_images.pb-c.h"
+#include "criu_images.h"
 #include "file_io.h"
 #include "unique_fd.h"
 
@@ -17,8 +15,6 @@ namespace drover {
 namespace {
 
 constexpr size_t largestImage = 64 << 20;
-/** Two magic numbers open every image; each entry then follows its length. */
-constexpr size_t imageHeader = 8;
 constexpr std::string_view prefix = "link_remap.";
 
 std::string keptDirectory(const Container& container) { return container.directory + "/link-remaps"; }
@@ -27,23 +23,15 @@ std::string baseName(const std::string& name) { return name.substr(name.rfind('/
 
 bool isRemap(const std::string& name) { return baseName(name).starts_with(prefix); }
 
-/** Names of the remapped files in files.img; every message there is read, most are something else. */
+/** Names of the remapped files in files.img; most files there are something else. */
 Result<std::vector<std::string>> namesInImages(int directory) {
   std::vector<std::string> names;
   // Written only when there are any; spares reading files.img otherwise.
   if (faccessat(directory, "remap-fpath.img", F_OK, 0) != 0) return names;
   DROVER_TRY_ASSIGN(image, readFile("/proc/self/fd/" + std::to_string(directory) + "/files.img", largestImage));
-  for (size_t at = imageHeader; at + sizeof(uint32_t) <= image.size();) {
-    uint32_t length = 0;
-    memcpy(&length, image.data() + at, sizeof length);
-    at += sizeof length;
-    if (length > image.size() - at) return engineError("files.img is cut off");
-    auto* bytes = reinterpret_cast<const uint8_t*>(image.data() + at);
-    std::unique_ptr<CriuFile, void (*)(CriuFile*)> entry(criu_file__unpack(nullptr, length, bytes),
-                                                         [](CriuFile* file) { criu_file__free_unpacked(file, nullptr); });
-    at += length;
-    if (entry && entry->regular && entry->regular->name && isRemap(entry->regular->name)) names.push_back(entry->regular->name);
-  }
+  DROVER_TRY_ASSIGN(files, regularFilesIn(image));
+  for (const auto& name : files)
+    if (isRemap(name)) names.push_back(name);
   return names;
 }
 

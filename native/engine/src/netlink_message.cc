@@ -84,15 +84,24 @@ int NetlinkSocket::request(NetlinkMessage& message) {
   kernel.nl_family = AF_NETLINK;
   ssize_t sent = sendto(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
   if (sent < 0) return errno;
-  alignas(nlmsghdr) char answer[8192];
+  char answer[8192];
   for (;;) {
     ssize_t count = recv(socket_.get(), answer, sizeof answer, 0);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return errno;
-    auto* head = reinterpret_cast<nlmsghdr*>(answer);
-    if (static_cast<size_t>(count) < sizeof(nlmsghdr) + sizeof(nlmsgerr)) return EPROTO;
-    if (head->nlmsg_type == NLMSG_ERROR) return -reinterpret_cast<nlmsgerr*>(NLMSG_DATA(head))->error;
+    if (auto result = netlinkResult({answer, static_cast<size_t>(count)})) return *result;
   }
+}
+
+std::optional<int> netlinkResult(std::string_view answer) {
+  nlmsghdr head;
+  nlmsgerr result;
+  if (answer.size() < sizeof head + sizeof result) return EPROTO;
+  memcpy(&head, answer.data(), sizeof head);
+  if (head.nlmsg_type != NLMSG_ERROR) return {};
+  memcpy(&result, answer.data() + NLMSG_HDRLEN, sizeof result);
+  // Zero, or a negative errno (4,095 at most).
+  return result.error > 0 || result.error < -4095 ? EPROTO : -result.error;
 }
 
 }  // namespace drover

@@ -5,7 +5,9 @@
 #include <linux/rtnetlink.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "error.h"
@@ -44,6 +46,9 @@ class NetlinkSocket {
  private:
   UniqueFd socket_;
 };
+
+/** 0 or an errno, when a datagram of the kernel's is an acknowledgement. No effects; fuzzed as `netlink`. */
+std::optional<int> netlinkResult(std::string_view answer);
 
 /** A socket made in the network namespace; the thread is back in its own when this returns. */
 Result<UniqueFd> socketInside(int networkNamespace, int family, int type, int protocol);

@@ -15,6 +15,7 @@
 
 #include "file_io.h"
 #include "log.h"
+#include "mountinfo.h"
 #include "mounts.h"
 #include "pidfd.h"
 

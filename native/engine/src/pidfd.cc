@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "file_io.h"
+#include "process_text.h"
 
 namespace drover {
 
@@ -31,16 +32,11 @@ constexpr int reapedByOthersMs = 2000;
 /** The exit code in /proc/<pid>/stat of a zombie: the only place that tells a reboot from a kill when it is not our child. */
 std::optional<int> statusOfZombie(int pidfd) {
   auto info = readFile("/proc/self/fdinfo/" + std::to_string(pidfd), 4096);
-  size_t position = info.ok() ? info.value().find("\nPid:\t") : std::string::npos;
-  if (position == std::string::npos) return {};
-  long pid = strtol(info.value().c_str() + position + 6, nullptr, 10);
+  const int64_t pid = info.ok() ? numberAfter(info.value(), "Pid:") : -1;
   if (pid <= 0) return {};
   auto stat = readFile("/proc/" + std::to_string(pid) + "/stat", 4096);
-  if (!stat.ok()) return {};
-  const std::string& text = stat.value();
-  size_t name = text.rfind(')'), last = text.rfind(' ');
-  if (name == std::string::npos || text.compare(name, 4, ") Z ") != 0) return {};
-  return static_cast<int>(strtol(text.c_str() + last, nullptr, 10));
+  auto parsed = stat.ok() ? parseProcessStat(stat.value()) : std::nullopt;
+  return parsed ? parsed->exitStatus : std::nullopt;
 }
 
 std::optional<int> statusOfForeigner(int pidfd) {
@@ -94,15 +90,8 @@ std::optional<int> endedStatus(int pidfd) {
 uint64_t processStartTime(pid_t pid) {
   auto content = readFile("/proc/" + std::to_string(pid) + "/stat", 4096);
   if (!content.ok()) return 0;
-  const std::string& text = content.value();
-  // The name in parentheses may hold anything; fields count from after the last one.
-  size_t position = text.rfind(')');
-  if (position == std::string::npos) return 0;
-  for (int field = 2; field < 22; ++field) {
-    position = text.find(' ', position + 1);
-    if (position == std::string::npos) return 0;
-  }
-  return strtoull(text.c_str() + position, nullptr, 10);
+  auto parsed = parseProcessStat(content.value());
+  return parsed ? parsed->startTime : 0;
 }
 
 std::string bootId() {

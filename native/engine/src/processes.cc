@@ -1,4 +1,4 @@
-// See processes.h; proc(5), cgroup-v2.rst (io.stat), cgroup-v1/blkio-controller.rst.
+// See processes.h and process_text.h.
 #include "processes.h"
 
 #include <fcntl.h>
@@ -6,12 +6,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <sstream>
-
 #include "file_io.h"
 #include "inside_root.h"
 #include "json_io.h"
+#include "mountinfo.h"
 #include "pidfd.h"
+#include "process_text.h"
 
 namespace drover {
 
@@ -21,22 +21,6 @@ constexpr size_t mostProcesses = 2000;
 constexpr size_t mostCommandBytes = 200;
 constexpr size_t mostMounts = 200;
 constexpr size_t statusBytes = 16 << 10;
-
-/** The number after `key` at the start of a line; -1 without one. */
-int64_t numberAfter(const std::string& text, const std::string& key) {
-  for (size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1))
-    if (at == 0 || text[at - 1] == '\n') return strtoll(text.c_str() + at + key.size(), nullptr, 10);
-  return -1;
-}
-
-/** The last number of the line: a pid as the innermost namespace has it. */
-int64_t lastNumberAfter(const std::string& text, const std::string& key) {
-  const size_t at = text.find(key);
-  if (at == std::string::npos) return 0;
-  const std::string line = text.substr(at + key.size(), text.find('\n', at) - at - key.size());
-  const size_t gap = line.find_last_of(" \t");
-  return strtoll(line.c_str() + (gap == std::string::npos ? 0 : gap), nullptr, 10);
-}
 
 /** Words of the command line with blanks between; of a kernel thread or zombie its name in brackets. */
 std::string commandOf(const std::string& directory, const std::string& name) {
@@ -54,38 +38,25 @@ std::optional<Json> describeProcess(pid_t pid, uint32_t uidBase) {
   auto status = readFile(directory + "/status", statusBytes);
   auto stat = readFile(directory + "/stat", 4096);
   if (!status.ok() || !stat.ok() || status.value().empty()) return {};
-  // The name may hold anything but is the last thing in brackets.
-  const size_t open = stat.value().find('('), close = stat.value().rfind(')');
-  if (open == std::string::npos || close == std::string::npos || close + 2 >= stat.value().size()) return {};
-  const std::string name = stat.value().substr(open + 1, close - open - 1);
-  std::istringstream rest(stat.value().substr(close + 2));
-  std::vector<std::string> fields;
-  for (std::string field; rest >> field;) fields.push_back(field);
-  // Numbered from field 3, the state.
-  if (fields.size() < 20) return {};
-  const auto ticks = [&](size_t number) { return strtoll(fields[number - 3].c_str(), nullptr, 10); };
+  const auto parsed = parseProcessStat(stat.value());
+  if (!parsed) return {};
   static const int64_t perSecond = sysconf(_SC_CLK_TCK);
   auto io = readFile(directory + "/io", 4096);
   const int64_t uid = numberAfter(status.value(), "Uid:");
   const int64_t pages = numberAfter(status.value(), "VmRSS:");
   return Json{{"pid", lastNumberAfter(status.value(), "NSpid:")},
               {"hostPid", pid},
-              {"hostParentPid", ticks(4)},
+              {"hostParentPid", parsed->parentPid},
               {"uid", uid >= uidBase && uid - uidBase < uidRange ? uid - uidBase : 65534},
-              {"state", fields[0]},
-              {"threads", ticks(20)},
-              {"cpuUsec", (ticks(14) + ticks(15)) * 1'000'000 / perSecond},
+              {"state", std::string(1, parsed->state)},
+              {"threads", parsed->threads},
+              {"cpuUsec", parsed->ticks / perSecond * 1'000'000 + parsed->ticks % perSecond * 1'000'000 / perSecond},
               {"memoryBytes", pages < 0 ? 0 : pages * 1024},
               {"readBytes", io.ok() ? std::max<int64_t>(0, numberAfter(io.value(), "read_bytes:")) : 0},
               {"writtenBytes", io.ok() ? std::max<int64_t>(0, numberAfter(io.value(), "write_bytes:")) : 0},
-              {"command", commandOf(directory, name)}};
+              {"command", commandOf(directory, parsed->name)}};
 }
 
-struct Traffic {
-  int64_t read = 0, written = 0;
-};
-
-/** `8:0 rbytes=1 wbytes=2 …` (v2), `8:0 Read 1` (v1), summed over devices. */
 Traffic trafficOf(const Engine& engine, const Container& container) {
   Traffic traffic;
   for (const auto& hierarchy : engine.cgroups().hierarchies()) {
@@ -93,13 +64,9 @@ Traffic trafficOf(const Engine& engine, const Container& container) {
     if (!v2 && !hierarchy.controllers.count("blkio")) continue;
     auto content = readFile(hierarchy.mountPoint + engine.cgroups().path(container.id) + (v2 ? "/io.stat" : "/blkio.throttle.io_service_bytes_recursive"));
     if (!content.ok()) continue;
-    std::istringstream words(content.value());
-    for (std::string word, before; words >> word; before = word) {
-      if (word.starts_with("rbytes=")) traffic.read += strtoll(word.c_str() + 7, nullptr, 10);
-      else if (word.starts_with("wbytes=")) traffic.written += strtoll(word.c_str() + 7, nullptr, 10);
-      else if (before == "Read") traffic.read += strtoll(word.c_str(), nullptr, 10);
-      else if (before == "Write") traffic.written += strtoll(word.c_str(), nullptr, 10);
-    }
+    const Traffic here = parseTraffic(content.value());
+    traffic.read += here.read;
+    traffic.written += here.written;
   }
   return traffic;
 }
@@ -126,16 +93,8 @@ Result<Json> fileSystemsOf(const Container& container) {
   }
   auto content = readFile("/proc/" + std::to_string(init) + "/mountinfo");
   if (!content.ok()) return content.error();
-  std::istringstream lines(content.value());
-  for (std::string line; std::getline(lines, line) && list.size() < mostMounts;) {
-    std::istringstream words(line);
-    std::string id, parent, device, from, path, word, type;
-    words >> id >> parent >> device >> from >> path;
-    while (words >> word && word != "-") {
-    }
-    words >> type;
-    if (auto described = describeFileSystem(root.get(), unescapeMountinfo(path), type)) list.push_back(std::move(*described));
-  }
+  for (const auto& mount : parseMountinfo(content.value(), mostMounts))
+    if (auto described = describeFileSystem(root.get(), mount.path, mount.type)) list.push_back(std::move(*described));
   return list;
 }
 

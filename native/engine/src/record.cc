@@ -29,7 +29,11 @@ std::optional<State> parseState(const std::string& name) {
 
 Result<Record> loadRecord(const std::string& directory) {
   DROVER_TRY_ASSIGN(text, readFile(directory + "/record.json"));
-  Json value = Json::parse(text, nullptr, false);
+  return parseRecord(text);
+}
+
+Result<Record> parseRecord(std::string_view text) {
+  Json value = parseJson(text);
   DROVER_TRY_ASSIGN(specJson, objectField(value, "spec"));
   DROVER_TRY_ASSIGN(spec, parseSpec(specJson));
   DROVER_TRY_ASSIGN(stateText, stringField(value, "state"));
@@ -65,8 +69,8 @@ Result<Record> loadRecord(const std::string& directory) {
   return record;
 }
 
-Status saveRecord(const std::string& directory, const Record& record, bool durable) {
-  Json value = {
+std::string recordToText(const Record& record) {
+  return toText({
       {"spec", specToJson(record.spec)},
       {"state", stateName(record.state)},
       {"initPid", record.initPid},
@@ -77,8 +81,11 @@ Status saveRecord(const std::string& directory, const Record& record, bool durab
       {"exit", record.exit ? Json({{"reason", record.exit->reason}, {"status", record.exit->status}}) : Json(nullptr)},
       {"memoryRoomBytes", record.memoryRoomBytes},
       {"extra", record.extra},
-  };
-  return replaceFile(directory + "/record.json", toText(value), durable);
+  });
+}
+
+Status saveRecord(const std::string& directory, const Record& record, bool durable) {
+  return replaceFile(directory + "/record.json", recordToText(record), durable);
 }
 
 }  // namespace drover

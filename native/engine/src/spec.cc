@@ -3,7 +3,7 @@
 
 #include <arpa/inet.h>
 
-#include <cstdio>
+#include <charconv>
 
 #include "file_io.h"
 #include "json_io.h"
@@ -15,11 +15,13 @@ namespace {
 constexpr size_t mostArguments = 256;
 constexpr size_t mostVariables = 256;
 
+/** Six pairs of hex digits; sscanf would take signs and blanks, too. */
 bool isMac(const std::string& text) {
-  unsigned b[6];
-  char end;
-  return text.size() == 17 && sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%c", b, b + 1, b + 2, b + 3, b + 4, b + 5, &end) == 6 &&
-         (b[0] & 1) == 0;
+  if (text.size() != 17) return false;
+  for (size_t i = 0; i < text.size(); ++i)
+    if (i % 3 == 2 ? text[i] != ':' : !isxdigit(static_cast<unsigned char>(text[i]))) return false;
+  const bool multicast = strtol(text.substr(0, 2).c_str(), nullptr, 16) & 1;
+  return !multicast;
 }
 
 bool isAddress(const std::string& text) {
@@ -27,21 +29,22 @@ bool isAddress(const std::string& text) {
   return inet_pton(AF_INET, text.c_str(), &address) == 1;
 }
 
+/** Digits alone, and no more than `most`. */
+bool isPrefixLength(std::string_view text, unsigned most) {
+  unsigned length = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
+  return error == std::errc() && end == text.data() + text.size() && length <= most;
+}
+
 bool isAddressWithPrefix(const std::string& text) {
-  size_t slash = text.find('/');
-  if (slash == std::string::npos || !isAddress(text.substr(0, slash))) return false;
-  int prefix = 0;
-  char end;
-  return sscanf(text.c_str() + slash + 1, "%d%c", &prefix, &end) == 1 && prefix >= 0 && prefix <= 32;
+  const size_t slash = text.find('/');
+  return slash != std::string::npos && isAddress(text.substr(0, slash)) && isPrefixLength(text.substr(slash + 1), 32);
 }
 
 bool isAddress6WithPrefix(const std::string& text) {
-  size_t slash = text.find('/');
+  const size_t slash = text.find('/');
   in6_addr address;
-  if (slash == std::string::npos || inet_pton(AF_INET6, text.substr(0, slash).c_str(), &address) != 1) return false;
-  int prefix = 0;
-  char end;
-  return sscanf(text.c_str() + slash + 1, "%d%c", &prefix, &end) == 1 && prefix >= 0 && prefix <= 128;
+  return slash != std::string::npos && inet_pton(AF_INET6, text.substr(0, slash).c_str(), &address) == 1 && isPrefixLength(text.substr(slash + 1), 128);
 }
 
 bool isHexId(const std::string& text) {
@@ -84,7 +87,7 @@ Result<Identity> parseIdentity(const Json& value) {
 
 /** Digits, commas and ranges: 0-2,5. The kernel has the last word. */
 bool isCpuList(const std::string& text) {
-  return text.size() <= 256 && text.find_first_not_of("0123456789,-") == std::string::npos && (text.empty() || isdigit(text.front()));
+  return text.size() <= 256 && text.find_first_not_of("0123456789,-") == std::string::npos && (text.empty() || isdigit(static_cast<unsigned char>(text.front())));
 }
 
 constexpr int64_t mostBytes = INT64_MAX / 2;
@@ -229,8 +232,14 @@ Json specToJson(const Spec& spec) {
 
 Result<Config> loadConfig(const std::string& path) {
   DROVER_TRY_ASSIGN(text, readFile(path));
-  Json value = Json::parse(text, nullptr, false);
-  if (!value.is_object()) return badRequest("configuration " + path + ": not a JSON object");
+  auto config = parseConfig(text);
+  if (!config.ok()) return Error{config.error().code, "configuration " + path + ": " + config.error().message};
+  return config;
+}
+
+Result<Config> parseConfig(std::string_view text) {
+  Json value = parseJson(text);
+  if (!value.is_object()) return badRequest("not a JSON object");
   Config config;
   DROVER_TRY_ASSIGN(socket, stringField(value, "socket", 107));
   DROVER_TRY_ASSIGN(stateDirectory, stringField(value, "stateDirectory"));
@@ -241,9 +250,9 @@ Result<Config> loadConfig(const std::string& path) {
     DROVER_TRY_ASSIGN(criu, stringField(value, "criu"));
     config.criu = criu;
   }
-  if (stateDirectory.empty() || stateDirectory.front() != '/') return badRequest("configuration: `stateDirectory` must be an absolute path");
+  if (stateDirectory.empty() || stateDirectory.front() != '/') return badRequest("field `stateDirectory` must be an absolute path");
   if (cgroup.size() < 2 || cgroup.front() != '/' || cgroup.back() == '/' || cgroup.find("..") != std::string::npos)
-    return badRequest("configuration: `cgroup` must be a path like /drover");
+    return badRequest("field `cgroup` must be a path like /drover");
   config.socket = socket;
   config.stateDirectory = stateDirectory;
   config.cgroup = cgroup;

@@ -89,6 +89,7 @@ Result<Limits> parseLimits(const nlohmann::json& value);
 nlohmann::json limitsToJson(const Limits& limits);
 Result<Spec> parseSpec(const nlohmann::json& value);
 nlohmann::json specToJson(const Spec& spec);
+Result<Config> parseConfig(std::string_view text);
 Result<Config> loadConfig(const std::string& path);
 
 }  // namespace drover

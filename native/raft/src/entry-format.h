@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstring>
+#include <optional>
 
 #include "blob.h"
 #include "die.h"
@@ -33,10 +34,17 @@ inline raft_buffer encodeEntry(uint64_t proposer, uint64_t sequence, const Bytes
   return buffer;
 }
 
-inline DecodedEntry decodeEntry(const raft_buffer &buffer) {
-  if (buffer.len < kEntryHeader) die("apply an entry", "it is shorter than its header");
+/** Empty when it is shorter than its header, or than its header says. */
+inline std::optional<DecodedEntry> readEntry(const void *base, size_t length) {
+  if (length < kEntryHeader) return {};
   uint64_t header[3];
-  std::memcpy(header, buffer.base, sizeof header);
-  if (header[2] > buffer.len - kEntryHeader) die("apply an entry", "it is shorter than its header says");
-  return {header[0], header[1], makeBlob(static_cast<uint8_t *>(buffer.base) + kEntryHeader, header[2])};
+  std::memcpy(header, base, sizeof header);
+  if (header[2] > length - kEntryHeader) return {};
+  return DecodedEntry{header[0], header[1], makeBlob(static_cast<const uint8_t *>(base) + kEntryHeader, header[2])};
+}
+
+inline DecodedEntry decodeEntry(const raft_buffer &buffer) {
+  auto entry = readEntry(buffer.base, buffer.len);
+  if (!entry) die("apply an entry", "it is shorter than its header, or than its header says");
+  return *std::move(entry);
 }

@@ -1,0 +1,103 @@
+// See process_text.h.
+#include "process_text.h"
+
+#include <charconv>
+
+#include "words.h"
+
+namespace drover {
+
+namespace {
+
+constexpr std::string_view blanks = " \t";
+
+/** The number that the text starts with, after blanks; `otherwise` when there is none or it doesn't fit. */
+template <class Number>
+Number numberAt(std::string_view text, Number otherwise) {
+  const size_t start = std::min(text.find_first_not_of(blanks), text.size());
+  Number number;
+  auto [end, error] = std::from_chars(text.data() + start, text.data() + text.size(), number);
+  return error == std::errc() ? number : otherwise;
+}
+
+/** The rest of the first line that starts with `key`. */
+std::optional<std::string_view> lineAfter(std::string_view text, std::string_view key) {
+  for (auto line : splitAt(text, '\n'))
+    if (line.starts_with(key)) return line.substr(key.size());
+  return {};
+}
+
+/** Not more than there is room for: such sums are only shown. */
+int64_t sum(int64_t a, int64_t b) {
+  int64_t result;
+  return __builtin_add_overflow(a, b, &result) ? INT64_MAX : result;
+}
+
+}  // namespace
+
+int64_t numberAfter(std::string_view text, std::string_view key) {
+  auto rest = lineAfter(text, key);
+  return rest ? numberAt<int64_t>(*rest, -1) : -1;
+}
+
+int64_t lastNumberAfter(std::string_view text, std::string_view key) {
+  auto rest = lineAfter(text, key);
+  if (!rest) return 0;
+  const size_t gap = rest->find_last_of(blanks);
+  return numberAt<int64_t>(rest->substr(gap == std::string_view::npos ? 0 : gap), 0);
+}
+
+int64_t numberOfKey(std::string_view text, std::string_view key) {
+  auto rest = lineAfter(text, std::string(key) + " ");
+  return rest ? numberAt<int64_t>(*rest, 0) : 0;
+}
+
+std::optional<ProcessStat> parseProcessStat(std::string_view text) {
+  // The name may hold anything, but is the last thing in brackets.
+  const size_t open = text.find('('), close = text.rfind(')');
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open) return {};
+  const auto fields = splitWords(text.substr(close + 1));
+  // Numbered from field 3, the state.
+  const auto field = [&](size_t number) { return fields[number - 3]; };
+  constexpr size_t startTime = 22, exitCode = 52;
+  if (fields.size() <= startTime - 3) return {};
+  ProcessStat stat;
+  stat.name = text.substr(open + 1, close - open - 1);
+  stat.state = field(3)[0];
+  stat.parentPid = numberAt<int64_t>(field(4), 0);
+  stat.ticks = sum(numberAt<int64_t>(field(14), 0), numberAt<int64_t>(field(15), 0));
+  stat.threads = numberAt<int64_t>(field(20), 0);
+  stat.startTime = numberAt<uint64_t>(field(startTime), 0);
+  if (stat.state == 'Z' && fields.size() > exitCode - 3) stat.exitStatus = numberAt<int>(field(exitCode), 0);
+  return stat;
+}
+
+std::optional<std::string> cgroupIn(std::string_view text, std::string_view controller) {
+  for (auto line : splitAt(text, '\n')) {
+    const size_t first = line.find(':');
+    const size_t second = first == std::string_view::npos ? first : line.find(':', first + 1);
+    if (second == std::string_view::npos) continue;
+    const auto path = line.substr(second + 1), controllers = line.substr(first + 1, second - first - 1);
+    // The unified hierarchy is number 0 and names none.
+    if (controller.empty() && line.starts_with("0::")) return std::string(path);
+    if (controller.empty()) continue;
+    for (auto name : splitAt(controllers, ','))
+      if (name == controller) return std::string(path);
+  }
+  return {};
+}
+
+Traffic parseTraffic(std::string_view text) {
+  Traffic traffic;
+  std::string_view before;
+  for (auto word : splitWords(text)) {
+    if (word.starts_with("rbytes=")) traffic.read = sum(traffic.read, numberAt<int64_t>(word.substr(7), 0));
+    else if (word.starts_with("wbytes=")) traffic.written = sum(traffic.written, numberAt<int64_t>(word.substr(7), 0));
+    else if (before == "Read") traffic.read = sum(traffic.read, numberAt<int64_t>(word, 0));
+    else if (before == "Write") traffic.written = sum(traffic.written, numberAt<int64_t>(word, 0));
+    before = word;
+  }
+  return traffic;
+}
+
+}  // namespace drover
