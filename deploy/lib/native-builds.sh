@@ -1,4 +1,4 @@
-# The parts that are compiled: the engine, the raft addon and the small programs of images. Sourced by deploy/bootstrap.
+# The parts that are compiled: the engine, the raft addon, the fuzzers' replay and the small programs of images. Sourced by deploy/bootstrap.
 # A build is repeated only when a hash over its sources, its tools and Node's major version differs from the last one's.
 
 # Each returns 0 when its product is there and current.
@@ -9,6 +9,14 @@ build_engine() {
 
 build_raft_addon() {
   build_with_cmake raft "$root/native/raft/build/drover_raft.node" "pkg:raft"
+}
+
+# Runs the corpus of native/fuzz with sanitizers; only tests want it.
+build_fuzz_replay() {
+  local parsers
+  parsers=$(hash_of "$(hash_of '' "$root/native/engine")" "$root/native/raft")
+  build_with_cmake fuzz "$root/native/fuzz/build/fuzz-replay" \
+    "header:nlohmann/json.hpp pkg:libprotobuf-c tool:protoc-c pkg:raft pkg:libuv" "$parsers"
 }
 
 build_pulse() {
@@ -37,11 +45,11 @@ build_migration_probes() {
   remember migration-probes "$stamp"
 }
 
-# build_with_cmake NAME PRODUCT NEEDS
+# build_with_cmake NAME PRODUCT NEEDS [HASH]: the hash is over what else it is made of.
 build_with_cmake() {
   local name=$1 product=$2 needs=$3 source="$root/native/$1" stamp
   [ -f "$source/CMakeLists.txt" ] || { warn "$source/CMakeLists.txt"; return 1; }
-  stamp=$(hash_of "$(node -p process.versions.modules) $(c++ --version 2>/dev/null | head -n1)" "$source")
+  stamp=$(hash_of "$(node -p process.versions.modules) $(c++ --version 2>/dev/null | head -n1) ${4:-}" "$source")
   is_current "$name" "$stamp" "$product" && return 0
   has_build_tools "native/$name" "$needs" || return 1
   doing "building native/$name"

@@ -1,0 +1,29 @@
+// What CRIU says and writes.
+#include "criu_answer.h"
+#include "criu_images.h"
+#include "target.h"
+
+using namespace drover;
+
+namespace {
+
+void runAnswer(std::string_view input) {
+  constexpr size_t most = 100;
+  must(errorsInCriuLog(input, most).size() <= most, "errors are bounded");
+  auto message = parseCriuMessage(reinterpret_cast<const uint8_t*>(input.data()), input.size());
+  if (!message) return;
+  must(message->version >= 0, "a version is a number");
+  must(message->notification || message->success || !message->trouble.empty(), "a failure has a reason");
+}
+
+void runImages(std::string_view input) {
+  auto files = regularFilesIn(input);
+  if (!files.ok()) return;
+  size_t bytes = 0;
+  for (const auto& file : files.value()) bytes += file.size();
+  must(bytes <= input.size(), "names are parts of the image");
+}
+
+const Registered registeredAnswer("criu", runAnswer), registeredImages("criu-images", runImages);
+
+}  // namespace
