@@ -35,9 +35,15 @@ t.test('hosts are emptied one at a time, and closed; who has just been moved res
     { type: 'EvacuationStarted', reason: /^CONSOLIDATION: . is used to \d+ %; its 1 containers fit/ },
   ])
   t.equal(used(cluster).length, 2)
+  t.match(
+    plan(cluster),
+    [{ type: 'MachinesAsked', event: 'release', facts: { host: String } }],
+    'the hook is told of it',
+  )
   plan(cluster)
   t.equal(used(cluster).length, 1)
   t.equal(emptiedHosts(cluster.state).length, 2)
+  plan(cluster)
   t.strictSame(plan(cluster), [], 'a last host has nowhere to go')
   for (const { starts, state } of cluster.state.tables.containers.values())
     t.match({ starts, state }, { starts: 1, state: 'running' })

@@ -15,6 +15,12 @@ export const TlsFiles = Type.Object(
 )
 export type TlsFiles = Static<typeof TlsFiles>
 
+export const MachineHookConfig = Type.Union([
+  Type.Object({ url: Type.String({ pattern: '^https?://' }) }, { additionalProperties: false }),
+  Type.Object({ command: Type.Array(Type.String(), { minItems: 1 }) }, { additionalProperties: false }),
+])
+export type MachineHookConfig = Static<typeof MachineHookConfig>
+
 export const ControllerConfig = Type.Object(
   {
     cluster: Name,
@@ -45,6 +51,8 @@ export const ControllerConfig = Type.Object(
     gateway: Type.Union([Type.String(), Type.Null()]),
     /** Absent: connections to the bus and to agents are not encrypted, which only loopback may do. */
     tls: Type.Optional(TlsFiles),
+    /** Who is asked for new machines and told of emptied ones: a URL that takes a POST, or a program that reads standard input. */
+    machineHook: Type.Optional(MachineHookConfig),
     logLevel: Type.Optional(Type.String()),
   },
   { additionalProperties: false },

@@ -207,6 +207,7 @@ export const OperationKind = Type.Union([
   Type.Literal('uncordon'),
   Type.Literal('image-build'),
   Type.Literal('rebalance'),
+  Type.Literal('machines'),
   Type.Literal('host-set'),
   Type.Literal('policy'),
   Type.Literal('snapshot'),

@@ -132,11 +132,25 @@ export const RebalanceSettings = Type.Object(
 )
 export type RebalanceSettings = Static<typeof RebalanceSettings>
 
+/** A machine that can be asked for. */
+export const MachineShape = Type.Object(
+  {
+    cpuMilli: Type.Integer({ minimum: 1 }),
+    memoryBytes: Type.Integer({ minimum: 1 }),
+    diskBytes: Type.Integer({ minimum: 0 }),
+    price: Type.Number({ minimum: 0, description: 'in any unit, the same for all' }),
+    pool: Type.Optional(Name),
+  },
+  { additionalProperties: false },
+)
+export type MachineShape = Static<typeof MachineShape>
+
 /** What the cluster's operators have said about scheduling. */
 export const SchedulingPolicy = Type.Object({
   pools: Type.Record(Type.String(), Pool),
   projects: Type.Record(Type.String(), Quota),
   rebalance: RebalanceSettings,
+  machines: Type.Optional(Type.Record(Type.String(), MachineShape)),
 })
 export type SchedulingPolicy = Static<typeof SchedulingPolicy>
 
@@ -145,6 +159,8 @@ export const PolicyChange = Type.Object(
   {
     pools: Type.Optional(Type.Record(Name, Nullable(Pool), bounded(64))),
     projects: Type.Optional(Type.Record(Name, Nullable(Quota), bounded(1000))),
+    /** Machines on offer, by name. */
+    machines: Type.Optional(Type.Record(Name, Nullable(MachineShape), bounded(64))),
     /** Only what is named is changed; null: back to the default. */
     rebalance: Type.Optional(Nullable(RebalanceSettings)),
   },

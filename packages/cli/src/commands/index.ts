@@ -18,6 +18,7 @@ import * as info from './info.ts'
 import * as launch from './launch.ts'
 import * as logs from './logs.ts'
 import * as ls from './ls.ts'
+import * as machines from './machines.ts'
 import * as move from './move.ts'
 import * as ops from './ops.ts'
 import * as pool from './pool.ts'
@@ -64,6 +65,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   rebalance.register,
   pool.register,
   project.register,
+  machines.register,
   image.register,
   ops.register,
   events.register,

@@ -46,6 +46,7 @@ function withChange(policy: SchedulingPolicy, change: PolicyChange): SchedulingP
   return {
     pools: merged(policy.pools, change.pools),
     projects: merged(policy.projects, change.projects),
+    machines: merged(policy.machines, change.machines),
     rebalance: change.rebalance === null ? {} : { ...policy.rebalance, ...change.rebalance },
   }
 }

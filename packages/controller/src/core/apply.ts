@@ -9,6 +9,7 @@ import { applyEvacuationPlanned, applyEvacuationStarted } from './apply-evacuati
 import { applyHostCordonRequested, applyHostObserved, applyHostSilenceChanged } from './apply-hosts.ts'
 import { applyImageBuildStarted, applyImageRegistered } from './apply-images.ts'
 import { applyContainerLaunched } from './apply-launch.ts'
+import { applyMachinesAsked } from './apply-machines.ts'
 import {
   applyMigrationAborted,
   applyMigrationAdvanced,
@@ -119,6 +120,8 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyEvacuationStarted(draft, entry)
     case 'EvacuationPlanned':
       return applyEvacuationPlanned(draft, entry)
+    case 'MachinesAsked':
+      return applyMachinesAsked(draft, entry)
     case 'RebalancePlanned':
       return applyRebalancePlanned(draft, entry)
     case 'ImageBuildStarted':

@@ -222,6 +222,15 @@ export const EvacuationPlanned = entry('EvacuationPlanned', {
   plan: Type.Array(PlannedMove),
   etaMs: Type.Optional(Type.Number({ description: 'from `atMs`, as estimated' })),
 })
+/** The hook is to be told: machines are wanted, or one is no longer needed. */
+export const MachinesAsked = entry('MachinesAsked', {
+  operation: OperationId,
+  /** A shape, or a host. */
+  target: Name,
+  event: Type.Union([Type.Literal('provision'), Type.Literal('release')]),
+  facts: Type.Record(Type.String(), Type.Unknown()),
+  reason: Type.String(),
+})
 /** A plan of rebalancing worth keeping. null: a dry run, or nothing to move. */
 export const RebalancePlanned = entry('RebalancePlanned', {
   operation: Type.Union([OperationId, Type.Null()]),
@@ -267,6 +276,7 @@ export const Entry = Type.Union([
   MigrationAborted,
   EvacuationStarted,
   EvacuationPlanned,
+  MachinesAsked,
   RebalancePlanned,
   ImageBuildStarted,
   ImageRegistered,

@@ -36,6 +36,8 @@ export function planConsolidation(context: PlanContext): Entry[] {
   if (opened.length > 0) return opened
   if (nowMs - observed.sinceMs < settleMs || isQuiet(settings.quietHours ?? [], nowMs)) return []
   if (somethingMoves(state) || failedNotLongAgo(state, nowMs)) return []
+  const released = releaseEmptied(context)
+  if (released.length > 0) return released
   const next = nextToEmpty(context)
   if (next === null) return []
   const operation = `${idPrefix}${next.host}-${nowMs.toString(36)}`
@@ -56,6 +58,19 @@ export function emptiedHosts(state: ClusterState): string[] {
     .map(({ target }) => target)
     .filter((host) => state.tables.hosts.get(host)?.cordoned === true)
     .sort()
+}
+
+/** Whoever is asked for machines is told of each that is empty, once. */
+function releaseEmptied({ state, nowMs }: PlanContext): Entry[] {
+  return emptiedHosts(state).flatMap((host): Entry[] => {
+    const emptied = [...state.tables.operations.values()]
+      .filter((operation) => isConsolidation(operation) && operation.target === host)
+      .sort((left, right) => right.revision - left.revision)[0]!
+    const operation = `${emptied.id}-release`
+    if (state.tables.operations.has(operation)) return []
+    const reason = `host ${host} is empty and closed`
+    return [{ type: 'MachinesAsked', atMs: nowMs, operation, target: host, event: 'release', facts: { host }, reason }]
+  })
 }
 
 const idPrefix = 'consolidate-'

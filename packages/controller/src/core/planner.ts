@@ -82,6 +82,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'cordon':
     case 'uncordon':
     case 'host-set':
+    case 'machines':
     case 'policy':
     case 'snapshot-delete':
       // Done in the entry that begins them.

@@ -11,6 +11,7 @@ import type { ControllerContext } from './context.ts'
 import { EventHub } from './event-hub.ts'
 import { apiServer } from './http/server.ts'
 import { LeaderLoop } from './leader-loop.ts'
+import { MachineHook } from './machine-hook.ts'
 import { Pusher } from './pusher.ts'
 import { Reports } from './reports.ts'
 import { ClusterStateMachine } from './state-machine.ts'
@@ -55,7 +56,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
     warn: (host, container) =>
       logger.error({ host, container }, 'a host has a container that this cluster never made; it is told nothing'),
   })
-  const loop = new LeaderLoop({ machine, log, observed: reports, pusher, now, seed, logger })
+  const machineHook = new MachineHook({ config: config.machineHook ?? null, log, now, logger })
+  const loop = new LeaderLoop({ machine, log, observed: reports, pusher, now, seed, logger, machineHook })
   const bus = new Bus(
     {
       cluster: config.cluster,

@@ -10,6 +10,7 @@ import { type PlanContext, planForHost, planOperations, planTick } from '../core
 import { planConsolidation } from '../core/planner-consolidate.ts'
 import { planRebalance, rebalanceIntervalMs } from '../core/planner-rebalance.ts'
 import { entryKey } from './entry-key.ts'
+import type { MachineHook } from './machine-hook.ts'
 import type { Pusher } from './pusher.ts'
 import type { ClusterStateMachine } from './state-machine.ts'
 
@@ -31,6 +32,7 @@ export interface LeaderLoopOptions {
   now(): number
   seed(): number
   logger: Logger
+  machineHook?: MachineHook
 }
 
 export class LeaderLoop {
@@ -101,6 +103,7 @@ export class LeaderLoop {
     for (const [key, untilMs] of this.#refusedUntil) if (untilMs <= nowMs) this.#refusedUntil.delete(key)
     this.#proposeAll(planTick(this.#context()))
     this.#rebalance(nowMs)
+    this.#options.machineHook?.tick(this.#options.machine.state)
     this.#options.pusher.repeat(nowMs)
   }
 

@@ -20,6 +20,7 @@ import { type Demand, type PlaceResult, place } from '@drover/scheduler'
 import { withinLimits } from '../core/apply-set.ts'
 import { clusterSnapshot, pendingOf, type SnapshotOptions } from '../core/cluster-snapshot.ts'
 import { demandOf } from '../core/demand.ts'
+import { machinesFor } from '../core/machines-for.ts'
 import { isSilent } from '../core/observed.ts'
 import { emptiedHosts } from '../core/planner-consolidate.ts'
 import { containerByName, type StoredContainer } from '../core/state.ts'
@@ -201,7 +202,7 @@ async function placeAndSubmit(
     const placed = place(clusterSnapshot(machine.state, reports, context.now(), options), demand, context.seed())
     if (placed.host === null) {
       if (attempt < maxPlacements && (await openEmptied(context, id, demand, origin))) continue
-      throw refusal(demand, placed)
+      throw await refusedFor(context, id, demand, refusal(demand, placed))
     }
     pending.set(id, pendingOf(placed.host, spec))
     try {
@@ -213,6 +214,29 @@ async function placeAndSubmit(
       pending.delete(id)
     }
   }
+}
+
+/** The refusal, with what was asked for because of it. */
+async function refusedFor(
+  context: ControllerContext,
+  id: string,
+  demand: Demand,
+  refused: DroverError,
+): Promise<DroverError> {
+  const { machine, reports, log, now, seed, config } = context
+  if (refused.code !== 'NO_CAPACITY' || demand.host !== null || config.machineHook === undefined) return refused
+  const asked = machinesFor(machine.state, reports, now(), [demand], seed())
+  if (!asked) return refused
+  const entry = {
+    type: 'MachinesAsked',
+    atMs: now(),
+    operation: `${id}-machines`,
+    event: 'provision',
+    ...asked,
+  } as const
+  const operation = await submit<Operation>(log, entry).catch((error: DroverError) => error)
+  const said = operation instanceof DroverError ? operation.message : `operation ${operation.id} asks for a machine`
+  return new DroverError('NO_CAPACITY', `${refused.message}; ${said}`, { context: refused.context, retryable: true })
 }
 
 /** A host that consolidation has emptied and closed takes containers again when nothing else fits. */
