@@ -2,9 +2,10 @@
 // from inside and outside after each move; those that can't be carried are refused and live on undisturbed. The long form, with
 // real workloads, is `npm run matrix`.
 
+import type { Preflight } from '@drover/protocol'
 import t from 'tap'
 import { runMatrix } from '../src/matrix/matrix.ts'
-import { objectRows, probesBuilt } from '../src/matrix/objects.ts'
+import { objectRows, probeProgram, probesBuilt } from '../src/matrix/objects.ts'
 import type { Row } from '../src/matrix/row.ts'
 import { engineOfStories, tell } from '../src/stories.ts'
 
@@ -21,6 +22,21 @@ else {
     const tried = (rows: Row[], rounds: number) =>
       runMatrix(story.lab, story.client, rows, { rounds, alone: false, onProgress: () => {} })
     const rows = objectRows()
+
+    await t.test('preflight: says without disturbing what a move would say', async (t) => {
+      await story.must('launch', 'looked-at')
+      t.match(await story.must<Preflight>('preflight', 'looked-at'), { live: true, findings: [], fallback: '' })
+      await story.must('file', 'push', probeProgram, 'looked-at:/usr/bin/probe', '--mode', '755')
+      await story.lab.cli(['exec', 'looked-at', '--', 'probe', 'start', 'mqueue', 'tcp4'])
+      const asked = await story.lab.cli(['preflight', 'looked-at', '--json'])
+      t.match(asked, { code: 1, json: { live: false, findings: [{ reason: 'MESSAGE_QUEUE', process: 'mqueue' }] } })
+      const info = await story.lab.cli(['info', 'looked-at'])
+      t.match(
+        info.stdout,
+        /live move +can’t move live: mqueue \(\d+\) has the POSIX message queue \/probe open; move it cold/,
+      )
+      await story.must('delete', 'looked-at')
+    })
 
     await t.test('objects that move: nothing inside or outside notices, twice around', async (t) => {
       for (const { name, what, good, reason } of await tried(

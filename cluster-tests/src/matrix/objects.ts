@@ -14,27 +14,27 @@ export const probesBuilt = (): boolean => existsSync(probeProgram)
 const refused = (reason: RegExp): Expectation => ({ kind: 'refused', reason })
 const lost = (reason: RegExp): Expectation => ({ kind: 'lost', reason })
 
-/** CRIU's own words where nothing better is known before the freeze. */
-const anyReason = /./
+/** Before the freeze, in these words. */
+const named = (words: string): Expectation => refused(new RegExp(`^NOT_MIGRATABLE: .*${words}`))
 
 const expectations: Record<string, Expectation> = {
   affinity: lost(/may run on \d+ CPUs/),
-  'eventfd-semaphore': lost(/counts no more by one/),
+  'eventfd-semaphore': named('has an eventfd that is a semaphore'),
   keyring: lost(/the key is gone/),
-  'mount-overlay': refused(anyReason),
-  mqueue: refused(anyReason),
-  'namespace-ipc': refused(anyReason),
-  'namespace-net': refused(anyReason),
-  'namespace-pid': refused(anyReason),
-  'namespace-user': refused(anyReason),
-  'namespace-uts': refused(anyReason),
-  'netlink-unread': refused(anyReason),
-  'perf-event': refused(anyReason),
-  'pipe-packets': refused(anyReason),
-  ptrace: refused(anyReason),
-  'tcp-backlog': refused(anyReason),
+  'mount-overlay': named('it has a mount of type overlay at /'),
+  mqueue: named('has the POSIX message queue /probe'),
+  'namespace-ipc': named('has an IPC namespace of its own'),
+  'namespace-net': named('has a network namespace of its own'),
+  'namespace-pid': named('has a PID namespace'),
+  'namespace-user': named('has a user namespace of its own'),
+  'namespace-uts': named('has a UTS namespace of its own'),
+  'netlink-unread': named('has a netlink socket with unread data'),
+  'perf-event': named('has a perf event open'),
+  'pipe-packets': named('has a pipe in packet mode'),
+  ptrace: named('is traced by another process'),
+  'tcp-backlog': named('has connections waiting'),
   'timerfd-periodic': lost(/ticks no more/),
-  uninterruptible: refused(anyReason),
+  uninterruptible: named('is in uninterruptible sleep'),
 }
 
 const notes: Record<string, string> = {

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "memory_copy.h"
 #include "pidfd.h"
+#include "preflight.h"
 #include "processes.h"
 #include "start.h"
 
@@ -137,7 +138,7 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
     if (!queued) respond(Error{"LIMIT_REACHED", "logs: too many operations wait"});
     return;
   }
-  if (call.file || method == "processes" || method == "usage") return inside(call, container, respond);
+  if (call.file || method == "processes" || method == "usage" || method == "preflight") return inside(call, container, respond);
   if (method == "delete")
     return onContainer(call, container, respond, [&engine](const auto& queued) -> Result<Json> {
       DROVER_TRY(engine.removeContainer(queued));
@@ -251,6 +252,8 @@ void Methods::inside(const Call& call, const std::shared_ptr<Container>& contain
   Operation operation = [this](const auto& queued) { return listProcesses(engine_, *queued); };
   if (call.method == "usage")
     operation = [this, fileSystems = call.fileSystems](const auto& queued) { return describeUsage(engine_, *queued, fileSystems); };
+  else if (call.method == "preflight")
+    operation = [this](const auto& queued) { return preflight(engine_, *queued); };
   else if (call.file)
     operation = [request = *call.file](const auto& queued) { return serveFileRequest(*queued, request); };
   queue(container, call.method, respond, operation);

@@ -125,6 +125,7 @@ const std::vector<Rule> rules = {
     {"logs", {container, logOffset, logLimit}},
     {"processes", {container}},
     {"usage", {container, fileSystems}},
+    {"preflight", {container}},
     {"fileStat", {container, {"path"}, {"follow"}}, readFile},
     {"fileList", {container, {"path"}, {"after"}}, readFile},
     {"fileRead", {container, {"path"}, {"offset"}, {"limit"}}, readFile},

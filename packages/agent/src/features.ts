@@ -1,8 +1,9 @@
 // What this host can do, from its engine's greeting; before the engine has answered, nothing is claimed.
 
+import { readFileSync } from 'node:fs'
 import { arch, release } from 'node:os'
 import type { EngineHello } from '@drover/engine'
-import type { HostFeatures } from '@drover/protocol'
+import { type HostFeatures, protocolVersion } from '@drover/protocol'
 
 export function hostFeatures(hello: EngineHello | null): HostFeatures {
   if (!hello) {
@@ -16,5 +17,39 @@ export function hostFeatures(hello: EngineHello | null): HostFeatures {
   }
   const { kernel, architecture, cgroup, criu, version } = hello
   // The simulated engine names itself in its version: there is nothing else to tell the two apart by.
-  return { engine: version.includes('simulated') ? 'simulated' : 'native', kernel, architecture, cgroup, criu }
+  const compared = { cpuFlags: cpuFlags(), protocolVersion }
+  return {
+    engine: version.includes('simulated') ? 'simulated' : 'native',
+    kernel,
+    architecture,
+    cgroup,
+    criu,
+    ...compared,
+  }
+}
+
+/** Instruction sets, whose lack on another host would kill a program that found them here. The first processor speaks for all. */
+const instructionSets =
+  /^(sse|ssse|avx|amx|aes$|pclmul|vpclmul|vaes|gfni|sha|bmi|abm$|adx$|fma|f16c$|popcnt$|movbe$|movdir|rdrand$|rdseed$|rdpid$|xsave|fsgsbase$|rtm$|hle$|erms$|clflushopt$|clwb$|serialize$|cx16$|lahf_lm$|asimd|sve|sme|crc32$|atomics$)/
+let flags: string[] | null = null
+
+function cpuFlags(): string[] {
+  flags ??= flagsIn(readCpuInfo())
+  return flags
+}
+
+export function flagsIn(cpuInfo: string): string[] {
+  const line = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(cpuInfo)?.[1] ?? ''
+  return line
+    .split(' ')
+    .filter((flag) => instructionSets.test(flag))
+    .sort()
+}
+
+function readCpuInfo(): string {
+  try {
+    return readFileSync('/proc/cpuinfo', 'utf8')
+  } catch {
+    return ''
+  }
 }

@@ -5,7 +5,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { main, type Terminal } from '@drover/cli'
-import type { ClusterEvent, ClusterStatus, Container, HostView, Image, Operation } from '@drover/protocol'
+import type { ClusterEvent, ClusterStatus, Container, HostView, Image, Operation, Preflight } from '@drover/protocol'
 import type { Test } from 'tap'
 import { container, hostView, operation } from './resources.ts'
 
@@ -19,6 +19,8 @@ export interface FakeCluster {
   hosts: HostView[]
   images: Image[]
   operations: Operation[]
+  /** Null: the container's host is silent. */
+  preflight: Preflight | null
   events: ClusterEvent[]
   log: string
   /** States that readings of an operation give, one after the other; the last one stays. */
@@ -72,6 +74,7 @@ export async function fakeCluster(t: Pick<Test, 'teardown' | 'testdir'>): Promis
     hosts: [hostView('a'), hostView('b', { status: 'cordoned', cordoned: true })],
     images: [],
     operations: [],
+    preflight: null,
     events: [],
     log: 'one\ntwo\nthree\n',
     script: new Map(),
@@ -125,7 +128,10 @@ function read(cluster: FakeCluster, response: ServerResponse, path: string): voi
   else if (collection === 'events') streamEvents(cluster, response)
   else if (collection === 'containers' && rest === 'logs') response.end(cluster.log)
   else if (collection === 'containers' && rest === 'explain') explain(cluster, response, name)
-  else if (name !== '') readOne(cluster, response, collection, name)
+  else if (rest === 'preflight') {
+    if (cluster.preflight) answer(response, 200, cluster.preflight)
+    else refuse(response, 503, 'HOST_UNREACHABLE', 'silent')
+  } else if (name !== '') readOne(cluster, response, collection, name)
   else answer(response, 200, list(cluster, collection))
 }
 

@@ -26,6 +26,7 @@ import type {
   MoveRequest,
   Operation,
   PolicyChange,
+  Preflight,
   RebalancePlanView,
   RebalanceRecord,
   RebalanceStatus,
@@ -162,6 +163,13 @@ export class DroverClient {
     this.#transport.json('POST', paths.inside(segment(name), method), { ...options, body: params }) as Promise<
       InsideResult<M>
     >
+
+  /** Whether it could move live now, and where; `host` narrows it to one. */
+  preflight = async (name: string, host: string | null = null, options?: ReadOptions) =>
+    this.#read<Preflight>(
+      `${paths.preflight(segment(name))}${host === null ? '' : `?host=${encodeURIComponent(host)}`}`,
+      options,
+    )
 
   /** The console log as it comes. With `follow` it ends when the signal is aborted or the container is gone. */
   async *logs(

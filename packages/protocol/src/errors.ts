@@ -31,7 +31,10 @@ export const errorCodes = {
   },
   CHECKPOINT_FAILED: { status: 502, meaning: 'CRIU could not dump the container; it runs on where it was' },
   RESTORE_FAILED: { status: 502, meaning: 'CRIU could not restore the container; the source goes on' },
-  NOT_MIGRATABLE: { status: 409, meaning: 'a host has no CRIU that passes its self-test, so it takes no live moves' },
+  NOT_MIGRATABLE: {
+    status: 409,
+    meaning: 'the container or a host has something that keeps it from moving live; the message names it',
+  },
   TRANSFER_FAILED: { status: 502, meaning: 'the connection between two hosts broke during a transfer' },
   HOST_UNREACHABLE: { status: 503, meaning: 'the host’s agent does not answer' },
   API_UNREACHABLE: { status: 503, meaning: 'no controller answers at any endpoint that the client knows' },

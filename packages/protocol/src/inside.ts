@@ -3,6 +3,7 @@
 // gRPC service (a frame `InsideCall`) and of the engine. All of them may be repeated: the same call gives the same result.
 
 import { type Static, Type } from 'typebox'
+import { PreflightFinding } from './preflight.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
@@ -126,6 +127,15 @@ export const insideMethods = {
     'The processes, as the host sees them',
     Type.Object({}, closed),
     Type.Object({ processes: Type.Array(ProcessStatus), more: Type.Boolean(), atMs: Type.Integer() }),
+  ),
+  preflight: method(
+    'What in it keeps it from moving live, looked at without stopping it',
+    Type.Object({}, closed),
+    Type.Object({
+      findings: Type.Array(PreflightFinding),
+      processes: Type.Integer(),
+      complete: Type.Boolean({ description: 'false: there were too many processes or findings to look at all' }),
+    }),
   ),
   usage: method(
     'What the container uses',

@@ -26,6 +26,7 @@ export const paths = {
   snapshots: (name: string) => `/v1/containers/${name}/snapshots`,
   snapshot: (name: string, snapshot: string) => `/v1/containers/${name}/snapshots/${snapshot}`,
   snapshotRestore: (name: string, snapshot: string) => `/v1/containers/${name}/snapshots/${snapshot}/restore`,
+  preflight: (name: string) => `/v1/containers/${name}/preflight`,
   logs: (name: string) => `/v1/containers/${name}/logs`,
   /** WebSocket; frames as in frames.ts, the first one an ExecRequest. */
   exec: (name: string) => `/v1/containers/${name}/exec`,

@@ -142,6 +142,8 @@ export const HostFeatures = Type.Object({
     version: Nullable(Type.String()),
     reason: Type.String({ description: 'why this one is used, or why none is' }),
   }),
+  cpuFlags: Type.Optional(Type.Array(Type.String(), { description: 'instruction sets that programs can see' })),
+  protocolVersion: Type.Optional(Type.Integer()),
 })
 export type HostFeatures = Static<typeof HostFeatures>
 

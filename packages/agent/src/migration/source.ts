@@ -4,7 +4,7 @@
 
 import { dirname, join } from 'node:path'
 import { type Assignment, DroverError } from '@drover/protocol'
-import { defaultStopTimeoutMs, engineDeadlines, stopSlackMs } from '../engine-port.ts'
+import { defaultStopTimeoutMs, stopSlackMs } from '../engine-port.ts'
 import { runCommand } from '../images/run-command.ts'
 import type { AgentParts } from '../parts.ts'
 import { sendSnapshots } from '../snapshots/travel.ts'
@@ -15,6 +15,7 @@ import { diskDelta, socketsOf } from './disk-delta.ts'
 import { type Manifest, pathBytes, scanManifest } from './disk-manifest.ts'
 import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
 import { sendMemoryFiles } from './memory-files.ts'
+import { checkpointPatiently, requireMovable } from './preflight.ts'
 import type { MigrationSession } from './session.ts'
 import { startDeltaArchive, startPrecopyArchive, type TarProcess } from './tar-process.ts'
 
@@ -37,7 +38,7 @@ const syncDeadlineMs = 60_000
 
 const precopied = new WeakMap<MigrationSession, Precopied>()
 
-export function prepareSource(parts: AgentParts, session: MigrationSession, assignment: Moving): void {
+export async function prepareSource(parts: AgentParts, session: MigrationSession, assignment: Moving): Promise<void> {
   const engine = parts.mirror.get(assignment.container)
   if (!engine) throw new DroverError('WRONG_STATE', `move ${assignment.name}: it is not on host ${parts.host}`)
   if (engine.epoch !== assignment.epoch) {
@@ -51,6 +52,7 @@ export function prepareSource(parts: AgentParts, session: MigrationSession, assi
       throw new DroverError('WRONG_STATE', `move ${assignment.name} live: it is ${engine.state}, not running`)
     }
     requireCriu(parts, assignment)
+    await requireMovable(parts, session, assignment)
   }
   session.advance('prepared')
 }
@@ -123,11 +125,7 @@ async function checkpointAndSend(
   const { container, epoch } = assignment
   const { checkpoint: directory } = ready
   const calledAt = performance.now()
-  const answer = await parts.engine.call(
-    'checkpoint',
-    { container, epoch, directory },
-    { deadlineMs: engineDeadlines.checkpoint },
-  )
+  const answer = await checkpointPatiently(parts, session, { container, epoch, directory })
   const dumpedAt = performance.now()
   parts.mirror.answer(answer.container)
   await parts.faults.at('source.frozen')

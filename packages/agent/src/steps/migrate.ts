@@ -23,7 +23,7 @@ export async function runMigrationStep(
   try {
     if (kind === 'prepare-source') {
       await parts.faults.at('source.preparing')
-      prepareSource(parts, session, moving)
+      await prepareSource(parts, session, moving)
     } else if (kind === 'prepare-destination') await prepareDestination(parts, session, moving)
     else if (kind === 'precopy') await precopy(parts, session, moving)
     else await switchOver(parts, session, moving)

@@ -22,6 +22,7 @@ import * as machines from './machines.ts'
 import * as move from './move.ts'
 import * as ops from './ops.ts'
 import * as pool from './pool.ts'
+import * as preflight from './preflight.ts'
 import * as project from './project.ts'
 import * as ps from './ps.ts'
 import * as rebalance from './rebalance.ts'
@@ -60,6 +61,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   move.register,
   copy.register,
   snapshot.register,
+  preflight.register,
   deleteContainer.register,
   host.register,
   rebalance.register,

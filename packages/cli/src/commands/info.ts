@@ -1,6 +1,6 @@
 // `drover info`: everything about one container, with why it was placed there and the figures of its last move.
 
-import type { Autostart, Container, Operation, RestartPolicy, Snapshot } from '@drover/protocol'
+import type { Autostart, Container, Operation, Preflight, RestartPolicy, Snapshot } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { parseName } from '../names.ts'
@@ -12,6 +12,7 @@ import { formatBytes, formatCpu } from '../output/sizes.ts'
 import { renderFields } from '../output/table.ts'
 import { placementTable } from './explain.ts'
 import { describeMoved } from './move.ts'
+import { summarizePreflight } from './preflight.ts'
 
 export function register(program: Command): void {
   defineCommand(program, 'info', {
@@ -25,10 +26,12 @@ export function register(program: Command): void {
     .action(
       action(async ({ output, client }, name: string) => {
         const api = await client()
-        const [container, operations] = await Promise.all([api.container(name), api.operations()])
+        // Its host may be silent, and everything else is worth knowing all the same.
+        const verdict = api.preflight(name).catch(() => null)
+        const [container, operations, preflight] = await Promise.all([api.container(name), api.operations(), verdict])
         const lastMove = findLastMove(container, operations)
-        output.result({ ...container, lastMove }, () =>
-          describeContainer(output.palette, container, lastMove, Date.now()),
+        output.result({ ...container, lastMove, preflight }, () =>
+          describeContainer(output.palette, container, lastMove, Date.now(), preflight),
         )
       }),
     )
@@ -46,6 +49,7 @@ export function describeContainer(
   container: Container,
   lastMove: Operation | null,
   nowMs: number,
+  preflight: Preflight | null = null,
 ): string {
   const { identity, spec, placement } = container
   const { requests } = spec
@@ -79,6 +83,7 @@ export function describeContainer(
     ['snapshots', describeSnapshots(container.snapshots ?? [])],
     ['environment', describePairs(spec.environment)],
     ['labels', describePairs(spec.labels)],
+    ['live move', preflight && container.state === 'running' ? summarizePreflight(palette, preflight) : null],
     ['under way', container.operation],
   ])
   const placed = `${palette.bold('placed')} on ${placement.chosen}: ${placement.reason}\n${placementTable(palette, placement)}`

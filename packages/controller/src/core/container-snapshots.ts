@@ -1,7 +1,7 @@
 // Containers where they are now, as the planners of moves want them: what each asks of another host, what it is expected to use,
 // what moving it means, and why it can't be moved.
 
-import type { HostFeatures } from '@drover/protocol'
+import { featureObstacles, type HostFeatures } from '@drover/protocol'
 import { type ContainerSnapshot, learnMoveModel, type MeasuredMove, type MoveModel } from '@drover/scheduler'
 import { demandOf } from './demand.ts'
 import { isReady, type Observed } from './observed.ts'
@@ -69,9 +69,6 @@ function hostsUnfitFor(state: ClusterState, features: HostFeatures): string[] {
     .map(({ name }) => name)
 }
 
-/** CPU architecture and cgroup layout are in what CRIU dumps; a simulated engine's dumps are its own. */
+/** A simulated engine's dumps are its own; else CPU, cgroup layout and CRIU must fit. */
 export const canRestoreFrom = (here: HostFeatures, source: HostFeatures): boolean =>
-  source.criu.usable &&
-  here.architecture === source.architecture &&
-  here.cgroup === source.cgroup &&
-  here.engine === source.engine
+  featureObstacles(source, here).length === 0

@@ -6,10 +6,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import {
   type ContainerSpec,
   type CopyRequest,
+  coldFallback,
   DroverError,
   defaultAutostart,
   defaultImageName,
   defaultRequests,
+  featureObstacles,
   type LaunchRequest,
   type MoveRequest,
   type Operation,
@@ -182,6 +184,16 @@ function checkMovable(context: ControllerContext, container: StoredContainer, re
   if (state === 'running' && (request.mode ?? 'live') === 'live' && criu?.usable !== true) {
     const reason = criu?.reason ?? 'its features are unknown'
     throw new DroverError('NOT_MIGRATABLE', `move ${name} live from ${host}: ${reason}; move it cold, or not at all`)
+  }
+  const [source, asked] = [hosts.get(host), request.host === undefined ? undefined : hosts.get(request.host)]
+  if (state !== 'running' || request.mode === 'cold' || !source || !asked) return
+  const obstacles = featureObstacles(source.features, asked.features)
+  if (obstacles.length > 0) {
+    throw new DroverError(
+      'NOT_MIGRATABLE',
+      `move ${name} live from ${host} to ${asked.name}: ${obstacles.join('; ')}; ${coldFallback}`,
+      { context: { host: asked.name, obstacles } },
+    )
   }
 }
 

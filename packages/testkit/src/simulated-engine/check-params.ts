@@ -54,6 +54,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     gid: 'integer?',
   },
   processes: { container: 'name' },
+  preflight: { container: 'name' },
   usage: { container: 'name', fileSystems: 'boolean' },
   exec: {
     container: 'name',

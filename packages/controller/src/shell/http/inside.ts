@@ -1,7 +1,15 @@
 // POST /v1/containers/:name/inside/:method: one question about the inside of a container, answered by the agent of its host. Any
 // controller serves it; nothing of it is in the committed state.
 
-import { DroverError, decodeMessage, encodeMessage, FrameType, type InsideCall, insideMethods } from '@drover/protocol'
+import {
+  DroverError,
+  decodeMessage,
+  encodeMessage,
+  FrameType,
+  type InsideCall,
+  type InsideMethod,
+  insideMethods,
+} from '@drover/protocol'
 import type { ServiceError } from '@grpc/grpc-js'
 import type { FastifyInstance } from 'fastify'
 import { type AgentStreams, callError } from '../agent-streams.ts'
@@ -15,11 +23,21 @@ export function insideRoutes(app: FastifyInstance, context: ControllerContext, a
     const options = { schema }
     app.post(`/v1/containers/:name/inside/${method}`, options, async (request) => {
       const { name } = request.params as { name: string }
-      const { id, host, address } = await locate(context, name)
-      const call = { container: id, method, params: request.body } as InsideCall
-      return ask(agents, address, call, `${method} in ${name}`, host)
+      return askInside(context, agents, name, method as InsideMethod, request.body as Record<string, unknown>)
     })
   }
+}
+
+export async function askInside(
+  context: ControllerContext,
+  agents: AgentStreams,
+  name: string,
+  method: InsideMethod,
+  params: Record<string, unknown>,
+): Promise<unknown> {
+  const { id, host, address } = await locate(context, name)
+  const call: InsideCall = { container: id, method, params }
+  return ask(agents, address, call, `${method} in ${name}`, host)
 }
 
 async function ask(agents: AgentStreams, address: string, call: InsideCall, doing: string, host: string) {

@@ -18,6 +18,7 @@ import { insideRoutes } from './inside.ts'
 import { logRoutes } from './logs.ts'
 import { operationRoutes } from './operations.ts'
 import { policyRoutes } from './policy.ts'
+import { preflightRoutes } from './preflight.ts'
 import { rebalanceRoutes } from './rebalance.ts'
 import { snapshotRoutes } from './snapshots.ts'
 import { statusRoutes } from './status.ts'
@@ -70,6 +71,7 @@ export async function apiServer(context: ControllerContext): Promise<FastifyInst
     eventRoutes(v1, context)
     logRoutes(v1, context, agents)
     insideRoutes(v1, context, agents)
+    preflightRoutes(v1, context, agents)
     execRoutes(v1, context, agents)
   })
   installHealth(app, context)

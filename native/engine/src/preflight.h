@@ -1,0 +1,41 @@
+// Whether a running container can be moved live, as far as that shows from outside: a look at /proc, nothing is stopped. What is
+// found is what CRIU would refuse after the freeze, or, worse, leave behind without a word.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine.h"
+
+namespace drover {
+
+struct Finding {
+  /** A name for programs, e.g. IO_URING. */
+  const char* reason;
+  /** PID inside and command; 0 where it is the container's as a whole. */
+  int64_t pid = 0;
+  std::string process;
+  /** One sentence for a person, e.g. `redis (12) has an io_uring open`. */
+  std::string message;
+  /** It passes by itself, usually within milliseconds: worth another look. */
+  bool passing = false;
+};
+
+/** What the sockets of a network namespace tell, by inode. */
+struct SocketTable {
+  std::set<uint64_t> known;
+  std::set<uint64_t> unreadNetlink;
+  std::set<uint64_t> waitingConnections;
+};
+
+/** From /proc/PID/net. */
+SocketTable readSockets(pid_t pid);
+/** Why CRIU can't take a socket that is in none of the tables; empty: it can, or it is gone. */
+std::string whyNoSocket(pid_t pid, int descriptor);
+
+/** {findings, processes, complete}: Operation queue only. A container without processes has no findings. */
+Result<nlohmann::json> preflight(const Engine& engine, const Container& container);
+
+}  // namespace drover

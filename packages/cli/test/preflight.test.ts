@@ -1,0 +1,64 @@
+// preflight, and its line in info.
+
+import type { Preflight } from '@drover/protocol'
+import t from 'tap'
+import { fakeCluster } from './fake-cluster.ts'
+
+const movable: Preflight = {
+  container: 'web-1',
+  host: 'a',
+  live: true,
+  findings: [],
+  hosts: [
+    { host: 'b', live: true, obstacles: [], notes: ['its kernel 6.1 is older than 6.12'] },
+    { host: 'c', live: false, obstacles: ['its CPU lacks avx2'], notes: [] },
+  ],
+  fallback: '',
+}
+const stuck: Preflight = {
+  ...movable,
+  live: false,
+  findings: [
+    { reason: 'MESSAGE_QUEUE', pid: 12, process: 'worker', message: 'worker (12) has a queue open', passing: false },
+    { reason: 'UNREAD_NETLINK', pid: 3, process: 'dhcp', message: 'dhcp (3) has unread data', passing: true },
+  ],
+  fallback: 'move it cold',
+}
+
+t.test('preflight: which hosts it could go to, and why not to the others', async (t) => {
+  const cluster = await fakeCluster(t)
+  cluster.preflight = movable
+  const { exitCode, stdout } = await cluster.drover(['preflight', 'web-1'])
+  t.equal(exitCode, 0)
+  t.match(stdout, /web-1 on host a: it can move live/)
+  t.match(stdout, /b +yes +its kernel 6\.1 is older/)
+  t.match(stdout, /c +no +its CPU lacks avx2/)
+  t.match((await cluster.drover(['preflight', 'web-1', '--json'])).json(), { live: true, hosts: [{ host: 'b' }, {}] })
+})
+
+t.test('preflight: what is in the way, what passes, what would work instead; exit code 1', async (t) => {
+  const cluster = await fakeCluster(t)
+  cluster.preflight = stuck
+  const { exitCode, stdout } = await cluster.drover(['preflight', 'web-1', 'b'])
+  t.equal(exitCode, 1)
+  t.match(
+    stdout,
+    /can’t move live now\n +! worker \(12\) has a queue open\n +! dhcp \(3\) has unread data \(passes by itself\)/,
+  )
+  t.match(stdout, /instead: move it cold/)
+})
+
+t.test('info: the verdict in a line, and none when its host is silent', async (t) => {
+  const cluster = await fakeCluster(t)
+  cluster.preflight = stuck
+  t.match(
+    (await cluster.drover(['info', 'web-1'])).stdout,
+    /live move +can’t move live: worker \(12\) has a queue open; move it cold/,
+  )
+  cluster.preflight = movable
+  t.match((await cluster.drover(['info', 'web-1'])).stdout, /live move +can move live to b\n/)
+  cluster.preflight = null
+  const silent = await cluster.drover(['info', 'web-1'])
+  t.equal(silent.exitCode, 0)
+  t.notMatch(silent.stdout, /live move/)
+})

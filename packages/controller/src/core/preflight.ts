@@ -1,0 +1,51 @@
+// The verdict about a live move, put together from what was seen in the container and what is known of the hosts. Pure: the move's
+// own refusals use the same comparison (protocol/preflight.ts).
+
+import { coldFallback, featureNotes, featureObstacles, type Preflight, type PreflightFinding } from '@drover/protocol'
+import { isReady, type Observed } from './observed.ts'
+import type { ClusterState, StoredContainer } from './state.ts'
+
+/** `asked`: only this host is looked at; null: every other one. */
+export function preflightOf(
+  state: ClusterState,
+  observed: Observed,
+  nowMs: number,
+  container: StoredContainer,
+  seen: PreflightFinding[],
+  asked: string | null,
+): Preflight {
+  const findings = [...ofState(container), ...seen]
+  const source = state.tables.hosts.get(container.host)
+  const others = [...state.tables.hosts.values()].filter(({ name }) =>
+    asked === null ? name !== container.host : name === asked,
+  )
+  const hosts = others.map((host) => {
+    const obstacles = source ? featureObstacles(source.features, host.features) : [`host ${container.host} is unknown`]
+    if (host.name === container.host) obstacles.push('it is there already')
+    if (!isReady(observed, host.name, nowMs)) obstacles.push('no recent report from its agent')
+    if (host.cordoned) obstacles.push('it is cordoned')
+    const notes = source ? featureNotes(source.features, host.features) : []
+    return { host: host.name, live: obstacles.length === 0, obstacles, notes }
+  })
+  const blocked = findings.some(({ passing }) => !passing)
+  const live = !blocked && hosts.some((host) => host.live)
+  return {
+    container: container.name,
+    host: container.host,
+    live,
+    findings,
+    hosts: hosts.sort((left, right) => (left.host < right.host ? -1 : 1)),
+    fallback: live ? '' : fallbackOf(container),
+  }
+}
+
+function ofState(container: StoredContainer): PreflightFinding[] {
+  const { state } = container
+  if (state === 'running') return []
+  return [{ reason: 'NOT_RUNNING', pid: 0, process: '', message: `it is ${state}, not running`, passing: false }]
+}
+
+function fallbackOf({ state }: StoredContainer): string {
+  if (state === 'stopped') return 'it is stopped: a move takes its disk along, nothing else'
+  return state === 'running' ? coldFallback : ''
+}

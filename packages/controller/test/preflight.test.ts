@@ -1,0 +1,59 @@
+// The verdict about a live move, from what was seen in the container and what is known of the hosts.
+
+import type { PreflightFinding } from '@drover/protocol'
+import t from 'tap'
+import { preflightOf } from '../src/core/preflight.ts'
+import { ModelCluster } from './support/model-cluster.ts'
+
+function launched(): ModelCluster {
+  const cluster = new ModelCluster([{ name: 'a' }, { name: 'b' }, { name: 'c' }])
+  cluster.launch('web', 'a')
+  cluster.settle()
+  return cluster
+}
+const verdict = (cluster: ModelCluster, seen: PreflightFinding[] = [], asked: string | null = null) =>
+  preflightOf(cluster.state, cluster.observed, cluster.nowMs, cluster.container('web'), seen, asked)
+const finding: PreflightFinding = { reason: 'IO_URING', pid: 9, process: 'db', message: 'db (9) has', passing: false }
+
+t.test('movable: every other host is told, and no fallback is needed', async (t) => {
+  t.match(verdict(launched()), {
+    live: true,
+    hosts: [
+      { host: 'b', live: true },
+      { host: 'c', live: true },
+    ],
+    fallback: '',
+  })
+})
+
+t.test('something in it: not live anywhere, but cold', async (t) => {
+  t.match(verdict(launched(), [finding]), { live: false, findings: [finding], fallback: /cold/ })
+  t.match(verdict(launched(), [{ ...finding, passing: true }]), { live: true })
+})
+
+t.test('a host that lacks something is told by what it lacks', async (t) => {
+  const cluster = launched()
+  const host = cluster.state.tables.hosts.get('b')!
+  cluster.state.tables.hosts.set('b', { ...host, features: { ...host.features, architecture: 'aarch64' } })
+  const { live, hosts } = verdict(cluster, [], 'b')
+  t.match({ live, hosts }, { live: false, hosts: [{ host: 'b', live: false, obstacles: [/aarch64/] }] })
+  t.equal(verdict(cluster).live, true, 'the third still takes it')
+})
+
+t.test('its own host, and one that is cordoned, are no targets', async (t) => {
+  const cluster = launched()
+  t.match(verdict(cluster, [], 'a').hosts, [{ obstacles: ['it is there already'] }])
+  const host = cluster.state.tables.hosts.get('b')!
+  cluster.state.tables.hosts.set('b', { ...host, cordoned: true })
+  t.match(verdict(cluster, [], 'b').hosts, [{ obstacles: ['it is cordoned'] }])
+})
+
+t.test('one that does not run can’t move live', async (t) => {
+  const cluster = launched()
+  const stopped = { ...cluster.container('web'), state: 'stopped' as const }
+  t.match(preflightOf(cluster.state, cluster.observed, cluster.nowMs, stopped, [], null), {
+    live: false,
+    findings: [{ reason: 'NOT_RUNNING' }],
+    fallback: /takes its disk/,
+  })
+})
