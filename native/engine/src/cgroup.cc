@@ -112,6 +112,22 @@ Status Cgroups::changeLimits(const std::string& container, const Limits& limits)
   return {};
 }
 
+Status Cgroups::allowDevices(const std::string& container, const std::vector<std::string>& rules) const {
+  const auto* devices = withController("devices");
+  if (!devices) return {};
+  std::string where = directory(*devices, container);
+  auto list = readFile(where + "/devices.list");
+  if (!list.ok()) return list.error();
+  std::set<std::string> wanted(std::begin(allowedDevices), std::end(allowedDevices));
+  wanted.insert(rules.begin(), rules.end());
+  // One that was there before with other rights is denied first: allowing only adds.
+  std::istringstream lines(list.value());
+  for (std::string line; std::getline(lines, line);)
+    if (!wanted.contains(line)) DROVER_TRY(writeKernelFile(where + "/devices.deny", line));
+  for (const auto& rule : wanted) DROVER_TRY(writeKernelFile(where + "/devices.allow", rule));
+  return {};
+}
+
 Result<std::vector<UniqueFd>> Cgroups::openTasks(const std::string& container) const {
   std::vector<UniqueFd> files;
   for (const auto& hierarchy : hierarchies_) {

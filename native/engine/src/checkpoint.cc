@@ -8,6 +8,7 @@
 
 #include "cgroup_tree.h"
 #include "criu_move.h"
+#include "devices.h"
 #include "link_remaps.h"
 #include "memory_copy.h"
 #include "netlink.h"
@@ -79,6 +80,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   // Held until the dump is over: then the kernel forgets what was tracked.
   std::unique_ptr<MemoryCopy> copied = takeMemoryCopy(container->id);
   if (copied && copied->directory() != fs::path(directory).lexically_normal().parent_path() / parentDirectory) copied.reset();
+  for (auto& each : bindMountsForDump(before.spec)) request.external.push_back(std::move(each));
   DROVER_TRY(beginMove(engine, *container, "dump", *criu));
 
   Figures figures;

@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 
 #include "checkpoint.h"
 #include "crash_point.h"
+#include "devices.h"
 #include "file_io.h"
 #include "json_io.h"
 #include "log.h"
@@ -175,6 +177,7 @@ Status Engine::killProcesses(Container& container) {
   }
   crashPoint("kill:ended");
   DROVER_TRY(destroyVeth(record.spec.identity));
+  DROVER_TRY(removeNics(container));
   crashPoint("kill:unplugged");
   DROVER_TRY(cgroups_.remove(container.id));
   crashPoint("kill:removed");
@@ -246,6 +249,23 @@ void Engine::refreshView(const std::shared_ptr<Container>& container) {
   }, true);
 }
 
+void Engine::refreshDevices(const std::shared_ptr<Container>& container) {
+  enqueue(container, [this, container] {
+    const Record record = container->snapshot();
+    if ((record.state != State::running && record.state != State::frozen) || !hasDevices(record)) return;
+    Status applied = applyDevices(*this, *container, record.initPid, record.spec.devices);
+    if (!applied.ok()) logLine("warn", "devices of " + container->id + ": " + applied.error().message);
+  }, true);
+}
+
+void Engine::devicesChanged() {
+  for (const auto& container : all()) {
+    const Record record = container->snapshot();
+    bool plugged = std::any_of(record.spec.devices.begin(), record.spec.devices.end(), [](const Device& device) { return device.type == Device::Type::usb; });
+    if (plugged && record.initPid > 0) refreshDevices(container);
+  }
+}
+
 Json Engine::describe(const Container& container) {
   const Record record = container.snapshot();
   bool alive = record.initPid > 0;
@@ -278,6 +298,7 @@ Json Engine::describe(const Container& container) {
         {"frozenAtLimit", alive && record.memoryRoomBytes > 0},
         {"oomKills", memory.oomKills},
         {"killed", memory.killed.empty() ? Json(nullptr) : Json(memory.killed)}}},
+      {"devices", devicesToJson(record.spec.devices)},
   };
 }
 

@@ -73,6 +73,10 @@ class Engine {
   void beginView();
   /** The same for one container, after all that is queued for it. */
   void refreshView(const std::shared_ptr<Container>& container);
+  /** Brings its devices to what its spec and this host say, after all that is queued for it. */
+  void refreshDevices(const std::shared_ptr<Container>& container);
+  /** Something was plugged in or out: looks at the containers that have to do with such. */
+  void devicesChanged();
 
   /** Called on the loop's thread after each change of a record. */
   std::function<void(const std::shared_ptr<Container>&)> onChange;

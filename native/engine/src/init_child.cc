@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -198,6 +199,11 @@ void runInit(const InitPlan& plan) {
   if (view >= 0) mountView(rootfs, view);
   check(plan, changeRoot, changeToRoot(rootfs));
 
+  if (plan.awaitsDevices) {
+    char word = 0;
+    // End of file: the engine gave up or died.
+    if (send(plan.sync, &word, 1, MSG_NOSIGNAL) != 1 || recv(plan.sync, &word, 1, 0) != 1) _exit(127);
+  }
   umask(022);
   if (plan.forSystemd) check(plan, prepareRun, writeSystemdRun());
   check(plan, openConsole, openStandardFiles());

@@ -19,6 +19,8 @@ struct InitPlan {
   bool showCgroups;
   /** Where lxcfs is mounted on the host; null: nowhere. */
   const char* view;
+  /** Its devices come when its root is in place: it says so, and waits for a word. */
+  bool awaitsDevices;
   char* const* arguments;
   char* const* environment;
   const SeccompProgram* seccomp;

@@ -6,6 +6,7 @@
 
 #include "checkpoint.h"
 #include "crash_point.h"
+#include "devices.h"
 #include "file_io.h"
 #include "log.h"
 #include "memory_guard.h"
@@ -66,9 +67,10 @@ Status changeLimits(Engine& engine, const Record& record, const Limits& limits) 
 
 }  // namespace
 
-Status updateContainer(Engine& engine, const std::shared_ptr<Container>& container, const Limits& limits) {
+Status updateContainer(Engine& engine, const std::shared_ptr<Container>& container, const Limits& limits, const std::optional<std::vector<Device>>& devices) {
   const Record before = container->snapshot();
-  if (before.spec.limits == limits) return {};
+  const std::vector<Device>& wanted = devices.value_or(before.spec.devices);
+  if (before.spec.limits == limits && before.spec.devices == wanted) return {};
   // A dump or restore under way is about the cgroups as they are.
   if (before.state == State::checkpointed || before.state == State::restored)
     return wrongState("update", *container, before.state, "created, running, frozen or stopped");
@@ -76,14 +78,22 @@ Status updateContainer(Engine& engine, const std::shared_ptr<Container>& contain
   bool more = atLimit && getsMore(limits, before.spec.limits);
   if (before.initPid > 0) {
     // What it was given beyond its limit to come to a stand is in use: it keeps that until it gets more.
-    Status changed = changeLimits(engine, before, more ? limits : withRoom(limits, before.memoryRoomBytes));
+    Status changed = before.spec.limits == limits ? Status() : changeLimits(engine, before, more ? limits : withRoom(limits, before.memoryRoomBytes));
+    if (changed.ok() && before.spec.devices != wanted) changed = applyDevices(engine, *container, before.initPid, wanted);
     if (!changed.ok()) {
       Status back = changeLimits(engine, before, withRoom(before.spec.limits, before.memoryRoomBytes));
       if (!back.ok()) logLine("error", back.error().message);
+      if (before.spec.devices != wanted) back = applyDevices(engine, *container, before.initPid, before.spec.devices);
+      if (!back.ok()) logLine("error", back.error().message);
       return Error{changed.error().code, "update " + container->id + ": " + changed.error().message};
     }
+  } else if (auto plan = planDevices(wanted); !plan.ok()) {
+    return Error{plan.error().code, "update " + container->id + ": " + plan.error().message};
   }
-  DROVER_TRY(engine.update(*container, [&](Record& record) { record.spec.limits = limits; }));
+  DROVER_TRY(engine.update(*container, [&](Record& record) {
+    record.spec.limits = limits;
+    record.spec.devices = wanted;
+  }));
   if (before.initPid > 0) engine.loop().post([&engine, container] { guardMemory(engine, container); });
   // Or when the kernel is allowed to kill.
   return more || (atLimit && !limits.memoryFreeze) ? thawContainer(engine, container) : Status();

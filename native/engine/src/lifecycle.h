@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "container.h"
 #include "engine.h"
@@ -13,7 +15,7 @@ Status freezeContainer(Engine& engine, const std::shared_ptr<Container>& contain
 /** Also one that is checkpointed: back on its bridge first. A restored one needs a release. */
 Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container);
 /** Changes what it may use; what has processes is changed as it runs. A refusal leaves all as it was. */
-Status updateContainer(Engine& engine, const std::shared_ptr<Container>& container, const Limits& limits);
+Status updateContainer(Engine& engine, const std::shared_ptr<Container>& container, const Limits& limits, const std::optional<std::vector<Device>>& devices);
 /** Sends what its kind of init understands as power off; a frozen one is thawed for it. Returns at once. */
 Status askToPowerOff(Engine& engine, const std::shared_ptr<Container>& container);
 /** SIGKILL ends all of the container; others go to its init. */

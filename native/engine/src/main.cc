@@ -18,6 +18,7 @@
 #include "cgroup_limits.h"
 #include "engine.h"
 #include "file_io.h"
+#include "hotplug.h"
 #include "log.h"
 #include "methods.h"
 #include "server.h"
@@ -61,6 +62,9 @@ Status run(const std::string& configPath) {
   std::string socket = config.socket;
   Engine engine(std::move(config), std::move(cgroups), std::move(seccomp), events);
   Methods methods(engine);
+  Hotplug hotplug(events);
+  Status listening = hotplug.begin([&engine] { engine.devicesChanged(); });
+  if (!listening.ok()) logLine("warn", "USB devices come only at a start: " + listening.error().message);
   DROVER_TRY(engine.adopt());
   Server server(events, [&methods](const std::shared_ptr<Connection>& connection) { methods.serve(connection); });
   DROVER_TRY(server.listen(socket));

@@ -154,8 +154,8 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
   if (method == "freeze") return onContainer(call, container, respond, described(freezeContainer));
   if (method == "thaw") return onContainer(call, container, respond, described(thawContainer));
   if (method == "update")
-    return onContainer(call, container, respond, [&engine, limits = *call.limits](const auto& queued) -> Result<Json> {
-      DROVER_TRY(updateContainer(engine, queued, limits));
+    return onContainer(call, container, respond, [&engine, limits = *call.limits, devices = call.devices](const auto& queued) -> Result<Json> {
+      DROVER_TRY(updateContainer(engine, queued, limits, devices));
       return engine.describe(*queued);
     });
   if (method == "copyMemory")

@@ -61,8 +61,7 @@ int interfaceIndex(int networkNamespace, const char* name) {
   return ioctl(opened.value().get(), SIOCGIFINDEX, &request) == 0 ? request.ifr_ifindex : 0;
 }
 
-Status setMaster(const Identity& identity, uint32_t master) {
-  std::string name = vethName(identity);
+Status setMaster(const std::string& name, uint32_t master) {
   DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));
   NetlinkMessage message(RTM_NEWLINK, 0);
   message.header(linkHeader(0, IFF_UP));
@@ -101,19 +100,19 @@ Status leaveUnnumbered(NetlinkSocket& netlink, const char* name) {
   return {};
 }
 
-Status addAddress(NetlinkSocket& netlink, int index, const Identity& identity) {
+Status addAddress(NetlinkSocket& netlink, int index, const std::string& ipv4) {
   NetlinkMessage message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
   ifaddrmsg header = {};
   header.ifa_family = AF_INET;
-  header.ifa_prefixlen = prefixOf(identity.ipv4);
+  header.ifa_prefixlen = prefixOf(ipv4);
   header.ifa_index = static_cast<uint32_t>(index);
   message.header(header);
-  in_addr address = addressOf(identity.ipv4);
+  in_addr address = addressOf(ipv4);
   in_addr broadcast = {address.s_addr | (header.ifa_prefixlen >= 32 ? 0 : htonl(0xffffffffu >> header.ifa_prefixlen))};
   message.attribute(IFA_LOCAL, &address, sizeof address);
   message.attribute(IFA_ADDRESS, &address, sizeof address);
   if (header.ifa_prefixlen < 31) message.attribute(IFA_BROADCAST, &broadcast, sizeof broadcast);
-  if (int result = netlink.request(message); result != 0) return errnoError("add address " + identity.ipv4, result);
+  if (int result = netlink.request(message); result != 0) return errnoError("add address " + ipv4, result);
   return {};
 }
 
@@ -137,19 +136,20 @@ Status addDefaultRoute(NetlinkSocket& netlink, int index, const std::string& gat
 
 std::string vethName(const Identity& identity) { return "dv" + std::to_string(identity.serial); }
 
-Status createVeth(int networkNamespace, const Identity& identity) {
-  std::string name = vethName(identity);
+bool linkExists(const std::string& name) { return interfaceIndex(-1, name.c_str()) != 0; }
+
+Status createLink(int networkNamespace, const Nic& nic) {
   DROVER_TRY_ASSIGN(host, NetlinkSocket::open(-1));
   NetlinkMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   message.header(linkHeader(0, 0));
-  message.attribute(IFLA_IFNAME, name);
+  message.attribute(IFLA_IFNAME, nic.hostName);
   size_t linkInfo = message.open(IFLA_LINKINFO);
   message.attribute(IFLA_INFO_KIND, std::string("veth"));
   size_t data = message.open(IFLA_INFO_DATA);
   size_t peer = message.open(VETH_INFO_PEER);
   message.header(linkHeader(0, 0));
-  message.attribute(IFLA_IFNAME, std::string("eth0"));
-  Mac mac = parseMac(identity.mac);
+  message.attribute(IFLA_IFNAME, nic.name);
+  Mac mac = parseMac(nic.mac);
   message.attribute(IFLA_ADDRESS, &mac, sizeof mac);
   message.attribute(IFLA_NET_NS_FD, static_cast<uint32_t>(networkNamespace));
   message.close(peer);
@@ -158,30 +158,37 @@ Status createVeth(int networkNamespace, const Identity& identity) {
   int result = host.request(message);
   if (result == EEXIST) {
     // Of an earlier life of this container, whose namespace the kernel has not taken down yet.
-    DROVER_TRY(destroyVeth(identity));
+    DROVER_TRY(destroyLink(nic.hostName));
     result = host.request(message);
   }
-  if (result != 0) return errnoError("make veth " + name, result);
-  DROVER_TRY(leaveUnnumbered(host, name.c_str()));
-  DROVER_TRY(upLink(host, 0, name.c_str()));
+  if (result != 0) return errnoError("make veth " + nic.hostName, result);
+  DROVER_TRY(leaveUnnumbered(host, nic.hostName.c_str()));
+  DROVER_TRY(upLink(host, 0, nic.hostName.c_str()));
+  DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
+  if (nic.unnumbered6) DROVER_TRY(leaveUnnumbered(inside, nic.name.c_str()));
+  DROVER_TRY(upLink(inside, 0, nic.name.c_str()));
+  int index = interfaceIndex(networkNamespace, nic.name.c_str());
+  if (index == 0) return engineError("find " + nic.name + " in the container: not there");
+  return nic.ipv4.empty() ? Status() : addAddress(inside, index, nic.ipv4);
+}
 
+Status createVeth(int networkNamespace, const Identity& identity) {
   DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
   DROVER_TRY(upLink(inside, 0, "lo"));
-  if (!identity.ipv6) DROVER_TRY(leaveUnnumbered(inside, "eth0"));
-  DROVER_TRY(upLink(inside, 0, "eth0"));
+  DROVER_TRY(createLink(networkNamespace, {vethName(identity), "eth0", identity.mac, identity.ipv4, !identity.ipv6}));
   int index = interfaceIndex(networkNamespace, "eth0");
-  if (index == 0) return engineError("find eth0 in the container: not there");
-  DROVER_TRY(addAddress(inside, index, identity));
   if (identity.gateway) DROVER_TRY(addDefaultRoute(inside, index, *identity.gateway));
   if (identity.ipv6) DROVER_TRY(addAddress6(inside, index, *identity.ipv6));
   return {};
 }
 
-Status attachVeth(const Identity& identity, const std::string& bridge) {
+Status attachLink(const std::string& name, const std::string& bridge) {
   int index = interfaceIndex(-1, bridge.c_str());
-  if (index == 0) return engineError("find bridge " + bridge + ": no such interface on this host");
-  return setMaster(identity, static_cast<uint32_t>(index));
+  if (index == 0) return Error{"DEVICE_NOT_FOUND", "find bridge " + bridge + ": no such interface on this host"};
+  return setMaster(name, static_cast<uint32_t>(index));
 }
+
+Status attachVeth(const Identity& identity, const std::string& bridge) { return attachLink(vethName(identity), bridge); }
 
 // Setting the MAC that it has makes the kernel forget the device's neighbours (arp_netdev_event, NETDEV_CHANGEADDR).
 Status forgetNeighbours(int networkNamespace, const Identity& identity) {
@@ -196,10 +203,11 @@ Status forgetNeighbours(int networkNamespace, const Identity& identity) {
   return {};
 }
 
-Status detachVeth(const Identity& identity) { return setMaster(identity, 0); }
+Status detachVeth(const Identity& identity) { return setMaster(vethName(identity), 0); }
 
-Status destroyVeth(const Identity& identity) {
-  std::string name = vethName(identity);
+Status destroyVeth(const Identity& identity) { return destroyLink(vethName(identity)); }
+
+Status destroyLink(const std::string& name) {
   DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));
   NetlinkMessage message(RTM_DELLINK, 0);
   message.header(linkHeader(0, 0));

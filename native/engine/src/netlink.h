@@ -13,6 +13,24 @@
 
 namespace drover {
 
+/** A link of a container beside eth0: a veth pair between it and a bridge. */
+struct Nic {
+  std::string hostName;
+  /** In the container. */
+  std::string name;
+  std::string mac;
+  /** Address with prefix length; empty: the container sees to it. */
+  std::string ipv4;
+  /** No IPv6 address by itself, not even a link-local one. */
+  bool unnumbered6 = false;
+};
+bool linkExists(const std::string& name);
+/** On no bridge yet. */
+Status createLink(int networkNamespace, const Nic& nic);
+Status attachLink(const std::string& name, const std::string& bridge);
+/** None there is no error. */
+Status destroyLink(const std::string& name);
+
 std::string vethName(const Identity& identity);
 /** Makes the pair with MAC and addresses, lo and eth0 up, default route if any; the host's end is up but on no bridge. */
 Status createVeth(int networkNamespace, const Identity& identity);

@@ -89,6 +89,13 @@ const Field limits{"limits", [](const Json& params, Call& call) -> Status {
                      return {};
                    }};
 
+const Field devices{"devices", [](const Json& params, Call& call) -> Status {
+                      if (!present(params, "devices")) return {};
+                      DROVER_TRY_ASSIGN(parsed, parseDevices(params["devices"]));
+                      call.devices = std::move(parsed);
+                      return {};
+                    }};
+
 Status readFile(const Json& params, Call& call) {
   DROVER_TRY_ASSIGN(request, parseFileRequest(call.method, params));
   call.file = std::move(request);
@@ -112,7 +119,7 @@ const std::vector<Rule> rules = {
     {"start", {container, epoch}},
     {"stop", {container, epoch, timeout}},
     {"kill", {container, epoch, signalNumber}},
-    {"update", {container, epoch, limits}},
+    {"update", {container, epoch, limits, devices}},
     {"freeze", {container, epoch}},
     {"thaw", {container, epoch}},
     {"delete", {container, epoch}},

@@ -40,6 +40,7 @@ struct Call {
   int64_t starts = 0;
   std::optional<Spec> spec;
   std::optional<Limits> limits;
+  std::optional<std::vector<Device>> devices;
   std::optional<FileRequest> file;
   std::optional<ExecRequest> exec;
 };

@@ -10,6 +10,7 @@
 #include "cgroup_tree.h"
 #include "checkpoint.h"
 #include "criu_move.h"
+#include "devices.h"
 #include "idmap.h"
 #include "link_remaps.h"
 #include "memory_copy.h"
@@ -88,6 +89,7 @@ class RestoreSteps {
   Status makeNetwork(pid_t pid) {
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
     DROVER_TRY(createVeth(network.get(), spec_.identity));
+    DROVER_TRY(prepareDevices(engine_, spec_, network.get()));
     return spec_.limits.networkBits > 0 ? limitNetwork(network.get(), spec_.identity, spec_.limits.networkBits) : Status();
   }
 
@@ -149,7 +151,9 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
     if (engine.cgroups().freezerIsUnified())
       DROVER_TRY(restoreCgroupTree(engine.cgroups().freezerDirectory(container->id), images.get()));
     figures.lap("mount_ms");
+    DROVER_TRY_ASSIGN(binds, AttachedBinds::attach(before.spec, prepared->userNamespace.get()));
     CriuRequest request = criuRequest(engine, CriuRequest::Kind::restore, *container, images.get());
+    request.external.insert(request.external.end(), binds->external().begin(), binds->external().end());
     CriuAnswer answer = prepared->criu->run(request, criuDeadline, [&](std::string_view script, pid_t pid) {
       return steps.notified(script, pid);
     });
@@ -188,6 +192,7 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
   DROVER_TRY_ASSIGN(network, openNetworkNamespace(before.initPid));
   Figures figures;
   DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));
+  DROVER_TRY(attachNics(before.spec));
   // The kernel's TCP spoke up while the link led nowhere.
   DROVER_TRY(forgetNeighbours(network.get(), before.spec.identity));
   figures.lap("attach_ms");
@@ -204,6 +209,7 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
   }));
   // It may come from a host without lxcfs.
   engine.refreshView(container);
+  engine.refreshDevices(container);
   return moveResult(engine, *container, figures.json());
 }
 

@@ -199,6 +199,11 @@ Result<Spec> parseSpec(const Json& value) {
   DROVER_TRY_ASSIGN(limits, parseLimits(limitsJson));
   DROVER_TRY_ASSIGN(identityJson, objectField(value, "identity"));
   DROVER_TRY_ASSIGN(identity, parseIdentity(identityJson));
+  if (present(value, "devices")) {
+    DROVER_TRY_ASSIGN(devicesJson, objectField(value, "devices"));
+    DROVER_TRY_ASSIGN(devices, parseDevices(devicesJson));
+    spec.devices = devices;
+  }
   spec.container = container;
   spec.name = name;
   spec.epoch = epoch;
@@ -219,6 +224,7 @@ Json specToJson(const Spec& spec) {
       {"init", spec.init},
       {"environment", spec.environment.empty() ? Json::object() : Json(spec.environment)},
       {"limits", limitsToJson(spec.limits)},
+      {"devices", devicesToJson(spec.devices)},
       {"identity",
        {{"serial", spec.identity.serial},
         {"uidBase", spec.identity.uidBase},

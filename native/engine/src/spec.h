@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "device.h"
 #include "error.h"
 
 namespace drover {
@@ -66,6 +67,7 @@ struct Spec {
   std::map<std::string, std::string> environment;
   Limits limits;
   Identity identity;
+  std::vector<Device> devices;
 };
 
 struct Config {

@@ -10,6 +10,7 @@
 
 #include "child_setup.h"
 #include "crash_point.h"
+#include "devices.h"
 #include "idmap.h"
 #include "init_child.h"
 #include "log.h"
@@ -27,16 +28,17 @@ namespace {
 constexpr int startDeadlineMs = 20'000;
 constexpr uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
 
-/** Empty when the child ran execve: its end of the socket closed. */
-Status waitForExec(int sync, const Spec& spec) {
+/** Empty when the child ran execve: its end of the socket closed; or, when asked for, when it says that it is `ready`. */
+Status waitForExec(int sync, const Spec& spec, bool* ready = nullptr) {
   pollfd entry = {sync, POLLIN, 0};
-  int ready;
-  do ready = poll(&entry, 1, startDeadlineMs);
-  while (ready < 0 && errno == EINTR);
-  if (ready == 0) return Error{"TIMED_OUT", "start " + spec.container + ": init did not run in " + std::to_string(startDeadlineMs) + " ms"};
+  int readable;
+  do readable = poll(&entry, 1, startDeadlineMs);
+  while (readable < 0 && errno == EINTR);
+  if (readable == 0) return Error{"TIMED_OUT", "start " + spec.container + ": init did not run in " + std::to_string(startDeadlineMs) + " ms"};
   ChildFailure failure = {};
   ssize_t count = recv(sync, &failure, sizeof failure, 0);
-  if (count == 0) return {};
+  if (ready) *ready = count == 1;
+  if (count == 0 || (ready && count == 1)) return {};
   if (count != sizeof failure) return engineError("start " + spec.container + ": its first process ended without a word");
   std::string stage = initStages[failure.stage];
   return errnoError("start " + spec.container + ": " + stage + (stage == "run its init" ? " " + spec.init[0] : ""), failure.number);
@@ -71,6 +73,7 @@ class Starting {
     plan.environment = environment.data();
     plan.seccomp = &engine_.seccomp();
     plan.showCgroups = unified.valid();
+    plan.awaitsDevices = hasDevices(container_->snapshot());
     std::string view = engine_.view().root();
     plan.view = view.empty() ? nullptr : view.c_str();
     // The child can't be told later: the kind of init is looked up in the image, where a first start finds it.
@@ -103,6 +106,18 @@ class Starting {
     return kind == InitKind::other && upper.valid() ? initKind(spec_.init[0], upper.get()) : kind;
   }
 
+  Status bringDevices(pid_t pid, int sync) {
+    if (!hasDevices(container_->snapshot())) return {};
+    bool ready = false;
+    DROVER_TRY(waitForExec(sync, spec_, &ready));
+    if (!ready) return engineError("start " + spec_.container + ": its first process ended before its devices came");
+    Status applied = applyDevices(engine_, *container_, pid, spec_.devices);
+    if (!applied.ok()) return Error{applied.error().code, "start " + spec_.container + ": " + applied.error().message};
+    char word = 0;
+    if (send(sync, &word, 1, MSG_NOSIGNAL) != 1) return errnoError("let " + spec_.container + " go on");
+    return {};
+  }
+
   /** The parent's part while the child waits for its root. */
   Status complete(pid_t pid, int sync) {
     DROVER_TRY(writeIdMaps(pid, spec_.identity.uidBase));
@@ -127,6 +142,7 @@ class Starting {
     if (int number = sendDescriptor(sync, root.get()); number != 0) return errnoError("hand the root to " + spec_.container, number);
     root.reset();
     crashPoint("start:handed");
+    DROVER_TRY(bringDevices(pid, sync));
     DROVER_TRY(waitForExec(sync, spec_));
     crashPoint("start:running");
     if (Status announced = announce(network.get(), spec_.identity, Announcement::started); !announced.ok()) logLine("warn", announced.error().message);

@@ -2,28 +2,24 @@
 #include "view_mounts.h"
 
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
 #include <set>
 
-#include "child_setup.h"
 #include "file_io.h"
+#include "inside_fork.h"
 #include "own_view.h"
-#include "pidfd.h"
+#include "unique_fd.h"
 
 namespace drover {
 
 namespace {
 
-constexpr int mountDeadlineMs = 10'000;
 constexpr size_t largestMountTable = 1 << 20;
 
 /** What CRIU calls the mount in its images. */
@@ -53,8 +49,7 @@ std::string typeOfMount(const std::string& table, const std::string& path) {
 }
 
 /** In the child: 0 or an errno. */
-int enterAndMount(int pidfd, const std::vector<MountPoint>& points) {
-  if (setns(pidfd, CLONE_NEWUSER | CLONE_NEWNS) != 0) return errno;
+int mountAll(const std::vector<MountPoint>& points) {
   for (const auto& point : points) {
     if (point.covered) umount2(point.path, MNT_DETACH | UMOUNT_NOFOLLOW);
     // A namespace without /proc has no use for them.
@@ -83,22 +78,7 @@ Status mountIn(const std::string& root, pid_t pid, const std::string& device) {
     points.push_back({path.c_str(), std::move(mount), !type.empty()});
   }
   if (points.empty()) return {};
-  DROVER_TRY_ASSIGN(target, openPidfd(pid));
-  ForkResult child = forkInto(0, -1);
-  if (child.pid == 0) {
-    becomePlainProcess();
-    _exit(enterAndMount(target.get(), points));
-  }
-  if (child.pid < 0) return errnoError("fork to mount the view", -child.pid);
-  UniqueFd pidfd(child.pidfd);
-  if (!waitPidfd(pidfd.get(), mountDeadlineMs)) (void)signalPidfd(pidfd.get(), SIGKILL).ok();
-  int status = 0;
-  while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  // A process that has ended meanwhile has taken its namespace along.
-  if (waitPidfd(target.get(), 0)) return {};
-  return errnoError("mount the view into process " + std::to_string(pid), WIFEXITED(status) ? WEXITSTATUS(status) : EINTR);
+  return runInMountNamespace(pid, true, "mount the view into process " + std::to_string(pid), [&] { return mountAll(points); });
 }
 
 }  // namespace

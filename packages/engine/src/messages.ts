@@ -6,6 +6,7 @@
 // lower than the recorded one is refused with STALE_EPOCH. A value that is absent is null, never missing.
 
 import type {
+  Devices,
   ExecUser,
   Identity,
   InsideMethod,
@@ -46,6 +47,8 @@ export interface EngineSpec {
   /** cpuMilli → cpu.max; memoryBytes → memory limit; pids → pids.max. 0: no limit. */
   limits: EngineLimits
   identity: Identity
+  /** Missing: none. */
+  devices?: Devices
 }
 
 export interface EngineContainer {
@@ -71,6 +74,8 @@ export interface EngineContainer {
   limits?: EngineLimits
   /** Near the limit: not counting what the kernel can drop at once. Frozen at it: an `update` that gives more, or the policy `kill`, thaws. */
   memory?: MemoryPressure
+  /** Those it has or will have at its start; missing: an engine that knows none. */
+  devices?: Devices
 }
 
 export interface EngineHello {
@@ -101,8 +106,11 @@ export interface EngineMethods extends EngineInsideMethods {
   stop: { params: { container: string; epoch: number; timeoutMs: number }; result: EngineContainer }
   /** Signals init; SIGKILL (9) ends the container. */
   kill: { params: { container: string; epoch: number; signal: number }; result: EngineContainer }
-  /** Changes the limits, live if it runs. What the kernel refuses is an error, and then all stays as it was. */
-  update: { params: { container: string; epoch: number; limits: EngineLimits }; result: EngineContainer }
+  /** Changes limits and, if given, devices, live if it runs. What the host refuses is an error, and then all stays as it was. */
+  update: {
+    params: { container: string; epoch: number; limits: EngineLimits; devices?: Devices }
+    result: EngineContainer
+  }
   freeze: { params: { container: string; epoch: number }; result: EngineContainer }
   /** Also thaws one that is `checkpointed` (the move was aborted): attaches its veth to the bridge again first. */
   thaw: { params: { container: string; epoch: number }; result: EngineContainer }

@@ -299,6 +299,11 @@ export class TestHost {
     return readFileSync(join(this.#directory, 'engine.log'), 'utf8')
   }
 
+  /** Whether v1's device controller is there; cgroup v2 has none of that name. */
+  hasDeviceCgroup(): boolean {
+    return this.#cgroups.some((group) => existsSync(join(group, 'devices.list')))
+  }
+
   /** The children of the engine with this name. */
   children(name: string): number[] {
     const pid = this.#engine?.pid

@@ -4,6 +4,7 @@
 import { type Static, Type } from 'typebox'
 import {
   AutostartChange,
+  Devices,
   Leave,
   Limits,
   Name,
@@ -30,6 +31,7 @@ export const LaunchRequest = Type.Object(
     restart: Type.Optional(RestartPolicy),
     autostart: Type.Optional(AutostartChange),
     snapshots: Type.Optional(SnapshotPolicy),
+    devices: Type.Optional(Devices),
     scheduling: Type.Optional(Scheduling),
     environment: Type.Optional(Type.Record(Type.String(), Type.String())),
     labels: Type.Optional(Type.Record(Type.String(), Type.String())),

@@ -10,6 +10,7 @@ export const errorCodes = {
   IMAGE_NOT_FOUND: { status: 404, meaning: 'no image of that name has been built or imported' },
   SNAPSHOT_NOT_FOUND: { status: 404, meaning: 'the container has no snapshot of that name' },
   FILE_NOT_FOUND: { status: 404, meaning: 'the container has no file or directory of that path' },
+  DEVICE_NOT_FOUND: { status: 404, meaning: 'the host has no such device, directory or bridge to give to a container' },
   OPERATION_NOT_FOUND: { status: 404, meaning: 'no operation of that id is known' },
   ROUTE_NOT_FOUND: { status: 404, meaning: 'the API has no such path' },
   NAME_TAKEN: { status: 409, meaning: 'a container, or a snapshot of the container, of that name exists already' },

@@ -3,6 +3,7 @@
 export * from './agent-messages.ts'
 export * from './api.ts'
 export * from './config.ts'
+export * from './device-pins.ts'
 export * from './errors.ts'
 export * from './frames.ts'
 export * from './inside.ts'

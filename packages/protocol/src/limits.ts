@@ -2,6 +2,7 @@
 // container runs. null: no limit, except for memory and pids, where the request then is the limit.
 
 import { type Static, Type } from 'typebox'
+import { DeviceChange } from './devices.ts'
 import { SnapshotPolicy } from './snapshots.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -79,6 +80,7 @@ export const SetRequest = Type.Object(
     restart: Type.Optional(RestartPolicy),
     autostart: Type.Optional(AutostartChange),
     snapshots: Type.Optional(SnapshotPolicy),
+    devices: Type.Optional(DeviceChange),
   },
   { additionalProperties: false },
 )

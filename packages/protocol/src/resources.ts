@@ -2,11 +2,13 @@
 // Units are in the names; an absent value is null, never missing.
 
 import { type Static, Type } from 'typebox'
+import { Devices } from './devices.ts'
 import { Autostart, Limits, RestartPolicy } from './limits.ts'
 import { namePattern } from './names.ts'
 import { hostSettingProperties, Scheduling } from './scheduling.ts'
 import { Snapshot, SnapshotPolicy } from './snapshots.ts'
 
+export * from './devices.ts'
 export * from './limits.ts'
 export * from './names.ts'
 export * from './scheduling.ts'
@@ -39,6 +41,7 @@ export const ContainerSpec = Type.Object(
     autostart: Type.Optional(Autostart),
     snapshots: Type.Optional(SnapshotPolicy),
     scheduling: Type.Optional(Scheduling),
+    devices: Type.Optional(Devices),
     init: Type.Array(Type.String(), { minItems: 1, description: 'path and arguments of PID 1' }),
     environment: Type.Record(Type.String(), Type.String()),
     labels: Type.Record(Type.String(), Type.String()),

@@ -25,10 +25,18 @@ export function engineLimits({ requests, limits = {} }: ContainerSpec): Required
 }
 
 /** An engine that doesn't say can't change them either. */
-export function configured({ limits }: EngineContainer, spec: ContainerSpec): boolean {
+export function configured({ limits, devices }: EngineContainer, spec: ContainerSpec): boolean {
+  if (devices !== undefined && canonical(devices) !== canonical(spec.devices ?? {})) return false
   if (limits === undefined) return true
   const wanted = engineLimits(spec)
   return (Object.keys(wanted) as (keyof EngineLimits)[]).every((key) => (limits[key] ?? absent(key)) === wanted[key])
 }
 
 const absent = (key: keyof EngineLimits) => ({ cpus: '', swapBytes: -1, memoryPolicy: 'kill' })[key as string] ?? 0
+
+/** The same text for the same value, in whatever order its keys came. */
+function canonical(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const entries = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1))
+  return `{${entries.map(([key, each]) => `${JSON.stringify(key)}:${canonical(each)}`).join()}}`
+}

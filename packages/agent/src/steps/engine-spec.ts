@@ -16,5 +16,6 @@ export function engineSpec(parts: AgentParts, assignment: Assignment): EngineSpe
     environment: spec.environment,
     limits: engineLimits(spec),
     identity,
+    devices: spec.devices ?? {},
   }
 }

@@ -18,7 +18,12 @@ export async function create({ parts, assignment }: Owned): Promise<void> {
 
 export async function update({ parts, assignment }: Owned): Promise<void> {
   const { container, epoch, spec } = assignment
-  await callAndMirror(parts, 'update', { container, epoch, limits: engineLimits(spec) }, engineDeadlines.quick)
+  await callAndMirror(
+    parts,
+    'update',
+    { container, epoch, limits: engineLimits(spec), devices: spec.devices ?? {} },
+    engineDeadlines.quick,
+  )
 }
 
 export async function start({ parts, assignment }: Owned): Promise<void> {

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import * as completion from './completion.ts'
 import * as copy from './copy.ts'
 import * as deleteContainer from './delete.ts'
+import * as device from './device.ts'
 import * as df from './df.ts'
 import * as doctor from './doctor.ts'
 import * as down from './down.ts'
@@ -58,6 +59,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   freeze.register,
   thaw.register,
   set.register,
+  device.register,
   move.register,
   copy.register,
   snapshot.register,

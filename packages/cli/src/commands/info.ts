@@ -66,6 +66,7 @@ export function describeContainer(
     ],
     ['limits', describeLimits(spec)],
     ['memory', describePressure(container.memory)],
+    ['devices', Object.keys(spec.devices ?? {}).join(' ') || null],
     ['restart', spec.restart && spec.restart.policy !== 'no' ? describeRestart(spec.restart) : null],
     ['autostart', describeAutostart(spec.autostart)],
     ['address', [identity.ipv4, identity.ipv6, identity.mac].filter(Boolean).join(' · ')],

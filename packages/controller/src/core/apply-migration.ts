@@ -1,7 +1,14 @@
 // A migration's phases. The one point that decides is MigrationCommitted or MigrationAborted, whichever is applied first:
 // the other is refused, so exactly one host may run the container afterwards.
 
-import type { Migration, MigrationFigures, MigrationPhase, Operation } from '@drover/protocol'
+import {
+  describePins,
+  type Migration,
+  type MigrationFigures,
+  type MigrationPhase,
+  type Operation,
+  pinsOf,
+} from '@drover/protocol'
 import { checkRoom } from './apply-launch.ts'
 import { runningOperation } from './apply-operations.ts'
 import { refuseBusy } from './apply-power.ts'
@@ -24,6 +31,13 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
     const remedy = container.memory?.frozenAtLimit ? 'raise its limit of memory' : 'thaw it'
     const hint = container.state === 'frozen' ? `; ${remedy} first` : ''
     draft.refuse('WRONG_STATE', `move ${name} ${entry.mode}: it is ${container.state}${hint}`, { container: name })
+  }
+  const pins = pinsOf(container.spec.devices)
+  if (pins.length > 0) {
+    draft.refuse('NOT_MIGRATABLE', `move ${name}: devices pin it to ${container.host}: ${describePins(pins)}`, {
+      container: name,
+      devices: pins.map(({ device }) => device).join(),
+    })
   }
   if (entry.parent !== null) {
     const parent = runningOperation(draft, entry.parent)

@@ -1,7 +1,14 @@
 // set: other limits or requests for a container, wherever it is and whether it runs or not. The host is told by its assignment; the
 // operation ends when it reports that they are in force, and takes the change back when the host can't.
 
-import { defaultAutostart, type Limits, type Operation, type Resources, type SetRequest } from '@drover/protocol'
+import {
+  type Device,
+  defaultAutostart,
+  type Limits,
+  type Operation,
+  type Resources,
+  type SetRequest,
+} from '@drover/protocol'
 import { refuseBusy } from './apply-power.ts'
 import { loadOf, shortage } from './capacity.ts'
 import type { Draft } from './draft.ts'
@@ -24,6 +31,7 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
       state: container.state,
     })
   }
+  refuseUnknown(draft, container, entry.change)
   const spec = changed(container.spec, entry.change)
   refuseShortage(draft, container, spec.requests)
   draft.reassign({ ...container, spec, operation: entry.operation })
@@ -43,6 +51,7 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
         restart: container.spec.restart ?? noRestart,
         autostart: container.spec.autostart ?? defaultAutostart,
         snapshots: container.spec.snapshots ?? {},
+        devices: container.spec.devices ?? {},
       },
     },
   })
@@ -53,7 +62,7 @@ export function takeBack(draft: Draft, operation: Operation): void {
   if (operation.kind !== 'set') return
   const container = draft.state.tables.containers.get(String(operation.parameters.container))
   const before = operation.parameters.before as
-    | Pick<StoredContainer['spec'], 'requests' | 'limits' | 'restart' | 'autostart' | 'snapshots'>
+    | Pick<StoredContainer['spec'], 'requests' | 'limits' | 'restart' | 'autostart' | 'snapshots' | 'devices'>
     | undefined
   if (container && before) draft.reassign({ ...container, spec: { ...container.spec, ...before } })
 }
@@ -74,14 +83,20 @@ function changed(spec: StoredContainer['spec'], change: SetRequest): StoredConta
   const restart = change.restart ?? spec.restart ?? noRestart
   const autostart = { ...(spec.autostart ?? defaultAutostart), ...change.autostart }
   const snapshots = { ...spec.snapshots, ...change.snapshots }
-  return {
-    ...spec,
-    limits,
-    restart,
-    autostart,
-    snapshots,
-    requests: withinLimits({ ...spec.requests, ...change.requests }, limits),
-  }
+  const requests = withinLimits({ ...spec.requests, ...change.requests }, limits)
+  if (change.devices === undefined) return { ...spec, limits, restart, autostart, snapshots, requests }
+  const merged = Object.entries({ ...spec.devices, ...change.devices })
+  const devices = Object.fromEntries(merged.filter((each): each is [string, Device] => each[1] !== null))
+  return { ...spec, limits, restart, autostart, snapshots, requests, devices }
+}
+
+/** What is to be removed must be there: a wrong name is no success. */
+function refuseUnknown(draft: Draft, container: StoredContainer, change: SetRequest): void {
+  const unknown = Object.entries(change.devices ?? {}).find(
+    ([name, device]) => device === null && container.spec.devices?.[name] === undefined,
+  )
+  if (unknown)
+    draft.refuse('DEVICE_NOT_FOUND', `set ${container.name}: it has no device ${unknown[0]}`, { device: unknown[0] })
 }
 
 /** What it asks for more must be free on its host: it isn't moved for it. */

@@ -1,7 +1,7 @@
 // Containers where they are now, as the planners of moves want them: what each asks of another host, what it is expected to use,
 // what moving it means, and why it can't be moved.
 
-import { featureObstacles, type HostFeatures } from '@drover/protocol'
+import { describePins, featureObstacles, type HostFeatures, pinsOf } from '@drover/protocol'
 import { type ContainerSnapshot, learnMoveModel, type MeasuredMove, type MoveModel } from '@drover/scheduler'
 import { demandOf } from './demand.ts'
 import { isReady, type Observed } from './observed.ts'
@@ -53,6 +53,8 @@ export function moveModelOf(state: ClusterState): MoveModel {
 function whyFixed(state: ClusterState, observed: Observed, nowMs: number, container: StoredContainer): string | null {
   if (container.deleting) return 'it is being deleted'
   if (container.operation !== null) return `operation ${container.operation} is under way on it`
+  const pins = pinsOf(container.spec.devices)
+  if (pins.length > 0) return `devices pin it to ${container.host}: ${describePins(pins)}`
   if (container.state === 'stopped') return null
   if (container.state !== 'running') return `it is ${container.state}`
   if (!isReady(observed, container.host, nowMs)) return `its host ${container.host} is silent`

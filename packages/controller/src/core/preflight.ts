@@ -1,7 +1,14 @@
 // The verdict about a live move, put together from what was seen in the container and what is known of the hosts. Pure: the move's
 // own refusals use the same comparison (protocol/preflight.ts).
 
-import { coldFallback, featureNotes, featureObstacles, type Preflight, type PreflightFinding } from '@drover/protocol'
+import {
+  coldFallback,
+  featureNotes,
+  featureObstacles,
+  type Preflight,
+  type PreflightFinding,
+  pinsOf,
+} from '@drover/protocol'
 import { isReady, type Observed } from './observed.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
@@ -14,7 +21,7 @@ export function preflightOf(
   seen: PreflightFinding[],
   asked: string | null,
 ): Preflight {
-  const findings = [...ofState(container), ...seen]
+  const findings = [...ofState(container), ...ofDevices(container), ...seen]
   const source = state.tables.hosts.get(container.host)
   const others = [...state.tables.hosts.values()].filter(({ name }) =>
     asked === null ? name !== container.host : name === asked,
@@ -45,7 +52,19 @@ function ofState(container: StoredContainer): PreflightFinding[] {
   return [{ reason: 'NOT_RUNNING', pid: 0, process: '', message: `it is ${state}, not running`, passing: false }]
 }
 
-function fallbackOf({ state }: StoredContainer): string {
+function ofDevices({ spec, host }: StoredContainer): PreflightFinding[] {
+  return pinsOf(spec.devices).map(({ device, reason }) => ({
+    reason: 'DEVICE',
+    pid: 0,
+    process: '',
+    message: `device ${device} pins it to ${host}: ${reason}`,
+    passing: false,
+  }))
+}
+
+function fallbackOf({ state, spec }: StoredContainer): string {
+  if (pinsOf(spec.devices).length > 0)
+    return 'take the devices away (drover device rm): they keep it from a cold move, too'
   if (state === 'stopped') return 'it is stopped: a move takes its disk along, nothing else'
   return state === 'running' ? coldFallback : ''
 }

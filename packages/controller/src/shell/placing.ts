@@ -11,10 +11,12 @@ import {
   defaultAutostart,
   defaultImageName,
   defaultRequests,
+  describePins,
   featureObstacles,
   type LaunchRequest,
   type MoveRequest,
   type Operation,
+  pinsOf,
   type Resources,
   silentAfterMs,
 } from '@drover/protocol'
@@ -60,6 +62,7 @@ export async function launch(context: ControllerContext, id: string, request: La
     ...(request.restart === undefined ? {} : { restart: request.restart }),
     ...(request.autostart === undefined ? {} : { autostart: { ...defaultAutostart, ...request.autostart } }),
     ...(request.snapshots === undefined ? {} : { snapshots: request.snapshots }),
+    ...(request.devices === undefined ? {} : { devices: request.devices }),
     ...(request.scheduling === undefined ? {} : { scheduling: request.scheduling }),
     init: image.init,
     environment: request.environment ?? {},
@@ -179,6 +182,10 @@ function checkMovable(context: ControllerContext, container: StoredContainer, re
   if (state !== 'running' && state !== 'stopped') {
     const hint = state === 'frozen' ? '; thaw it first' : ''
     throw new DroverError('WRONG_STATE', `move ${name}: it is ${state}, not running or stopped${hint}`)
+  }
+  const pins = pinsOf(container.spec.devices)
+  if (pins.length > 0) {
+    throw new DroverError('NOT_MIGRATABLE', `move ${name}: devices pin it to ${host}: ${describePins(pins)}`)
   }
   const criu = hosts.get(host)?.features.criu
   if (state === 'running' && (request.mode ?? 'live') === 'live' && criu?.usable !== true) {

@@ -11,6 +11,7 @@ type Kind =
   | 'record'
   | 'object'
   | 'object?'
+  | 'object or missing'
   | 'integer?'
   | 'string?'
   | 'path'
@@ -19,7 +20,7 @@ type Kind =
 const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind } } = {
   hello: { protocolVersion: 'integer' },
   create: { spec: 'object' },
-  update: { container: 'name', epoch: 'integer', limits: 'object' },
+  update: { container: 'name', epoch: 'integer', limits: 'object', devices: 'object or missing' },
   start: { container: 'name', epoch: 'integer' },
   stop: { container: 'name', epoch: 'integer', timeoutMs: 'integer' },
   kill: { container: 'name', epoch: 'integer', signal: 'integer' },
@@ -82,6 +83,7 @@ const specShape: { [field: string]: Kind } = {
   environment: 'record',
   limits: 'object',
   identity: 'object',
+  devices: 'object or missing',
 }
 
 export function isMethod(method: unknown): method is EngineMethod | 'simulate' {
@@ -124,6 +126,7 @@ const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
   boolean: (value) => typeof value === 'boolean',
   object: isObject,
   'object?': (value) => value === null || isObject(value),
+  'object or missing': (value) => value === undefined || isObject(value),
 }
 
 const meanings: { [kind in Kind]: string } = {
@@ -138,4 +141,5 @@ const meanings: { [kind in Kind]: string } = {
   boolean: 'true or false',
   object: 'an object',
   'object?': 'an object or null',
+  'object or missing': 'an object, or missing',
 }

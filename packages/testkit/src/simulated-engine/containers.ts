@@ -73,12 +73,14 @@ export class SimulatedContainers {
     return this.#save(newRecord(spec))
   }
 
-  update(container: string, epoch: number, limits: EngineSpec['limits']): EngineContainer {
+  update(container: string, epoch: number, change: Pick<EngineSpec, 'limits' | 'devices'>): EngineContainer {
     const record = this.#command(container, epoch)
     this.#expect('update', record, ['created', 'running', 'frozen', 'stopped'])
+    refuseDevices(change.devices)
+    const { limits } = change
     const { limits: before } = record.spec
     const more = limits.memoryBytes === 0 || limits.memoryBytes > before.memoryBytes
-    record.spec = { ...record.spec, limits }
+    record.spec = { ...record.spec, ...change }
     if (record.memory.frozenAtLimit && (more || limits.memoryPolicy !== 'freeze')) {
       record.memory.frozenAtLimit = false
       this.#goOn(record)
@@ -338,6 +340,16 @@ export class SimulatedContainers {
         oomKills,
         killed: oomKills > 0 ? 'hog' : null,
       },
+      devices: record.spec.devices ?? {},
+    }
+  }
+}
+
+/** A simulated host has every device but those of a path that says it hasn't. */
+function refuseDevices(devices: EngineSpec['devices'] = {}): void {
+  for (const [name, device] of Object.entries(devices)) {
+    if ('source' in device && device.source.startsWith('/missing/')) {
+      throw new DroverError('DEVICE_NOT_FOUND', `device ${name}: ${device.source} is not on this host`)
     }
   }
 }

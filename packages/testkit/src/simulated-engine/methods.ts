@@ -22,7 +22,7 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
   return {
     hello: (params) => hello(params, config),
     create: ({ spec }) => containers.create(spec),
-    update: ({ container, epoch, limits }) => containers.update(container, epoch, limits),
+    update: ({ container, epoch, ...change }) => containers.update(container, epoch, change),
     start: ({ container, epoch }) => containers.start(container, epoch),
     stop: ({ container, epoch }) => containers.stop(container, epoch),
     kill: ({ container, epoch, signal }) => containers.kill(container, epoch, signal),

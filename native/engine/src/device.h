@@ -1,0 +1,44 @@
+// A device of a container as the spec has it (Device of packages/protocol/src/devices.ts), checked. What of it is on this host is
+// found out by device_plan.
+#pragma once
+
+#include <sys/types.h>
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "error.h"
+
+namespace drover {
+
+struct Device {
+  enum class Type { character, block, bind, nic, gpu, usb };
+  /** Unique in its container: [a-z0-9-], at most 32. */
+  std::string name;
+  Type type = Type::character;
+  /** Path on the host (character, block, bind). */
+  std::string source;
+  /** Path in the container; of a nic its name there. */
+  std::string path;
+  mode_t mode = 0660;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  /** Of a node: it can't be written to; of a bind: mounted read-only. */
+  bool readOnly = false;
+  /** Of a bind: the same directory is on every host, so that a move finds it again. */
+  bool shared = false;
+  std::string bridge, mac, ipv4;
+  /** gpu: nvidia, amd, intel or any. usb: four hex digits each; an empty product is any. */
+  std::string vendor, product;
+  /** As it came, for the answer. */
+  std::string text;
+
+  bool operator==(const Device& other) const { return name == other.name && text == other.text; }
+};
+
+/** The object `devices`: name → device. */
+Result<std::vector<Device>> parseDevices(const nlohmann::json& value);
+nlohmann::json devicesToJson(const std::vector<Device>& devices);
+
+}  // namespace drover

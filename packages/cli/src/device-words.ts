@@ -1,0 +1,77 @@
+// Devices as a person writes and reads them: KEY=VALUE words to a device, and back to a line.
+
+import type { Device } from '@drover/protocol'
+import { DroverError, pinsOf } from '@drover/protocol/plain'
+import { InvalidArgumentError } from 'commander'
+
+export type DeviceWords = Record<string, string>
+
+const flags = ['readonly', 'shared']
+const numbers = ['uid', 'gid']
+
+export function parseDeviceName(text: string): string {
+  if (/^[a-z0-9][a-z0-9-]{0,31}$/.test(text)) return text
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a name for a device: 1 to 32 of a-z, 0-9 and -.`)
+}
+
+/** Adds one KEY=VALUE to what was read before. */
+export function parseDeviceWord(text: string, before: DeviceWords = {}): DeviceWords {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError(`${JSON.stringify(text)} is not KEY=VALUE, like type=char.`)
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
+}
+
+export function deviceOf(name: string, words: DeviceWords): Device {
+  const value = Object.fromEntries(Object.entries(words).map(([key, text]) => [key, meaning(name, key, text)]))
+  const fault = faultOf(words)
+  if (fault !== null) throw new DroverError('BAD_REQUEST', `device ${name}: ${fault}; see drover device add --help`)
+  // What the values may be, the controller says.
+  return value as Device
+}
+
+export function describeDevice(device: Device): string {
+  const { type: _type, ...rest } = device
+  return Object.entries(rest)
+    .filter(([key]) => key !== 'name' && key !== 'pins')
+    .map(([key, value]) => `${key}=${key === 'mode' ? `0${Number(value).toString(8)}` : value}`)
+    .join(' ')
+}
+
+export const whyPinned = (name: string, device: Device): string | null => pinsOf({ [name]: device })[0]?.reason ?? null
+
+function meaning(name: string, key: string, text: string): string | number | boolean {
+  const refuse = (rule: string) =>
+    new DroverError('BAD_REQUEST', `device ${name}: ${key}=${text.slice(0, 64)}: must be ${rule}`)
+  if (flags.includes(key)) {
+    if (text === 'true' || text === 'false') return text === 'true'
+    throw refuse('true or false')
+  }
+  if (numbers.includes(key)) {
+    if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
+    throw refuse('a number from 0 to 65535')
+  }
+  if (key === 'mode') {
+    if (/^0?[0-7]{3}$/.test(text)) return Number.parseInt(text, 8)
+    throw refuse('three octal digits, like 0660')
+  }
+  return text
+}
+
+/** Which keys each type takes, the needed ones first. */
+const keys: Record<string, { needs: string[]; may: string[] }> = {
+  char: { needs: ['source'], may: ['path', 'readonly', 'mode', 'uid', 'gid'] },
+  block: { needs: ['source'], may: ['path', 'readonly', 'mode', 'uid', 'gid'] },
+  bind: { needs: ['source', 'path'], may: ['readonly', 'shared'] },
+  nic: { needs: ['bridge'], may: ['interface', 'mac', 'ipv4'] },
+  gpu: { needs: ['vendor'], may: ['mode', 'uid', 'gid'] },
+  usb: { needs: ['vendor'], may: ['product', 'mode', 'uid', 'gid'] },
+}
+
+function faultOf(words: DeviceWords): string | null {
+  const known = Object.hasOwn(keys, words.type ?? '') ? keys[words.type as string] : undefined
+  if (!known) return `type=${words.type ?? ''} must be one of ${Object.keys(keys).join(', ')}`
+  const missing = known.needs.find((key) => words[key] === undefined)
+  if (missing !== undefined) return `${missing}= is missing`
+  const unknown = Object.keys(words).find((key) => key !== 'type' && ![...known.needs, ...known.may].includes(key))
+  return unknown === undefined ? null : `${unknown}= means nothing for type=${words.type}`
+}

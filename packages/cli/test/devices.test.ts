@@ -1,0 +1,42 @@
+// KEY=VALUE of `drover device add`: what is sent, and what is refused before anything is sent.
+
+import t from 'tap'
+import { describeDevice, deviceOf, parseDeviceWord } from '../src/device-words.ts'
+import { fakeCluster } from './fake-cluster.ts'
+
+const words = (texts: string[]) => texts.reduce((before, text) => parseDeviceWord(text, before), {})
+
+t.test('words become a device, and a line again', async (t) => {
+  const device = deviceOf('x', words(['type=char', 'source=/dev/kvm', 'mode=0666', 'uid=5', 'readonly=true']))
+  t.same(device, { type: 'char', source: '/dev/kvm', mode: 0o666, uid: 5, readonly: true })
+  t.equal(describeDevice(device), 'source=/dev/kvm mode=0666 uid=5 readonly=true')
+})
+
+t.test('add and rm send the change of one device', async (t) => {
+  const cluster = await fakeCluster(t)
+  const added = await cluster.drover(['device', 'add', 'web-1', 'data', 'type=bind', 'source=/srv', 'path=/srv'])
+  t.equal(added.exitCode, 0, added.stderr)
+  await cluster.drover(['device', 'rm', 'web-1', 'data', 'kvm'])
+  t.same(cluster.writes, [
+    ['POST', '/v1/containers/web-1/set', { devices: { data: { type: 'bind', source: '/srv', path: '/srv' } } }],
+    ['POST', '/v1/containers/web-1/set', { devices: { data: null, kvm: null } }],
+  ])
+})
+
+t.test('what can’t be meant is refused with what would be right, and nothing is sent', async (t) => {
+  const cluster = await fakeCluster(t)
+  const table: [string[], RegExp][] = [
+    [['type=disk'], /one of char, block/],
+    [['type=char'], /source= is missing/],
+    [['type=char', 'source=/dev/kvm', 'bridge=br0'], /bridge= means nothing for type=char/],
+    [['type=char', 'source=/dev/kvm', 'mode=9'], /three octal digits/],
+    [['type=bind', 'source=/srv', 'path=/srv', 'shared=yes'], /true or false/],
+    [['source'], /KEY=VALUE/],
+  ]
+  for (const [each, hint] of table) {
+    const ran = await cluster.drover(['device', 'add', 'web-1', 'x', ...each])
+    t.equal(ran.exitCode === 0, false, each.join(' '))
+    t.match(ran.stderr, hint)
+  }
+  t.same(cluster.writes, [])
+})

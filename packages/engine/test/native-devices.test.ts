@@ -1,0 +1,233 @@
+// Devices of a container: given and taken as it runs, there again after a restart, of several at once; refused by name when the host
+// has none; taken along by a move where they can be.
+
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Devices } from '@drover/protocol'
+import t, { type Test } from 'tap'
+import type { EngineClient, EngineSpec } from '../src/index.ts'
+import { makeEngineImage } from './engine-image.ts'
+import { binary, chooseCriu, MigrationStage, reasonToSkip } from './migration-stage.ts'
+import { TestNetwork, until } from './native-hosts.ts'
+
+const limits = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 }
+
+async function sh(client: EngineClient, container: string, script: string): Promise<string> {
+  let text = ''
+  const take = (data: Uint8Array) => {
+    text += Buffer.from(data)
+  }
+  const session = await client.exec(
+    { container, command: ['sh', '-c', script], environment: {}, directory: null, user: null, terminal: null },
+    { onStdout: take, onStderr: take },
+  )
+  session.end()
+  await session.exit
+  return text.trim()
+}
+
+t.test('devices of a container', { skip: reasonToSkip(), timeout: 100_000 }, async (t) => {
+  const network = await TestNetwork.make('10.81.0.9/16')
+  t.teardown(() => network.close())
+  mkdirSync(join(network.directory, 'image'))
+  makeEngineImage(join(network.directory, 'image'))
+  const data = join(network.directory, 'data')
+  mkdirSync(data)
+  writeFileSync(join(data, 'file'), 'of the host\n')
+  const hardware = join(network.directory, 'hardware')
+  mkdirSync(join(hardware, 'dev'), { recursive: true })
+  execFileSync('mknod', [join(hardware, 'dev/nvidia0'), 'c', '1', '5'])
+  const host = await network.addHost('a', { binary, criu: null })
+  let client = await host.startEngine({ DROVER_HARDWARE: hardware })
+  let serial = 0
+
+  const start = async (test: Test, devices: Devices): Promise<string> => {
+    serial += 1
+    const spec: EngineSpec = {
+      container: `c${serial}`,
+      name: `box-${serial}`,
+      epoch: 1,
+      rootfs: join(network.directory, 'image'),
+      init: ['/sbin/init'],
+      environment: {},
+      limits,
+      identity: {
+        serial,
+        uidBase: 1_000_000 + serial * 65_536,
+        mac: `02:00:00:00:04:0${serial}`,
+        ipv4: `10.81.1.${serial}/16`,
+        gateway: null,
+        machineId: `${serial}`.padStart(32, '0'),
+      },
+      devices,
+    }
+    await client.call('create', { spec })
+    test.teardown(() => client.call('delete', { container: spec.container, epoch: 1 }))
+    await client.call('start', { container: spec.container, epoch: 1 })
+    return spec.container
+  }
+  const give = (container: string, devices: Devices) => client.call('update', { container, epoch: 1, limits, devices })
+  const read = (container: string, path: string) => sh(client, container, `head -c 4 ${path} | wc -c`)
+  const fuse: Devices = { fuse: { type: 'char', source: '/dev/fuse', mode: 0o666 } }
+
+  await t.test('a character device: given and taken as it runs, and of two containers', async (t) => {
+    const first = await start(t, {})
+    t.equal(await sh(client, first, '[ -e /dev/fuse ] || echo none'), 'none')
+    const answer = await give(first, fuse)
+    t.same(answer.devices, fuse)
+    t.equal(await sh(client, first, 'exec 3<> /dev/fuse && echo opened'), 'opened')
+    t.equal(await sh(client, first, 'stat -c "%a %u %g %t:%T" /dev/fuse'), '666 0 0 a:e5')
+    const second = await start(t, { tun: { type: 'char', source: '/dev/net/tun' }, ...fuse })
+    t.equal(await sh(client, second, 'exec 3<> /dev/fuse 4<> /dev/net/tun && echo opened'), 'opened')
+    // A copy of the node that is left behind opens nothing any more.
+    await sh(client, first, 'mkdir /kept')
+    execFileSync('mknod', [
+      '-m',
+      '666',
+      join((await client.call('get', { container: first })).upper, 'kept/fuse'),
+      'c',
+      '10',
+      '229',
+    ])
+    await give(first, {})
+    t.equal(await sh(client, first, '[ -e /dev/fuse ] || echo none'), 'none')
+    if (host.hasDeviceCgroup()) t.match(await sh(client, first, 'exec 3<> /kept/fuse'), /not permitted/)
+    t.equal(await sh(client, second, 'exec 3<> /dev/fuse && echo opened'), 'opened', 'the other one has it still')
+  })
+
+  await t.test('read-only is read-only, a block device is one', async (t) => {
+    const container = await start(t, {
+      zeros: { type: 'char', source: '/dev/zero', path: '/dev/deep/zeros', readonly: true },
+    })
+    t.equal(await read(container, '/dev/deep/zeros'), '4')
+    await t.rejects(give(container, { disk: { type: 'block', source: '/dev/zero' } }), {
+      code: 'DEVICE_NOT_FOUND',
+      message: /disk: \/dev\/zero is no block device/,
+    })
+    await t.rejects(give(container, { disk: { type: 'char', source: '/dev/nowhere' } }), { code: 'DEVICE_NOT_FOUND' })
+    t.equal(await read(container, '/dev/deep/zeros'), '4', 'a refusal leaves all as it was')
+    if (statSync('/dev/loop7', { throwIfNoEntry: false }) === undefined) return
+    await give(container, { disk: { type: 'block', source: '/dev/loop7', readonly: true } })
+    t.match(
+      await sh(client, container, 'stat -c %F /dev/loop7; exec 3< /dev/loop7 && echo opened'),
+      /block special file/,
+    )
+    t.match(await sh(client, container, 'exec 3> /dev/loop7'), /not permitted|denied|Read-only/)
+  })
+
+  await t.test('directories and files of the host: owners fit, read-only or not, live', async (t) => {
+    const container = await start(t, { data: { type: 'bind', source: data, path: '/srv/data' } })
+    t.equal(await sh(client, container, 'cat /srv/data/file; stat -c %u /srv/data/file'), 'of the host\n0')
+    t.equal(await sh(client, container, 'echo new > /srv/data/made && echo done'), 'done')
+    t.equal(statSync(join(data, 'made')).uid, 0, 'root inside is the owner that the host sees')
+    await give(container, {
+      file: { type: 'bind', source: join(data, 'file'), path: '/srv/of-host', readonly: true },
+    })
+    t.equal(await sh(client, container, 'cat /srv/of-host; ls /srv/data'), 'of the host')
+    t.match(await sh(client, container, 'echo x > /srv/of-host'), /Read-only/)
+    await t.rejects(give(container, { file: { type: 'bind', source: join(data, 'file'), path: '/etc/linked' } }), {
+      message: /\/etc\/linked is a link in the container: write \/usr\/etc\/linked/,
+    })
+    t.equal(await sh(client, container, 'cat /srv/of-host'), 'of the host', 'and all is as it was')
+    await client.call('stop', { container, epoch: 1, timeoutMs: 5000 })
+    await client.call('start', { container, epoch: 1 })
+    t.equal(await sh(client, container, 'cat /srv/of-host'), 'of the host', 'after a restart')
+    await host.killEngine()
+    client = await host.startEngine({ DROVER_HARDWARE: hardware })
+    await give(container, {})
+    t.equal(await sh(client, container, 'cat /srv/of-host'), '', 'taken away by the next engine')
+  })
+
+  await t.test('a second link, with an address, on a bridge', async (t) => {
+    const container = await start(t, {})
+    await give(container, { lan: { type: 'nic', bridge: 'br0', interface: 'eth1', ipv4: '10.82.0.1/24' } })
+    t.match(await sh(client, container, 'ip addr show eth1'), /UP.*10\.82\.0\.1\/24/s)
+    await t.rejects(give(container, { lan: { type: 'nic', bridge: 'br9', interface: 'eth2' } }), { message: /br9/ })
+    await give(container, {})
+    t.match(await sh(client, container, 'ip addr show eth1'), /can't find|does not exist/)
+  })
+
+  await t.test('a GPU by its vendor; none is said by name', async (t) => {
+    const container = await start(t, { card: { type: 'gpu', vendor: 'nvidia', mode: 0o666 } })
+    t.equal(await read(container, '/dev/nvidia0'), '4')
+    await t.rejects(give(container, { card: { type: 'gpu', vendor: 'amd' } }), {
+      code: 'DEVICE_NOT_FOUND',
+      message: /no GPU of vendor amd .*\/dev\/kfd/,
+    })
+  })
+
+  await t.test('a USB device comes and goes as it is plugged', async (t) => {
+    const container = await start(t, { serial: { type: 'usb', vendor: '0403', product: '6001', mode: 0o666 } })
+    const there = () => sh(client, container, 'head -c 4 /dev/bus/usb/001/002 | wc -c')
+    t.match(await there(), /No such file|can't open/)
+    const port = join(hardware, 'sys/bus/usb/devices/1-1')
+    mkdirSync(port, { recursive: true })
+    const facts = { idVendor: '0403', idProduct: '6001', busnum: '1', devnum: '2', dev: '1:5' }
+    for (const [name, value] of Object.entries(facts)) writeFileSync(join(port, name), `${value}\n`)
+    // Any of the kernel's announcements makes the engine look.
+    const announce = () => writeFileSync('/sys/class/mem/zero/uevent', 'change')
+    announce()
+    await until('the device', async () => (await there()) === '4', 20_000)
+    execFileSync('rm', ['-r', port])
+    announce()
+    await until('its end', async () => (await there()) !== '4', 20_000)
+  })
+
+  await t.test('what can’t be meant is refused with field and rule', async (t) => {
+    const container = await start(t, {})
+    const table: [Devices, RegExp][] = [
+      [{ x: { type: 'char', source: '/dev/../etc/shadow' } }, /x, field `source`/],
+      [{ 'A b': { type: 'char', source: '/dev/zero' } } as Devices, /name `A b`/],
+      [{ x: { type: 'disk' } } as unknown as Devices, /one of char, block/],
+      [{ x: { type: 'nic', bridge: 'br0', interface: 'eth0' } }, /there already/],
+      [{ x: { type: 'char', source: '/dev/zero' }, y: { type: 'bind', source: '/tmp', path: '/dev/zero' } }, /x and y/],
+    ]
+    for (const [devices, message] of table) await t.rejects(give(container, devices), { code: 'BAD_REQUEST', message })
+    await t.rejects(give(container, { x: { type: 'char', source: '/dev/fuse', path: '/dev/shm/fuse' } }), {
+      message: /not on the container's disk/,
+    })
+  })
+
+  await t.test('nothing of them is left', async (t) => t.same(host.leftovers(), []))
+})
+
+t.test('devices that don’t pin move along, live', { skip: reasonToSkip(), timeout: 100_000 }, async (t) => {
+  const criu = chooseCriu()
+  if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
+  const stage = await MigrationStage.set(criu.path)
+  t.teardown(() => stage.strike())
+  const { a, b } = stage
+  const shared = join(stage.network.directory, 'shared')
+  mkdirSync(shared)
+  writeFileSync(join(shared, 'file'), 'everywhere\n')
+  const launched = await stage.launch(a)
+  const { container, limits: asked } = launched.spec
+  const devices: Devices = {
+    data: { type: 'bind', source: shared, path: '/srv/shared', shared: true },
+    lan: { type: 'nic', bridge: 'br0', interface: 'eth1', ipv4: '10.83.0.1/24' },
+    zeros: { type: 'char', source: '/dev/zero', path: '/dev/zeros' },
+  }
+  const spec = { ...launched.spec, devices }
+  await a.client.call('update', { container, epoch: 1, limits: asked, devices })
+  await sh(
+    a.client,
+    container,
+    'setsid sh -c "exec 3< /srv/shared/file 4< /dev/zeros; while :; do sleep 1000; done" > /dev/null 2>&1 < /dev/null &',
+  )
+  for (const [from, to] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    await stage.moveUntilRestored(from, to, spec)
+    await stage.finish(from, to, spec)
+    const { initPid } = await to.client.call('get', { container })
+    t.equal(readFileSync(`/proc/${initPid}/root/srv/shared/file`, 'utf8'), 'everywhere\n', `on ${to.name}`)
+    t.equal(await sh(to.client, container, 'echo made > /srv/shared/made; cat /srv/shared/made'), 'made')
+    t.match(await sh(to.client, container, 'busybox ip addr show eth1'), /UP.*10\.83\.0\.1\/24/s)
+    t.equal(await sh(to.client, container, 'busybox head -c 4 /dev/zeros | busybox wc -c'), '4')
+  }
+  t.equal(statSync(join(shared, 'made')).uid, 0)
+  await launched.stream.more(5)
+  await stage.remove(a, launched)
+})

@@ -1,0 +1,38 @@
+// Which devices pin a container to its host, each with its reason; and which devices are no devices.
+
+import t from 'tap'
+import { Value } from 'typebox/value'
+import { type Device, Device as DeviceSchema, describePins, pinsOf } from '../src/index.ts'
+
+t.test('what is this host’s own pins; what is everywhere does not', async (t) => {
+  const table: [Device, RegExp | null][] = [
+    [{ type: 'char', source: '/dev/zero' }, null],
+    [{ type: 'char', source: '/dev/kvm' }, /\/dev\/kvm is this host's/],
+    [{ type: 'block', source: '/dev/sdb' }, /this host's/],
+    [{ type: 'bind', source: '/srv', path: '/srv' }, /not said to be shared/],
+    [{ type: 'bind', source: '/srv', path: '/srv', shared: true }, null],
+    [{ type: 'nic', bridge: 'br1' }, /no address/],
+    [{ type: 'nic', bridge: 'br1', ipv4: '10.0.0.5/24' }, null],
+    [{ type: 'gpu', vendor: 'any' }, /GPU/],
+    [{ type: 'usb', vendor: '0403' }, /0403:any/],
+  ]
+  for (const [device, reason] of table) {
+    const pins = pinsOf({ x: device })
+    if (reason === null) t.same(pins, [], device.type)
+    else t.match(describePins(pins), new RegExp(`^x \\(.*${reason.source}.*\\)$`), device.type)
+  }
+  t.same(pinsOf(undefined), [])
+})
+
+t.test('a device says what its type needs, and nothing else', async (t) => {
+  const wrong: unknown[] = [
+    { type: 'char', source: 'dev/zero' },
+    { type: 'char', source: '/dev/../etc/shadow' },
+    { type: 'bind', source: '/srv' },
+    { type: 'nic', bridge: 'br 0' },
+    { type: 'gpu', vendor: 'voodoo' },
+    { type: 'usb', vendor: '403' },
+    { type: 'char', source: '/dev/zero', shared: true },
+  ]
+  for (const device of wrong) t.notOk(Value.Check(DeviceSchema, device), JSON.stringify(device))
+})
