@@ -14,6 +14,7 @@
 #include "file_io.h"
 #include "inside_root.h"
 #include "json_io.h"
+#include "mountinfo.h"
 
 namespace drover {
 
