@@ -5,6 +5,7 @@ import {
   cycleViolations,
   headerViolations,
   importViolations,
+  namedTestViolations,
   nameViolations,
   purityViolations,
   readmeViolations,
@@ -137,6 +138,26 @@ const table: { [rule: string]: { check: (files: SourceFile[]) => Violation[]; ca
       ['a job', { 'packages/cli/README.md': 'The drover command, one file per command.\n' }, null],
     ],
   },
+  'named tests': {
+    check: namedTestViolations,
+    cases: [
+      ['one that is there', compared('| a | works | so | `cli/a` “does it” |'), null],
+      ['two of a story', compared('| a | works | so | `stories/b` “goes”, “comes” |'), null],
+      [
+        'no such file',
+        compared('| a | differs | so | `cli/c` “does it” |'),
+        /md:3: packages\/cli\/test\/c\.test\.ts is not/,
+      ],
+      ['no such title', compared('| a | works | so | `cli/a` “does it”, “undoes it” |'), /no test “undoes it”/],
+      ['a part of a title', compared('| a | works | so | `cli/a` “does” |'), /no test “does”/],
+      ['no title', compared('| a | works | so | `cli/a` |'), /title of a test is missing/],
+      ['works, but no test', compared('| a | works | so | |'), /names no test/],
+      ['no test is needed for what is not', compared('| a | not | never | |'), null],
+      ['a bar in a cell', compared('| a | works | x\\|y | `cli/a` “undoes it” |'), /no test “undoes it”/],
+      ['a cell too many', compared('| a | works | so | so | `cli/a` “does it” |'), /four cells, not 5/],
+      ['another verdict', compared('| a | perhaps | so | |'), /“perhaps” is none of/],
+    ],
+  },
   words: {
     check: wordViolations,
     cases: [
@@ -162,5 +183,13 @@ function declared(owner: string, dependency: string, text: string) {
   return {
     [`packages/${owner}/package.json`]: JSON.stringify({ dependencies: { [dependency]: '1' } }),
     [`packages/${owner}/src/a.ts`]: text,
+  }
+}
+
+function compared(row: string) {
+  return {
+    'docs/containers.md': `| peer | drover | how | shown by |\n|---|---|---|---|\n${row}\n`,
+    'packages/cli/test/a.test.ts': "t.test('does it', async () => {})",
+    'cluster-tests/test/b.test.ts': "t.test('goes')\nt.test(`comes`)",
   }
 }

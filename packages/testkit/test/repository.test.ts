@@ -4,9 +4,11 @@
 import { join } from 'node:path'
 import t from 'tap'
 import {
+  comparisonPath,
   cycleViolations,
   headerViolations,
   importViolations,
+  namedTestViolations,
   nameViolations,
   purityViolations,
   readmeViolations,
@@ -35,11 +37,17 @@ const rules: [name: string, check: () => Violation[]][] = [
   ['files are named after what is in them', () => nameViolations(files)],
   ['files begin with what they are for', () => headerViolations(files)],
   ['each part says its job in the first line of its README', () => readmeViolations(files)],
+  ['the comparison names tests that are there', () => namedTestViolations(files)],
   ['nothing speaks of one machine', () => wordViolations(files)],
 ]
 
 t.test('the rules see the repository', async (t) => {
-  for (const path of ['package.json', 'packages/protocol/src/errors.ts', 'packages/scheduler/src/snapshot.ts']) {
+  for (const path of [
+    'package.json',
+    'packages/protocol/src/errors.ts',
+    'packages/scheduler/src/snapshot.ts',
+    comparisonPath,
+  ]) {
     t.ok(
       files.some((file) => file.path === path),
       path,
