@@ -145,6 +145,8 @@ class Starting {
     DROVER_TRY(bringDevices(pid, sync));
     DROVER_TRY(waitForExec(sync, spec_));
     crashPoint("start:running");
+    // A first start has nobody to tell: its address was not in use lately, and an announcement costs every other container on the bridge.
+    if (spec_.epoch == 1) return {};
     if (Status announced = announce(network.get(), spec_.identity, Announcement::started); !announced.ok()) logLine("warn", announced.error().message);
     return {};
   }

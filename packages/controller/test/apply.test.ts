@@ -38,31 +38,34 @@ const code = (cluster: ModelCluster, entry: Entry) => {
   return outcome.ok ? 'taken' : outcome.error.error.code
 }
 
-t.test('identities: serials are never reused, ranges and addresses are the smallest that are free', async (t) => {
-  const cluster = new ModelCluster([{ name: 'a' }])
-  for (const name of ['one', 'two', 'three']) cluster.propose(launchEntry(cluster, name, `launch-${name}`))
-  cluster.settle()
-  t.match(cluster.container('one').identity, {
-    serial: 1,
-    uidBase: 1_000_000,
-    mac: '02:64:00:00:00:01',
-    ipv4: '10.77.1.0/16',
-    gateway: '10.77.0.1',
-    machineId: 'f'.repeat(32),
-  })
-  t.match(cluster.container('three').identity, { serial: 3, uidBase: 1_131_072, ipv4: '10.77.1.2/16' })
-  cluster.must({
-    type: 'PowerRequested',
-    atMs: cluster.nowMs,
-    operation: 'del',
-    kind: 'delete',
-    container: 'two',
-    stopTimeoutMs: null,
-  })
-  cluster.settle()
-  cluster.propose(launchEntry(cluster, 'four', 'launch-four'))
-  t.match(cluster.container('four').identity, { serial: 4, uidBase: 1_065_536, ipv4: '10.77.1.1/16' })
-})
+t.test(
+  'identities: serials are never reused, uid ranges are the smallest that are free, addresses go round',
+  async (t) => {
+    const cluster = new ModelCluster([{ name: 'a' }])
+    for (const name of ['one', 'two', 'three']) cluster.propose(launchEntry(cluster, name, `launch-${name}`))
+    cluster.settle()
+    t.match(cluster.container('one').identity, {
+      serial: 1,
+      uidBase: 1_000_000,
+      mac: '02:64:00:00:00:01',
+      ipv4: '10.77.1.0/16',
+      gateway: '10.77.0.1',
+      machineId: 'f'.repeat(32),
+    })
+    t.match(cluster.container('three').identity, { serial: 3, uidBase: 1_131_072, ipv4: '10.77.1.2/16' })
+    cluster.must({
+      type: 'PowerRequested',
+      atMs: cluster.nowMs,
+      operation: 'del',
+      kind: 'delete',
+      container: 'two',
+      stopTimeoutMs: null,
+    })
+    cluster.settle()
+    cluster.propose(launchEntry(cluster, 'four', 'launch-four'))
+    t.match(cluster.container('four').identity, { serial: 4, uidBase: 1_065_536, ipv4: '10.77.1.3/16' })
+  },
+)
 
 t.test('IPv6 addresses are made of the serial, where the cluster has a network for them', async (t) => {
   const cluster = new ModelCluster([{ name: 'a' }])

@@ -1,9 +1,10 @@
-// What must be the same wherever a container runs, given out when its launch is applied: the smallest that is free, so that
-// every replica gives the same. Serials are never reused; a uid range or an address is, once its container is deleted.
+// What must be the same wherever a container runs, given out when its launch is applied, the same by every replica. Serials are never
+// reused. The smallest free uid range is given; addresses go round by serial, so that one is not given again while anybody may still
+// remember whose it was.
 
 import type { Identity } from '@drover/protocol'
 import type { Draft } from './draft.ts'
-import { type ClusterState, nextSerial } from './state.ts'
+import { nextSerial } from './state.ts'
 
 /** First uid given to containers: above what distributions give to users and services. */
 const firstUid = 1_000_000
@@ -23,7 +24,7 @@ export function allocateIdentity(
     serial,
     uidBase: firstUid + freeSlot(draft) * uidsPerContainer,
     mac: macOf(serial),
-    ipv4: freeAddress(draft, state, request.network),
+    ipv4: freeAddress(draft, request.network, serial),
     ...(request.network6 === undefined ? {} : { ipv6: address6(draft, request.network6, serial) }),
     gateway: request.gateway,
     machineId: request.machineId,
@@ -45,16 +46,18 @@ function macOf(serial: number): string {
   return ['02', '64', ...bytes.map((byte) => byte.toString(16).padStart(2, '0'))].join(':')
 }
 
-function freeAddress(draft: Draft, state: ClusterState, network: string): string {
+function freeAddress(draft: Draft, network: string, serial: number): string {
   const range = parseNetwork(network)
   if (!range) return draft.refuse('BAD_REQUEST', `allocate an address: ${network} is not an IPv4 network`, { network })
   const used = new Set<number>()
-  for (const { identity } of state.tables.containers.values()) {
+  for (const { identity } of draft.state.tables.containers.values()) {
     const address = parseAddress(identity.ipv4.split('/')[0] ?? '')
     if (address !== null) used.add(address - range.first)
   }
   // The last address is the broadcast address.
-  const offset = smallestFree(used, reservedAddresses, range.size - 1)
+  const last = range.size - 1
+  const wanted = reservedAddresses + ((serial - 1) % Math.max(1, last - reservedAddresses))
+  const offset = smallestFree(used, wanted, last) ?? smallestFree(used, reservedAddresses, last)
   if (offset === null) {
     const limit = Math.max(range.size - 1 - reservedAddresses, 0)
     return draft.refuse('LIMIT_REACHED', `allocate an address: all ${limit} of ${network} are used`, { network, limit })
