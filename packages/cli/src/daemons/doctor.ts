@@ -1,7 +1,7 @@
 // `drover doctor`: what this machine has of what drover needs, each with what to do about it. Looks, and changes nothing.
 // fail: real containers or the cluster can't run; warn: they can, but something is slower, scarcer or refused.
 
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { criuChoice, findNatsServer, programs } from './installation.ts'
@@ -195,11 +195,9 @@ function dataSpace(): Finding {
 }
 
 function version(program: string, args: string[]): string {
-  try {
-    return execFileSync(program, args, { encoding: 'utf8', timeout: 5_000 }).trim().split('\n')[0] ?? ''
-  } catch {
-    return '(does not run)'
-  }
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 5_000 })
+  // lxcfs says it on stderr.
+  return status === 0 ? ((stdout.trim() || stderr.trim()).split('\n')[0] ?? '') : '(does not run)'
 }
 
 function read(path: string): string | null {
