@@ -1,6 +1,7 @@
 // The agent's side of the bus: takes assignments, publishes reports, pulls everything now and then. Messages may be lost, repeated or
 // forged by a confused peer: each is checked by its schema before anyone sees it, and the store drops what is older than what it has.
 
+import { setTimeout as pause } from 'node:timers/promises'
 import {
   AssignmentBatch,
   DroverError,
@@ -74,9 +75,21 @@ export class Bus {
     await this.#connection?.close()
   }
 
-  async #connect(): Promise<void> {
-    const { servers, secret, tls, cluster, host, log } = this.#options
-    const connection = await connect({
+  /** Tried until it succeeds or the bus is closed, which the library's own waiting for a first connection would not notice; null: closed. */
+  async #firstConnection(): Promise<NatsConnection | null> {
+    while (!this.#closed) {
+      try {
+        return await this.#dial()
+      } catch {
+        await pause(reconnectWaitMs)
+      }
+    }
+    return null
+  }
+
+  #dial(): Promise<NatsConnection> {
+    const { servers, secret, tls, host } = this.#options
+    return connect({
       servers,
       token: secret,
       ...(tls ? { tls: busTls(tls) } : {}),
@@ -86,11 +99,16 @@ export class Bus {
       timeout: connectDeadlineMs,
       reconnectTimeWait: reconnectWaitMs,
       reconnectJitter: reconnectWaitMs,
-      waitOnFirstConnect: true,
       ignoreAuthErrorAbort: true,
       pingInterval: 5_000,
       maxPingOut: 2,
     })
+  }
+
+  async #connect(): Promise<void> {
+    const { cluster, host, log } = this.#options
+    const connection = await this.#firstConnection()
+    if (!connection) return
     if (this.#closed) return connection.close()
     this.#connection = connection
     connection.subscribe(subjects.assignments(cluster, host), {

@@ -1,6 +1,7 @@
 // The NATS side of a controller: reports come in, assignments go out, pulls are answered. Everything on it may be lost, so
 // nothing here waits or queues without bound; the connection is kept up for ever.
 
+import { setTimeout as pause } from 'node:timers/promises'
 import {
   type AssignmentBatch,
   busTlsName,
@@ -54,8 +55,23 @@ export class Bus {
 
   /** Resolves when connecting has begun; a server that is down is tried until it is there. */
   async start(): Promise<void> {
-    const { servers, secret, tls, name, log } = this.#options
-    const connecting = connect({
+    void this.#firstConnection()
+  }
+
+  /** Tried until it succeeds or the bus is closed, which the library's own waiting for a first connection would not notice. */
+  async #firstConnection(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        return this.#connected(await this.#dial())
+      } catch {
+        await pause(reconnectWaitMs)
+      }
+    }
+  }
+
+  #dial(): Promise<NatsConnection> {
+    const { servers, secret, tls, name } = this.#options
+    return connect({
       servers: [...servers],
       token: secret,
       ...(tls ? { tls: busTls(tls) } : {}),
@@ -65,14 +81,9 @@ export class Bus {
       timeout: connectDeadlineMs,
       reconnectTimeWait: reconnectWaitMs,
       reconnectJitter: reconnectWaitMs,
-      waitOnFirstConnect: true,
       pingInterval: pingIntervalMs,
       ignoreAuthErrorAbort: true,
     })
-    void connecting.then(
-      (connection) => this.#connected(connection),
-      (error) => log.error({ err: error }, 'connect to NATS'),
-    )
   }
 
   publish(host: string, batch: AssignmentBatch): void {
