@@ -16,6 +16,7 @@
 #include "pidfd.h"
 #include "preflight.h"
 #include "processes.h"
+#include "rename.h"
 #include "start.h"
 
 namespace drover {
@@ -154,8 +155,9 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
   if (method == "freeze") return onContainer(call, container, respond, described(freezeContainer));
   if (method == "thaw") return onContainer(call, container, respond, described(thawContainer));
   if (method == "update")
-    return onContainer(call, container, respond, [&engine, limits = *call.limits, devices = call.devices](const auto& queued) -> Result<Json> {
+    return onContainer(call, container, respond, [&engine, limits = *call.limits, devices = call.devices, name = call.name](const auto& queued) -> Result<Json> {
       DROVER_TRY(updateContainer(engine, queued, limits, devices));
+      if (name) DROVER_TRY(renameContainer(engine, queued, *name));
       return engine.describe(*queued);
     });
   if (method == "copyMemory")

@@ -88,6 +88,13 @@ const Field limits{"limits", [](const Json& params, Call& call) -> Status {
                      call.limits = std::move(parsed);
                      return {};
                    }};
+const Field otherName{"name", [](const Json& params, Call& call) -> Status {
+                        if (!present(params, "name")) return {};
+                        DROVER_TRY_ASSIGN(text, stringField(params, "name"));
+                        if (!isName(text)) return badRequest("field `name`: `" + text.substr(0, longestNameShown) + "` is not a DNS label");
+                        call.name = std::move(text);
+                        return {};
+                      }};
 
 const Field devices{"devices", [](const Json& params, Call& call) -> Status {
                       if (!present(params, "devices")) return {};
@@ -119,7 +126,7 @@ const std::vector<Rule> rules = {
     {"start", {container, epoch}},
     {"stop", {container, epoch, timeout}},
     {"kill", {container, epoch, signalNumber}},
-    {"update", {container, epoch, limits, devices}},
+    {"update", {container, epoch, limits, devices, otherName}},
     {"freeze", {container, epoch}},
     {"thaw", {container, epoch}},
     {"delete", {container, epoch}},

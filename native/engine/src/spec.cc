@@ -51,12 +51,6 @@ bool isHexId(const std::string& text) {
   return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-/** A DNS label: it becomes the hostname and a line in /etc/hosts. */
-bool isName(const std::string& text) {
-  return !text.empty() && text.size() <= 63 && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos &&
-         text.front() != '-' && text.back() != '-';
-}
-
 Result<Identity> parseIdentity(const Json& value) {
   Identity identity;
   DROVER_TRY_ASSIGN(serial, integerField(value, "serial", 1, 99'999'999'999));
@@ -116,6 +110,11 @@ constexpr LimitField laterLimits[] = {
 };
 
 }  // namespace
+
+bool isName(const std::string& text) {
+  return !text.empty() && text.size() <= 63 && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos &&
+         text.front() != '-' && text.back() != '-';
+}
 
 Result<Limits> parseLimits(const Json& value) {
   Limits limits;

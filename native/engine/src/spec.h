@@ -86,6 +86,8 @@ Result<std::vector<std::string>> parseArguments(const nlohmann::json& value, con
 Result<std::map<std::string, std::string>> parseEnvironment(const nlohmann::json& value);
 /** Whether the text is a container id: 1 to 32 of [a-z0-9-], not starting with a dash. */
 bool isContainerId(const std::string& text);
+/** Whether the text is a DNS label: it becomes the hostname and a line in /etc/hosts. */
+bool isName(const std::string& text);
 /** The `limits` object; what later versions added may be missing. */
 Result<Limits> parseLimits(const nlohmann::json& value);
 nlohmann::json limitsToJson(const Limits& limits);

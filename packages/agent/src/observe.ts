@@ -39,7 +39,7 @@ function observe(
     epoch: container.epoch,
     state: neverRan ? 'failed' : container.state,
     revision: assignment?.revision ?? 0,
-    configured: assignment === null || configured(container, assignment.spec),
+    configured: assignment === null || configured(container, assignment),
     initPid: container.initPid,
     startedAtMs: container.startedAtMs,
     starts: container.starts,

@@ -44,7 +44,7 @@ export type Side = 'source' | 'destination'
 export type Step =
   | { kind: 'ensure-image' }
   | { kind: 'create' }
-  /** Its limits have been changed. */
+  /** Its limits or its name have been changed. */
   | { kind: 'update' }
   | { kind: 'start' }
   | { kind: 'stop' }
@@ -166,7 +166,7 @@ function nextForPower(facts: Facts, assignment: Assignment): Step | null {
   if (engine.epoch > assignment.epoch) return null
   if (engine.epoch < assignment.epoch) return { kind: 'refuse-stale' }
   const waits = engine.state === 'checkpointed' || engine.state === 'restored'
-  if (!waits && !configured(engine, assignment.spec)) return { kind: 'update' }
+  if (!waits && !configured(engine, assignment)) return { kind: 'update' }
   if (assignment.snapshotTask) return nextForTask(facts, engine, assignment.snapshotTask)
   // Nothing of a copy runs before its disk is there.
   if (assignment.origin && engine.state === 'created' && facts.diskHere !== true) {

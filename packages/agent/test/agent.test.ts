@@ -66,6 +66,19 @@ t.test('agent', { skip: withoutNats }, async (t) => {
     t.equal(a.engineState('c1'), undefined)
   })
 
+  await t.test('a new name reaches the engine, and the container runs on', async (t) => {
+    const one = await oneHost(t)
+    const { cluster, a, image } = one
+    await running(one)
+    const { revision } = cluster.assign('a', assignmentFor('c1', image, { name: 'shop' }))
+    await cluster.until('renamed', () => {
+      const seen = containerOf(cluster.report('a'), 'c1')
+      return seen?.revision === revision && seen.configured === true
+    })
+    t.equal(a.engine.containers.get('c1').name, 'shop')
+    t.match(a.engine.containers.get('c1'), { state: 'running', starts: 1 })
+  })
+
   await t.test('many containers at once all come up', async (t) => {
     const { cluster, image } = await oneHost(t)
     for (let serial = 1; serial <= 40; serial++) cluster.assign('a', assignmentFor(`c${serial}`, image))

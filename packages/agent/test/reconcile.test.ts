@@ -96,6 +96,10 @@ t.test(
     const wanted = engineLimits(assigned().spec)
     t.equal(nextStep(facts({ engine: { ...engine('running'), limits: wanted } })), null, 'in force: nothing to do')
     t.equal(nextStep(facts({ engine: engine('running') })), null, 'an engine that can’t say so is left alone')
+    const renamed = assigned({ name: 'shop' })
+    const held = { ...engine('running'), limits: wanted }
+    t.same(nextStep(facts({ assignment: renamed, engine: held })), { kind: 'update' }, 'a new name as well')
+    t.equal(nextStep(facts({ assignment: renamed, engine: { ...held, name: 'shop' } })), null)
   },
 )
 

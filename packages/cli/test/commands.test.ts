@@ -119,6 +119,15 @@ t.test('launch of several says which one failed, and still launches the others',
   t.match(stdout, /^\[.*\]\n$/)
 })
 
+t.test('rename sends the new name, and refuses one that is none', async (t) => {
+  const cluster = await fakeCluster(t)
+  t.match(await cluster.drover(['rename', 'web-1', 'shop']), { exitCode: 0, stdout: 'web-1 is named shop now\n' })
+  t.same(cluster.writes, [['POST', '/v1/containers/web-1/rename', { name: 'shop' }]])
+  t.match(await cluster.drover(['rename', 'web-1', 'Shop']), { exitCode: 2, stderr: /is not a name/ })
+  cluster.onWrite = () => ({ status: 409, code: 'NAME_TAKEN', message: 'rename web-1 to web-2: it exists' })
+  t.match(await cluster.drover(['rename', 'web-1', 'web-2']), { exitCode: 1, stderr: /rename web-1 to web-2/ })
+})
+
 t.test('move tells phases as they end and the blackout at last', async (t) => {
   const cluster = await fakeCluster(t)
   const { migration } = moveOperation()

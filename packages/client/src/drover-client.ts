@@ -30,6 +30,7 @@ import type {
   RebalancePlanView,
   RebalanceRecord,
   RebalanceStatus,
+  RenameRequest,
   RestoreRequest,
   SchedulingPolicy,
   SetRequest,
@@ -105,6 +106,8 @@ export class DroverClient {
   move = async (name: string, request: MoveRequest = {}, options?: WriteOptions) =>
     this.#action(name, 'move', request, options)
   set = async (name: string, request: SetRequest, options?: WriteOptions) => this.#action(name, 'set', request, options)
+  rename = async (name: string, request: RenameRequest, options?: WriteOptions) =>
+    this.#action(name, 'rename', request, options)
   snapshots = async (name: string, options?: ReadOptions) =>
     this.#read<Snapshot[]>(paths.snapshots(segment(name)), options)
   snapshot = async (name: string, request: SnapshotRequest = {}, options?: WriteOptions) =>
@@ -200,7 +203,7 @@ export class DroverClient {
 
   async #action(
     name: string,
-    action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move' | 'set',
+    action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move' | 'set' | 'rename',
     body: unknown,
     options?: WriteOptions,
   ): Promise<Operation> {

@@ -106,9 +106,12 @@ export interface EngineMethods extends EngineInsideMethods {
   stop: { params: { container: string; epoch: number; timeoutMs: number }; result: EngineContainer }
   /** Signals init; SIGKILL (9) ends the container. */
   kill: { params: { container: string; epoch: number; signal: number }; result: EngineContainer }
-  /** Changes limits and, if given, devices, live if it runs. What the host refuses is an error, and then all stays as it was. */
+  /**
+   * Changes limits and, if given, devices, live if it runs. What the host refuses is an error, and then all stays as it was. `name`: as
+   * well another name, which becomes its hostname and replaces the old one in /etc/hostname and /etc/hosts, where its users left that.
+   */
   update: {
-    params: { container: string; epoch: number; limits: EngineLimits; devices?: Devices }
+    params: { container: string; epoch: number; limits: EngineLimits; devices?: Devices; name?: string | null }
     result: EngineContainer
   }
   freeze: { params: { container: string; epoch: number }; result: EngineContainer }

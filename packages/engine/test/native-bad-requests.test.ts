@@ -55,7 +55,7 @@ const methods: Partial<Record<EngineMethod, Params>> & Record<string, Params> = 
   start: target,
   stop: { ...target, timeoutMs: 1 },
   kill: { ...target, signal: 9 },
-  update: { ...target, limits },
+  update: { ...target, limits, name: null },
   freeze: target,
   thaw: target,
   delete: target,
@@ -98,6 +98,7 @@ const outOfRange: Record<string, unknown[]> = {
   path: ['relative', '', '/x'.repeat(3000), '/\0'],
   dataBase64: ['a', '!!!!', 'A'.repeat(800_000)],
   mode: [0o10000, -1],
+  name: ['', '-a', 'A', 'a.b', 'a\n', 'a'.repeat(64)],
   uid: [-1, 65_536],
   gid: [-1, 65_536],
   type: ['socket', ''],
@@ -117,7 +118,7 @@ const outOfRange: Record<string, unknown[]> = {
   ].filter((value) => JSON.stringify(value) !== JSON.stringify({ ...spec, environment: {} })),
 }
 /** These may be null or missing. */
-const optional = new Set(['startedAtMs', 'after', 'mode', 'uid', 'gid', 'user', 'terminal', 'target'])
+const optional = new Set(['startedAtMs', 'name', 'after', 'mode', 'uid', 'gid', 'user', 'terminal', 'target'])
 const optionalOf: Record<string, string[]> = { exec: ['directory'] }
 
 let network: TestNetwork

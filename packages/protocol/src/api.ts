@@ -91,6 +91,9 @@ export const MoveRequest = Type.Object(
 )
 export type MoveRequest = Static<typeof MoveRequest>
 
+export const RenameRequest = Type.Object({ name: Name }, { additionalProperties: false })
+export type RenameRequest = Static<typeof RenameRequest>
+
 const evacuation = {
   parallel: Type.Optional(Type.Integer({ minimum: 1, maximum: 32 })),
   deadlineMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 7 * 86_400_000, description: 'from now' })),

@@ -204,6 +204,7 @@ export const OperationKind = Type.Union([
   Type.Literal('freeze'),
   Type.Literal('thaw'),
   Type.Literal('set'),
+  Type.Literal('rename'),
   Type.Literal('delete'),
   Type.Literal('move'),
   Type.Literal('evacuate'),

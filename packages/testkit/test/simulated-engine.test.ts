@@ -267,6 +267,10 @@ t.test('at the limit of memory a process is killed, or everything stands still u
   await run(client, spec())
   const update = (more: object) => client.call('update', { ...at(1), limits: { ...limits, ...more } })
   await update({})
+  const renamed = { ...at(1), limits, name: 'shop' }
+  t.match((await client.call('update', renamed)).result, { name: 'shop' })
+  t.match((await client.call('update', { ...renamed, name: null })).result, { name: 'shop' }, 'null: it stays')
+  t.match(await client.call('update', { ...renamed, name: 'A' }), { error: { code: 'BAD_REQUEST' } })
   const hog = async () => (await exec(['hog', String(20 << 20)])).exitCode()
   t.equal(await hog(), 137)
   t.match((await client.call('get', { container: 'c1' })).result, { state: 'running', memory: { oomKills: 1 } })

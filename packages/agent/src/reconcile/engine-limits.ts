@@ -1,9 +1,9 @@
-// Pure: what a container's spec means as limits of the engine, and whether the engine has them. Memory and pids are limited to what was
+// Pure: what a container's spec means as limits of the engine, and whether the engine has them, and the name. Memory and pids are limited to what was
 // asked for when nothing else is said. A request of CPU is a share to plan with, not a cap: a quota would throttle an idle
 // container whenever it wakes.
 
 import type { EngineContainer, EngineLimits } from '@drover/engine'
-import type { ContainerSpec } from '@drover/protocol'
+import type { Assignment, ContainerSpec } from '@drover/protocol'
 
 export function engineLimits({ requests, limits = {} }: ContainerSpec): Required<EngineLimits> {
   return {
@@ -25,9 +25,13 @@ export function engineLimits({ requests, limits = {} }: ContainerSpec): Required
 }
 
 /** An engine that doesn't say can't change them either. */
-export function configured({ limits, devices }: EngineContainer, spec: ContainerSpec): boolean {
+export function configured(
+  { limits, devices, name }: EngineContainer,
+  { spec, name: given }: Pick<Assignment, 'spec' | 'name'>,
+): boolean {
   if (devices !== undefined && canonical(devices) !== canonical(spec.devices ?? {})) return false
   if (limits === undefined) return true
+  if (name !== given) return false
   const wanted = engineLimits(spec)
   return (Object.keys(wanted) as (keyof EngineLimits)[]).every((key) => (limits[key] ?? absent(key)) === wanted[key])
 }

@@ -17,11 +17,11 @@ export async function create({ parts, assignment }: Owned): Promise<void> {
 }
 
 export async function update({ parts, assignment }: Owned): Promise<void> {
-  const { container, epoch, spec } = assignment
+  const { container, epoch, name, spec } = assignment
   await callAndMirror(
     parts,
     'update',
-    { container, epoch, limits: engineLimits(spec), devices: spec.devices ?? {} },
+    { container, epoch, name, limits: engineLimits(spec), devices: spec.devices ?? {} },
     engineDeadlines.quick,
   )
 }

@@ -27,6 +27,7 @@ import * as preflight from './preflight.ts'
 import * as project from './project.ts'
 import * as ps from './ps.ts'
 import * as rebalance from './rebalance.ts'
+import * as rename from './rename.ts'
 import * as set from './set.ts'
 import * as shell from './shell.ts'
 import * as snapshot from './snapshot.ts'
@@ -60,6 +61,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   thaw.register,
   set.register,
   device.register,
+  rename.register,
   move.register,
   copy.register,
   snapshot.register,

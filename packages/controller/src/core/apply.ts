@@ -19,6 +19,7 @@ import {
 import { applyCancelRequested, applyOperationAdvanced, applyOperationEnded } from './apply-operations.ts'
 import { applyPowerRequested } from './apply-power.ts'
 import { applyRebalancePlanned } from './apply-rebalance.ts'
+import { applyContainerRenamed } from './apply-rename.ts'
 import { applyHostSet, applyPolicyChanged } from './apply-scheduling.ts'
 import { applySetRequested } from './apply-set.ts'
 import {
@@ -84,6 +85,8 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyPowerRequested(draft, entry)
     case 'SetRequested':
       return applySetRequested(draft, entry)
+    case 'ContainerRenamed':
+      return applyContainerRenamed(draft, entry)
     case 'SnapshotRequested':
       return applySnapshotRequested(draft, entry)
     case 'SnapshotTaken':

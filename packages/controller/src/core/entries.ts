@@ -85,6 +85,12 @@ export const SetRequested = entry('SetRequested', {
   container: Type.String({ description: 'name' }),
   change: SetRequest,
 })
+/** Another name for the same container; done as soon as applied, its host follows. */
+export const ContainerRenamed = entry('ContainerRenamed', {
+  operation: OperationId,
+  container: Type.String({ description: 'name until now' }),
+  name: Name,
+})
 /** A snapshot: of the disk, or with `memory` of the running processes too. */
 export const SnapshotRequested = entry('SnapshotRequested', {
   operation: OperationId,
@@ -258,6 +264,7 @@ export const Entry = Type.Union([
   ContainerLaunched,
   PowerRequested,
   SetRequested,
+  ContainerRenamed,
   SnapshotRequested,
   SnapshotTaken,
   SnapshotRestoreRequested,

@@ -81,6 +81,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
       return planRebalanceOperation(context, operation)
     case 'cordon':
     case 'uncordon':
+    case 'rename':
     case 'host-set':
     case 'machines':
     case 'policy':

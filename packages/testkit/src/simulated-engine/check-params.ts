@@ -1,7 +1,7 @@
 // Refuses parameters that are missing, unknown or of the wrong kind, as the native engine does: before anything is changed.
 
 import type { EngineMethod } from '@drover/engine'
-import { DroverError } from '@drover/protocol'
+import { DroverError, namePattern } from '@drover/protocol'
 
 type Kind =
   | 'string'
@@ -14,13 +14,20 @@ type Kind =
   | 'object or missing'
   | 'integer?'
   | 'string?'
+  | 'label or nothing'
   | 'path'
   | 'boolean'
 
 const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind } } = {
   hello: { protocolVersion: 'integer' },
   create: { spec: 'object' },
-  update: { container: 'name', epoch: 'integer', limits: 'object', devices: 'object or missing' },
+  update: {
+    container: 'name',
+    epoch: 'integer',
+    limits: 'object',
+    devices: 'object or missing',
+    name: 'label or nothing',
+  },
   start: { container: 'name', epoch: 'integer' },
   stop: { container: 'name', epoch: 'integer', timeoutMs: 'integer' },
   kill: { container: 'name', epoch: 'integer', signal: 'integer' },
@@ -114,9 +121,12 @@ function checkObject(what: string, value: unknown, shape: { [field: string]: Kin
 const isObject = (value: unknown): value is { [field: string]: unknown } =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+const labelPattern = new RegExp(namePattern)
+
 const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
   string: (value) => typeof value === 'string',
   'string?': (value) => value === null || typeof value === 'string',
+  'label or nothing': (value) => value == null || (typeof value === 'string' && labelPattern.test(value)),
   integer: (value) => Number.isSafeInteger(value),
   'integer?': (value) => value === null || Number.isSafeInteger(value),
   name: (value) => typeof value === 'string' && /^[a-z0-9-]{1,32}$/.test(value),
@@ -132,6 +142,7 @@ const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
 const meanings: { [kind in Kind]: string } = {
   string: 'a string',
   'string?': 'a string or null',
+  'label or nothing': 'a DNS label, null or missing',
   integer: 'an integer',
   'integer?': 'an integer or null',
   name: '1 to 32 of a-z, 0-9 and -',

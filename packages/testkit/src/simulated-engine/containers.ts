@@ -73,14 +73,18 @@ export class SimulatedContainers {
     return this.#save(newRecord(spec))
   }
 
-  update(container: string, epoch: number, change: Pick<EngineSpec, 'limits' | 'devices'>): EngineContainer {
+  update(
+    container: string,
+    epoch: number,
+    { name = null, ...change }: Pick<EngineSpec, 'limits' | 'devices'> & { name?: string | null },
+  ): EngineContainer {
     const record = this.#command(container, epoch)
     this.#expect('update', record, ['created', 'running', 'frozen', 'stopped'])
     refuseDevices(change.devices)
     const { limits } = change
     const { limits: before } = record.spec
     const more = limits.memoryBytes === 0 || limits.memoryBytes > before.memoryBytes
-    record.spec = { ...record.spec, ...change }
+    record.spec = { ...record.spec, ...change, name: name ?? record.spec.name }
     if (record.memory.frozenAtLimit && (more || limits.memoryPolicy !== 'freeze')) {
       record.memory.frozenAtLimit = false
       this.#goOn(record)

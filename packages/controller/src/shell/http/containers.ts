@@ -7,6 +7,7 @@ import {
   LaunchExplanation,
   LaunchRequest,
   MoveRequest,
+  RenameRequest,
   SetRequest,
   StopRequest,
 } from '@drover/protocol'
@@ -81,6 +82,20 @@ export function containerRoutes(app: FastifyInstance, context: ControllerContext
         operation: operationId(request),
         container: nameOf(request),
         change: request.body as SetRequest,
+      })
+      return reply.status(202).send(operation)
+    },
+  )
+  app.post(
+    '/v1/containers/:name/rename',
+    writeRoute(context, { summary: 'Give a container another name', params: NameParams, body: RenameRequest }),
+    async (request, reply) => {
+      const operation = await submit(context.log, {
+        type: 'ContainerRenamed',
+        atMs: context.now(),
+        operation: operationId(request),
+        container: nameOf(request),
+        name: (request.body as RenameRequest).name,
       })
       return reply.status(202).send(operation)
     },
