@@ -1,16 +1,20 @@
 // Processor time that the daemons of a laboratory have used, with the children that they have waited for.
 
 import { readFileSync } from 'node:fs'
+import { type DaemonKind, daemonKinds } from '@drover/cli/daemons'
 import type { Lab } from '@drover/testkit/lab'
 
 /** USER_HZ, the unit of /proc/PID/stat: 100 on every architecture that Linux runs on here. */
 const tickMs = 10
 
-export function daemonCpuMs(lab: Lab): number {
-  const pids = lab.hosts.flatMap(({ name }) =>
-    (['controller', 'agent', 'engine', 'nats'] as const).map((kind) => lab.pidOf(name, kind)),
-  )
-  return pids.reduce<number>((total, pid) => total + (pid === null ? 0 : cpuMsOf(pid)), 0)
+export const daemonCpuMs = (lab: Lab): number => Object.values(daemonCpuMsByKind(lab)).reduce((sum, ms) => sum + ms, 0)
+
+export function daemonCpuMsByKind(lab: Lab): Record<string, number> {
+  const of = (kind: DaemonKind) => {
+    const pids = lab.hosts.map(({ name }) => lab.pidOf(name, kind)).filter((pid) => pid !== null)
+    return pids.reduce((sum, pid) => sum + cpuMsOf(pid), 0)
+  }
+  return Object.fromEntries(daemonKinds.map((kind) => [kind, of(kind)]))
 }
 
 function cpuMsOf(pid: number): number {

@@ -9,7 +9,7 @@ import { Lab } from '@drover/testkit/lab'
 import { maximum, median, mediansByKey, onlyDurations, percentile, rounded } from '../figures.ts'
 import { Witness } from '../witness.ts'
 import type { Bench, BenchOptions, BenchOutcome } from './bench.ts'
-import { daemonCpuMs } from './daemon-cpu.ts'
+import { daemonCpuMsByKind } from './daemon-cpu.ts'
 
 const deadlineMs = 30 * 60_000
 const launchesAtOnce = 8
@@ -57,9 +57,9 @@ async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: 
     witnesses.push(...(await Promise.all(some.map((container) => Witness.of(lab, container, witnessTickMs)))))
   }
   for (const witness of witnesses) witness.mark()
-  const cpuBefore = daemonCpuMs(lab)
+  const cpuBefore = daemonCpuMsByKind(lab)
   const operation = await ended(client, client.evacuate(home, parallel === null ? {} : { parallel }))
-  const cpuMs = daemonCpuMs(lab) - cpuBefore
+  const cpuMs = Object.entries(daemonCpuMsByKind(lab)).map(([kind, ms]) => [kind, ms - (cpuBefore[kind] ?? 0)] as const)
   const tookMs = (operation.endedAtMs ?? 0) - operation.createdAtMs
 
   const after = new Map((await client.containers()).map((container) => [container.name, container]))
@@ -70,6 +70,7 @@ async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: 
   const moves = (await client.operations()).filter(
     ({ kind, createdAtMs }) => kind === 'move' && createdAtMs >= operation.createdAtMs,
   )
+  const perContainer = (ms: number) => rounded(ms / Math.max(1, moved.length))
   return {
     records: moves.map(({ migration }) => onlyDurations(migration?.figures ?? {})),
     figures: {
@@ -78,7 +79,8 @@ async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: 
       blackout_ms_p50: rounded(median(blackouts)),
       blackout_ms_p99: rounded(percentile(blackouts, 0.99)),
       blackout_ms_max: rounded(maximum(blackouts)),
-      cpu_ms_per_container: rounded(cpuMs / Math.max(1, moved.length)),
+      cpu_ms_per_container: perContainer(cpuMs.reduce((sum, [, ms]) => sum + ms, 0)),
+      ...Object.fromEntries(cpuMs.map(([kind, ms]) => [`${kind}_cpu_ms_per_container`, perContainer(ms)])),
       failures: verdicts.filter(({ unbroken }) => !unbroken).length + before.length - moved.length,
       retries: moves.length - moved.length,
       restarts: before.filter(({ name, starts }) => after.get(name)?.starts !== starts).length,
