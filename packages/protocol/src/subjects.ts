@@ -1,9 +1,9 @@
 // Subjects of the bus, how often they are used, and the bound of a message.
 
-/** How often an agent reports when nothing changes. */
 /** What every host's certificate says beside its addresses: any of them may serve the bus. */
 export const busTlsName = 'bus.drover.internal'
 
+/** How often an agent reports when nothing changes. */
 export const heartbeatMs = 1000
 /** How often an agent pulls everything even when nothing was pushed. */
 export const pullIntervalMs = 5000
