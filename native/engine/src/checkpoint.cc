@@ -13,6 +13,7 @@
 #include "memory_copy.h"
 #include "netlink.h"
 #include "pidfd.h"
+#include "watched_names.h"
 
 namespace drover {
 namespace {
@@ -72,6 +73,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   // All that can be done while it runs: criu is up and the directory open before the freeze.
   DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed));
   engine.endExecSessions(*container);
+  auto watched = holdWatchedNames(before.initPid, engine.cgroups().processes(container->id));
+  if (!watched.ok()) return Error{failed, "dump of " + container->id + ": " + watched.error().message};
   DROVER_TRY_ASSIGN(images, makeImageDirectory(directory));
   CriuRequest request = criuRequest(engine, CriuRequest::Kind::dump, *container, images.get());
   request.pid = before.initPid;

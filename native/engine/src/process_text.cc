@@ -20,6 +20,25 @@ Number numberAt(std::string_view text, Number otherwise) {
   return error == std::errc() ? number : otherwise;
 }
 
+/** A hexadecimal number that is all of the text. */
+template <class Number>
+bool readHex(std::string_view text, Number& number) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, 16);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+/** Pairs of hexadecimal digits; none when it is something else. */
+std::optional<std::string> bytesOfHex(std::string_view text) {
+  std::string bytes;
+  if (text.empty() || text.size() % 2 != 0) return {};
+  for (size_t at = 0; at < text.size(); at += 2) {
+    unsigned char byte;
+    if (!readHex(text.substr(at, 2), byte)) return {};
+    bytes.push_back(static_cast<char>(byte));
+  }
+  return bytes;
+}
+
 /** The rest of the first line that starts with `key`. */
 std::optional<std::string_view> lineAfter(std::string_view text, std::string_view key) {
   for (auto line : splitAt(text, '\n'))
@@ -98,6 +117,23 @@ Traffic parseTraffic(std::string_view text) {
     before = word;
   }
   return traffic;
+}
+
+std::vector<WatchMark> parseWatchMarks(std::string_view text) {
+  std::vector<WatchMark> marks;
+  for (auto line : splitAt(text, '\n')) {
+    if (!line.starts_with("inotify wd:") && !line.starts_with("fanotify ino:")) continue;
+    WatchMark mark;
+    bool device = false, number = false;
+    for (auto word : splitWords(line)) {
+      if (word.starts_with("sdev:")) device = readHex(word.substr(5), mark.device);
+      else if (word.starts_with("ino:")) number = readHex(word.substr(4), mark.number);
+      else if (word.starts_with("fhandle-type:")) (void)readHex(word.substr(13), mark.handleType);
+      else if (word.starts_with("f_handle:")) mark.handle = bytesOfHex(word.substr(9)).value_or("");
+    }
+    if (device && number) marks.push_back(std::move(mark));
+  }
+  return marks;
 }
 
 }  // namespace drover

@@ -1,4 +1,4 @@
-// The text of /proc/PID/{status,stat,io,cgroup} and of statistics of cgroups, as the kernel writes it (proc(5), cgroup-v2.rst,
+// The text of /proc/PID/{status,stat,io,cgroup,fdinfo/FD} and of statistics of cgroups, as the kernel writes it (proc(5), cgroup-v2.rst,
 // cgroup-v1/blkio-controller.rst). A process chooses its own name, which is in there. No effects; fuzzed as `process-text`.
 #pragma once
 
@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace drover {
 
@@ -38,5 +39,16 @@ struct Traffic {
 };
 /** `8:0 rbytes=1 wbytes=2 …` (v2), `8:0 Read 1` (v1), summed over devices. */
 Traffic parseTraffic(std::string_view text);
+
+/** A file or directory that an inotify or fanotify descriptor watches: the file system's number as the kernel has it, and a handle. */
+struct WatchMark {
+  uint64_t device = 0;
+  uint64_t number = 0;
+  int handleType = 0;
+  /** Empty: the kernel could make none, as overlayfs can't of a file whose name isn't cached. */
+  std::string handle;
+};
+/** Those on files and directories that a fdinfo tells of (Documentation/filesystems/proc.rst). */
+std::vector<WatchMark> parseWatchMarks(std::string_view text);
 
 }  // namespace drover

@@ -57,12 +57,16 @@ export class MigrationStage {
   }
 
   /** `fill` may put more into the image. */
-  static async set(criu: string, fill: (image: string) => void = () => {}): Promise<MigrationStage> {
+  static async set(
+    criu: string,
+    fill: (image: string) => void = () => {},
+    separateState = false,
+  ): Promise<MigrationStage> {
     const network = await TestNetwork.make('10.78.0.9/16')
     const image = join(network.directory, 'image')
     makeMigrationImage(image)
     fill(image)
-    const options = { binary, criu }
+    const options = { binary, criu, separateState }
     const [a, b] = [await network.addHost('a', options), await network.addHost('b', options)]
     await Promise.all([a.startEngine(), b.startEngine()])
     return new MigrationStage(network, image, a, b)

@@ -190,6 +190,8 @@ export class LineStream {
 export interface EngineOptions {
   binary: string
   criu: string | null
+  /** Each host's state is on a tmpfs of its own, as different machines' are: a handle of one's file means nothing to the other. */
+  separateState?: boolean
 }
 
 export class TestHost {
@@ -217,6 +219,7 @@ export class TestHost {
   static async make(network: TestNetwork, name: string, engine: EngineOptions): Promise<TestHost> {
     const directory = join(network.directory, name)
     mkdirSync(join(directory, 'state'), { recursive: true })
+    if (engine.separateState) execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=755', name, join(directory, 'state')])
     const group = `drover-test-${randomBytes(3).toString('hex')}-${name}`
     const all = hierarchies()
     const cgroups = all.map(({ mountPoint }) => makeCgroup(mountPoint, group))
@@ -358,7 +361,7 @@ export class TestHost {
     for (const link of inside(this.#holder, ['-n'], ['ls', '/proc/self/net/dev_snmp6']).split('\n'))
       if (link.startsWith('dv')) left.push(`link ${link}`)
     for (const line of readFileSync(`/proc/${this.#holder.pid}/mountinfo`, 'utf8').split('\n'))
-      if (line.includes(this.stateDirectory)) left.push(`mount ${line}`)
+      if (line.includes(`${this.stateDirectory}/`)) left.push(`mount ${line}`)
     for (const entry of readdirSync(this.stateDirectory))
       if (!['engine.lock', '.lxcfs'].includes(entry)) left.push(`state ${entry}`)
     return left
@@ -375,6 +378,7 @@ export class TestHost {
       for (const group of this.#cgroups) removeCgroups(group)
       return this.#cgroups.every((group) => !existsSync(group))
     })
+    if (this.#engineOptions.separateState) execFileSync('umount', [this.stateDirectory])
     return left
   }
 }

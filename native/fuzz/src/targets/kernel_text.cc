@@ -26,6 +26,7 @@ void runProcessText(std::string_view input) {
   for (const char* controller : {"", "freezer"})
     if (auto path = cgroupIn(input, controller)) must(path->find('\n') == std::string::npos, "a cgroup is one line");
   parseTraffic(input);
+  for (const auto& mark : parseWatchMarks(input)) must(mark.handle.size() * 2 < input.size(), "a handle is in the text");
 }
 
 void runNetlink(std::string_view input) {
