@@ -18,14 +18,9 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EngineClient } from '../src/client.ts'
+import { hierarchies } from './cgroup-hierarchies.ts'
 
 const startDeadlineMs = 10_000
-
-interface Hierarchy {
-  mountPoint: string
-  /** Options for mounting it again; null: cgroup2. */
-  options: string | null
-}
 
 /** Waits until the condition gives something that is not null, undefined or false. */
 export async function until<T>(
@@ -40,23 +35,6 @@ export async function until<T>(
     if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms in vain for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
-}
-
-function hierarchies(): Hierarchy[] {
-  const found = new Map<string, Hierarchy>()
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n')) {
-    const [left = '', right = ''] = line.split(' - ')
-    const mountPoint = left.split(' ')[4] as string
-    const [type, , options = ''] = right.split(' ')
-    if (type === 'cgroup2') found.set(mountPoint, { mountPoint, options: null })
-    if (type !== 'cgroup') continue
-    const controllers = options
-      .split(',')
-      .filter((o) => !['rw', 'ro', 'xattr', 'clone_children'].includes(o) && !o.startsWith('release_agent'))
-    if (controllers.some((o) => o.startsWith('name='))) controllers.unshift('none')
-    found.set(mountPoint, { mountPoint, options: controllers.join(',') })
-  }
-  return [...found.values()]
 }
 
 /** A process that holds namespaces until its stdin ends. */
