@@ -68,7 +68,8 @@ void OwnView::begin(std::function<void()> restarted) {
 std::string OwnView::root() {
   std::unique_lock lock(mutex_);
   settled_.wait_for(lock, std::chrono::milliseconds(firstWaitMs), [&] { return begun_; });
-  return serving_ ? mountPoint_ : "";
+  // It may have ended a moment ago, which answers ENOTCONN before its end is noticed.
+  return serving_ && access((mountPoint_ + "/proc/meminfo").c_str(), R_OK) == 0 ? mountPoint_ : "";
 }
 
 std::string OwnView::reason() const {

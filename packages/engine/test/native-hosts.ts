@@ -66,6 +66,7 @@ export class TestNetwork {
   readonly hosts: TestHost[] = []
   readonly #fabric: ChildProcess
   readonly #client: ChildProcess
+  readonly #streams: LineStream[] = []
   #links = 0
 
   private constructor(fabric: ChildProcess, client: ChildProcess) {
@@ -106,12 +107,14 @@ export class TestNetwork {
 
   /** Lines that a TCP server sends, as they arrive at the client. */
   stream(address: string, port: number): LineStream {
-    return new LineStream(
-      spawn('nsenter', ['-t', String(this.#client.pid), '-n', process.execPath, '-e', receiver, address, String(port)]),
-    )
+    const receive = [process.execPath, '-e', receiver, address, String(port)]
+    const stream = new LineStream(spawn('nsenter', ['-t', String(this.#client.pid), '-n', ...receive]))
+    this.#streams.push(stream)
+    return stream
   }
 
   async close(): Promise<string[]> {
+    for (const stream of this.#streams) stream.close()
     const left: string[] = []
     for (const host of this.hosts) left.push(...(await host.close()))
     this.#client.stdin?.end()
