@@ -1,4 +1,4 @@
-// One binary, one command each; every moment is CLOCK_MONOTONIC in nanoseconds, which all containers share.
+// One binary, one command each; every moment is CLOCK_REALTIME in nanoseconds, which no container has of its own.
 #pragma once
 
 /** Starts a container with the least that the kernel asks for; prints "<moment> <pid>". */
