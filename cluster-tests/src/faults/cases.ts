@@ -1,22 +1,7 @@
 // Every fault that a migration is put to: at each point at which an agent can be held (packages/agent/src/fault-points.ts), each
 // part that takes part in it is killed, stopped for a while or cut off.
 
-/** Where the migration is held, in its order; the side that holds it comes first in the name. */
-export const points = [
-  'source.preparing',
-  'destination.preparing',
-  'destination.disk-receiving',
-  'source.disk-sent',
-  'source.freezing',
-  'source.frozen',
-  'destination.memory-receiving',
-  'source.switched',
-  'destination.restoring',
-  'destination.restored',
-  'destination.releasing',
-  'source.cleaning',
-] as const
-export type Point = (typeof points)[number]
+import { type FaultPoint as Point, faultPoints as points } from '@drover/agent'
 
 export type Side = 'source' | 'destination'
 export type Victim = `${Side} ${'agent' | 'engine' | 'criu' | 'nats' | 'cable'}` | 'leader'

@@ -7,7 +7,7 @@ import type { Container, Operation } from '@drover/protocol'
 import { waitUntil } from '@drover/testkit/lab'
 import type { Story } from '../stories.ts'
 import { Witness } from '../witness.ts'
-import { type FaultCase, points, type Side } from './cases.ts'
+import type { FaultCase, Side } from './cases.ts'
 
 export interface CaseOutcome {
   fault: FaultCase
@@ -122,6 +122,3 @@ export async function makeSubject(story: Story, name: string): Promise<void> {
   const made = await story.lab.cli(['exec', name, '--', 'sh', '-c', `${files} && sha256sum f* > SUMS`])
   if (made.code !== 0) throw new Error(`fill the disk of ${name}: ${made.stderr}`)
 }
-
-/** The order of the table. */
-export const pointOrder = (outcome: CaseOutcome): number => points.indexOf(outcome.fault.point)

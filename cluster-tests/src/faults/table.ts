@@ -1,6 +1,6 @@
 // The outcomes as the table in docs/faults.md: a column for each point, a row for each part and what happens to it.
 
-import { points } from './cases.ts'
+import { faultPoints } from '@drover/agent'
 import type { CaseOutcome } from './run-case.ts'
 
 const begin = '<!-- table: npm run faults -- --write -->'
@@ -8,7 +8,7 @@ const end = '<!-- end of table -->'
 
 export function faultTable(outcomes: readonly CaseOutcome[]): string {
   const rows = [...new Set(outcomes.map(({ fault }) => row(fault)))]
-  const columns = points.filter((point) => outcomes.some(({ fault }) => fault.point === point))
+  const columns = faultPoints.filter((point) => outcomes.some(({ fault }) => fault.point === point))
   const cell = (name: string, point: string) =>
     summary(outcomes.filter(({ fault }) => fault.point === point && row(fault) === name))
   return [
