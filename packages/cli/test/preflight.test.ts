@@ -48,6 +48,15 @@ t.test('preflight: what is in the way, what passes, what would work instead; exi
   t.match(stdout, /instead: move it cold/)
 })
 
+t.test('preflight: on a cluster of one host there is nowhere to go, cold neither', async (t) => {
+  const cluster = await fakeCluster(t)
+  cluster.preflight = { ...stuck, findings: [], hosts: [] }
+  const { exitCode, stdout } = await cluster.drover(['preflight', 'web-1'])
+  t.equal(exitCode, 1)
+  t.match(stdout, /can’t move live now\n +! there is no other host/)
+  t.notMatch(stdout, /instead/)
+})
+
 t.test('info: the verdict in a line, and none when its host is silent', async (t) => {
   const cluster = await fakeCluster(t)
   cluster.preflight = stuck

@@ -36,6 +36,7 @@ function describePreflight(palette: Palette, verdict: Preflight): string {
   const found = findings.map(
     ({ message, passing }) => `  ${palette.yellow('!')} ${message}${passing ? ' (passes by itself)' : ''}`,
   )
+  const alone = !live && findings.length === 0 && hosts.length === 0
   const table = renderTable(
     palette,
     [
@@ -48,8 +49,9 @@ function describePreflight(palette: Palette, verdict: Preflight): string {
   return [
     headline,
     ...found,
+    ...(alone ? [`  ${palette.yellow('!')} there is no other host`] : []),
     ...(hosts.length > 0 ? ['', table] : []),
-    ...(fallback ? ['', `instead: ${fallback}`] : []),
+    ...(fallback && !alone ? ['', `instead: ${fallback}`] : []),
   ].join('\n')
 }
 
