@@ -6,9 +6,10 @@ import { fileURLToPath } from 'node:url'
 import { type Container, DroverError } from '@drover/protocol'
 import { type Lab, waitUntil } from '@drover/testkit/lab'
 import { debianImage, servicesImage } from './migrate-layers.ts'
+import { pingLoad } from './ping-load.ts'
 
 export interface Workload {
-  name: 'idle_busybox' | 'idle_systemd' | 'redis_200mb' | 'pgbench'
+  name: 'idle_busybox' | 'pinged_busybox' | 'idle_systemd' | 'redis_200mb' | 'pgbench'
   image: string
   memoryBytes: number
   /** Share of n that is measured; the large ones take longer. */
@@ -19,6 +20,9 @@ export interface Workload {
 }
 
 export interface Load {
+  /** Before each move. */
+  mark?(): void
+  /** What the load saw. */
   end(): Promise<string>
 }
 
@@ -29,6 +33,14 @@ const addressOf = (container: Container) => container.identity.ipv4.split('/')[0
 
 export const workloads: Workload[] = [
   { name: 'idle_busybox', image: 'busybox', memoryBytes: 64 << 20, share: 1, begin: async () => {} },
+  {
+    name: 'pinged_busybox',
+    image: 'busybox',
+    memoryBytes: 64 << 20,
+    share: 0.2,
+    begin: async () => {},
+    load: pingLoad,
+  },
   { name: 'idle_systemd', image: debianImage, memoryBytes: 512 << 20, share: 0.2, begin: booted },
   {
     name: 'redis_200mb',

@@ -116,6 +116,7 @@ async function moveAround(lab: Lab, workload: Workload, n: number, { seed, onPro
     const others = hosts.filter((host) => host !== container.host)
     const host = others[(at + seed) % others.length] as string
     witness.mark()
+    if (at >= warmUps) load?.mark?.()
     const operation = await done(client, client.move(name, { host }))
     container = await client.container(name)
     const verdict = await witness.verdict(container)
