@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <sstream>
+#include <tuple>
 
 #include "cgroup_limits.h"
 #include "file_io.h"
@@ -25,6 +26,9 @@ constexpr int removeDeadlineMs = 10'000;
 
 /** What a container may use of devices (v1; its own user namespace can't make nodes anyway). */
 constexpr const char* allowedDevices[] = {"c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm", "c 5:2 rwm", "c 136:* rwm"};
+
+/** For containers inside: fuse and tun. */
+constexpr const char* nestingDevices[] = {"c 10:229 rwm", "c 10:200 rwm"};
 
 std::vector<std::string> childCgroups(const std::string& directory) {
   std::vector<std::string> children;
@@ -65,10 +69,16 @@ int64_t readKey(const std::string& path, const std::string& key) {
   return content.ok() ? numberOfKey(content.value(), key) : 0;
 }
 
-Status limitDevices(const std::string& directory) {
+std::set<std::string> usualDevices(const Security& security) {
+  std::set<std::string> rules(std::begin(allowedDevices), std::end(allowedDevices));
+  if (security.nesting) rules.insert(std::begin(nestingDevices), std::end(nestingDevices));
+  return rules;
+}
+
+Status limitDevices(const std::string& directory, const std::set<std::string>& rules) {
   if (access((directory + "/devices.deny").c_str(), F_OK) != 0) return {};
   DROVER_TRY(writeKernelFile(directory + "/devices.deny", "a"));
-  for (const char* device : allowedDevices) DROVER_TRY(writeKernelFile(directory + "/devices.allow", device));
+  for (const auto& rule : rules) DROVER_TRY(writeKernelFile(directory + "/devices.allow", rule));
   return {};
 }
 
@@ -91,16 +101,17 @@ std::string Cgroups::directory(const Hierarchy& hierarchy, const std::string& co
   return hierarchy.mountPoint + path(container);
 }
 
-Status Cgroups::create(const std::string& container, const Limits& limits, uid_t owner) const {
+Status Cgroups::create(const Spec& spec) const {
+  const auto& [container, limits] = std::tie(spec.container, spec.limits);
   for (const auto& hierarchy : hierarchies_) {
     std::string made = directory(hierarchy, container);
     DROVER_TRY(makeCgroup(hierarchy, hierarchy.mountPoint + parent_, made));
     if (hierarchy.unified) {
       DROVER_TRY(applyLimits(hierarchy, hierarchy.mountPoint + parent_, made, limits, ioDevice_, false));
-      DROVER_TRY(delegate(made, owner));
+      DROVER_TRY(delegate(made, spec.owner()));
     } else {
       DROVER_TRY(applyLimits(hierarchy, hierarchy.mountPoint + parent_, made, limits, ioDevice_, false));
-      DROVER_TRY(limitDevices(made));
+      DROVER_TRY(limitDevices(made, usualDevices(spec.security)));
     }
   }
   return {};
@@ -112,13 +123,13 @@ Status Cgroups::changeLimits(const std::string& container, const Limits& limits)
   return {};
 }
 
-Status Cgroups::allowDevices(const std::string& container, const std::vector<std::string>& rules) const {
+Status Cgroups::allowDevices(const Spec& spec, const std::vector<std::string>& rules) const {
   const auto* devices = withController("devices");
   if (!devices) return {};
-  std::string where = directory(*devices, container);
+  std::string where = directory(*devices, spec.container);
   auto list = readFile(where + "/devices.list");
   if (!list.ok()) return list.error();
-  std::set<std::string> wanted(std::begin(allowedDevices), std::end(allowedDevices));
+  std::set<std::string> wanted = usualDevices(spec.security);
   wanted.insert(rules.begin(), rules.end());
   // One that was there before with other rights is denied first: allowing only adds.
   std::istringstream lines(list.value());

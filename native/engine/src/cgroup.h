@@ -54,9 +54,9 @@ class Cgroups {
   std::string path(const std::string& container) const { return parent_ + "/" + container; }
 
   /** Makes the container's cgroups with limits; the unified one is delegated to `owner` (the container's root). */
-  Status create(const std::string& container, const Limits& limits, uid_t owner) const;
+  Status create(const Spec& spec) const;
   /** Opens the device cgroup for these (`c 1:5 rw`) beside what every container may use, and for no others. */
-  Status allowDevices(const std::string& container, const std::vector<std::string>& rules) const;
+  Status allowDevices(const Spec& spec, const std::vector<std::string>& rules) const;
   /** Changes the limits of a container that runs; a refusal may leave some of them changed. */
   Status changeLimits(const std::string& container, const Limits& limits) const;
   /** The block device (major:minor) that limits of disk traffic are about; empty: there is none. */

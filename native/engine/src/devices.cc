@@ -154,7 +154,7 @@ class Applying {
     DROVER_TRY(note(both));
     DROVER_TRY(takeAway(wanted));
     DROVER_TRY(allow(plan));
-    for (const auto& node : plan.nodes) DROVER_TRY(makeNode(root_.get(), node, record_.spec.identity.uidBase));
+    for (const auto& node : plan.nodes) DROVER_TRY(makeNode(root_.get(), node, record_.spec.owner()));
     for (const auto& bind : plan.binds)
       if (Status made = makeBind(bind); !made.ok()) return inDevice(bind, made.error());
     for (const auto& nic : plan.nics)
@@ -183,20 +183,20 @@ class Applying {
   Status allow(const DevicePlan& plan) {
     std::vector<std::string> rules;
     for (const auto& node : plan.nodes) rules.push_back(node.rule());
-    return engine_.cgroups().allowDevices(container_.id, rules);
+    return engine_.cgroups().allowDevices(record_.spec, rules);
   }
 
   Status makeBind(const Device& device) {
     if (mountedAt(pid_, device.path)) return {};
     struct stat info;
     if (stat(device.source.c_str(), &info) != 0) return errnoError("look at " + device.source);
-    DROVER_TRY_ASSIGN(target, makeWithin(root_.get(), device.path, record_.spec.identity.uidBase, S_ISDIR(info.st_mode)));
+    DROVER_TRY_ASSIGN(target, makeWithin(root_.get(), device.path, record_.spec.owner(), S_ISDIR(info.st_mode)));
     // A move and the way back name the mount by its path, so it must be the one that the kernel knows.
     char real[4096];
     ssize_t length = readlink(("/proc/self/fd/" + std::to_string(target.get())).c_str(), real, sizeof real);
     std::string there(real, length > 0 ? static_cast<size_t>(length) : 0);
     if (there != device.path) return Error{"BAD_REQUEST", device.path + " is a link in the container: write " + there};
-    DROVER_TRY_ASSIGN(userNamespace, openUserNamespace(pid_));
+    DROVER_TRY_ASSIGN(userNamespace, ownersOf(record_.spec, pid_));
     DROVER_TRY_ASSIGN(tree, idmappedTree(device, userNamespace.get()));
     return runInMountNamespace(pid_, false, "mount " + device.source + " at " + device.path, [&] {
       return move_mount(tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0 ? 0 : errno;
@@ -240,7 +240,7 @@ Status prepareDevices(Engine& engine, const Spec& spec, int networkNamespace) {
   DROVER_TRY_ASSIGN(plan, planDevices(spec.devices));
   std::vector<std::string> rules;
   for (const auto& node : plan.nodes) rules.push_back(node.rule());
-  DROVER_TRY(engine.cgroups().allowDevices(spec.container, rules));
+  DROVER_TRY(engine.cgroups().allowDevices(spec, rules));
   for (const auto& device : plan.nics) {
     Nic nic = nicOf(spec, device);
     DROVER_TRY(destroyLink(nic.hostName));

@@ -50,7 +50,7 @@ Status replaceDisk(Engine& engine, const std::shared_ptr<Container>& container, 
   if (lstat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return badRequest("field `directory`: " + directory + " is not a directory");
   DROVER_TRY(detachMount(container->rootfs()));
   DROVER_TRY(dropOverlayOrigins(directory));
-  DROVER_TRY(shiftOwners(directory, uidBase, before.spec.identity.uidBase));
+  DROVER_TRY(shiftOwners(directory, uidBase, before.spec.owner()));
   crashPoint("replace:prepared");
   DROVER_TRY(engine.update(*container, [&](Record& record) { record.extra[note] = directory; }));
   crashPoint("replace:recorded");

@@ -83,7 +83,7 @@ Result<std::shared_ptr<Container>> Engine::create(const Spec& spec) {
     DROVER_TRY(makeDirectory(container->rootfs(), 0700));
     crashPoint("create:directories");
     if (chmod(container->upper().c_str(), image.st_mode & 07777) != 0 ||
-        chown(container->upper().c_str(), spec.identity.uidBase + image.st_uid, spec.identity.uidBase + image.st_gid) != 0)
+        chown(container->upper().c_str(), spec.owner() + image.st_uid, spec.owner() + image.st_gid) != 0)
       return errnoError("give " + container->upper() + " to the container");
     DROVER_TRY(saveRecord(container->directory, record, true));
     crashPoint("create:recorded");
@@ -279,7 +279,7 @@ Json Engine::describe(const Container& container) {
   int64_t limit = record.spec.limits.memoryBytes;
   if (alive && limit > 0 && (usage.memoryBytes >= nearLimit(limit)) != memory.nearLimit)
     if (auto known = find(container.id)) lookAtMemory(*this, known);
-  return {
+  Json described = {
       {"container", container.id},
       {"name", record.spec.name},
       {"epoch", record.spec.epoch},
@@ -300,6 +300,9 @@ Json Engine::describe(const Container& container) {
         {"killed", memory.killed.empty() ? Json(nullptr) : Json(memory.killed)}}},
       {"devices", devicesToJson(record.spec.devices)},
   };
+  // Nearly all are as usual, and are told of often.
+  if (record.spec.security != Security()) described["security"] = securityToJson(record.spec.security);
+  return described;
 }
 
 }  // namespace drover

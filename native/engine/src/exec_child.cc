@@ -59,13 +59,13 @@ int usePipes(const ExecPlan& plan) {
 void runExec(const ExecPlan& plan) {
   becomePlainProcess();
   check(plan, joinCgroups, joinTasks(plan.taskFiles.data(), static_cast<int>(plan.taskFiles.size())));
-  if (setns(plan.initPidfd, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME) != 0)
+  if (setns(plan.initPidfd, (plan.privileged ? 0 : CLONE_NEWUSER) | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME) != 0)
     check(plan, enterNamespaces, errno);
   check(plan, becomeRoot, becomeUser(0, 0));
   if (setsid() < 0) check(plan, makeTerminal, errno);
   umask(022);
   check(plan, makeTerminal, plan.terminal ? makePty(plan) : usePipes(plan));
-  check(plan, dropPrivileges, dropCapabilities());
+  check(plan, dropPrivileges, dropCapabilities(plan.lackingCapabilities));
   check(plan, dropPrivileges, installSeccomp(*plan.seccomp));
   if (plan.uid != 0 || plan.gid != 0 || plan.groupCount != 0) check(plan, dropPrivileges, becomeUser(plan.uid, plan.gid, plan.groups, plan.groupCount));
   if (plan.directory) {

@@ -30,6 +30,9 @@ struct ExecPlan {
   char* const* arguments;
   char* const* environment;
   const SeccompProgram* seccomp;
+  uint64_t lackingCapabilities;
+  /** Without a user namespace to enter. */
+  bool privileged;
 };
 
 /** Names of the stages that ChildFailure::stage counts; the last one is execve. */

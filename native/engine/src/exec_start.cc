@@ -128,7 +128,7 @@ Result<StartedExec> startExec(Engine& engine, Container& container, const ExecRe
   StartedExec started;
   Pipe input, output, errors;
   if (!request.terminal) {
-    const uid_t uid = record.spec.identity.uidBase + request.uid, gid = record.spec.identity.uidBase + request.gid;
+    const uid_t uid = record.spec.owner() + request.uid, gid = record.spec.owner() + request.gid;
     DROVER_TRY_ASSIGN(in, makePipe(uid, gid));
     DROVER_TRY_ASSIGN(out, makePipe(uid, gid));
     DROVER_TRY_ASSIGN(err, makePipe(uid, gid));
@@ -164,6 +164,8 @@ Result<StartedExec> startExec(Engine& engine, Container& container, const ExecRe
   plan.arguments = arguments.data();
   plan.environment = environment.data();
   plan.seccomp = &engine.seccomp();
+  plan.lackingCapabilities = lackingCapabilities(record.spec.security);
+  plan.privileged = record.spec.security.privileged;
 
   ForkResult child;
   {

@@ -10,7 +10,6 @@
 #include <linux/sched.h>
 
 #include "file_io.h"
-#include "spec.h"
 
 namespace drover {
 
@@ -45,5 +44,7 @@ Result<UniqueFd> makeUserNamespace(uint32_t uidBase) {
   }
   return opened;
 }
+
+Result<UniqueFd> ownersOf(const Spec& spec, pid_t pid) { return spec.security.privileged ? makeUserNamespace(0) : openUserNamespace(pid); }
 
 }  // namespace drover

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "error.h"
+#include "spec.h"
 #include "unique_fd.h"
 
 namespace drover {
@@ -16,5 +17,7 @@ Status writeIdMaps(pid_t pid, uint32_t uidBase);
 Result<UniqueFd> openUserNamespace(pid_t pid);
 /** A user namespace without a process, only good for idmapped mounts (one short-lived child makes it). */
 Result<UniqueFd> makeUserNamespace(uint32_t uidBase);
+/** For idmapped mounts of a container that runs, or is about to: its own user namespace, or one like it where it has none of its own. */
+Result<UniqueFd> ownersOf(const Spec& spec, pid_t pid);
 
 }  // namespace drover

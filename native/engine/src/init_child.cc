@@ -53,6 +53,12 @@ constexpr Mount mounts[] = {
     {"tmpfs", "run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755"},
 };
 
+/** Beside the usual ones, for `nesting`: nothing is ever mounted over what is in these. */
+constexpr Mount uncovered[] = {
+    {"proc", "dev/.drover/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
+    {"sysfs", "dev/.drover/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, nullptr},
+};
+
 /** "/proc/self/fd/<number>": a mount point named by a descriptor. */
 struct DescriptorPath {
   char text[32] = "/proc/self/fd/";
@@ -71,25 +77,33 @@ struct DescriptorPath {
  * Mount points are looked up inside the new root, whatever links the image has there; and before pivot_root, while the host's
  * proc and sysfs are visible: the kernel wants to see those before it allows new ones.
  */
-int mountFileSystems(int rootfs, bool showCgroups) {
+int mountAt(int rootfs, const Mount& entry) {
+  open_how how = {};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  int target = static_cast<int>(syscall(SYS_openat2, rootfs, entry.target, &how, sizeof how));
+  if (target < 0) return errno;
+  DescriptorPath path(target);
+  int result = mount(entry.type ? entry.source : path.text, path.text, entry.type, entry.flags, entry.options);
+  int number = result != 0 ? errno : 0;
+  close(target);
+  return number;
+}
+
+int mountFileSystems(int rootfs, bool showCgroups, bool nesting) {
   for (const auto& entry : mounts) {
     if (!showCgroups && entry.type && strcmp(entry.type, "cgroup2") == 0) continue;
-    open_how how = {};
-    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    int target = static_cast<int>(syscall(SYS_openat2, rootfs, entry.target, &how, sizeof how));
-    if (target < 0) return errno;
-    DescriptorPath path(target);
-    int result = mount(entry.type ? entry.source : path.text, path.text, entry.type, entry.flags, entry.options);
-    if (result != 0) return errno;
-    close(target);
+    if (int number = mountAt(rootfs, entry); number != 0) return number;
   }
+  for (const auto& entry : uncovered)
+    if (int number = nesting ? mountAt(rootfs, entry) : 0; number != 0) return number;
   return 0;
 }
 
 /**
  * The files that lxcfs answers, over the kernel's. They are a service: where one is missing, or lxcfs has just ended, the host's numbers
- * are seen until the engine has mended it.
+ * are seen until the engine has mended it. Without lxcfs they are the kernel's own: covered all the same, so that no user namespace
+ * inside gets a proc or sysfs of its own (mount_too_revealing of the kernel) but with `nesting`.
  */
 void mountView(int rootfs, int view) {
   for (std::string_view file : viewFiles) {
@@ -97,7 +111,7 @@ void mountView(int rootfs, int view) {
     how.flags = O_PATH | O_CLOEXEC;
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
     int target = static_cast<int>(syscall(SYS_openat2, rootfs, file.data(), &how, sizeof how));
-    int source = openat(view, file.data(), O_PATH | O_CLOEXEC);
+    int source = view >= 0 ? openat(view, file.data(), O_PATH | O_CLOEXEC) : dup(target);
     if (target >= 0 && source >= 0) mount(DescriptorPath(source).text, DescriptorPath(target).text, nullptr, MS_BIND, nullptr);
     if (target >= 0) close(target);
     if (source >= 0) close(source);
@@ -150,6 +164,24 @@ int writeSystemdRun() {
   return 0;
 }
 
+/** Of a privileged container: its root is the host's, and these would be the host's to change. It may undo that: it is no bar, only a rail. */
+int guardHost() {
+  // What is its network's own stays writable.
+  int network = open_tree(AT_FDCWD, "/proc/sys/net", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (network < 0) return errno;
+  for (const char* path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/sys"}) {
+    // A mount of its own already; its cgroup2 is another, and stays writable.
+    const bool mounted = strcmp(path, "/sys") == 0;
+    if (!mounted && mount(path, path, nullptr, MS_BIND, nullptr) != 0) {
+      // A kernel built without it.
+      if (errno == ENOENT) continue;
+      return errno;
+    }
+    if (mount(nullptr, path, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) return errno;
+  }
+  return move_mount(network, "", AT_FDCWD, "/proc/sys/net", MOVE_MOUNT_F_EMPTY_PATH) == 0 ? 0 : errno;
+}
+
 /** A file of the container itself: a host's file as standard output could not be dumped. */
 int openStandardFiles() {
   int input = open("/dev/null", O_RDONLY | O_NOFOLLOW);
@@ -195,9 +227,10 @@ void runInit(const InitPlan& plan) {
   if (sethostname(plan.hostname, strlen(plan.hostname)) != 0) check(plan, makeNamespaces, errno);
   syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0);
 
-  check(plan, mountAll, mountFileSystems(rootfs, plan.showCgroups));
-  if (view >= 0) mountView(rootfs, view);
+  check(plan, mountAll, mountFileSystems(rootfs, plan.showCgroups, plan.nesting));
+  mountView(rootfs, view);
   check(plan, changeRoot, changeToRoot(rootfs));
+  if (plan.privileged) check(plan, mountAll, guardHost());
 
   if (plan.awaitsDevices) {
     char word = 0;
@@ -207,7 +240,7 @@ void runInit(const InitPlan& plan) {
   umask(022);
   if (plan.forSystemd) check(plan, prepareRun, writeSystemdRun());
   check(plan, openConsole, openStandardFiles());
-  check(plan, dropPrivileges, dropCapabilities());
+  check(plan, dropPrivileges, dropCapabilities(plan.lackingCapabilities));
   check(plan, dropPrivileges, installSeccomp(*plan.seccomp));
   // Also what the engine itself was started with: a descriptor of the host would be a way out, and CRIU could not dump it.
   if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) check(plan, dropPrivileges, errno);

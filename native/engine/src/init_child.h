@@ -24,6 +24,11 @@ struct InitPlan {
   char* const* arguments;
   char* const* environment;
   const SeccompProgram* seccomp;
+  uint64_t lackingCapabilities;
+  /** A second, uncovered proc and sysfs, which the kernel wants to see before it lets a container inside mount its own. */
+  bool nesting;
+  /** It has the host's user namespace: what reaches past it is made read-only. */
+  bool privileged;
 };
 
 /** Names of the stages that ChildFailure::stage counts. */

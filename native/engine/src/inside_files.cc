@@ -35,7 +35,7 @@ const char* typeName(mode_t mode) {
 
 class InsideFiles {
  public:
-  InsideFiles(const Container& container, int root) : container_(container), base_(container.snapshot().spec.identity.uidBase), root_(root) {}
+  InsideFiles(const Container& container, int root) : container_(container), base_(container.snapshot().spec.owner()), root_(root) {}
 
   Result<Json> stat(const FileRequest& request) {
     UniqueFd there = openWithin(root_, request.path, O_PATH | (request.follow ? 0 : O_NOFOLLOW));

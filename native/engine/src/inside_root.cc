@@ -26,7 +26,7 @@ Result<UniqueFd> openInsideRoot(const Container& container) {
     if (root.valid() && !waitPidfd(init->get(), 0)) return root;
     return Error{"WRONG_STATE", "open the files of " + container.id + ": its init has just ended"};
   }
-  DROVER_TRY_ASSIGN(userNamespace, makeUserNamespace(record.spec.identity.uidBase));
+  DROVER_TRY_ASSIGN(userNamespace, makeUserNamespace(record.spec.owner()));
   return openRootfs(container, userNamespace.get());
 }
 

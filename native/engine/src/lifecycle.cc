@@ -8,6 +8,7 @@
 #include "crash_point.h"
 #include "devices.h"
 #include "file_io.h"
+#include "json_io.h"
 #include "log.h"
 #include "memory_guard.h"
 #include "netlink.h"
@@ -97,6 +98,15 @@ Status updateContainer(Engine& engine, const std::shared_ptr<Container>& contain
   if (before.initPid > 0) engine.loop().post([&engine, container] { guardMemory(engine, container); });
   // Or when the kernel is allowed to kill.
   return more || (atLimit && !limits.memoryFreeze) ? thawContainer(engine, container) : Status();
+}
+
+Status changeSecurity(Engine& engine, Container& container, const Security& security) {
+  const Record before = container.snapshot();
+  if (before.spec.security == security) return {};
+  if (before.initPid > 0) return wrongState("change the security of", container, before.state, "stopped: it is in force from the next start on");
+  if (before.spec.security.privileged != security.privileged)
+    return badRequest("field `privileged`: " + container.id + " was made " + (security.privileged ? "unprivileged" : "privileged") + ", which its files are owned for");
+  return engine.update(container, [&](Record& record) { record.spec.security = security; });
 }
 
 Status freezeContainer(Engine& engine, const std::shared_ptr<Container>& container) {

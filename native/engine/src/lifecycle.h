@@ -16,6 +16,8 @@ Status freezeContainer(Engine& engine, const std::shared_ptr<Container>& contain
 Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container);
 /** Changes what it may use; what has processes is changed as it runs. A refusal leaves all as it was. */
 Status updateContainer(Engine& engine, const std::shared_ptr<Container>& container, const Limits& limits, const std::optional<std::vector<Device>>& devices);
+/** In force from its next start on: refused while it has processes. Whether it is privileged never changes: its files are owned accordingly. */
+Status changeSecurity(Engine& engine, Container& container, const Security& security);
 /** Sends what its kind of init understands as power off; a frozen one is thawed for it. Returns at once. */
 Status askToPowerOff(Engine& engine, const std::shared_ptr<Container>& container);
 /** SIGKILL ends all of the container; others go to its init. */

@@ -101,7 +101,7 @@ Result<Json> fileSystemsOf(const Container& container) {
 }  // namespace
 
 Result<Json> listProcesses(const Engine& engine, const Container& container) {
-  const uint32_t uidBase = container.snapshot().spec.identity.uidBase;
+  const uint32_t uidBase = container.snapshot().spec.owner();
   const auto pids = engine.cgroups().processes(container.id);
   Json list = Json::array();
   for (pid_t pid : pids) {

@@ -71,7 +71,7 @@ const Field directory{"directory", [](const Json& params, Call& call) -> Status 
                         return {};
                       }};
 const Field uidBase{"uidBase", [](const Json& params, Call& call) -> Status {
-                      DROVER_TRY_ASSIGN(first, integerField(params, "uidBase", uidRange, UINT32_MAX - uidRange));
+                      DROVER_TRY_ASSIGN(first, integerField(params, "uidBase", 0, UINT32_MAX - uidRange));
                       call.uidBase = static_cast<uint32_t>(first);
                       return {};
                     }};
@@ -96,6 +96,13 @@ const Field otherName{"name", [](const Json& params, Call& call) -> Status {
                         return {};
                       }};
 
+const Field security{"security", [](const Json& params, Call& call) -> Status {
+                       if (!present(params, "security")) return {};
+                       DROVER_TRY_ASSIGN(value, objectField(params, "security"));
+                       DROVER_TRY_ASSIGN(parsed, parseSecurity(value));
+                       call.security = std::move(parsed);
+                       return {};
+                     }};
 const Field devices{"devices", [](const Json& params, Call& call) -> Status {
                       if (!present(params, "devices")) return {};
                       DROVER_TRY_ASSIGN(parsed, parseDevices(params["devices"]));
@@ -126,7 +133,7 @@ const std::vector<Rule> rules = {
     {"start", {container, epoch}},
     {"stop", {container, epoch, timeout}},
     {"kill", {container, epoch, signalNumber}},
-    {"update", {container, epoch, limits, devices, otherName}},
+    {"update", {container, epoch, limits, devices, otherName, security}},
     {"freeze", {container, epoch}},
     {"thaw", {container, epoch}},
     {"delete", {container, epoch}},

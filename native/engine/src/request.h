@@ -41,6 +41,7 @@ struct Call {
   std::optional<Spec> spec;
   std::optional<Limits> limits;
   std::optional<std::vector<Device>> devices;
+  std::optional<Security> security;
   std::optional<std::string> name;
   std::optional<FileRequest> file;
   std::optional<ExecRequest> exec;

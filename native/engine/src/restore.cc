@@ -44,10 +44,10 @@ std::optional<Prepared> takePrepared(const std::string& container) {
 
 Result<Prepared> prepare(Engine& engine, const Spec& spec) {
   DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed));
-  DROVER_TRY_ASSIGN(userNamespace, makeUserNamespace(spec.identity.uidBase));
+  DROVER_TRY_ASSIGN(userNamespace, makeUserNamespace(spec.owner()));
   // A veth or cgroup of an earlier, failed attempt would be in the way.
   DROVER_TRY(destroyVeth(spec.identity));
-  DROVER_TRY(engine.cgroups().create(spec.container, spec.limits, spec.identity.uidBase));
+  DROVER_TRY(engine.cgroups().create(spec));
   return Prepared{std::move(criu), std::move(userNamespace)};
 }
 

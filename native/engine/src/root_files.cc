@@ -28,6 +28,11 @@ constexpr DeviceNode nodes[] = {
     {"urandom", 0666, 1, 9}, {"tty", 0666, 5, 0}, {"console", 0600, 1, 3},
 };
 
+/** For containers inside: see init_child.cc; and what rootless runtimes make their disks and networks of. */
+constexpr const char* nestingDirectories[] = {"dev/.drover", "dev/.drover/proc", "dev/.drover/sys", "dev/net"};
+constexpr DeviceNode fuse[] = {{"fuse", 0666, 10, 229}};
+constexpr DeviceNode tunnel[] = {{"tun", 0666, 10, 200}};
+
 struct Link {
   const char* name;
   const char* target;
@@ -50,11 +55,17 @@ bool exists(int directory, const char* name) {
 
 class RootWriter {
  public:
-  RootWriter(const Container& container, const Spec& spec, int root) : container_(container), spec_(spec), root_(root), owner_(spec.identity.uidBase) {}
+  RootWriter(const Container& container, const Spec& spec, int root) : container_(container), spec_(spec), root_(root), owner_(spec.owner()) {}
 
   Status writeAll() {
     for (const char* path : directories) DROVER_TRY(makeInside(path));
-    DROVER_TRY(makeDevices());
+    DROVER_TRY(makeDevices("dev", nodes));
+    if (spec_.security.nesting) {
+      for (const char* path : nestingDirectories) DROVER_TRY(makeInside(path));
+      DROVER_TRY(makeDevices("dev", fuse));
+      DROVER_TRY(makeDevices("dev/net", tunnel));
+    }
+    DROVER_TRY(makeLinks());
     UniqueFd upper(open(container_.upper().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!upper.valid()) return errnoError("open " + container_.upper());
     UniqueFd etc = openInside(root_, "etc", O_PATH | O_DIRECTORY);
@@ -96,10 +107,11 @@ class RootWriter {
     return {};
   }
 
-  Status makeDevices() {
-    UniqueFd dev = openInside(root_, "dev", O_PATH | O_DIRECTORY);
-    if (!dev.valid()) return fail("/dev");
-    for (const auto& node : nodes) {
+  template <size_t count>
+  Status makeDevices(const char* directory, const DeviceNode (&wantedNodes)[count]) {
+    UniqueFd dev = openInside(root_, directory, O_PATH | O_DIRECTORY);
+    if (!dev.valid()) return fail(std::string("/") + directory);
+    for (const auto& node : wantedNodes) {
       struct stat info;
       dev_t wanted = makedev(node.major, node.minor);
       if (fstatat(dev.get(), node.name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
@@ -110,6 +122,12 @@ class RootWriter {
       if (fchmodat(dev.get(), node.name, node.mode, 0) != 0) return fail(std::string("/dev/") + node.name);
       DROVER_TRY(give(dev.get(), node.name));
     }
+    return {};
+  }
+
+  Status makeLinks() {
+    UniqueFd dev = openInside(root_, "dev", O_PATH | O_DIRECTORY);
+    if (!dev.valid()) return fail("/dev");
     for (const auto& link : links) {
       if (exists(dev.get(), link.name)) continue;
       if (symlinkat(link.target, dev.get(), link.name) != 0) return fail(std::string("/dev/") + link.name);

@@ -203,6 +203,11 @@ Result<Spec> parseSpec(const Json& value) {
     DROVER_TRY_ASSIGN(devices, parseDevices(devicesJson));
     spec.devices = devices;
   }
+  if (present(value, "security")) {
+    DROVER_TRY_ASSIGN(securityJson, objectField(value, "security"));
+    DROVER_TRY_ASSIGN(security, parseSecurity(securityJson));
+    spec.security = security;
+  }
   spec.container = container;
   spec.name = name;
   spec.epoch = epoch;
@@ -224,6 +229,7 @@ Json specToJson(const Spec& spec) {
       {"environment", spec.environment.empty() ? Json::object() : Json(spec.environment)},
       {"limits", limitsToJson(spec.limits)},
       {"devices", devicesToJson(spec.devices)},
+      {"security", securityToJson(spec.security)},
       {"identity",
        {{"serial", spec.identity.serial},
         {"uidBase", spec.identity.uidBase},

@@ -13,6 +13,7 @@
 
 #include "device.h"
 #include "error.h"
+#include "security.h"
 
 namespace drover {
 
@@ -68,6 +69,10 @@ struct Spec {
   Limits limits;
   Identity identity;
   std::vector<Device> devices;
+  Security security;
+
+  /** The host's number of its root, and the first of its ids. */
+  uint32_t owner() const { return security.privileged ? 0 : identity.uidBase; }
 };
 
 struct Config {

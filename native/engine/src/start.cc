@@ -26,7 +26,7 @@ namespace {
 
 /** From "go" to execve; far above what a loaded machine needs. */
 constexpr int startDeadlineMs = 20'000;
-constexpr uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
+constexpr uint64_t namespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
 
 /** Empty when the child ran execve: its end of the socket closed; or, when asked for, when it says that it is `ready`. */
 Status waitForExec(int sync, const Spec& spec, bool* ready = nullptr) {
@@ -50,9 +50,8 @@ class Starting {
       : engine_(engine), container_(container), spec_(container->snapshot().spec) {}
 
   Status run() {
-    const uid_t owner = spec_.identity.uidBase;
     // What an earlier life left is taken down first; normally nothing.
-    DROVER_TRY(engine_.cgroups().create(spec_.container, spec_.limits, owner));
+    DROVER_TRY(engine_.cgroups().create(spec_));
     DROVER_TRY_ASSIGN(tasks, engine_.cgroups().openTasks(spec_.container));
     UniqueFd unified = engine_.cgroups().openUnified(spec_.container, 0);
     crashPoint("start:cgroups");
@@ -72,6 +71,9 @@ class Starting {
     plan.arguments = arguments.data();
     plan.environment = environment.data();
     plan.seccomp = &engine_.seccomp();
+    plan.lackingCapabilities = lackingCapabilities(spec_.security);
+    plan.nesting = spec_.security.nesting;
+    plan.privileged = spec_.security.privileged;
     plan.showCgroups = unified.valid();
     plan.awaitsDevices = hasDevices(container_->snapshot());
     std::string view = engine_.view().root();
@@ -79,7 +81,7 @@ class Starting {
     // The child can't be told later: the kind of init is looked up in the image, where a first start finds it.
     plan.forSystemd = imageInitKind() == InitKind::systemd;
 
-    ForkResult child = forkInto(namespaces, unified.valid() ? unified.get() : -1);
+    ForkResult child = forkInto(namespaces | (spec_.security.privileged ? 0 : CLONE_NEWUSER), unified.valid() ? unified.get() : -1);
     if (child.pid == 0) {
       close(ours.get());
       runInit(plan);
@@ -120,9 +122,9 @@ class Starting {
 
   /** The parent's part while the child waits for its root. */
   Status complete(pid_t pid, int sync) {
-    DROVER_TRY(writeIdMaps(pid, spec_.identity.uidBase));
+    if (!spec_.security.privileged) DROVER_TRY(writeIdMaps(pid, spec_.owner()));
     crashPoint("start:mapped");
-    DROVER_TRY_ASSIGN(userNamespace, openUserNamespace(pid));
+    DROVER_TRY_ASSIGN(userNamespace, ownersOf(spec_, pid));
     DROVER_TRY_ASSIGN(root, openRootfs(*container_, userNamespace.get()));
     DROVER_TRY(writeRootFiles(*container_, spec_, root.get()));
     crashPoint("start:root");

@@ -1,22 +1,24 @@
 // What `drover set` and `drover launch --set` understand: KEY=VALUE, one row per key. `none` takes a limit away.
 
-import type { AutostartChange, RestartPolicy, SetRequest, SnapshotPolicy } from '@drover/protocol'
+import type { AutostartChange, RestartPolicy, Security, SetRequest, SnapshotPolicy } from '@drover/protocol'
 import { InvalidArgumentError } from 'commander'
 import { parseDuration } from './output/durations.ts'
 import { parseBytes, parseCount, parseCpu } from './output/sizes.ts'
+import { parseCapabilities } from './security-flags.ts'
 
 type LimitKey = keyof NonNullable<SetRequest['limits']>
 type RequestKey = keyof NonNullable<SetRequest['requests']>
 interface Setting {
   key: string
   meaning: string
-  parse: (text: string) => number | string | boolean | RestartPolicy
+  parse: (text: string) => number | string | boolean | string[] | RestartPolicy
   target:
     | { limit: LimitKey }
     | { request: RequestKey }
     | { restart: true }
     | { autostart: keyof AutostartChange }
     | { snapshots: keyof SnapshotPolicy }
+    | { security: keyof Security }
 }
 
 const parseSize = (minimum: number) => (text: string) => {
@@ -146,6 +148,31 @@ export const settings: readonly Setting[] = [
     parse: parseDelay,
     target: { autostart: 'delayMs' },
   },
+  {
+    key: 'security.cap-add',
+    meaning:
+      'capabilities kept although containers lack them, SYS_TIME,SYSLOG; like all of security: while it is stopped',
+    parse: parseCapabilities,
+    target: { security: 'addCapabilities' },
+  },
+  {
+    key: 'security.cap-drop',
+    meaning: 'capabilities taken away, NET_RAW,SYS_PTRACE',
+    parse: parseCapabilities,
+    target: { security: 'dropCapabilities' },
+  },
+  {
+    key: 'security.nesting',
+    meaning: 'whether containers inside may mount proc and sysfs: true or false',
+    parse: parseSwitch,
+    target: { security: 'nesting' },
+  },
+  {
+    key: 'security.address-filter',
+    meaning: 'whether only packets with its own addresses leave it: true (usual) or false',
+    parse: parseSwitch,
+    target: { security: 'addressFilter' },
+  },
 ]
 
 /** Adds one KEY=VALUE to what was read before. */
@@ -165,6 +192,10 @@ export function parseSetting(text: string, before: SetRequest = {}): SetRequest 
   if ('snapshots' in target) {
     const wanted = value === 'none' ? null : setting.parse(value)
     return { ...before, snapshots: { ...before.snapshots, [target.snapshots]: wanted } }
+  }
+  if ('security' in target) {
+    const wanted = value === 'none' && target.security.endsWith('Capabilities') ? [] : setting.parse(value)
+    return { ...before, security: { ...before.security, [target.security]: wanted } }
   }
   if ('restart' in target) return { ...before, restart: parseRestart(value) }
   if ('autostart' in target) {

@@ -24,6 +24,10 @@ t.test('each key and unit means what it says', async (t) => {
     ['restart=on-failure:5', { restart: { policy: 'on-failure', most: 5 } }],
     ['restart=no', { restart: { policy: 'no', most: 0 } }],
     ['memory.request=64MiB', { requests: { memoryBytes: 64 * MiB } }],
+    ['security.nesting=true', { security: { nesting: true } }],
+    ['security.address-filter=false', { security: { addressFilter: false } }],
+    ['security.cap-add=cap_sys_time,SYSLOG', { security: { addCapabilities: ['SYS_TIME', 'SYSLOG'] } }],
+    ['security.cap-drop=none', { security: { dropCapabilities: [] } }],
   ]
   for (const [text, meaning] of table) t.same(parseSetting(text), meaning, text)
   t.same(parseSetting('pids=5', parseSetting('cpu=1')), { limits: { cpuMilli: 1000, pids: 5 } }, 'several together')
@@ -49,6 +53,8 @@ t.test('what can’t be meant is refused with what would be right, and nothing i
     ['memory=1', /too small/],
     ['restart=often', /always:5/],
     ['memory.request=none', /needs a value/],
+    ['security.cap-add=EVERYTHING', /NET_ADMIN/],
+    ['security.nesting=maybe', /neither true nor false/],
   ]
   for (const [text, hint] of table) {
     const ran = await cluster.drover(['set', 'web-1', text])

@@ -69,6 +69,10 @@ t.test('a project over its quota gets nothing more, with the figures; apply chec
   const result = placed(cluster, { project: 'blue' })
   t.equal(refusal(result, 'a'), 'PROJECT_QUOTA')
   t.throws(() => cluster.launch('two', 'a', 'l2', { scheduling: { project: 'blue' } }), /1 of 1 used/)
+  setPolicy(cluster, { projects: { blue: { privileged: false } } })
+  t.ok(placed(cluster, { project: 'blue' }).host)
+  const privileged = { scheduling: { project: 'blue' }, security: { privileged: true } }
+  t.throws(() => cluster.launch('two', 'a', 'l2', privileged), /may not be privileged/)
   setPolicy(cluster, { projects: { blue: null } })
   t.ok(placed(cluster, { project: 'blue' }).host)
 })

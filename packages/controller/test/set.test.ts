@@ -44,6 +44,34 @@ t.test('set: the restart policy is committed, and taken back with the rest', asy
   t.same(made.container('web').spec.restart, { policy: 'always', most: 3 })
 })
 
+t.test('set: security is changed while it is stopped, and privilege never', async (t) => {
+  const { made, set } = cluster()
+  const change = { security: { dropCapabilities: ['NET_RAW'] } }
+  t.match(set(change, 'running'), { ok: false, error: { error: { code: 'WRONG_STATE', message: /stop it first/ } } })
+  t.match(set({ security: { privileged: true } }, 'privileged'), {
+    ok: false,
+    error: { error: { message: /chosen at launch/ } },
+  })
+  t.match(set({ security: { nesting: false } }, 'same'), { ok: true }, 'what it is already')
+  made.settle()
+  made.must({
+    type: 'PowerRequested',
+    atMs: made.nowMs,
+    operation: 'stop',
+    kind: 'stop',
+    container: 'web',
+    stopTimeoutMs: null,
+  })
+  made.settle()
+  t.match(set({ security: { addCapabilities: ['NET_RAW'], ...change.security } }, 'both'), {
+    ok: false,
+    error: { error: { message: /both/ } },
+  })
+  t.match(set(change), { ok: true })
+  made.settle()
+  t.match(made.container('web').spec.security, { nesting: false, dropCapabilities: ['NET_RAW'] })
+})
+
 t.test('set: limits move with the container', async (t) => {
   const { made, set } = cluster()
   set({ limits: { networkBits: 1_000_000 } })

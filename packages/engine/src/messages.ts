@@ -14,6 +14,7 @@ import type {
   InsideResult,
   MemoryPressure,
   Resources,
+  Security,
 } from '@drover/protocol'
 
 /** created: rootfs prepared, no process. checkpointed: frozen after a dump. restored: frozen after a restore. */
@@ -49,6 +50,8 @@ export interface EngineSpec {
   identity: Identity
   /** Missing: none. */
   devices?: Devices
+  /** Missing: as usual. */
+  security?: Security
 }
 
 export interface EngineContainer {
@@ -76,6 +79,8 @@ export interface EngineContainer {
   memory?: MemoryPressure
   /** Those it has or will have at its start; missing: an engine that knows none. */
   devices?: Devices
+  /** Missing: as usual. */
+  security?: Security
 }
 
 export interface EngineHello {
@@ -109,9 +114,17 @@ export interface EngineMethods extends EngineInsideMethods {
   /**
    * Changes limits and, if given, devices, live if it runs. What the host refuses is an error, and then all stays as it was. `name`: as
    * well another name, which becomes its hostname and replaces the old one in /etc/hostname and /etc/hosts, where its users left that.
+   * `security`: refused with WRONG_STATE while it has processes.
    */
   update: {
-    params: { container: string; epoch: number; limits: EngineLimits; devices?: Devices; name?: string | null }
+    params: {
+      container: string
+      epoch: number
+      limits: EngineLimits
+      devices?: Devices
+      name?: string | null
+      security?: Security
+    }
     result: EngineContainer
   }
   freeze: { params: { container: string; epoch: number }; result: EngineContainer }

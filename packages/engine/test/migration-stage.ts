@@ -79,8 +79,8 @@ export class MigrationStage {
   }
 
   /** A running container with an open connection to the client. */
-  async launch(host: TestHost): Promise<Launched> {
-    const spec = this.#newSpec()
+  async launch(host: TestHost, change: Partial<EngineSpec> = {}): Promise<Launched> {
+    const spec = { ...this.#newSpec(), ...change }
     await host.client.call('create', { spec })
     const container = await host.client.call('start', { container: spec.container, epoch: spec.epoch })
     const address = spec.identity.ipv4.split('/')[0] as string

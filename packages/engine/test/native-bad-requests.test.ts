@@ -55,7 +55,7 @@ const methods: Partial<Record<EngineMethod, Params>> & Record<string, Params> = 
   start: target,
   stop: { ...target, timeoutMs: 1 },
   kill: { ...target, signal: 9 },
-  update: { ...target, limits, name: null },
+  update: { ...target, limits, name: null, security: { dropCapabilities: ['NET_RAW'], nesting: true } },
   freeze: target,
   thaw: target,
   delete: target,

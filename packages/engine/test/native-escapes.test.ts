@@ -3,20 +3,8 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { EngineClient, EngineContainer, EngineSpec } from '../src/index.ts'
-import { makeEngineImage } from './engine-image.ts'
-import { TestNetwork } from './native-hosts.ts'
-
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
-const reasonToSkip =
-  process.getuid?.() !== 0
-    ? 'needs root'
-    : !existsSync(binary)
-      ? `needs the native engine: ${binary} is not built`
-      : false
+import { OneHost, reasonToSkip } from './one-host.ts'
 
 interface Attempt {
   name: string
@@ -114,45 +102,6 @@ const attempts: Attempt[] = [
   },
 ]
 
-let network: TestNetwork
-let client: EngineClient
-
-async function start(serial: number): Promise<EngineContainer> {
-  const container = `c${serial}`
-  const spec: EngineSpec = {
-    container,
-    name: `escape-${serial}`,
-    epoch: 1,
-    rootfs: join(network.directory, 'image'),
-    init: ['/sbin/init'],
-    environment: {},
-    limits: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
-    identity: {
-      serial,
-      uidBase: 1_000_000 + serial * 65_536,
-      mac: `02:00:00:00:04:0${serial}`,
-      ipv4: `10.80.1.${serial}/16`,
-      gateway: null,
-      machineId: serial.toString(16).padStart(32, '0'),
-    },
-  }
-  await client.call('create', { spec })
-  return client.call('start', { container, epoch: 1 })
-}
-
-async function sh(container: string, script: string): Promise<{ code: number; output: string }> {
-  let output = ''
-  const take = (data: Uint8Array) => {
-    output += Buffer.from(data)
-  }
-  const session = await client.exec(
-    { container, command: ['sh', '-c', script], environment: {}, directory: null, user: null, terminal: null },
-    { onStdout: take, onStderr: take },
-  )
-  session.end()
-  return { code: await session.exit, output: output.trim() }
-}
-
 /** What an escape would have changed on the host. */
 const hostSettings = () =>
   ['core_pattern', 'sysrq', 'modprobe'].map((name) => {
@@ -161,14 +110,12 @@ const hostSettings = () =>
   })
 
 t.test('ways out of a container', { skip: reasonToSkip }, async (t) => {
-  network = await TestNetwork.make('10.80.0.9/16')
-  mkdirSync(join(network.directory, 'image'))
-  makeEngineImage(join(network.directory, 'image'))
-  const host = await network.addHost('escape', { binary, criu: null })
-  t.teardown(() => network.close())
-  client = await host.startEngine()
-  const prisoner = await start(1)
-  const neighbour = await start(2)
+  const stage = await OneHost.make('escape', 80)
+  t.teardown(() => stage.network.close())
+  const { network, host, client } = stage
+  const sh = (container: string, script: string) => stage.sh(container, script)
+  const prisoner = await stage.start(1)
+  const neighbour = await stage.start(2)
   const before = hostSettings()
 
   await t.test('what is no escape works, so that the refusals mean something', async (t) => {

@@ -12,6 +12,7 @@ import {
   type Resources,
   RestartPolicy,
   Scheduling,
+  Security,
   SnapshotPolicy,
 } from './resources.ts'
 
@@ -32,6 +33,7 @@ export const LaunchRequest = Type.Object(
     autostart: Type.Optional(AutostartChange),
     snapshots: Type.Optional(SnapshotPolicy),
     devices: Type.Optional(Devices),
+    security: Type.Optional(Security),
     scheduling: Type.Optional(Scheduling),
     environment: Type.Optional(Type.Record(Type.String(), Type.String())),
     labels: Type.Optional(Type.Record(Type.String(), Type.String())),

@@ -3,6 +3,7 @@
 
 import { type Static, Type } from 'typebox'
 import { DeviceChange } from './devices.ts'
+import { Security } from './security.ts'
 import { SnapshotPolicy } from './snapshots.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -81,6 +82,7 @@ export const SetRequest = Type.Object(
     autostart: Type.Optional(AutostartChange),
     snapshots: Type.Optional(SnapshotPolicy),
     devices: Type.Optional(DeviceChange),
+    security: Type.Optional(Security),
   },
   { additionalProperties: false },
 )

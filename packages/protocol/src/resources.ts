@@ -6,12 +6,14 @@ import { Devices } from './devices.ts'
 import { Autostart, Limits, RestartPolicy } from './limits.ts'
 import { namePattern } from './names.ts'
 import { hostSettingProperties, Scheduling } from './scheduling.ts'
+import { Security } from './security.ts'
 import { Snapshot, SnapshotPolicy } from './snapshots.ts'
 
 export * from './devices.ts'
 export * from './limits.ts'
 export * from './names.ts'
 export * from './scheduling.ts'
+export * from './security.ts'
 export * from './snapshots.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -42,6 +44,7 @@ export const ContainerSpec = Type.Object(
     snapshots: Type.Optional(SnapshotPolicy),
     scheduling: Type.Optional(Scheduling),
     devices: Type.Optional(Devices),
+    security: Type.Optional(Security),
     init: Type.Array(Type.String(), { minItems: 1, description: 'path and arguments of PID 1' }),
     environment: Type.Record(Type.String(), Type.String()),
     labels: Type.Record(Type.String(), Type.String()),
@@ -54,7 +57,10 @@ export type ContainerSpec = Static<typeof ContainerSpec>
 export const Identity = Type.Object(
   {
     serial: Type.Integer({ minimum: 1, description: 'unique for ever; names the host-side veth (dv<serial>)' }),
-    uidBase: Type.Integer({ description: 'first host uid and gid of the 65,536 of its user namespace' }),
+    uidBase: Type.Integer({
+      description:
+        'first host uid and gid of the 65,536 of its user namespace; a privileged container has none, and uses 0',
+    }),
     mac: Type.String(),
     ipv4: Type.String({ description: 'address with prefix length, e.g. 10.77.1.5/16' }),
     /** Absent or null: the container has IPv4 only. */

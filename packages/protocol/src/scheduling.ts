@@ -98,6 +98,7 @@ export const Quota = Type.Object(
     memoryBytes: Type.Optional(Type.Integer({ minimum: 0 })),
     diskBytes: Type.Optional(Type.Integer({ minimum: 0 })),
     pids: Type.Optional(Type.Integer({ minimum: 0 })),
+    privileged: Type.Optional(Type.Boolean({ description: 'false: none of its containers may be privileged' })),
   },
   { additionalProperties: false },
 )

@@ -18,5 +18,6 @@ export function quotaRefusal(projects: ClusterSnapshot['projects'], demand: Dema
   if (quota.containers !== undefined && used.containers + 1 > quota.containers) {
     over.push(`containers: ${used.containers} of ${quota.containers} used`)
   }
+  if (quota.privileged === false && demand.privileged) over.push('its containers may not be privileged')
   return over.length === 0 ? null : { name: 'PROJECT_QUOTA', detail: `project ${demand.project}: ${over.join('; ')}` }
 }

@@ -78,7 +78,7 @@ export interface PoolPolicy {
 }
 
 export interface Project {
-  quota: Partial<Resources> & { containers?: number }
+  quota: Partial<Resources> & { containers?: number; privileged?: boolean }
   used: Resources & { containers: number }
 }
 
@@ -106,6 +106,8 @@ export interface Demand {
   constraints?: Constraints
   group?: GroupRule
   project?: string
+  /** Its root is that of its host: a project may refuse it. */
+  privileged?: boolean
   /** Higher is more important. Default 0. */
   priority?: number
 }

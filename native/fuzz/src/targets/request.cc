@@ -33,6 +33,11 @@ void mustBeSound(const Call& call) {
     auto again = parseLimits(limitsToJson(*call.limits));
     must(again.ok() && again.value() == *call.limits, "limits come back from their record");
   }
+  if (call.security) {
+    auto again = parseSecurity(securityToJson(*call.security));
+    must(again.ok() && again.value() == *call.security, "a security comes back from its record");
+    must((call.security->addedCapabilities & call.security->droppedCapabilities) == 0, "no capability is both added and dropped");
+  }
   if (call.file) {
     must(absolute(call.file->path), "a file's path is absolute");
     must(call.file->offset >= 0 && call.file->limit >= 0 && call.file->limit <= mostFileBytes, "a piece is bounded");

@@ -3,7 +3,7 @@
 // container whenever it wakes.
 
 import type { EngineContainer, EngineLimits } from '@drover/engine'
-import type { Assignment, ContainerSpec } from '@drover/protocol'
+import { type Assignment, type ContainerSpec, wholeSecurity } from '@drover/protocol'
 
 export function engineLimits({ requests, limits = {} }: ContainerSpec): Required<EngineLimits> {
   return {
@@ -26,11 +26,12 @@ export function engineLimits({ requests, limits = {} }: ContainerSpec): Required
 
 /** An engine that doesn't say can't change them either. */
 export function configured(
-  { limits, devices, name }: EngineContainer,
+  { limits, devices, name, security }: EngineContainer,
   { spec, name: given }: Pick<Assignment, 'spec' | 'name'>,
 ): boolean {
   if (devices !== undefined && canonical(devices) !== canonical(spec.devices ?? {})) return false
   if (limits === undefined) return true
+  if (canonical(wholeSecurity(security)) !== canonical(wholeSecurity(spec.security))) return false
   if (name !== given) return false
   const wanted = engineLimits(spec)
   return (Object.keys(wanted) as (keyof EngineLimits)[]).every((key) => (limits[key] ?? absent(key)) === wanted[key])

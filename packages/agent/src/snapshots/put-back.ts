@@ -18,7 +18,7 @@ export async function putBack(
   task: SnapshotTask,
   scope: Scope,
 ): Promise<Outcome> {
-  const { container, name, identity } = assignment
+  const { container, name, identity, spec } = assignment
   const upper = parts.mirror.get(container)?.upper
   const facts = upper === undefined ? null : readFacts(upper, task.name)
   if (upper === undefined || facts === null) {
@@ -32,7 +32,7 @@ export async function putBack(
   scope.defer(discard(incoming))
   const copy = await copyTree(scope, snapshotPlace(upper, task.name).disk, incoming, false)
   await copyChanges(scope, copy)
-  await exchangeDisk(parts, assignment, incoming, identity.uidBase)
+  await exchangeDisk(parts, assignment, incoming, spec.security?.privileged ? 0 : identity.uidBase)
   if (task.memory) await restoreMemory(parts, assignment, scope, snapshotPlace(upper, task.name).memory, facts)
   return { sizeBytes: facts.sizeBytes, figures: { restore_ms: performance.now() - startedAt } }
 }

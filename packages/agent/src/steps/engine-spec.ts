@@ -1,7 +1,7 @@
 // An assignment as the engine wants it.
 
 import type { EngineSpec } from '@drover/engine'
-import type { Assignment } from '@drover/protocol'
+import { type Assignment, wholeSecurity } from '@drover/protocol'
 import type { AgentParts } from '../parts.ts'
 import { engineLimits } from '../reconcile/engine-limits.ts'
 
@@ -17,5 +17,6 @@ export function engineSpec(parts: AgentParts, assignment: Assignment): EngineSpe
     limits: engineLimits(spec),
     identity,
     devices: spec.devices ?? {},
+    security: wholeSecurity(spec.security),
   }
 }

@@ -1,6 +1,6 @@
 // The steps that bring a container that this host owns into being and to its power state: one engine call each.
 
-import type { Assignment } from '@drover/protocol'
+import { type Assignment, wholeSecurity } from '@drover/protocol'
 import { defaultStopTimeoutMs, engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { callAndMirror, type StepContext } from '../parts.ts'
 import { engineLimits } from '../reconcile/engine-limits.ts'
@@ -21,7 +21,14 @@ export async function update({ parts, assignment }: Owned): Promise<void> {
   await callAndMirror(
     parts,
     'update',
-    { container, epoch, name, limits: engineLimits(spec), devices: spec.devices ?? {} },
+    {
+      container,
+      epoch,
+      name,
+      limits: engineLimits(spec),
+      devices: spec.devices ?? {},
+      security: wholeSecurity(spec.security),
+    },
     engineDeadlines.quick,
   )
 }

@@ -1,6 +1,6 @@
 // `drover info`: everything about one container, with why it was placed there and the figures of its last move.
 
-import type { Autostart, Container, Operation, Preflight, RestartPolicy, Snapshot } from '@drover/protocol'
+import type { Autostart, Container, Operation, Preflight, RestartPolicy, Security, Snapshot } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { parseName } from '../names.ts'
@@ -67,12 +67,13 @@ export function describeContainer(
     ['limits', describeLimits(spec)],
     ['memory', describePressure(container.memory)],
     ['devices', Object.keys(spec.devices ?? {}).join(' ') || null],
+    ['security', describeSecurity(palette, spec.security)],
     ['restart', spec.restart && spec.restart.policy !== 'no' ? describeRestart(spec.restart) : null],
     ['autostart', describeAutostart(spec.autostart)],
     ['address', [identity.ipv4, identity.ipv6, identity.mac].filter(Boolean).join(' · ')],
     ['gateway', identity.gateway],
     ['machine id', identity.machineId],
-    ['uids', `${identity.uidBase}–${identity.uidBase + 65_535}`],
+    ['uids', spec.security?.privileged ? 'the host’s own' : `${identity.uidBase}–${identity.uidBase + 65_535}`],
     ['init', `${spec.init.join(' ')}${container.initPid === null ? '' : ` · pid ${container.initPid} on the host`}`],
     [
       'started',
@@ -111,6 +112,19 @@ function describeSnapshots(snapshots: readonly Snapshot[]): string | null {
   if (!newest) return null
   const bytes = snapshots.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
   return `${snapshots.length} · ${formatBytes(bytes)} · newest ${newest.name}`
+}
+
+/** Null: as usual. */
+function describeSecurity(palette: Palette, security: Security = {}): string | null {
+  const { addCapabilities: added = [], dropCapabilities: dropped = [] } = security
+  const parts = [
+    ...(security.privileged ? [palette.red('PRIVILEGED: root inside is root of the host')] : []),
+    ...(security.nesting ? ['nesting'] : []),
+    ...(added.length > 0 ? [`with ${added.join(' ')}`] : []),
+    ...(dropped.length > 0 ? [`without ${dropped.join(' ')}`] : []),
+    ...(security.addressFilter === false ? ['no address filter'] : []),
+  ]
+  return parts.length === 0 ? null : parts.join(' · ')
 }
 
 const describeRestart = ({ policy, most }: RestartPolicy) =>

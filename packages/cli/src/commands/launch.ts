@@ -10,10 +10,11 @@ import { formatDuration } from '../output/durations.ts'
 import { parseBytes, parseCount, parseCpu } from '../output/sizes.ts'
 import { renderTable } from '../output/table.ts'
 import { addSchedulingOptions, type SchedulingFlags, schedulingOf } from '../scheduling-flags.ts'
+import { addSecurityOptions, privilegedWarning, type SecurityFlags, securityOf } from '../security-flags.ts'
 import type { Session } from '../session.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
 
-interface LaunchFlags extends WaitFlags, SchedulingFlags {
+interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags {
   count?: number
   image?: string
   memory?: number
@@ -37,6 +38,7 @@ export function register(program: Command): void {
       ['drover launch db --image debian --cpu 2 --memory 1GiB', 'a larger one'],
       ['drover launch a1 a2 --host a --label team=blue', 'two on host a, labelled'],
       ['drover launch db --count 3 --group db --group-strict', 'three, each on another host'],
+      ['drover launch ci --nesting', 'one that runs containers itself'],
       ['drover launch x --require disk=ssd --priority 10', 'on a host with that label, before others'],
     ],
     json: 'print one JSON array on stdout: {name, operation, container, error} each',
@@ -52,6 +54,7 @@ export function register(program: Command): void {
     .option('--host <host>', 'only on this host', parseName)
     .option('-e, --env <KEY=VALUE>', 'environment of its init; repeatable', parsePair)
     .option('-l, --label <KEY=VALUE>', 'label to find it by; repeatable', parsePair)
+  addSecurityOptions(command)
   addSchedulingOptions(command)
   addWaitOptions(command).action(action(launch))
 }
@@ -61,6 +64,7 @@ async function launch(session: Session, given: string[], flags: LaunchFlags): Pr
   const names = expandNames(given, flags.count)
   const scheduling = schedulingOf(flags)
   const client = await session.client()
+  if (flags.privileged) session.output.note(privilegedWarning(names))
   const { outcomes, exitCode } = await runMany(session, names, flags, {
     doing: 'launching',
     done: 'launched',
@@ -82,6 +86,7 @@ async function launch(session: Session, given: string[], flags: LaunchFlags): Pr
 }
 
 function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
+  const security = securityOf(flags, flags.set?.security)
   return {
     name,
     ...(flags.image === undefined ? {} : { image: flags.image }),
@@ -95,6 +100,7 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...(flags.set?.restart === undefined ? {} : { restart: flags.set.restart }),
     ...(flags.set?.autostart === undefined ? {} : { autostart: flags.set.autostart }),
     ...(flags.set?.snapshots === undefined ? {} : { snapshots: flags.set.snapshots }),
+    ...(security === undefined ? {} : { security }),
     ...(flags.env === undefined ? {} : { environment: flags.env }),
     ...(flags.label === undefined ? {} : { labels: flags.label }),
   }

@@ -16,6 +16,7 @@ interface ProjectFlags extends WaitFlags {
   cpu?: number
   disk?: number
   pids?: number
+  privileged?: boolean
   reset?: boolean
 }
 
@@ -44,6 +45,7 @@ function list(group: Command): void {
             { header: 'CPU', align: 'right', value: ([, quota]) => shown(quota.cpuMilli, formatCpu) },
             { header: 'DISK', align: 'right', value: ([, quota]) => shown(quota.diskBytes, formatBytes) },
             { header: 'PIDS', align: 'right', value: ([, quota]) => shown(quota.pids, String) },
+            { header: 'PRIVILEGED', value: ([, quota]) => (quota.privileged === false ? 'no' : 'yes') },
           ],
           Object.entries(projects),
         ),
@@ -59,6 +61,7 @@ function set(group: Command): void {
 figures; what runs already stays. What isn't named has no bound.`,
     examples: [
       ['drover project set blue --containers 50 --memory 64GiB', 'at most so many and so much'],
+      ['drover project set blue --no-privileged', 'and no privileged containers'],
       ['drover project set blue --reset', 'without a quota'],
     ],
   })
@@ -68,6 +71,7 @@ figures; what runs already stays. What isn't named has no bound.`,
     .option('-c, --cpu <cores>', 'cores in all', parseCpu)
     .option('-d, --disk <size>', 'disk in all', parseBytes)
     .option('--pids <number>', 'processes and threads in all', parseCount(0, 1_000_000_000))
+    .option('--no-privileged', 'refuse privileged containers')
     .option('--reset', 'without a quota')
   addWaitOptions(command).action(
     action(async (session, name: string, flags: ProjectFlags) => {
@@ -79,13 +83,14 @@ figures; what runs already stays. What isn't named has no bound.`,
   )
 }
 
-function quotaOf({ containers, memory, cpu, disk, pids, reset }: ProjectFlags): Quota | null {
+function quotaOf({ containers, memory, cpu, disk, pids, privileged, reset }: ProjectFlags): Quota | null {
   const quota: Quota = {
     ...(containers === undefined ? {} : { containers }),
     ...(memory === undefined ? {} : { memoryBytes: memory }),
     ...(cpu === undefined ? {} : { cpuMilli: cpu }),
     ...(disk === undefined ? {} : { diskBytes: disk }),
     ...(pids === undefined ? {} : { pids }),
+    ...(privileged === false ? { privileged: false } : {}),
   }
   const says = Object.keys(quota).length > 0
   if (says === (reset === true)) throw new UsageError('say what the quota is to be, or --reset, and not both')

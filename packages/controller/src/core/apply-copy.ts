@@ -83,7 +83,7 @@ export function originOf(state: ClusterState, container: StoredContainer): CopyO
     container: source.id,
     name: source.name,
     snapshot: typeof snapshot === 'string' ? snapshot : null,
-    uidBase: source.identity.uidBase,
+    uidBase: source.spec.security?.privileged ? 0 : source.identity.uidBase,
     source: { host: source.host, address: host?.address ?? '', streamPort: host?.streamPort ?? 0 },
   }
 }

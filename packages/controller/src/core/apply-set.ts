@@ -2,12 +2,14 @@
 // operation ends when it reports that they are in force, and takes the change back when the host can't.
 
 import {
+  contradiction,
   type Device,
   defaultAutostart,
   type Limits,
   type Operation,
   type Resources,
   type SetRequest,
+  wholeSecurity,
 } from '@drover/protocol'
 import { refuseBusy } from './apply-power.ts'
 import { loadOf, shortage } from './capacity.ts'
@@ -32,6 +34,7 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
     })
   }
   refuseUnknown(draft, container, entry.change)
+  refuseSecurity(draft, container, entry.change)
   const spec = changed(container.spec, entry.change)
   refuseShortage(draft, container, spec.requests)
   draft.reassign({ ...container, spec, operation: entry.operation })
@@ -52,6 +55,7 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
         autostart: container.spec.autostart ?? defaultAutostart,
         snapshots: container.spec.snapshots ?? {},
         devices: container.spec.devices ?? {},
+        security: container.spec.security ?? {},
       },
     },
   })
@@ -62,7 +66,10 @@ export function takeBack(draft: Draft, operation: Operation): void {
   if (operation.kind !== 'set') return
   const container = draft.state.tables.containers.get(String(operation.parameters.container))
   const before = operation.parameters.before as
-    | Pick<StoredContainer['spec'], 'requests' | 'limits' | 'restart' | 'autostart' | 'snapshots' | 'devices'>
+    | Pick<
+        StoredContainer['spec'],
+        'requests' | 'limits' | 'restart' | 'autostart' | 'snapshots' | 'devices' | 'security'
+      >
     | undefined
   if (container && before) draft.reassign({ ...container, spec: { ...container.spec, ...before } })
 }
@@ -84,10 +91,26 @@ function changed(spec: StoredContainer['spec'], change: SetRequest): StoredConta
   const autostart = { ...(spec.autostart ?? defaultAutostart), ...change.autostart }
   const snapshots = { ...spec.snapshots, ...change.snapshots }
   const requests = withinLimits({ ...spec.requests, ...change.requests }, limits)
-  if (change.devices === undefined) return { ...spec, limits, restart, autostart, snapshots, requests }
+  const security = change.security === undefined ? {} : { security: { ...spec.security, ...change.security } }
+  if (change.devices === undefined) return { ...spec, limits, restart, autostart, snapshots, requests, ...security }
   const merged = Object.entries({ ...spec.devices, ...change.devices })
   const devices = Object.fromEntries(merged.filter((each): each is [string, Device] => each[1] !== null))
-  return { ...spec, limits, restart, autostart, snapshots, requests, devices }
+  return { ...spec, limits, restart, autostart, snapshots, requests, devices, ...security }
+}
+
+/** It is in force from a start on, and files are owned for a privileged container or for another. */
+function refuseSecurity(draft: Draft, { name, state, spec }: StoredContainer, { security }: SetRequest): void {
+  if (security === undefined) return
+  const [has, wants] = [wholeSecurity(spec.security), wholeSecurity({ ...spec.security, ...security })]
+  if (JSON.stringify(has) === JSON.stringify(wants)) return
+  if (has.privileged !== wants.privileged) {
+    draft.refuse('BAD_REQUEST', `set ${name}: security.privileged is chosen at launch: its files are owned accordingly`)
+  }
+  const contradicts = contradiction(wants)
+  if (contradicts !== null) draft.refuse('BAD_REQUEST', `set ${name}: security: ${contradicts}`)
+  if (state === 'running' || state === 'frozen') {
+    draft.refuse('WRONG_STATE', `set ${name}: it is ${state}; stop it first: its security is in force from a start on`)
+  }
 }
 
 /** What is to be removed must be there: a wrong name is no success. */

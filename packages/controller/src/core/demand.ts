@@ -11,7 +11,7 @@ export interface DemandFacts {
 }
 
 export function demandOf(
-  { name, spec }: { name: string; spec: Pick<ContainerSpec, 'requests' | 'image' | 'scheduling'> },
+  { name, spec }: { name: string; spec: Pick<ContainerSpec, 'requests' | 'image' | 'scheduling' | 'security'> },
   { host, excluded, live }: DemandFacts,
 ): Demand {
   const { group, project, priority } = spec.scheduling ?? {}
@@ -27,6 +27,7 @@ export function demandOf(
     ...(group === undefined ? {} : { group }),
     ...(project === undefined ? {} : { project }),
     ...(priority === undefined ? {} : { priority }),
+    ...(spec.security?.privileged ? { privileged: true } : {}),
   }
 }
 

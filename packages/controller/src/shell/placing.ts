@@ -7,6 +7,7 @@ import {
   type ContainerSpec,
   type CopyRequest,
   coldFallback,
+  contradiction,
   DroverError,
   defaultAutostart,
   defaultImageName,
@@ -53,6 +54,8 @@ export async function launch(context: ControllerContext, id: string, request: La
       { context: { image: imageName } },
     )
   }
+  const contradicts = contradiction(request.security ?? {})
+  if (contradicts !== null) throw new DroverError('BAD_REQUEST', `launch ${request.name}: security: ${contradicts}`)
   const requests = requestsOf(request)
   const spec = {
     image: image.digest,
@@ -64,6 +67,7 @@ export async function launch(context: ControllerContext, id: string, request: La
     ...(request.snapshots === undefined ? {} : { snapshots: request.snapshots }),
     ...(request.devices === undefined ? {} : { devices: request.devices }),
     ...(request.scheduling === undefined ? {} : { scheduling: request.scheduling }),
+    ...(request.security === undefined ? {} : { security: request.security }),
     init: image.init,
     environment: request.environment ?? {},
     labels: request.labels ?? {},

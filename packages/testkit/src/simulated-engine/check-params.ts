@@ -27,6 +27,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     limits: 'object',
     devices: 'object or missing',
     name: 'label or nothing',
+    security: 'object or missing',
   },
   start: { container: 'name', epoch: 'integer' },
   stop: { container: 'name', epoch: 'integer', timeoutMs: 'integer' },
@@ -91,6 +92,7 @@ const specShape: { [field: string]: Kind } = {
   limits: 'object',
   identity: 'object',
   devices: 'object or missing',
+  security: 'object or missing',
 }
 
 export function isMethod(method: unknown): method is EngineMethod | 'simulate' {

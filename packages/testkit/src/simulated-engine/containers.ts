@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import type { EngineContainer, EngineFigures, EngineSpec, EngineState } from '@drover/engine'
-import { DroverError } from '@drover/protocol'
+import { DroverError, wholeSecurity } from '@drover/protocol'
 import { readImages, writeImages } from './checkpoint-images.ts'
 import { freezePulse, pulseAt, startPulse, thawPulse } from './pulse.ts'
 import { type ContainerRecord, RecordStore } from './record.ts'
@@ -76,11 +76,12 @@ export class SimulatedContainers {
   update(
     container: string,
     epoch: number,
-    { name = null, ...change }: Pick<EngineSpec, 'limits' | 'devices'> & { name?: string | null },
+    { name = null, ...change }: Pick<EngineSpec, 'limits' | 'devices' | 'security'> & { name?: string | null },
   ): EngineContainer {
     const record = this.#command(container, epoch)
     this.#expect('update', record, ['created', 'running', 'frozen', 'stopped'])
     refuseDevices(change.devices)
+    refuseSecurity(record, change.security)
     const { limits } = change
     const { limits: before } = record.spec
     const more = limits.memoryBytes === 0 || limits.memoryBytes > before.memoryBytes
@@ -345,11 +346,22 @@ export class SimulatedContainers {
         killed: oomKills > 0 ? 'hog' : null,
       },
       devices: record.spec.devices ?? {},
+      ...(record.spec.security === undefined ? {} : { security: record.spec.security }),
     }
   }
 }
 
 /** A simulated host has every device but those of a path that says it hasn't. */
+/** As the native engine: it is in force from the next start on, and files are owned for the one or the other. */
+function refuseSecurity({ spec, state }: ContainerRecord, wanted: EngineSpec['security']): void {
+  const [has, wants] = [wholeSecurity(spec.security), wholeSecurity(wanted ?? spec.security)]
+  if (JSON.stringify(has) === JSON.stringify(wants)) return
+  if (hasProcesses.has(state))
+    throw new DroverError('WRONG_STATE', `change the security of ${spec.name}: it is ${state}, must be stopped`)
+  if (has.privileged !== wants.privileged)
+    throw new DroverError('BAD_REQUEST', `field \`privileged\`: ${spec.name} was made otherwise`)
+}
+
 function refuseDevices(devices: EngineSpec['devices'] = {}): void {
   for (const [name, device] of Object.entries(devices)) {
     if ('source' in device && device.source.startsWith('/missing/')) {
