@@ -153,7 +153,7 @@ t.test('privileged: its root is the host’s, behind what still holds', { skip: 
     ),
     {
       code: 0,
-      output: /^web-4\n.*init[^]*10\.83\.1\.4\/16[^]* 0 +0 /,
+      output: /^web-4\n.*init[\s\S]*10\.83\.1\.4\/16[\s\S]* 0 +0 /,
     },
   )
   for (const [script, refusal] of [
