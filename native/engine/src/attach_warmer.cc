@@ -28,10 +28,11 @@ UniqueFd openOwnProcs() {
 
 }  // namespace
 
-AttachWarmer::AttachWarmer()
-    : thread_([](std::stop_token stop) {
-        UniqueFd procs = openOwnProcs();
-        while (procs.valid() && !stop.stop_requested() && write(procs.get(), "0", 1) == 1) poll(nullptr, 0, everyMs);
-      }) {}
+AttachWarmer::AttachWarmer() {
+  std::thread([stop = stop_.get_token()] {
+    UniqueFd procs = openOwnProcs();
+    while (procs.valid() && !stop.stop_requested() && write(procs.get(), "0", 1) == 1) poll(nullptr, 0, everyMs);
+  }).detach();
+}
 
 }  // namespace drover

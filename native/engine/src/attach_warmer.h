@@ -15,9 +15,13 @@ namespace drover {
 class AttachWarmer {
  public:
   AttachWarmer();
+  /** Does not wait for the thread, which ends within milliseconds: the container stands still. */
+  ~AttachWarmer() { stop_.request_stop(); }
+  AttachWarmer(const AttachWarmer&) = delete;
+  AttachWarmer& operator=(const AttachWarmer&) = delete;
 
  private:
-  std::jthread thread_;
+  std::stop_source stop_;
 };
 
 }  // namespace drover

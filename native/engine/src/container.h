@@ -84,6 +84,8 @@ class Container {
   /** What tells of its memory, watched by the loop; guarded by `mutex` like all these. */
   std::shared_ptr<UniqueFd> memoryEvents;
   MemoryState memory;
+  /** How often its memory began or ceased to be watched: a beginning that was overtaken is dropped. */
+  std::atomic<int> memoryGuards = 0;
   /** A look at its memory is due already. */
   std::atomic<bool> memoryCheckDue = false;
   bool deleted = false;

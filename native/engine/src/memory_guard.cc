@@ -99,19 +99,11 @@ void notified(Engine& engine, const std::shared_ptr<Container>& container) {
   });
 }
 
-}  // namespace
-
-void guardMemory(Engine& engine, const std::shared_ptr<Container>& container) {
-  unguardMemory(engine, *container);
-  const Record record = container->snapshot();
-  if (record.initPid == 0) return;
-  auto watched = engine.cgroups().watchMemory(container->id, record.spec.limits);
-  if (!watched.ok()) return logLine("warn", "watch the memory of " + container->id + ": " + watched.error().message);
-  if (!watched.value().valid()) return;
-  auto events = std::make_shared<UniqueFd>(std::move(watched.value()));
+/** Unless its init has ended, or a later guard has taken over. */
+void beginToListen(Engine& engine, const std::shared_ptr<Container>& container, int guard, const std::shared_ptr<UniqueFd>& events) {
   {
     std::lock_guard lock(container->mutex);
-    if (container->deleted) return;
+    if (container->deleted || container->record.initPid == 0 || container->memoryGuards != guard) return;
     container->memoryEvents = events;
   }
   Status added = engine.loop().add(events->get(), engine.cgroups().memoryEventMask(), [&engine, container, events](uint32_t) {
@@ -125,8 +117,30 @@ void guardMemory(Engine& engine, const std::shared_ptr<Container>& container) {
   notified(engine, container);
 }
 
+}  // namespace
+
+void guardMemory(Engine& engine, const std::shared_ptr<Container>& container) {
+  const Record record = container->snapshot();
+  unguardMemory(engine, *container);
+  const int guard = ++container->memoryGuards;
+  if (record.initPid == 0) return;
+  // Not in the loop: on v1 the kernel waits for an RCU grace period, 10 ms in which nobody else would get an answer.
+  auto watch = [&engine, container, guard, limits = record.spec.limits] {
+    auto watched = engine.cgroups().watchMemory(container->id, limits);
+    if (!watched.ok()) {
+      if (container->memoryGuards == guard) logLine("warn", "watch the memory of " + container->id + ": " + watched.error().message);
+      return;
+    }
+    if (!watched.value().valid()) return;
+    auto events = std::make_shared<UniqueFd>(std::move(watched.value()));
+    engine.loop().post([&engine, container, guard, events] { beginToListen(engine, container, guard, events); });
+  };
+  if (!engine.submit(watch)) watch();
+}
+
 void unguardMemory(Engine& engine, Container& container) {
   std::shared_ptr<UniqueFd> events;
+  ++container.memoryGuards;
   {
     std::lock_guard lock(container.mutex);
     events = std::move(container.memoryEvents);

@@ -17,7 +17,7 @@ class Engine;
 constexpr int64_t nearLimit(int64_t limit) { return limit - limit / 10; }
 constexpr int64_t leftLimit(int64_t limit) { return limit - limit / 5; }
 
-/** Loop's thread: from now on, with the limits that the record has. Replaces an earlier watch. */
+/** Any thread: soon, with the limits that the record has. Replaces an earlier watch. */
 void guardMemory(Engine& engine, const std::shared_ptr<Container>& container);
 /** Any thread: its init ends. */
 void unguardMemory(Engine& engine, Container& container);
