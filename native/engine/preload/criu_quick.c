@@ -4,7 +4,8 @@
 //    table, twice (2 × 11 ms at the usual 262,144 buckets). The destination makes the network anew without any rules, so the
 //    entries would be of no use: CRIU is told that there are none.
 // 2. CRIU packs each tmpfs by `tar --gzip`, three processes and a compression that costs more than the copying it saves (a systemd
-//    container's volatile journal alone is 8 MB). The archive is left uncompressed; a compressed one can still be read.
+//    container's volatile journal alone is 8 MB). The archive is left uncompressed; a compressed one can still be read. And the process
+//    that was to become tar does tar's work itself, where it can (quick_tar.h).
 // 3. CRIU insists that an open file is as long as it was. lxcfs says for /proc/stat and its like how long the host's are just now, which
 //    is never the same twice; so a `top` in a container would hinder its move. Files on FUSE are said to be empty, as /proc's are.
 // 4. CRIU leaves out of a dump what its parent images have, if the kernel has soft-dirty. The engine has the kernel track writes by
@@ -29,6 +30,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include "quick_tar.h"
 
 /** The sequence number that CRIU's requests carry and its receiver insists on is copied from the request. */
 static int emptyTable = -1;
@@ -103,6 +106,8 @@ int execvp(const char* file, char* const arguments[]) {
   }
   kept[count] = NULL;
   if (!gzip || (extract && compressedInput())) return real(file, arguments);
+  int status = quickTar(kept);
+  if (status >= 0) _exit(status);
   return real(file, kept);
 }
 

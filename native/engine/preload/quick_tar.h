@@ -1,0 +1,8 @@
+// What CRIU runs `tar` for: the contents of a tmpfs, to and from an archive.
+#pragma once
+
+/**
+ * Does in this process what these arguments ask of tar. 0: done. -1: it is not simple enough, and nothing has been done. Else it has failed halfway,
+ * and that is the exit status.
+ */
+int quickTar(char* const arguments[]);
