@@ -32,6 +32,7 @@ import { machinePressure } from './pressure.ts'
 import { sendDisk } from './snapshots/copy-over.ts'
 import { SnapshotJobs } from './snapshots/jobs.ts'
 import type { Hello } from './streams/messages.ts'
+import { Pace } from './streams/pace.ts'
 import type { StreamConnection } from './streams/stream-connection.ts'
 import { StreamServer } from './streams/stream-server.ts'
 import { accessOf } from './tls.ts'
@@ -71,6 +72,7 @@ export class Agent {
       fetcher: new ImageFetcher(images, access),
       sessions: new MigrationSessions((container) => this.#containerChanged(container)),
       snapshots: new SnapshotJobs(),
+      links: { outgoing: new Pace(), incoming: new Pace() },
       log,
     }
     this.#workers = new Workers(this.#parts, () => this.#bus.publishSoon())

@@ -11,6 +11,7 @@ import type { ImageStore } from './images/image-store.ts'
 import type { ImageFetcher } from './images/image-transfer.ts'
 import type { MigrationSessions } from './migration/sessions.ts'
 import type { SnapshotJobs } from './snapshots/jobs.ts'
+import type { Pace } from './streams/pace.ts'
 import type { Access } from './tls.ts'
 
 export interface Log {
@@ -32,6 +33,8 @@ export interface AgentParts {
   fetcher: ImageFetcher
   sessions: MigrationSessions
   faults: FaultPoints
+  /** This host's link, each way: moves share it. */
+  links: { outgoing: Pace; incoming: Pace }
   snapshots: SnapshotJobs
   log: Log
 }

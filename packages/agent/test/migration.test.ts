@@ -149,8 +149,11 @@ t.test('agent migration', { skip: withoutNats }, async (t) => {
       times: 1,
     })
     move.phase('switching')
-    await until(move, 'the source failed', ['a', 'failed'])
-    t.match(move.cluster.step('a', operation)?.error, { code: 'CHECKPOINT_FAILED', message: 'criu said no' })
+    await until(move, 'both failed', ['a', 'failed'], ['b', 'failed'])
+    for (const host of ['a', 'b']) {
+      const said = { code: 'CHECKPOINT_FAILED', message: 'source a: criu said no' }
+      t.match(move.cluster.step(host, operation)?.error, said, `${host} has the source’s own words`)
+    }
     await abortedCleanly(t, move)
   })
 

@@ -3,6 +3,7 @@
 // arrive late, and newer ones replace older ones (assignments by revision, reports by session and sequence).
 
 import { type Static, Type } from 'typebox'
+import { MoveTerms } from './move-options.ts'
 import {
   ContainerSpec,
   CopyOrigin,
@@ -10,6 +11,7 @@ import {
   Identity,
   MemoryPressure,
   MigrationFigures,
+  MigrationMode,
   MigrationPhase,
   PowerState,
   Resources,
@@ -49,7 +51,8 @@ export const Assignment = Type.Object({
     Type.Object({
       operation: Type.String(),
       phase: MigrationPhase,
-      mode: Type.Union([Type.Literal('live'), Type.Literal('cold')]),
+      mode: MigrationMode,
+      terms: Type.Optional(MoveTerms),
       source: Peer,
       destination: Peer,
     }),

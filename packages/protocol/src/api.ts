@@ -2,6 +2,7 @@
 // an `Idempotency-Key` header: the same key gives the same operation, however often it is sent.
 
 import { type Static, Type } from 'typebox'
+import { moveOptionProperties } from './move-options.ts'
 import {
   AutostartChange,
   Devices,
@@ -88,7 +89,11 @@ export const defaultRequests: Resources = {
 export const defaultImageName = 'busybox'
 
 export const MoveRequest = Type.Object(
-  { host: Type.Optional(Name), mode: Type.Optional(Type.Union([Type.Literal('live'), Type.Literal('cold')])) },
+  {
+    host: Type.Optional(Name),
+    mode: Type.Optional(Type.Union([Type.Literal('live'), Type.Literal('cold')])),
+    ...moveOptionProperties,
+  },
   { additionalProperties: false },
 )
 export type MoveRequest = Static<typeof MoveRequest>

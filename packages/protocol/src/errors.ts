@@ -36,6 +36,11 @@ export const errorCodes = {
     status: 409,
     meaning: 'the container or a host has something that keeps it from moving live; the message names it',
   },
+  BLACKOUT_TOO_LONG: {
+    status: 409,
+    meaning:
+      'the container would stand still for longer than the move allows; it was not frozen and runs on where it was',
+  },
   TRANSFER_FAILED: { status: 502, meaning: 'the connection between two hosts broke during a transfer' },
   HOST_UNREACHABLE: { status: 503, meaning: 'the host’s agent does not answer' },
   API_UNREACHABLE: { status: 503, meaning: 'no controller answers at any endpoint that the client knows' },

@@ -4,6 +4,7 @@
 import { type Static, Type } from 'typebox'
 import { Devices } from './devices.ts'
 import { Autostart, Limits, RestartPolicy } from './limits.ts'
+import { MoveTerms } from './move-options.ts'
 import { namePattern } from './names.ts'
 import { hostSettingProperties, Scheduling } from './scheduling.ts'
 import { Security } from './security.ts'
@@ -241,6 +242,10 @@ export const MigrationPhase = Type.Union([
 ])
 export type MigrationPhase = Static<typeof MigrationPhase>
 
+/** live: it runs on. frozen: with its memory, but without running meanwhile. cold: stopped, and started on the other host. */
+export const MigrationMode = Type.Union([Type.Literal('live'), Type.Literal('frozen'), Type.Literal('cold')])
+export type MigrationMode = Static<typeof MigrationMode>
+
 /** Milliseconds and bytes of one live migration, each measured by the side that did it. */
 export const MigrationFigures = Type.Record(Type.String(), Type.Number())
 export type MigrationFigures = Static<typeof MigrationFigures>
@@ -249,9 +254,10 @@ export const Migration = Type.Object({
   container: Type.String(),
   source: Type.String(),
   destination: Type.String(),
-  mode: Type.Union([Type.Literal('live'), Type.Literal('cold')]),
+  mode: MigrationMode,
   phase: MigrationPhase,
   nextEpoch: Type.Integer(),
+  terms: Type.Optional(MoveTerms),
   figures: MigrationFigures,
 })
 export type Migration = Static<typeof Migration>

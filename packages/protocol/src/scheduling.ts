@@ -2,6 +2,7 @@
 // is optional, so that what older versions wrote is still read; a missing value is the default, which refuses and prefers nothing.
 
 import { type Static, Type } from 'typebox'
+import { MoveLimits } from './move-options.ts'
 import { namePattern } from './names.ts'
 
 const Name = Type.String({ pattern: namePattern, description: 'a DNS label' })
@@ -152,6 +153,7 @@ export const SchedulingPolicy = Type.Object({
   projects: Type.Record(Type.String(), Quota),
   rebalance: RebalanceSettings,
   machines: Type.Optional(Type.Record(Type.String(), MachineShape)),
+  moves: Type.Optional(MoveLimits),
 })
 export type SchedulingPolicy = Static<typeof SchedulingPolicy>
 
@@ -164,6 +166,8 @@ export const PolicyChange = Type.Object(
     machines: Type.Optional(Type.Record(Name, Nullable(MachineShape), bounded(64))),
     /** Only what is named is changed; null: back to the default. */
     rebalance: Type.Optional(Nullable(RebalanceSettings)),
+    /** Replaced as a whole; null: back to the default. */
+    moves: Type.Optional(Nullable(MoveLimits)),
   },
   { additionalProperties: false },
 )

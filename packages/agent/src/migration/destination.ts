@@ -16,6 +16,7 @@ import { MemoryFileWriter } from './memory-files.ts'
 import type { MigrationSession } from './session.ts'
 import { requireCriu } from './source.ts'
 import { startExtraction, type TarProcess } from './tar-process.ts'
+import { throttleDestination } from './throttle.ts'
 
 type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
 type Message<K extends StreamMessage['kind']> = Extract<StreamMessage, { kind: K }>
@@ -84,6 +85,7 @@ async function receiveAll(
 ): Promise<void> {
   const live = assignment.migration.mode === 'live'
   await connection.sendMessage({ kind: 'accepted' })
+  throttleDestination(parts, connection, assignment.migration.terms)
   const upper = await receiveDisk(parts, session, assignment, connection)
   const checkpoint = checkpointDirectory(parts.checkpointRoot, assignment.migration.operation, true)
   session.defer(checkpoint.remove)
@@ -161,7 +163,10 @@ async function receiveSwitch(
     const message = decodeStreamMessage(frame)
     if (files.open || parent?.open) throw unexpected(message)
     // What goes ahead of the freeze may take its time.
-    if (message.kind !== 'parent' && message.kind !== 'pages') deadlineMs = idleDeadlineMs
+    if (message.kind !== 'parent' && message.kind !== 'pages') {
+      deadlineMs = idleDeadlineMs
+      connection.throttleReceiving(null)
+    }
     if (message.kind === 'parent' && parent === null) {
       parent = new ParentImages(directory, message.sparse)
       files = new MemoryFileWriter(parent.directory)

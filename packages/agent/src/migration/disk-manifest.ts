@@ -46,6 +46,18 @@ export async function scanManifest(root: string, signal?: AbortSignal): Promise<
   return manifest
 }
 
+/** Bytes of its files, each counted once however many names it has. */
+export function sizeOf(manifest: Manifest): number {
+  let total = 0
+  const counted = new Set<bigint>()
+  for (const { type, sizeBytes, nlink, ino } of manifest.values()) {
+    if (type !== 'file' || counted.has(ino)) continue
+    if (nlink > 1n) counted.add(ino)
+    total += Number(sizeBytes)
+  }
+  return total
+}
+
 /** The bytes of a manifest path below `root`, as the file system wants them. */
 export function pathBytes(root: string, path: string): Buffer {
   return path === '.' ? Buffer.from(root) : Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')])

@@ -1,25 +1,22 @@
 // Memory that goes ahead while the container runs: the source has the engine copy it in rounds and sends each part; the destination lays
-// the pages into the parent images of the dump that follows. It is worth a round as long as rounds become smaller: what is written
-// faster than it is sent has to wait for the freeze. Only an improvement: when it can't be had, the dump holds everything.
+// the pages into the parent images of the dump that follows; convergence.ts says when it is enough. Only an improvement: when it can't be
+// had, the dump holds everything, and only a budget for the blackout makes that a reason to refuse.
 
 import { chmodSync, closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { DroverError } from '@drover/protocol'
 import { engineDeadlines } from '../engine-port.ts'
 import type { AgentParts } from '../parts.ts'
-import { type MemoryFile, maxPayloadBytes, StreamFrameType } from '../streams/messages.ts'
+import { type MemoryFile, StreamFrameType } from '../streams/messages.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
+import { type MovePlan, requireBudget, tell } from './blackout-budget.ts'
+import { estimateBlackout, type Round, verdictOf } from './convergence.ts'
 import { listFiles, sendFilesAs } from './memory-files.ts'
 import type { MigrationSession } from './session.ts'
 
 export const parentDirectory = 'parent'
 
 const partBytes = 8 << 20
-const mostRounds = 8
-/** Sent within a few milliseconds even after the freeze: not worth another round. */
-const fewBytes = 1 << 20
-/** A round that is not smaller than this share of the one before shows that the container writes as fast as it is copied. */
-const shrinking = 0.7
 
 interface Ahead {
   container: string
@@ -28,47 +25,50 @@ interface Ahead {
   directory: string
 }
 
-/** Sends memory ahead until it is no longer worth it. */
+/** Sends memory ahead until it is no longer worth it. Throws BLACKOUT_TOO_LONG when a budget can't be kept. */
 export async function sendMemoryAhead(
   parts: AgentParts,
   session: MigrationSession,
   connection: StreamConnection,
   ahead: Ahead,
+  plan: MovePlan,
 ): Promise<void> {
   const copy = (mostBytes: number) =>
     parts.engine.call('copyMemory', { ...ahead, mostBytes }, { deadlineMs: engineDeadlines.checkpoint })
   const startedAt = performance.now()
+  const rounds: Round[] = []
+  const wishes = { ...plan, alwaysBytes: 0 }
   let begun = false
-  let round = { number: 0, bytes: 0 }
-  let previous: number | null = null
-  let total = 0
   for (;;) {
-    const part = await copy(partBytes).catch(() => null)
-    session.signal.throwIfAborted()
-    // The engine has forgotten what it tracked.
-    if (part === null) return
-    if (!begun) session.defer(() => copy(0).catch(() => {}))
-    if (!part.tracked) return
-    if (!begun) await sendParent(connection, ahead.directory)
-    begun = true
-    if (part.file !== null) await sendPart(connection, join(ahead.directory, part.file))
-    if (part.round !== round.number) round = { number: part.round, bytes: 0 }
-    round.bytes += part.bytes
-    total += part.bytes
-    if (part.leftBytes > 0) continue
+    const roundAt = performance.now()
+    const heldBefore = connection.heldBackMs
+    let bytes = 0
+    for (let leftBytes = 1; leftBytes > 0; ) {
+      const part = await copy(partBytes).catch(() => null)
+      session.signal.throwIfAborted()
+      if (!begun && part !== null) session.defer(() => copy(0).catch(() => {}))
+      // The engine has forgotten what it tracked, or nothing is worth it: the dump will hold all there is.
+      if (!part?.tracked) return requireBudget(session, plan)
+      if (!begun) await sendParent(connection, ahead.directory)
+      begun = true
+      if (part.file !== null) await sendPart(connection, join(ahead.directory, part.file))
+      bytes += part.bytes
+      leftBytes = part.leftBytes
+      tell(session, { sent_bytes: connection.bytesSent, ahead_left_bytes: leftBytes })
+    }
+    const ms = performance.now() - roundAt
+    rounds.push({ bytes, ms, workMs: Math.max(1, ms - (connection.heldBackMs - heldBefore)) })
+    const estimate = estimateBlackout(rounds, wishes)
     Object.assign(session.figures, {
-      ahead_rounds: round.number,
-      ahead_bytes: total,
-      ahead_last_round_bytes: round.bytes,
+      ahead_rounds: rounds.length,
+      ahead_bytes: rounds.reduce((total, round) => total + round.bytes, 0),
+      ahead_last_round_bytes: bytes,
       ahead_ms: performance.now() - startedAt,
     })
-    if (round.bytes <= fewBytes || round.number >= mostRounds || !stillShrinks(round.bytes)) return
-  }
-
-  function stillShrinks(bytes: number): boolean {
-    const before = previous
-    previous = bytes
-    return before === null || bytes < before * shrinking
+    const verdict = verdictOf(rounds, estimate, wishes)
+    if (verdict === 'too-long') requireBudget(session, plan, estimate)
+    tell(session, estimate)
+    if (verdict !== 'another') return
   }
 }
 
@@ -83,9 +83,11 @@ async function sendPart(connection: StreamConnection, path: string): Promise<voi
   const data = readFileSync(path)
   rmSync(path)
   let room = connection.sendMessage({ kind: 'pages', sizeBytes: data.length })
-  for (let at = 0; at < data.length; at += maxPayloadBytes) {
+  for (let at = 0; at < data.length; ) {
+    const end = at + connection.frameBytes
     await room
-    room = connection.send(StreamFrameType.data, data.subarray(at, at + maxPayloadBytes))
+    room = connection.send(StreamFrameType.data, data.subarray(at, end))
+    at = end
   }
   await room
 }

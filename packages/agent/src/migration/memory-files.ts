@@ -5,7 +5,7 @@
 import { closeSync, constants, openSync, readdirSync, readSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { DroverError } from '@drover/protocol'
-import { type MemoryFile, maxPayloadBytes, StreamFrameType, type StreamMessage } from '../streams/messages.ts'
+import { type MemoryFile, StreamFrameType, type StreamMessage } from '../streams/messages.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 
 /** So that a list always fits into one message. */
@@ -41,7 +41,7 @@ export async function sendFilesAs(
   let left = files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
   // Not awaited: the first data shall go out in the same write.
   let room = connection.sendMessage(message)
-  let frame = Buffer.allocUnsafe(Math.min(left, maxPayloadBytes))
+  let frame = Buffer.allocUnsafe(Math.min(left, connection.frameBytes))
   let filled = 0
   for (const { name, sizeBytes } of files) {
     const fd = openSync(join(directory, name), 'r')
@@ -56,7 +56,7 @@ export async function sendFilesAs(
         await room
         room = connection.send(StreamFrameType.data, frame)
         // A new one: the socket may still hold the last.
-        frame = Buffer.allocUnsafe(Math.min(left, maxPayloadBytes))
+        frame = Buffer.allocUnsafe(Math.min(left, connection.frameBytes))
         filled = 0
       }
     } finally {

@@ -36,6 +36,18 @@ export async function requireMovable(
   throw refusal(persistent ?? [])
 }
 
+/** What its processes hold in memory, at most: pages that several share are counted for each, the cgroup's files are not. 0: unknown. */
+export async function residentBytes(parts: AgentParts, container: string): Promise<number> {
+  const accounted = parts.mirror.get(container)?.memoryBytes ?? 0
+  try {
+    const { processes } = await parts.engine.call('processes', { container }, { deadlineMs: engineDeadlines.quick })
+    const resident = processes.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0)
+    return accounted > 0 ? Math.min(accounted, resident) : resident
+  } catch {
+    return accounted
+  }
+}
+
 export async function checkpointPatiently(
   parts: AgentParts,
   session: MigrationSession,

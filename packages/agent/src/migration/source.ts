@@ -10,14 +10,17 @@ import type { AgentParts } from '../parts.ts'
 import { sendSnapshots } from '../snapshots/travel.ts'
 import { openStream } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
+import { movePlan, requireBudget, requireStrategy } from './blackout-budget.ts'
 import { checkpointDirectory } from './checkpoint-directory.ts'
 import { diskDelta, socketsOf } from './disk-delta.ts'
-import { type Manifest, pathBytes, scanManifest } from './disk-manifest.ts'
+import { type Manifest, pathBytes, scanManifest, sizeOf } from './disk-manifest.ts'
+import { DiskProgress } from './disk-progress.ts'
 import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
 import { sendMemoryFiles } from './memory-files.ts'
-import { checkpointPatiently, requireMovable } from './preflight.ts'
+import { checkpointPatiently, requireMovable, residentBytes } from './preflight.ts'
 import type { MigrationSession } from './session.ts'
 import { startDeltaArchive, startPrecopyArchive, type TarProcess } from './tar-process.ts'
+import { throttleSource } from './throttle.ts'
 
 type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
 
@@ -37,6 +40,13 @@ const diskDeadlineMs = 30 * 60_000
 const syncDeadlineMs = 60_000
 
 const precopied = new WeakMap<MigrationSession, Precopied>()
+const connections = new WeakMap<MigrationSession, StreamConnection>()
+
+/** So that the destination, which may be heard first, doesn't only know that the connection broke. */
+export function tellDestination(parts: AgentParts, session: MigrationSession, thrown: unknown): void {
+  const { code, message } = DroverError.from(thrown)
+  connections.get(session)?.refuse(new DroverError(code, `source ${parts.host}: ${message}`))
+}
 
 export async function prepareSource(parts: AgentParts, session: MigrationSession, assignment: Moving): Promise<void> {
   const engine = parts.mirror.get(assignment.container)
@@ -51,6 +61,7 @@ export async function prepareSource(parts: AgentParts, session: MigrationSession
     if (engine.state !== 'running') {
       throw new DroverError('WRONG_STATE', `move ${assignment.name} live: it is ${engine.state}, not running`)
     }
+    requireStrategy(assignment.name, assignment.migration.terms)
     requireCriu(parts, assignment)
     await requireMovable(parts, session, assignment)
   }
@@ -74,14 +85,17 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   const purpose = { kind: 'migration', operation: migration.operation, container } as const
   const connection = await openStream(migration.destination, parts.access, purpose)
   session.defer(() => connection.destroy())
+  connections.set(session, connection)
   connection.onClose((error) => session.fail(error))
   await expect(connection, 'accepted', acceptDeadlineMs)
+  throttleSource(parts, connection, migration.terms)
 
   const manifest = await scanManifest(engine.upper, session.signal)
   await cleanPages(engine.upper, session)
   const { startedAtMs, starts } = engine
   await connection.sendMessage({ kind: 'disk', sockets: socketsOf(manifest), startedAtMs, starts })
-  await sendArchive(connection, startPrecopyArchive(session, engine.upper))
+  const progress = new DiskProgress(session, connection, sizeOf(manifest))
+  await sendArchive(connection, startPrecopyArchive(session, engine.upper), progress)
   await sendSnapshots(session, connection, engine.upper)
   await connection.sendMessage({ kind: 'disk-sent' })
   await parts.faults.at('source.disk-sent')
@@ -94,7 +108,9 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   session.defer(remove)
   if (migration.mode === 'live') {
     const directory = join(dirname(checkpoint), parentDirectory)
-    await sendMemoryAhead(parts, session, connection, { container, epoch: assignment.epoch, directory })
+    const plan = movePlan(assignment.name, migration.terms, await residentBytes(parts, container))
+    if (plan.strategy === 'stop-and-copy') requireBudget(session, plan)
+    else await sendMemoryAhead(parts, session, connection, { container, epoch: assignment.epoch, directory }, plan)
   }
   precopied.set(session, { connection, upper: engine.upper, manifest, deltaArchive, checkpoint })
   session.advance('precopied')
@@ -104,6 +120,7 @@ export async function switchOver(parts: AgentParts, session: MigrationSession, a
   const ready = precopied.get(session)
   if (!ready) throw new DroverError('INTERNAL', `move ${assignment.name}: switching before the pre-copy`)
   const { connection } = ready
+  connection.throttleSending([])
   await parts.faults.at('source.freezing')
   const sentBefore = connection.bytesSent
   const frozenAtNs =
@@ -182,14 +199,13 @@ async function sendDelta(ready: Precopied, delta: ReturnType<typeof diskDelta>):
   await Promise.all([named, sendArchive(connection, deltaArchive)])
 }
 
-async function sendArchive(connection: StreamConnection, archive: TarProcess): Promise<void> {
-  await sendOutput(connection, archive)
+async function sendArchive(connection: StreamConnection, archive: TarProcess, progress?: DiskProgress): Promise<void> {
+  for await (const chunk of archive.output()) {
+    await connection.sendData(chunk)
+    progress?.sent()
+  }
   await archive.done()
   await connection.sendEnd()
-}
-
-async function sendOutput(connection: StreamConnection, archive: TarProcess): Promise<void> {
-  for await (const chunk of archive.output()) await connection.sendData(chunk)
 }
 
 /**

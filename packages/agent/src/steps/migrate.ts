@@ -5,7 +5,7 @@ import { type Assignment, DroverError } from '@drover/protocol'
 import { engineDeadlines } from '../engine-port.ts'
 import { prepareDestination } from '../migration/destination.ts'
 import type { MigrationSession } from '../migration/session.ts'
-import { precopy, prepareSource, switchOver } from '../migration/source.ts'
+import { precopy, prepareSource, switchOver, tellDestination } from '../migration/source.ts'
 import type { StepContext } from '../parts.ts'
 import type { Side } from '../reconcile.ts'
 
@@ -28,6 +28,7 @@ export async function runMigrationStep(
     else if (kind === 'precopy') await precopy(parts, session, moving)
     else await switchOver(parts, session, moving)
   } catch (thrown) {
+    if (side === 'source') tellDestination(parts, session, thrown)
     session.fail(thrown)
     parts.log.warn({ container, operation, kind, error: DroverError.from(thrown).message }, 'migration step failed')
   }

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { DroverError, type ErrorCode, errorCodes } from '@drover/protocol'
 import { describeViolation } from '../describe-violation.ts'
 import { maxHelloBytes, maxPayloadBytes, messageValidator, StreamFrameType, type StreamMessage } from './messages.ts'
+import type { Flow } from './pace.ts'
 
 export interface StreamFrame {
   type: number
@@ -15,6 +16,8 @@ export interface StreamFrame {
 /** A peer that says nothing for this long in the middle of a transfer is given up. */
 export const idleDeadlineMs = 30_000
 const headerBytes = 5
+/** Under a bandwidth limit frames are small, so that even a slow one arrives long before the peer is given up. */
+const throttledFrameBytes = 64 << 10
 const pauseAboveBytes = 4 << 20
 
 export class StreamConnection {
@@ -30,6 +33,12 @@ export class StreamConnection {
   #refusing = false
   #draining: Promise<void> | null = null
   #closeListeners: ((error: DroverError) => void)[] = []
+  #sending: Flow[] = []
+  #receiving: Flow | null = null
+  /** Arrived bytes that are not paid for yet. */
+  #owing = false
+  /** How long senders were held back by a bandwidth limit. */
+  heldBackMs = 0
   bytesSent = 0
   bytesReceived = 0
 
@@ -51,6 +60,20 @@ export class StreamConnection {
     this.#limit = maxPayloadBytes
   }
 
+  /** Longest payload that should be sent in one frame now. */
+  get frameBytes(): number {
+    return this.#sending.length > 0 ? throttledFrameBytes : maxPayloadBytes
+  }
+
+  /** From now on data is paid for in each of these; none: as fast as it goes. */
+  throttleSending(flows: Flow[]): void {
+    this.#sending = flows
+  }
+
+  throttleReceiving(flow: Flow | null): void {
+    this.#receiving = flow
+  }
+
   onClose(listener: (error: DroverError) => void): void {
     if (this.#error) listener(this.#error)
     else this.#closeListeners.push(listener)
@@ -61,7 +84,7 @@ export class StreamConnection {
     const frame = this.#frames.shift()
     if (frame) {
       this.#frameBytes -= frame.payload.length
-      if (this.#frameBytes < pauseAboveBytes) this.#socket.resume()
+      this.#resume()
       return Promise.resolve(frame)
     }
     if (this.#error) return Promise.reject(this.#error)
@@ -94,8 +117,10 @@ export class StreamConnection {
 
   /** Bytes of any length, in frames of the allowed size. */
   async sendData(data: Buffer): Promise<void> {
-    for (let from = 0; from < data.length; from += maxPayloadBytes) {
-      await this.send(StreamFrameType.data, data.subarray(from, from + maxPayloadBytes))
+    for (let from = 0; from < data.length; ) {
+      const to = from + this.frameBytes
+      await this.send(StreamFrameType.data, data.subarray(from, to))
+      from = to
     }
   }
 
@@ -122,7 +147,18 @@ export class StreamConnection {
     this.#socket.write(header)
     const room = payload.length === 0 || this.#socket.write(payload)
     this.#socket.uncork()
-    if (room) return Promise.resolve()
+    if (this.#sending.length > 0 && type === StreamFrameType.data) return this.#held(payload.length, room)
+    return room ? Promise.resolve() : this.#drain()
+  }
+
+  /** What was sent has to be paid for before the sender goes on. */
+  async #held(bytes: number, room: boolean): Promise<void> {
+    const heldAt = performance.now()
+    await Promise.all([room ? undefined : this.#drain(), ...this.#sending.map((flow) => flow.pay(bytes))])
+    this.heldBackMs += performance.now() - heldAt
+  }
+
+  #drain(): Promise<void> {
     // Several may be sent before anyone waits: they all wait for the same.
     this.#draining ??= this.#drained().finally(() => {
       this.#draining = null
@@ -179,6 +215,7 @@ export class StreamConnection {
   #take(chunk: Buffer): void {
     if (this.#error) return
     this.bytesReceived += chunk.length
+    if (this.#receiving) this.#owe(this.#receiving, chunk.length)
     this.#chunks.push(chunk)
     this.#chunkBytes += chunk.length
     while (this.#chunkBytes >= headerBytes) {
@@ -214,6 +251,20 @@ export class StreamConnection {
     this.#frames.push(frame)
     this.#frameBytes += frame.payload.length
     if (this.#frameBytes >= pauseAboveBytes) this.#socket.pause()
+  }
+
+  /** Reads on when the arrived bytes have had their time; the peer's own writes wait meanwhile. */
+  #owe(flow: Flow, bytes: number): void {
+    this.#owing = true
+    this.#socket.pause()
+    void flow.pay(bytes).then(() => {
+      this.#owing = false
+      this.#resume()
+    })
+  }
+
+  #resume(): void {
+    if (!this.#owing && this.#frameBytes < pauseAboveBytes) this.#socket.resume()
   }
 
   #peek(length: number): Buffer {

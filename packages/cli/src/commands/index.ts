@@ -36,6 +36,7 @@ import * as status from './status.ts'
 import * as stop from './stop.ts'
 import * as thaw from './thaw.ts'
 import * as top from './top.ts'
+import * as transfer from './transfer.ts'
 import * as up from './up.ts'
 import * as version from './version.ts'
 
@@ -69,6 +70,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   deleteContainer.register,
   host.register,
   rebalance.register,
+  transfer.register,
   pool.register,
   project.register,
   machines.register,

@@ -4,8 +4,9 @@ import type { Operation } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { formatDuration, formatTime } from '../output/durations.ts'
-import { listFigures } from '../output/migration.ts'
+import { describeTransfer, listFigures } from '../output/migration.ts'
 import { type Palette, paintState } from '../output/palette.ts'
+import { formatRate } from '../output/sizes.ts'
 import { renderFields } from '../output/table.ts'
 import { operationTable } from './ops-ls.ts'
 
@@ -28,6 +29,18 @@ export function register(group: Command): void {
     )
 }
 
+/** How its user wants it done. */
+function describeTerms({ migration }: Operation): string | null {
+  const { strategy, maxBlackoutMs, bandwidthBytesPerS, hostBytesPerS } = migration?.terms ?? {}
+  const parts = [
+    ...(strategy === undefined ? [] : [strategy]),
+    ...(maxBlackoutMs === undefined ? [] : [`blackout at most ${formatDuration(maxBlackoutMs)}`]),
+    ...(bandwidthBytesPerS === undefined ? [] : [`at most ${formatRate(bandwidthBytesPerS)}`]),
+    ...(hostBytesPerS === undefined ? [] : [`${formatRate(hostBytesPerS)} for each host`]),
+  ]
+  return parts.length === 0 ? null : parts.join(' · ')
+}
+
 export function describeOperation(palette: Palette, operation: Operation): string {
   const { progress, migration, error, createdAtMs, endedAtMs } = operation
   const took = endedAtMs === null ? '' : ` · took ${formatDuration(endedAtMs - createdAtMs)}`
@@ -37,6 +50,8 @@ export function describeOperation(palette: Palette, operation: Operation): strin
     ['state', `${paintState(palette, operation.state)}${operation.cancelRequested ? ' · cancel requested' : ''}`],
     ['phase', operation.phase],
     ['progress', `${progress.done} of ${progress.total} · ${progress.message}`],
+    ['transfer', describeTransfer(operation)],
+    ['limits', describeTerms(operation)],
     ['error', error ? `${palette.red(error.code)}: ${error.message}` : null],
     ['began', `${formatTime(createdAtMs)}${took}`],
     ['part of', operation.parent],

@@ -4,7 +4,7 @@
 import type { MigrationFigures, MigrationPhase, Operation } from '@drover/protocol'
 import { formatDuration } from './durations.ts'
 import type { Palette } from './palette.ts'
-import { formatBytes } from './sizes.ts'
+import { formatBytes, formatRate } from './sizes.ts'
 
 /** In order; what comes after `committed` only tidies up. */
 const phases: readonly MigrationPhase[] = [
@@ -56,6 +56,25 @@ export function describeFigures(figures: MigrationFigures): string[] {
   ]
 }
 
+/** `120 MiB at 95 MiB/s · 12 MiB/s written · round 3 · blackout about 84 ms · 4 s to go`, as far as known; null: nothing is. */
+export function describeTransfer({ state, migration }: Operation): string | null {
+  if (!migration || state !== 'running') return null
+  const figures = migration.figures
+  const told = (key: string, words: (value: number) => string) => {
+    const value = figures[key]
+    return value === undefined ? [] : [words(value)]
+  }
+  const rate = told('bytes_per_s', (value) => ` at ${formatRate(value)}`).join('')
+  const parts = [
+    ...told('sent_bytes', (value) => `${formatBytes(value)} sent${rate}`),
+    ...told('dirty_bytes_per_s', (value) => `${formatRate(value)} written`),
+    ...told('ahead_rounds', (value) => `round ${value}`),
+    ...told('estimated_blackout_ms', (value) => `blackout about ${formatDuration(value)}`),
+    ...(migration.phase === 'precopying' ? told('eta_ms', (value) => `${formatDuration(value)} to go`) : []),
+  ]
+  return parts.length === 0 ? null : parts.join(' · ')
+}
+
 function sentBytes({ bytes, precopy_bytes: precopy, switch_bytes: rest }: MigrationFigures): number | undefined {
   return bytes ?? (rest === undefined ? precopy : rest + (precopy ?? 0))
 }
@@ -67,6 +86,8 @@ export function listFigures(figures: MigrationFigures): [string, string][] {
     .sort(([left], [right]) => phaseOrder(left) - phaseOrder(right) || (left < right ? -1 : 1))
     .map(([key, value]) => {
       if (key.endsWith('_ms')) return [key.slice(0, -3).replaceAll('_', ' '), formatDuration(value)]
+      if (/bytes_per_s$/.test(key))
+        return [key.slice(0, -'_bytes_per_s'.length).replace(/^$/, 'rate').replaceAll('_', ' '), formatRate(value)]
       if (/bytes$/i.test(key)) return [key.replaceAll('_', ' '), formatBytes(value)]
       return [key.replaceAll('_', ' '), String(value)]
     })

@@ -38,6 +38,13 @@ export function parseBytes(text: string): number {
   return bytes
 }
 
+/** `50MiB/s`, `10m` → bytes a second. */
+export function parseRate(text: string): number {
+  return parseBytes(text.trim().replace(/\/s$/i, ''))
+}
+
+export const formatRate = (bytesPerS: number): string => `${formatBytes(bytesPerS)}/s`
+
 /** `0.5`, `2`, `250m` (thousandths) → thousandths of a core. */
 export function parseCpu(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(m?)$/.exec(text.trim())

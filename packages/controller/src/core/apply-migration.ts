@@ -15,7 +15,9 @@ import { refuseBusy } from './apply-power.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { rememberMove } from './move-memory.ts'
+import { maxWaitingMoves, waitingMoves } from './move-queue.ts'
 import { beginOperation, begunBefore, phaseSinceMs } from './operations.ts'
+import { policyOf } from './scheduling-policy.ts'
 
 export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): Operation {
   const before = begunBefore(draft, entry.operation, 'move', entry.container)
@@ -43,6 +45,8 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
     const parent = runningOperation(draft, entry.parent)
     if (parent.cancelRequested) draft.refuse('CANCELLED', `move ${name}: ${parent.kind} ${parent.id} was cancelled`)
   }
+  const waiting = waitingMoves(draft.state)
+  if (waiting >= maxWaitingMoves) draft.refuse('LIMIT_REACHED', `move ${name}: ${waiting} moves wait in line already`)
   checkRoom(draft, entry.destination, container.spec.requests, `move ${name}`)
   const migration: Migration = {
     container: container.id,
@@ -52,6 +56,7 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
     phase: 'planned',
     nextEpoch: container.epoch + 1,
     figures: {},
+    ...termsOf(draft, entry),
   }
   draft.reassign({ ...container, state: 'migrating', operation: entry.operation })
   const reason = entry.reason ?? 'asked for'
@@ -74,6 +79,13 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
     operation.id,
   )
   return operation
+}
+
+/** Limits as they are when it begins. */
+function termsOf(draft: Draft, entry: EntryOf<'MoveStarted'>): Pick<Migration, 'terms'> {
+  const hostBytesPerS = policyOf(draft.state).moves?.bandwidthBytesPerS
+  if (entry.terms === undefined && hostBytesPerS === undefined) return {}
+  return { terms: { ...entry.terms, ...(hostBytesPerS === undefined ? {} : { hostBytesPerS }) } }
 }
 
 export function applyMigrationAdvanced(draft: Draft, entry: EntryOf<'MigrationAdvanced'>): Operation {

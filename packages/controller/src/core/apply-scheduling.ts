@@ -43,7 +43,11 @@ function withSettings(host: Host, change: HostSetRequest): Host {
 }
 
 function withChange(policy: SchedulingPolicy, change: PolicyChange): SchedulingPolicy {
+  const { moves: before, ...others } = policy
+  const moves = change.moves === undefined ? before : (change.moves ?? undefined)
   return {
+    ...others,
+    ...(moves === undefined ? {} : { moves }),
     pools: merged(policy.pools, change.pools),
     projects: merged(policy.projects, change.projects),
     machines: merged(policy.machines, change.machines),

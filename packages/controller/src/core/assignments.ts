@@ -57,13 +57,14 @@ function migrating(
   operation: Operation,
   migration: Migration,
 ): HostAssignment[] {
-  const { phase, mode, source, destination, nextEpoch } = migration
+  const { phase, mode, source, destination, nextEpoch, terms } = migration
   const facts = {
     operation: operation.id,
     phase,
     mode,
     source: peer(state, source),
     destination: peer(state, destination),
+    ...(terms === undefined ? {} : { terms }),
   }
   const there = assign(state, container, destination, 'destination', nextEpoch, facts)
   const here = assign(state, container, source, 'source', nextEpoch - 1, facts)

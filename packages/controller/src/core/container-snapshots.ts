@@ -1,7 +1,7 @@
 // Containers where they are now, as the planners of moves want them: what each asks of another host, what it is expected to use,
 // what moving it means, and why it can't be moved.
 
-import { describePins, featureObstacles, type HostFeatures, pinsOf } from '@drover/protocol'
+import { describePins, featureObstacles, type HostFeatures, type Operation, pinsOf } from '@drover/protocol'
 import { type ContainerSnapshot, learnMoveModel, type MeasuredMove, type MoveModel } from '@drover/scheduler'
 import { demandOf } from './demand.ts'
 import { isReady, type Observed } from './observed.ts'
@@ -9,6 +9,10 @@ import type { ClusterState, StoredContainer } from './state.ts'
 
 /** The last so many moves tell what a move costs here. */
 const tellingMoves = 100
+/** Dumped, sent and restored, one after the other: a third of a gigabyte a second. */
+const restBytesPerMs = 333_333
+/** No dump and restore has been seen to take less. */
+const leastFixedMs = 10
 
 export function containerSnapshots(state: ClusterState, observed: Observed, nowMs: number): ContainerSnapshot[] {
   const unfit = new Map<string, string[]>()
@@ -48,6 +52,18 @@ export function moveModelOf(state: ClusterState): MoveModel {
     moves.push({ blackoutMs, bytes: precopied + switched, durationMs: (endedAtMs ?? createdAtMs) - createdAtMs })
   }
   return learnMoveModel(moves)
+}
+
+/** What the last live move of this container took beyond the bytes that it sent while it stood still; undefined: it never moved. */
+export function fixedBlackoutOf(state: ClusterState, name: string): number | undefined {
+  let last: Operation | undefined
+  for (const operation of state.tables.operations.values()) {
+    if (operation.target !== name || operation.state !== 'done' || operation.migration?.mode !== 'live') continue
+    if (!last || operation.revision > last.revision) last = operation
+  }
+  const { blackout_ms: blackoutMs, switch_bytes: bytes = 0 } = last?.migration?.figures ?? {}
+  if (blackoutMs === undefined) return undefined
+  return Math.max(leastFixedMs, Math.round(blackoutMs - bytes / restBytesPerMs))
 }
 
 function whyFixed(state: ClusterState, observed: Observed, nowMs: number, container: StoredContainer): string | null {

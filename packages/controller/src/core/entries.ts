@@ -12,6 +12,7 @@ import {
   Leave,
   Migration,
   MigrationFigures,
+  MoveTerms,
   Name,
   Operation,
   Placement,
@@ -177,6 +178,8 @@ export const MoveStarted = entry('MoveStarted', {
   reason: Type.Optional(Type.String()),
   /** Beyond cooldowns and quiet hours: a host was short of memory. */
   urgent: Type.Optional(Type.Boolean()),
+  /** As its user wants it done. */
+  terms: Type.Optional(MoveTerms),
 })
 export const MigrationAdvanced = entry('MigrationAdvanced', {
   operation: OperationId,

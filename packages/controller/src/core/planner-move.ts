@@ -4,13 +4,15 @@
 
 import type { Migration, MigrationFigures, MigrationPhase, MigrationStep, Operation } from '@drover/protocol'
 import type { Entry } from './entries.ts'
+import type { MoveQueue } from './move-queue.ts'
 import { isGone, isSilent, migrationStep, observedContainer } from './observed.ts'
 import { phaseSinceMs } from './operations.ts'
 import type { PlanContext } from './planner.ts'
 
 /** Longest each phase may last, ms. */
 export const phaseDeadlinesMs: Readonly<Record<MigrationPhase, number>> = {
-  planned: 60_000,
+  /** Its place in line; other limits than these end it sooner, e.g. the deadline of an evacuation. */
+  planned: 6 * 60 * 60_000,
   /** The destination may have to fetch an image of gigabytes. */
   preparing: 10 * 60_000,
   /** The writable layer may have gigabytes too. */
@@ -36,7 +38,7 @@ export function takenSlots(operations: readonly Operation[]): SwitchSlots {
   return slots
 }
 
-export function planMove(context: PlanContext, operation: Operation, slots: SwitchSlots): Entry[] {
+export function planMove(context: PlanContext, operation: Operation, slots: SwitchSlots, queue: MoveQueue): Entry[] {
   const { migration } = operation
   if (!migration) return []
   const sides = sidesOf(context, operation, migration)
@@ -45,7 +47,7 @@ export function planMove(context: PlanContext, operation: Operation, slots: Swit
     case 'preparing':
     case 'precopying':
     case 'switching':
-      return planUndecided(context, operation, migration, sides, slots)
+      return planUndecided(context, operation, migration, sides, slots, queue)
     case 'committed':
     case 'cleaning':
       return planCommitted(context, operation, migration, sides)
@@ -86,6 +88,7 @@ function planUndecided(
   migration: Migration,
   sides: Sides,
   slots: SwitchSlots,
+  queue: MoveQueue,
 ): Entry[] {
   const { figures } = sides
   const base = { atMs: context.nowMs, operation: operation.id, figures }
@@ -95,7 +98,7 @@ function planUndecided(
   const both = (step: MigrationStep['step']) => reached(sides.source, step) && reached(sides.destination, step)
   switch (migration.phase) {
     case 'planned':
-      return [{ type: 'MigrationAdvanced', ...base, phase: 'preparing' }]
+      return queue.admitted.has(operation.id) ? [{ type: 'MigrationAdvanced', ...base, phase: 'preparing' }] : []
     case 'preparing':
       return both('prepared') ? [{ type: 'MigrationAdvanced', ...base, phase: 'precopying' }] : []
     case 'precopying': {
@@ -139,7 +142,9 @@ function reasonToAbort(
     if (side?.step === 'failed') {
       const host = side.side === 'source' ? migration.source : migration.destination
       const { code, message } = side.error ?? { code: 'INTERNAL', message: 'no reason given' }
-      return { code, message: `${what}: ${side.side} ${host}: ${message}` }
+      // The source tells the destination what went wrong, and that one may be heard first.
+      const told = message.startsWith(`source ${migration.source}: `) ? '' : `${side.side} ${host}: `
+      return { code, message: `${what}: ${told}${message}` }
     }
   }
   if (operation.cancelRequested) return { code: 'CANCELLED', message: `${what}: cancelled` }

@@ -3,6 +3,7 @@
 
 import type { Operation } from '@drover/protocol'
 import type { Entry } from './entries.ts'
+import { type MoveQueue, moveQueue } from './move-queue.ts'
 import type { Observed } from './observed.ts'
 import { planEvacuation } from './planner-evacuate.ts'
 import { planImageBuild } from './planner-image.ts'
@@ -13,6 +14,7 @@ import { planRebalanceOperation } from './planner-rebalance.ts'
 import { planBringBack } from './planner-restore.ts'
 import { planSet } from './planner-set.ts'
 import { planCopy, planExpiry, planSchedule, planSnapshot } from './planner-snapshot.ts'
+import { policyOf } from './scheduling-policy.ts'
 import { type ClusterState, runningOperations } from './state.ts'
 
 export interface PlanContext {
@@ -35,7 +37,8 @@ export function planOperations(context: PlanContext): Entry[] {
   const operations = runningOperations(context.state)
   if (operations.length === 0) return []
   const slots = takenSlots(operations)
-  return operations.flatMap((operation) => planOperation(context, operation, slots))
+  const queue = moveQueue(operations, policyOf(context.state).moves)
+  return operations.flatMap((operation) => planOperation(context, operation, slots, queue))
 }
 
 /** What only time changes, and what was refused before. */
@@ -53,10 +56,10 @@ export function planTick(context: PlanContext): Entry[] {
   ]
 }
 
-function planOperation(context: PlanContext, operation: Operation, slots: SwitchSlots): Entry[] {
+function planOperation(context: PlanContext, operation: Operation, slots: SwitchSlots, queue: MoveQueue): Entry[] {
   switch (operation.kind) {
     case 'move':
-      return planMove(context, operation, slots)
+      return planMove(context, operation, slots, queue)
     case 'evacuate':
       return planEvacuation(context, operation)
     case 'image-build':

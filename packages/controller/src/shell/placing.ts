@@ -16,7 +16,9 @@ import {
   featureObstacles,
   type LaunchRequest,
   type MoveRequest,
+  type MoveTerms,
   type Operation,
+  otherStrategies,
   pinsOf,
   type Resources,
   silentAfterMs,
@@ -24,11 +26,12 @@ import {
 import { type Demand, type PlaceResult, place } from '@drover/scheduler'
 import { withinLimits } from '../core/apply-set.ts'
 import { clusterSnapshot, pendingOf, type SnapshotOptions } from '../core/cluster-snapshot.ts'
+import { fixedBlackoutOf } from '../core/container-snapshots.ts'
 import { demandOf } from '../core/demand.ts'
 import { machinesFor } from '../core/machines-for.ts'
 import { isSilent } from '../core/observed.ts'
 import { emptiedHosts } from '../core/planner-consolidate.ts'
-import { containerByName, type StoredContainer } from '../core/state.ts'
+import { type ClusterState, containerByName, type StoredContainer } from '../core/state.ts'
 import { notJoined } from '../core/views.ts'
 import type { ControllerContext } from './context.ts'
 import { submit } from './submit.ts'
@@ -168,8 +171,16 @@ export async function move(
       mode,
       placement,
       parent: null,
+      terms: termsOf(state, container, request),
     }),
   )
+}
+
+/** As asked for, and what this container's last move tells of the blackout that it has in any case. */
+function termsOf(state: ClusterState, { name }: StoredContainer, request: MoveRequest): MoveTerms {
+  const { host: _host, mode: _mode, ...options } = request
+  const fixedBlackoutMs = fixedBlackoutOf(state, name)
+  return { ...options, ...(fixedBlackoutMs === undefined ? {} : { fixedBlackoutMs }) }
 }
 
 /** What can be said without placing; apply says the rest. */
@@ -186,6 +197,12 @@ function checkMovable(context: ControllerContext, container: StoredContainer, re
   if (state !== 'running' && state !== 'stopped') {
     const hint = state === 'frozen' ? '; thaw it first' : ''
     throw new DroverError('WRONG_STATE', `move ${name}: it is ${state}, not running or stopped${hint}`)
+  }
+  if (request.strategy === 'post-copy') {
+    throw new DroverError(
+      'NOT_MIGRATABLE',
+      `move ${name} by post-copy: this version does not do it; ${otherStrategies}`,
+    )
   }
   const pins = pinsOf(container.spec.devices)
   if (pins.length > 0) {

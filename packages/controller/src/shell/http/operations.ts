@@ -3,26 +3,24 @@
 import { DroverError, Operation } from '@drover/protocol'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
+import { operationView, operationViews } from '../../core/operation-view.ts'
 import type { ControllerContext } from '../context.ts'
 import { submit } from '../submit.ts'
 import { IdParams, readRoute, writeRoute } from './route.ts'
 
 export function operationRoutes(app: FastifyInstance, context: ControllerContext): void {
-  const { machine, log, now } = context
+  const { machine, log, now, reports } = context
   app.get(
     '/v1/operations',
     readRoute(context, Type.Array(Operation), { summary: 'Operations, oldest first; ended ones are kept for a while' }),
-    async () =>
-      [...machine.state.tables.operations.values()].sort(
-        (left, right) => left.createdAtMs - right.createdAtMs || (left.id < right.id ? -1 : 1),
-      ),
+    async () => operationViews(machine.state, reports),
   )
   app.get(
     '/v1/operations/:id',
     readRoute(context, Operation, { summary: 'One operation', params: IdParams }),
     async (request) => {
       const { id } = request.params as { id: string }
-      const operation = machine.state.tables.operations.get(id)
+      const operation = operationView(machine.state, reports, id)
       if (operation) return operation
       throw new DroverError('OPERATION_NOT_FOUND', `no operation has the id ${id}`, { context: { operation: id } })
     },

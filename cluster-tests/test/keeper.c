@@ -1,0 +1,76 @@
+// keeper MIB BUSY_MIB: holds MIB of memory and keeps writing to the first BUSY_MIB of it, as fast as it can or, with BUSY_MIB 0, not at all.
+// Every 20 ms it looks at the clock. /tmp/keeper says, at once after SIGUSR1 and now and then: ticks, gaps of more than 300 ms between two ticks
+// by the wall clock, the longest of them in ms, the wall clock in ms at the last tick before it and at the first after it, and whether
+// all memory is as it was written.
+
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { page_words = 4096 / 8, tick_ms = 20, gap_ms = 300, tell_every = 10 };
+
+static volatile sig_atomic_t asked;
+static uint64_t *memory;
+static uint32_t *generation;
+static long pages, busy;
+
+static void ask(int number) {
+  (void)number;
+  asked = 1;
+}
+
+static long long wall_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static void fill(long page) {
+  generation[page]++;
+  for (int at = 0; at < page_words; at += 64) memory[page * page_words + at] = ((uint64_t)page << 32) ^ generation[page] ^ (uint64_t)at;
+}
+
+static int whole(void) {
+  for (long page = 0; page < pages; page++)
+    for (int at = 0; at < page_words; at += 64)
+      if (memory[page * page_words + at] != (((uint64_t)page << 32) ^ generation[page] ^ (uint64_t)at)) return 0;
+  return 1;
+}
+
+int main(int count, char **words) {
+  if (count != 3) return 2;
+  pages = atol(words[1]) * 256;
+  busy = atol(words[2]) * 256;
+  signal(SIGUSR1, ask);
+  memory = mmap(NULL, (size_t)pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  generation = calloc((size_t)pages, sizeof *generation);
+  if (memory == MAP_FAILED || generation == NULL) return 1;
+  for (long page = 0; page < pages; page++) fill(page);
+  long long last = wall_ms(), longest = 0, from = 0, to = 0;
+  long ticks = 0, gaps = 0, next = 0;
+  for (;;) {
+    long long now = wall_ms();
+    if (now - last >= tick_ms || ticks == 0 || asked) {
+      if (now - last > gap_ms) {
+        gaps++;
+        if (now - last > longest) longest = now - last, from = last, to = now;
+      }
+      last = now;
+      ticks++;
+      if (ticks % tell_every == 1 || asked) {
+        FILE *out = fopen("/tmp/keeper.new", "w");
+        fprintf(out, "%ld %ld %lld %lld %lld %s\n", ticks, gaps, longest, from, to, !asked ? "-" : whole() ? "whole" : "broken");
+        fclose(out);
+        rename("/tmp/keeper.new", "/tmp/keeper");
+        if (asked) rename("/tmp/keeper", "/tmp/verdict");
+        asked = 0;
+      }
+    }
+    if (busy == 0) nanosleep(&(struct timespec){.tv_nsec = tick_ms * 1000000L / 2}, NULL);
+    else for (int i = 0; i < 256; i++, next = (next + 1) % busy) fill(next);
+  }
+}
