@@ -62,6 +62,8 @@ export async function prepareSource(parts: AgentParts, session: MigrationSession
       throw new DroverError('WRONG_STATE', `move ${assignment.name} live: it is ${engine.state}, not running`)
     }
     requireStrategy(assignment.name, assignment.migration.terms)
+    // Less than an empty dump takes: no byte need be sent to know that.
+    requireBudget(session, movePlan(assignment.name, assignment.migration.terms, 0))
     requireCriu(parts, assignment)
     await requireMovable(parts, session, assignment)
   }
