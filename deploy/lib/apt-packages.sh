@@ -5,7 +5,7 @@
 missing_apt_packages() {
   local wanted
   wanted=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$root/deploy/packages.txt" |
-    awk -v purpose="${DROVER_BOOTSTRAP_FOR:-}" '$2 != "test" || purpose == "test" {print $1}')
+    awk -v purpose="${DROVER_BOOTSTRAP_FOR:-}" '$2 !~ /^(test|machine)$/ || $2 == purpose {print $1}')
   # shellcheck disable=SC2086
   dpkg-query -W -f='${Package} ${db:Status-Status}\n' $wanted 2>/dev/null |
     awk '$2 == "installed" {print $1}' | sort -u >"$state/apt-installed"

@@ -46,8 +46,10 @@ class LimitWriter {
       DROVER_TRY(write("cpu.max", number(quota(), "max") + " " + std::to_string(periodUsec), limits_.cpuMilli > 0, "cpu"));
       DROVER_TRY(weight("cpu.weight", limits_.cpuWeight, usualWeight, "cpu.weight"));
     }
-    // Empty: as the parent's.
-    if (has("cpuset")) DROVER_TRY(change("cpuset.cpus", limits_.cpus.empty() ? "\n" : limits_.cpus, !limits_.cpus.empty(), "cpuset"));
+    // What holds processes can't be made empty again ("as the parent's") before Linux 6.6: then all that the parent has.
+    if (has("cpuset"))
+      DROVER_TRY(change("cpuset.cpus", limits_.cpus.empty() ? firstLineOf(parent_ + "/cpuset.cpus.effective") : limits_.cpus,
+                        !limits_.cpus.empty(), "cpuset"));
     if (!has("io")) return {};
     DROVER_TRY(ioWeight({"io.weight", "io.bfq.weight"}));
     return trafficV2();

@@ -85,7 +85,7 @@ class Engine {
 
  private:
   void runNext(const std::shared_ptr<Container>& container, const std::function<void()>& job);
-  void initEnded(const std::shared_ptr<Container>& container, const std::shared_ptr<UniqueFd>& pidfd);
+  void initEnded(const std::shared_ptr<Container>& container, const std::shared_ptr<UniqueFd>& pidfd, std::optional<int> seen);
   void watch(const std::shared_ptr<Container>& container, const std::shared_ptr<UniqueFd>& pidfd);
   Status adoptOne(const std::shared_ptr<Container>& container);
   Status adoptRunning(const std::shared_ptr<Container>& container, const Record& record, UniqueFd pidfd);

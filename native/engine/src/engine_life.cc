@@ -81,11 +81,12 @@ void Engine::watch(const std::shared_ptr<Container>& container, const std::share
   guardMemory(*this, container);
   warn(loop_.add(pidfd->get(), EPOLLIN, [this, container, pidfd](uint32_t) {
     loop_.remove(pidfd->get());
-    enqueue(container, [this, container, pidfd] { initEnded(container, pidfd); }, true);
+    auto seen = zombieStatus(pidfd->get());
+    enqueue(container, [this, container, pidfd, seen] { initEnded(container, pidfd, seen); }, true);
   }));
 }
 
-void Engine::initEnded(const std::shared_ptr<Container>& container, const std::shared_ptr<UniqueFd>& pidfd) {
+void Engine::initEnded(const std::shared_ptr<Container>& container, const std::shared_ptr<UniqueFd>& pidfd, std::optional<int> seen) {
   {
     std::lock_guard lock(container->mutex);
     // Somebody else has taken care: a kill, a delete.
@@ -93,7 +94,8 @@ void Engine::initEnded(const std::shared_ptr<Container>& container, const std::s
     container->initPidfd.reset();
   }
   crashPoint("stop:ended");
-  InitExit exit = explain(endedStatus(pidfd->get()));
+  auto status = endedStatus(pidfd->get());
+  InitExit exit = explain(status ? status : seen);
   forgetCheckpoint(*this, *container);
   warn(killProcesses(*container));
   crashPoint("stop:cleaned");

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
+
 #include "file_io.h"
 #include "pidfd.h"
 
@@ -17,6 +19,9 @@ namespace {
 
 /** With index=on the last mount of the upper must be gone; a dying container's mounts go with its last process. */
 constexpr int upperInUseMs = 3000;
+
+/** Kernels before 6.11 take a lower layer only from a mount in this mount namespace; learned at the first start. */
+std::atomic<bool> lowerMustBeAttached = false;
 
 std::string throughFd(const UniqueFd& fd) { return "/proc/self/fd/" + std::to_string(fd.get()); }
 
@@ -70,13 +75,16 @@ Result<UniqueFd> openRootfs(const Container& container, int userNamespace) {
   bool attached = false;
   OverlayAttempt attempt;
   for (;;) {
-    attempt = mountOverlay(attached ? container.lower() : throughFd(lower), throughFd(upper), throughFd(work));
-    if (attempt.mount.valid()) break;
-    if (attempt.number == EINVAL && !attached) {
-      // Kernels before 6.11 take a lower layer only from a mount in this mount namespace.
+    if (lowerMustBeAttached && !attached) {
       DROVER_TRY(makeDirectory(container.lower(), 0700));
       DROVER_TRY(attachMount(lower.get(), container.lower()));
       attached = true;
+    }
+    // Named by its descriptor also when it is attached: the container reads the name in its mountinfo.
+    attempt = mountOverlay(throughFd(lower), throughFd(upper), throughFd(work));
+    if (attempt.mount.valid()) break;
+    if (attempt.number == EINVAL && !attached) {
+      lowerMustBeAttached = true;
       continue;
     }
     if (attempt.number != EBUSY || nowMs() > end) break;

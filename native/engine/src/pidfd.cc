@@ -14,6 +14,16 @@
 
 namespace drover {
 
+/** The exit code in /proc/<pid>/stat of a zombie: the only place that tells a reboot from a kill when it is not our child. */
+std::optional<int> zombieStatus(int pidfd) {
+  auto info = readFile("/proc/self/fdinfo/" + std::to_string(pidfd), 4096);
+  const int64_t pid = info.ok() ? numberAfter(info.value(), "Pid:") : -1;
+  if (pid <= 0) return {};
+  auto stat = readFile("/proc/" + std::to_string(pid) + "/stat", 4096);
+  auto parsed = stat.ok() ? parseProcessStat(stat.value()) : std::nullopt;
+  return parsed ? parsed->exitStatus : std::nullopt;
+}
+
 namespace {
 
 // From linux/pidfd.h of 6.15 and later; older headers lack it. The kernel sizes the structure by the ioctl's number.
@@ -29,19 +39,9 @@ constexpr unsigned long pidfdGetInfo = _IOWR(0xFF, 11, PidfdInfo);
 /** The exit information is there once the parent, whoever it is, has reaped the process. */
 constexpr int reapedByOthersMs = 2000;
 
-/** The exit code in /proc/<pid>/stat of a zombie: the only place that tells a reboot from a kill when it is not our child. */
-std::optional<int> statusOfZombie(int pidfd) {
-  auto info = readFile("/proc/self/fdinfo/" + std::to_string(pidfd), 4096);
-  const int64_t pid = info.ok() ? numberAfter(info.value(), "Pid:") : -1;
-  if (pid <= 0) return {};
-  auto stat = readFile("/proc/" + std::to_string(pid) + "/stat", 4096);
-  auto parsed = stat.ok() ? parseProcessStat(stat.value()) : std::nullopt;
-  return parsed ? parsed->exitStatus : std::nullopt;
-}
-
 std::optional<int> statusOfForeigner(int pidfd) {
   for (int waited = 0;; ++waited) {
-    if (auto status = statusOfZombie(pidfd)) return status;
+    if (auto status = zombieStatus(pidfd)) return status;
     PidfdInfo info = {};
     info.mask = pidfdInfoExit;
     if (ioctl(pidfd, pidfdGetInfo, &info) != 0 && errno != ESRCH && errno != EREMOTE) return {};

@@ -15,7 +15,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EngineClient } from '../src/client.ts'
 import { hierarchies } from './cgroup-hierarchies.ts'
@@ -35,6 +35,11 @@ export async function until<T>(
     if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms in vain for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
+}
+
+export function kernelIsAtLeast(major: number, minor: number): boolean {
+  const [ownMajor = 0, ownMinor = 0] = release().split('.').map(Number.parseFloat)
+  return ownMajor > major || (ownMajor === major && ownMinor >= minor)
 }
 
 /** A process that holds namespaces until its stdin ends. */
