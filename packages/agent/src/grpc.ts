@@ -24,6 +24,7 @@ import {
 } from '@grpc/grpc-js'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { Consoles } from './console/consoles.ts'
 import { describeViolation } from './describe-violation.ts'
 import type { EnginePort, ExecPort } from './engine-port.ts'
 import { answerInside } from './inside.ts'
@@ -42,6 +43,7 @@ const execValidator = Compile(
     terminal: Type.Union([Size, Type.Null()]),
     environment: Type.Record(Type.String(), Type.String()),
     directory: Type.Union([Type.String(), Type.Null()]),
+    console: Type.Optional(Type.Boolean()),
     user: Type.Union([
       Type.Object({ uid: Id, gid: Id }),
       Type.Object({ name: Type.String({ minLength: 1, maxLength: 256 }) }),
@@ -59,6 +61,8 @@ const logsValidator = Compile(
 const sizeValidator = Compile(Size)
 const signalValidator = Compile(Type.Object({ signal: Type.Integer({ minimum: 1, maximum: 64 }) }))
 
+/** Of a console whose viewer has no terminal. */
+const usualSize = { columns: 80, rows: 24 }
 const maxSessions = 256
 const requestDeadlineMs = 5_000
 const logsPollMs = 250
@@ -75,6 +79,7 @@ export class AgentGrpc {
 
   static start(address: string, port: number, { secret, tls }: Access, engine: EnginePort): Promise<AgentGrpc> {
     const server = new Server({ 'grpc.max_receive_message_length': maxFrameBytes + 1024 })
+    const consoles = new Consoles(engine)
     let sessions = 0
     const guard = (
       call: ServerDuplexStream<Buffer, Buffer> | ServerWritableStream<Buffer, Buffer>,
@@ -89,7 +94,7 @@ export class AgentGrpc {
       serve()
     }
     server.addService(agentService as unknown as ServiceDefinition, {
-      exec: (call: ServerDuplexStream<Buffer, Buffer>) => guard(call, () => serveExec(call, engine)),
+      exec: (call: ServerDuplexStream<Buffer, Buffer>) => guard(call, () => serveExec(call, engine, consoles)),
       inside: (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => {
         if (!authorized(call.metadata, secret))
           return reply({ code: status.UNAUTHENTICATED, details: 'the cluster secret is missing or wrong' })
@@ -135,7 +140,7 @@ function endWithError(call: Call, thrown: unknown): void {
   call.end()
 }
 
-function serveExec(call: ServerDuplexStream<Buffer, Buffer>, engine: EnginePort): void {
+function serveExec(call: ServerDuplexStream<Buffer, Buffer>, engine: EnginePort, consoles: Consoles): void {
   let started: Promise<ExecPort> | null = null
   const timer = setTimeout(() => {
     endWithError(call, new DroverError('TIMED_OUT', `exec: no request within ${requestDeadlineMs} ms`))
@@ -151,7 +156,7 @@ function serveExec(call: ServerDuplexStream<Buffer, Buffer>, engine: EnginePort)
       return
     }
     clearTimeout(timer)
-    started = startExec(call, engine, frame.payload)
+    started = startExec(call, engine, consoles, frame.payload)
     started.catch((thrown) => endWithError(call, thrown))
   })
   const leave = () => {
@@ -168,6 +173,7 @@ function serveExec(call: ServerDuplexStream<Buffer, Buffer>, engine: EnginePort)
 async function startExec(
   call: ServerDuplexStream<Buffer, Buffer>,
   engine: EnginePort,
+  consoles: Consoles,
   payload: Uint8Array,
 ): Promise<ExecPort> {
   const request = parse<ExecRequest>(payload, execValidator, 'exec request')
@@ -180,10 +186,12 @@ async function startExec(
     }
   }
   const { container, command, environment, directory, user, terminal } = request
-  session = await engine.exec(
-    { container, command, environment, directory, user, terminal },
-    { onStdout: pass(FrameType.stdout), onStderr: pass(FrameType.stderr) },
-  )
+  session = request.console
+    ? await consoles.attach(container, terminal ?? usualSize, pass(FrameType.stdout))
+    : await engine.exec(
+        { container, command, environment, directory, user, terminal },
+        { onStdout: pass(FrameType.stdout), onStderr: pass(FrameType.stderr) },
+      )
   session.exit.then(
     (exitCode) => {
       if (call.destroyed || call.writableEnded) return

@@ -77,12 +77,12 @@ async function collect(stream: PassThrough): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-function sizeOf(terminal: Terminal): { columns: number; rows: number } {
+export function sizeOf(terminal: Terminal): { columns: number; rows: number } {
   const { columns, rows } = terminal.stdout
   return { columns: columns || usualSize.columns, rows: rows || usualSize.rows }
 }
 
-function enterRawMode(stdin: InputStream): () => void {
+export function enterRawMode(stdin: InputStream): () => void {
   stdin.setRawMode?.(true)
   return () => void stdin.setRawMode?.(false)
 }

@@ -56,4 +56,6 @@ export interface ExecRequest {
   directory: string | null
   /** Numeric uid:gid inside, or a user of the container's own by name, with its groups and home; null: 0:0. */
   user: ExecUser | null
+  /** Joins the container's console instead: the host says what runs there, and all but the terminal's size is of no meaning. */
+  console?: boolean
 }

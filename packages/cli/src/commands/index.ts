@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 import * as completion from './completion.ts'
+import * as consoleCommand from './console.ts'
 import * as copy from './copy.ts'
 import * as deleteContainer from './delete.ts'
 import * as device from './device.ts'
@@ -50,6 +51,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   info.register,
   explain.register,
   shell.register,
+  consoleCommand.register,
   exec.register,
   logs.register,
   file.register,

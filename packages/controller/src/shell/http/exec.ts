@@ -32,6 +32,7 @@ const Request = Compile(
     ]),
     environment: Type.Record(Type.String(), Type.String()),
     directory: Type.Union([Type.String(), Type.Null()]),
+    console: Type.Optional(Type.Boolean()),
     user: Type.Union([
       Type.Null(),
       Type.Object({ uid: Type.Integer(), gid: Type.Integer() }),
