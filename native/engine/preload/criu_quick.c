@@ -1,4 +1,4 @@
-// Loaded into CRIU (LD_PRELOAD) by the engine; takes three costs out of the time in which a container stands still, and a trap:
+// Loaded into CRIU (LD_PRELOAD) by the engine; takes costs out of the time in which a container stands still, and traps:
 //
 // 1. With an empty network namespace CRIU still dumps its connection tracking, and for that the kernel walks the whole machine's
 //    table, twice (2 × 11 ms at the usual 262,144 buckets). The destination makes the network anew without any rules, so the
@@ -12,11 +12,15 @@
 //    userfaultfd instead (page_tracking.h): CRIU is told that there is soft-dirty, and gets for it whether a page was written. What is
 //    not tracked counts as written. CRIU keeps what it knows of the kernel in a file, which therefore gets a name of its own: another
 //    CRIU must not believe it.
+// 5. CRIU notes the path of what is watched (inotify) if it finds the same file there, and follows a symbolic link as it looks. A
+//    watch on the link itself, as systemd has on /etc/localtime, was carried without a path, as a handle that means nothing on another
+//    host. CRIU asks for a path relative to a container's root alone when it wants what has that name: it gets the link.
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/netlink.h>
@@ -168,6 +172,25 @@ int open64(const char* path, int flags, ...) {
   mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
   va_end(more);
   return real(ownCache(path), flags, mode);
+}
+
+int openat64(int folder, const char* path, int flags, ...) {
+  int (*real)(int, const char*, int, mode_t) = (int (*)(int, const char*, int, mode_t))dlsym(RTLD_NEXT, "openat64");
+  va_list more;
+  va_start(more, flags);
+  mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
+  va_end(more);
+  if (flags == O_PATH && path[0] != '/') {
+    int fd = real(folder, path, O_PATH | O_NOFOLLOW, 0);
+    struct stat info;
+    struct statfs where;
+    // The links of /proc are meant to be followed.
+    if (fd < 0 || (fstat(fd, &info) == 0 && (!S_ISLNK(info.st_mode) || (fstatfs(fd, &where) == 0 && where.f_type != PROC_SUPER_MAGIC)))) return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+  }
+  return real(folder, path, flags, mode);
 }
 
 int rename(const char* from, const char* to) {

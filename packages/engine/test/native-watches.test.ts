@@ -2,7 +2,7 @@
 // the kernel's cache, as they go when memory is short: CRIU must find each by its path, for a file handle means nothing elsewhere.
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -14,6 +14,8 @@ const program = fileURLToPath(new URL('./watcher.c', import.meta.url))
 /** Of the image, and made in the container; directories have none of what is watched otherwise. */
 const files = ['/etc/watched', '/var/own/file']
 const directories = ['/etc/folder', '/var/own/folder']
+/** Watched themselves, not what they lead to. */
+const links = ['/etc/link', '/var/own/link']
 const eventDeadlineMs = 60_000
 
 t.test('watches over a move between file systems', { skip: reasonToSkip(), timeout: 240_000 }, async (t) => {
@@ -29,17 +31,18 @@ t.test('watches over a move between file systems', { skip: reasonToSkip(), timeo
     cpSync(watcher, join(image, 'bin/watcher'))
     mkdirSync(join(image, 'etc/folder'))
     writeFileSync(join(image, 'etc/watched'), 'of the image')
+    symlinkSync('watched', join(image, 'etc/link'))
   }
   const stage = await MigrationStage.set(criu.path, fill, true)
   t.teardown(() => stage.strike())
   const { a, b } = stage
   const launched = await stage.launch(a)
   const { spec, stream } = launched
-  const all = [...files, ...directories]
+  const all = [...files, ...directories, ...links]
   await inside(
     a,
     spec,
-    `mkdir -p /var/own/folder; echo 1 > /var/own/file
+    `mkdir -p /var/own/folder; echo 1 > /var/own/file; ln -s nowhere /var/own/link
      setsid watcher ${all.join(' ')} >/dev/null 2>&1 </dev/null & until [ -s /tmp/watcher.pid ]; do usleep 1000; done`,
   )
   const hosts = [a, b, a, b]
@@ -55,7 +58,7 @@ t.test('watches over a move between file systems', { skip: reasonToSkip(), timeo
     await inside(
       to,
       spec,
-      `rm -f /tmp/events; for f in ${files.join(' ')}; do echo ${hop} >> $f; done; for d in ${directories.join(' ')}; do touch $d/${hop}; done`,
+      `rm -f /tmp/events; for f in ${files.join(' ')}; do echo ${hop} >> $f; done; for d in ${directories.join(' ')}; do touch $d/${hop}; done; touch -h ${links.join(' ')}`,
     )
     const seen = async () => {
       const numbers = new Set((await inside(to, spec, 'cat /tmp/events 2>/dev/null; true')).split('\n').filter(Boolean))

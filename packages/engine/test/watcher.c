@@ -1,4 +1,4 @@
-// Watches the files and directories that it is given by inotify, and appends the number of each watch that has an event, one a line,
+// Watches the files, directories and symbolic links that it is given by inotify, and appends the number of each watch that has an event, one a line,
 // to /tmp/events. Writes its pid to /tmp/watcher.pid once it watches.
 #include <stdio.h>
 #include <sys/inotify.h>
@@ -14,7 +14,7 @@ static void append(const char *path, int number) {
 int main(int count, char **paths) {
   int inotify = inotify_init1(0);
   for (int i = 1; i < count; i++)
-    if (inotify_add_watch(inotify, paths[i], IN_MODIFY | IN_CREATE) != i) return 1;
+    if (inotify_add_watch(inotify, paths[i], IN_MODIFY | IN_CREATE | IN_ATTRIB | IN_DONT_FOLLOW) != i) return 1;
   append("/tmp/watcher.pid", getpid());
   for (;;) {
     char buffer[4096] __attribute__((aligned(8)));
