@@ -23,6 +23,7 @@ export async function goRound(
 ): Promise<boolean> {
   try {
     await subject.prepare()
+    if (subject.tallies.every(({ absent }) => absent !== '')) return false
     await ask(subject, 'before the first move')
     for (let move = 1; move <= rounds * attemptsPerRound(lab, subject); move++) {
       const { host } = await client.container(subject.name)
@@ -42,6 +43,7 @@ export async function goRound(
       judge(subject, reason)
       await ask(subject, `after the refusal of move ${move}`)
     }
+    if (subject.finish) note(subject, 'after the last move', await subject.finish())
     return false
   } catch (error) {
     for (const tally of subject.tallies) tally.fail((error as Error).message)
@@ -71,7 +73,10 @@ function judge(subject: Subject, reason: string): void {
 }
 
 async function ask(subject: Subject, when: string): Promise<void> {
-  const complaints = await subject.check()
+  note(subject, when, await subject.check())
+}
+
+function note(subject: Subject, when: string, complaints: Map<string, string>): void {
   for (const tally of subject.tallies) {
     const complaint = complaints.get(tally.row.name)
     if (complaint !== undefined) tally.fail(`${when}, ${complaint}`)

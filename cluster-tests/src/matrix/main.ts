@@ -1,5 +1,6 @@
-// `npm run matrix [-- --rounds N --row NAME… --alone --json --write]`: the compatibility matrix on three laboratory hosts.
+// `npm run matrix [-- OPTIONS]`: the compatibility matrix on three laboratory hosts.
 
+import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { parseArgs } from 'node:util'
 import { criuChoice } from '@drover/cli/daemons'
@@ -9,14 +10,25 @@ import { whyNot } from '../stories.ts'
 import { tables, writeDocument } from './document.ts'
 import { runMatrix } from './matrix.ts'
 import { objectRows } from './objects.ts'
+import type { RowResult } from './row.ts'
+import { makeWorkloadLayer, workloadImage } from './workloads/workload-layer.ts'
+import { workloadOf, workloadRows } from './workloads/workload-rows.ts'
 
-const help = `npm run -s matrix [-- --rounds N --row NAME --alone --json --write]
+const help = `npm run -s matrix [-- --rounds N --row NAME --alone --from FILE --json --write]
 
   --rounds  how often each goes a → b → c → a (10)
   --row     only this row; may be repeated
   --alone   each row in a container of its own
+  --from    move nothing: take the rows that an earlier run gave with --json; may be repeated
   --json    one JSON document on stdout and nothing else
   --write   put the table into docs/migration.md`
+
+const imageDeadlineMs = 900_000
+
+interface Outcome {
+  machine: string
+  rows: RowResult[]
+}
 
 process.exitCode = await main()
 
@@ -26,6 +38,7 @@ async function main(): Promise<number> {
       rounds: { type: 'string', default: '10' },
       row: { type: 'string', multiple: true },
       alone: { type: 'boolean', default: false },
+      from: { type: 'string', multiple: true },
       json: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -38,26 +51,55 @@ async function main(): Promise<number> {
   const rounds = Number(values.rounds)
   if (!Number.isInteger(rounds) || rounds < 1)
     return misused(`--rounds ${values.rounds}: must be a whole number from 1 on`)
-  const all = objectRows()
+  const all = [...workloadRows(), ...objectRows()]
   const unknown = values.row?.find((wanted) => !all.some(({ name }) => name === wanted))
   if (unknown !== undefined) return misused(`--row ${unknown}: there are ${all.map(({ name }) => name).join(', ')}`)
-  if (values.write && values.row !== undefined) return misused('--write wants all rows, so not with --row')
-  const reason = whyNot()
+  const names = all.map(({ name }) => name)
+  const chosen = values.row ?? names
+  const reason = values.from === undefined ? whyNot() : null
   if (reason !== null) return misused(reason)
-  const rows = all.filter(({ name }) => values.row === undefined || values.row.includes(name))
+  const outcome = values.from ? collected(values.from, names) : await run(rounds, chosen, values.alone)
+  const missing = names.filter((name) => !outcome.rows.some((row) => row.name === name))
+  if (values.write && missing.length > 0)
+    return misused(`--write wants all rows, and these are missing: ${missing.join(', ')}`)
+  if (values.json) process.stdout.write(`${JSON.stringify({ rounds, ...outcome })}\n`)
+  else process.stdout.write(`${tables(outcome.rows, outcome.machine)}\n`)
+  if (values.write) writeDocument(outcome.rows, outcome.machine)
+  return outcome.rows.every(({ good }) => good) ? 0 : 1
+}
+
+async function run(rounds: number, names: string[], alone: boolean): Promise<Outcome> {
+  const rows = [...workloadRows(), ...objectRows()].filter(({ name }) => names.includes(name))
   const onProgress = (line: string) => void process.stderr.write(`${line}\n`)
-  const lab = await Lab.start({ onProgress })
+  const layer = rows.some((row) => workloadOf(row)?.image === workloadImage)
+    ? await makeWorkloadLayer(onProgress)
+    : { directory: '', missing: 'no row wants it' }
+  const lab = await Lab.start({ onProgress, ...(layer.missing === '' ? { layersDirectory: layer.directory } : {}) })
   try {
     const client = new DroverClient({ endpoints: lab.endpoints, secret: lab.secret })
     await client.waitOperation((await client.buildImage({ recipe: 'busybox' })).id)
-    const results = await runMatrix(lab, client, rows, { rounds, alone: values.alone, onProgress })
-    const machine = `Tried on Linux ${release()} with CRIU ${criuChoice().version ?? 'unknown'}.`
-    if (values.json) process.stdout.write(`${JSON.stringify({ rounds, machine, rows: results })}\n`)
-    else process.stdout.write(`${tables(results, machine)}\n`)
-    if (values.write) writeDocument(results, machine)
-    return results.every(({ good }) => good) ? 0 : 1
+    if (layer.missing === '') {
+      const built = await client.buildImage({ recipe: 'debian', name: workloadImage })
+      await client.waitOperation(built.id, { deadlineMs: imageDeadlineMs })
+    }
+    const results = await runMatrix(lab, client, rows, { rounds, alone, layer, onProgress })
+    const day = new Date().toISOString().slice(0, 10)
+    return {
+      machine: `Tried on ${day} on Linux ${release()} with CRIU ${criuChoice().version ?? 'unknown'}.`,
+      rows: results,
+    }
   } finally {
-    await lab.down()
+    await lab.down({ keepFiles: process.env.DROVER_KEEP === '1' })
+  }
+}
+
+/** The rows of earlier runs; of a row in several, the last. */
+function collected(files: string[], order: string[]): Outcome {
+  const outcomes = files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Outcome)
+  const rows = new Map(outcomes.flatMap((outcome) => outcome.rows.map((row) => [row.name, row] as const)))
+  return {
+    machine: [...new Set(outcomes.map(({ machine }) => machine))].join(' '),
+    rows: order.flatMap((name) => rows.get(name) ?? []),
   }
 }
 

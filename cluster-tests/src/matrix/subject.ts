@@ -10,5 +10,7 @@ export interface Subject {
   prepare(): Promise<void>
   /** Asks every row, from inside and from outside; complaints by row name. */
   check(): Promise<Map<string, string>>
+  /** Asks once more after the last move, what only then can be asked. */
+  finish?(): Promise<Map<string, string>>
   close(): void
 }
