@@ -89,11 +89,13 @@ async function hop(hops: number, { json, write }: { json: boolean; write: boolea
   if (reason !== null) return misused(reason)
   const layer = await makeWorkloadLayer(onProgress)
   if (layer.missing !== '') return misused(`--hops: no image ${workloadImage}: ${layer.missing}`)
-  const result = await withLab(layer, (lab, client) => runHops(lab, client, hops, onProgress))
-  const table = hopsTable(result, `Measured ${onThisMachine()}, load ${loadavg()[0]?.toFixed(1)}.`)
-  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${table}\n`)
-  if (write) writeDocument('hops', table)
-  return result.failures.length === 0 ? 0 : 1
+  return await withLab(layer, async (lab, client) => {
+    const result = await runHops(lab, client, hops, onProgress)
+    const table = hopsTable(result, `Measured ${onThisMachine()}, load ${loadavg()[0]?.toFixed(1)}.`)
+    process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${table}\n`)
+    if (write) writeDocument('hops', table)
+    return result.failures.length === 0 ? 0 : 1
+  })
 }
 
 /** A laboratory that has the images. */
