@@ -28,6 +28,8 @@ namespace {
 
 /** Starts and restores mostly wait for the kernel (mounts, network, CRIU). */
 constexpr size_t workers = 4;
+/** Grace periods are shared by who waits at the same time; each container has two jobs here at most. */
+constexpr size_t patientWorkers = 4;
 constexpr size_t mostQueuedJobs = 4096;
 constexpr size_t mostPendingPerContainer = 64;
 /** So that the answer to `list` fits into one frame. */
@@ -43,6 +45,7 @@ Engine::Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, EventLoop
       seccomp_(std::move(seccomp)),
       loop_(loop),
       view_(config_.stateDirectory, loop),
+      patient_(patientWorkers, mostQueuedJobs),
       pool_(workers, mostQueuedJobs) {}
 
 std::shared_ptr<Container> Engine::find(const std::string& id) const {

@@ -50,6 +50,14 @@ class Engine {
   /** Runs a job of no container. */
   bool submit(std::function<void()> job) { return pool_.submit(std::move(job)); }
 
+  /** Runs a job that waits for the kernel's grace periods and that nobody waits for. */
+  void later(std::function<void()> job) { patient_.submit(std::move(job), true); }
+
+  /** For a detached mount that has served. */
+  void closeLater(UniqueFd descriptor) {
+    later([held = std::make_shared<UniqueFd>(std::move(descriptor))] { held->reset(); });
+  }
+
   /** Changes the record, writes it to disk and tells the subscribers. The only way to change a record. */
   Status update(Container& container, const std::function<void(Record&)>& change);
   /** Tells the subscribers. */
@@ -98,6 +106,7 @@ class Engine {
   mutable std::mutex mutex_;
   std::mutex createMutex_;
   std::map<std::string, std::shared_ptr<Container>> containers_;
+  WorkerPool patient_;
   /** Last: its threads end first. */
   WorkerPool pool_;
 };

@@ -27,7 +27,8 @@ Result<UniqueFd> openInsideRoot(const Container& container) {
     return Error{"WRONG_STATE", "open the files of " + container.id + ": its init has just ended"};
   }
   DROVER_TRY_ASSIGN(userNamespace, makeUserNamespace(record.spec.owner()));
-  return openRootfs(container, userNamespace.get());
+  DROVER_TRY_ASSIGN(rootfs, openRootfs(container, userNamespace.get()));
+  return std::move(rootfs.root);
 }
 
 ActingAs::ActingAs(uid_t uid, gid_t gid) {

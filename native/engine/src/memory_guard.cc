@@ -124,7 +124,7 @@ void guardMemory(Engine& engine, const std::shared_ptr<Container>& container) {
   unguardMemory(engine, *container);
   const int guard = ++container->memoryGuards;
   if (record.initPid == 0) return;
-  // Not in the loop: on v1 the kernel waits for an RCU grace period, 10 ms in which nobody else would get an answer.
+  // Not in the loop, nor on a worker: on v1 the kernel waits for an RCU grace period, 10 ms in which nobody else would be served.
   auto watch = [&engine, container, guard, limits = record.spec.limits] {
     auto watched = engine.cgroups().watchMemory(container->id, limits);
     if (!watched.ok()) {
@@ -135,7 +135,7 @@ void guardMemory(Engine& engine, const std::shared_ptr<Container>& container) {
     auto events = std::make_shared<UniqueFd>(std::move(watched.value()));
     engine.loop().post([&engine, container, guard, events] { beginToListen(engine, container, guard, events); });
   };
-  if (!engine.submit(watch)) watch();
+  engine.later(watch);
 }
 
 void unguardMemory(Engine& engine, Container& container) {

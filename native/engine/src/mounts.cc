@@ -66,7 +66,7 @@ OverlayAttempt mountOverlay(const std::string& lower, const std::string& upper, 
 
 }  // namespace
 
-Result<UniqueFd> openRootfs(const Container& container, int userNamespace) {
+Result<Rootfs> openRootfs(const Container& container, int userNamespace) {
   std::string image = container.snapshot().spec.rootfs;
   DROVER_TRY_ASSIGN(lower, idmappedImage(image, userNamespace));
   DROVER_TRY_ASSIGN(upper, openDirectory(container.upper()));
@@ -92,7 +92,7 @@ Result<UniqueFd> openRootfs(const Container& container, int userNamespace) {
   }
   if (attached) DROVER_TRY(detachMount(container.lower()));
   if (!attempt.mount.valid()) return errnoError("mount overlay of " + container.id + " on image " + image, attempt.number);
-  return std::move(attempt.mount);
+  return Rootfs{std::move(attempt.mount), std::move(lower)};
 }
 
 Status attachMount(int mountFd, const std::string& path) {

@@ -13,8 +13,14 @@
 
 namespace drover {
 
-/** The detached overlay mount; the descriptor can be used with openat2 too. `userNamespace` maps the lower layer. */
-Result<UniqueFd> openRootfs(const Container& container, int userNamespace);
+struct Rootfs {
+  /** The detached overlay mount; the descriptor can be used with openat2 too. */
+  UniqueFd root;
+  /** Of no use any more, but closing a mount waits for the kernel: who is in a hurry does so later. */
+  UniqueFd image;
+};
+/** `userNamespace` maps the lower layer. */
+Result<Rootfs> openRootfs(const Container& container, int userNamespace);
 /** Attaches a detached mount at a directory of the engine's mount namespace, private. */
 Status attachMount(int mount, const std::string& path);
 /** Detaches whatever is mounted at the path; nothing mounted there is no error. */

@@ -100,6 +100,15 @@ Status leaveUnnumbered(NetlinkSocket& netlink, const char* name) {
   return {};
 }
 
+/**
+ * A veth uses one queue in each direction whatever it has. Unless told so, the kernel makes one per processor, and then waits, with all
+ * network configuration of the host locked, for a grace period at each end to leave the others unused (veth_init_queues).
+ */
+void oneQueue(NetlinkMessage& message) {
+  message.attribute(IFLA_NUM_TX_QUEUES, uint32_t{1});
+  message.attribute(IFLA_NUM_RX_QUEUES, uint32_t{1});
+}
+
 Status addAddress(NetlinkSocket& netlink, int index, const std::string& ipv4) {
   NetlinkMessage message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
   ifaddrmsg header = {};
@@ -143,6 +152,7 @@ Status createLink(int networkNamespace, const Nic& nic) {
   NetlinkMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   message.header(linkHeader(0, 0));
   message.attribute(IFLA_IFNAME, nic.hostName);
+  oneQueue(message);
   size_t linkInfo = message.open(IFLA_LINKINFO);
   message.attribute(IFLA_INFO_KIND, std::string("veth"));
   size_t data = message.open(IFLA_INFO_DATA);
@@ -151,6 +161,7 @@ Status createLink(int networkNamespace, const Nic& nic) {
   message.attribute(IFLA_IFNAME, nic.name);
   Mac mac = parseMac(nic.mac);
   message.attribute(IFLA_ADDRESS, &mac, sizeof mac);
+  oneQueue(message);
   message.attribute(IFLA_NET_NS_FD, static_cast<uint32_t>(networkNamespace));
   message.close(peer);
   message.close(data);

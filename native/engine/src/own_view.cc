@@ -72,6 +72,12 @@ std::string OwnView::root() {
   return serving_ && access((mountPoint_ + "/proc/meminfo").c_str(), R_OK) == 0 ? mountPoint_ : "";
 }
 
+std::string OwnView::noticedRoot() {
+  std::unique_lock lock(mutex_);
+  settled_.wait_for(lock, std::chrono::milliseconds(firstWaitMs), [&] { return begun_; });
+  return serving_ ? mountPoint_ : "";
+}
+
 std::string OwnView::reason() const {
   std::lock_guard lock(mutex_);
   return reason_;

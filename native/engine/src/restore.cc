@@ -54,12 +54,13 @@ Result<Prepared> prepare(Engine& engine, const Spec& spec) {
 /** The root file system at a path, for as long as CRIU needs it there. */
 class AttachedRoot {
  public:
-  static Result<std::unique_ptr<AttachedRoot>> attach(const Container& container, int userNamespace) {
+  static Result<std::unique_ptr<AttachedRoot>> attach(Engine& engine, const Container& container, int userNamespace) {
     DROVER_TRY(detachMount(container.rootfs()));
     // The agent has copied the upper since prepareRestore; until now nothing was mounted on it.
     DROVER_TRY(dropOverlayOrigins(container.upper()));
     DROVER_TRY_ASSIGN(mount, openRootfs(container, userNamespace));
-    DROVER_TRY(attachMount(mount.get(), container.rootfs()));
+    engine.closeLater(std::move(mount.image));
+    DROVER_TRY(attachMount(mount.root.get(), container.rootfs()));
     return std::unique_ptr<AttachedRoot>(new AttachedRoot(container.rootfs()));
   }
   ~AttachedRoot() { (void)detachMount(path_).ok(); }
@@ -147,7 +148,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
   figures.lap("prepare_ms");
   RestoreSteps steps(engine, before.spec);
   auto restore = [&]() -> Result<pid_t> {
-    DROVER_TRY_ASSIGN(root, AttachedRoot::attach(*container, prepared->userNamespace.get()));
+    DROVER_TRY_ASSIGN(root, AttachedRoot::attach(engine, *container, prepared->userNamespace.get()));
     if (engine.cgroups().freezerIsUnified())
       DROVER_TRY(restoreCgroupTree(engine.cgroups().freezerDirectory(container->id), images.get()));
     figures.lap("mount_ms");

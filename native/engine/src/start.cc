@@ -76,7 +76,7 @@ class Starting {
     plan.privileged = spec_.security.privileged;
     plan.showCgroups = unified.valid();
     plan.awaitsDevices = hasDevices(container_->snapshot());
-    std::string view = engine_.view().root();
+    std::string view = engine_.view().noticedRoot();
     plan.view = view.empty() ? nullptr : view.c_str();
     // The child can't be told later: the kind of init is looked up in the image, where a first start finds it.
     plan.forSystemd = imageInitKind() == InitKind::systemd;
@@ -125,7 +125,9 @@ class Starting {
     if (!spec_.security.privileged) DROVER_TRY(writeIdMaps(pid, spec_.owner()));
     crashPoint("start:mapped");
     DROVER_TRY_ASSIGN(userNamespace, ownersOf(spec_, pid));
-    DROVER_TRY_ASSIGN(root, openRootfs(*container_, userNamespace.get()));
+    DROVER_TRY_ASSIGN(rootfs, openRootfs(*container_, userNamespace.get()));
+    engine_.closeLater(std::move(rootfs.image));
+    UniqueFd& root = rootfs.root;
     DROVER_TRY(writeRootFiles(*container_, spec_, root.get()));
     crashPoint("start:root");
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
