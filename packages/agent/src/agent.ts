@@ -76,7 +76,7 @@ export class Agent {
       log,
     }
     this.#workers = new Workers(this.#parts, () => this.#bus.publishSoon())
-    this.#tasks = new ImageTasks(images, () => this.#bus.publishSoon(), config.layersDirectory)
+    this.#tasks = new ImageTasks(this.#parts, config, () => this.#bus.publishSoon())
     const { cluster, host, natsServers: servers, secret } = config
     this.#bus = new Bus({
       cluster,
@@ -97,7 +97,7 @@ export class Agent {
     this.#streams = await StreamServer.start(address, streamPort, access, (connection, hello) =>
       this.#serve(connection, hello),
     )
-    this.#grpc = await AgentGrpc.start(address, grpcPort, access, this.#client)
+    this.#grpc = await AgentGrpc.start(address, grpcPort, access, this.#client, this.#tasks)
     this.#client.onEvent(({ container }) => {
       if (this.#parts.mirror.event(container)) this.#containerChanged(container.container)
     })
@@ -135,11 +135,12 @@ export class Agent {
     for (const container of changed) this.#workers.poke(container)
     if (batch.complete) for (const { container } of this.#parts.mirror.all()) this.#workers.poke(container)
     this.#tasks.accept(batch.imageTasks, batch.complete)
-    if (batch.complete) this.#prune()
+    if (batch.complete) this.#prune(batch)
     if (changed.length > 0) this.#bus.publishSoon()
   }
 
-  #prune(): void {
+  #prune({ images }: AssignmentBatch): void {
+    if (images) this.#parts.images.keepOnly(images)
     const current = new Set<string>()
     for (const { migration, snapshotTask, origin } of this.#parts.store.all()) {
       for (const under of [migration, snapshotTask, origin]) if (under) current.add(under.operation)

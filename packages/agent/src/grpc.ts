@@ -24,6 +24,7 @@ import {
 } from '@grpc/grpc-js'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { answerBulk, type BulkParts } from './bulk.ts'
 import { Consoles } from './console/consoles.ts'
 import { describeViolation } from './describe-violation.ts'
 import type { EnginePort, ExecPort } from './engine-port.ts'
@@ -77,7 +78,13 @@ export class AgentGrpc {
     this.port = port
   }
 
-  static start(address: string, port: number, { secret, tls }: Access, engine: EnginePort): Promise<AgentGrpc> {
+  static start(
+    address: string,
+    port: number,
+    { secret, tls }: Access,
+    engine: EnginePort,
+    bulk: BulkParts,
+  ): Promise<AgentGrpc> {
     const server = new Server({ 'grpc.max_receive_message_length': maxFrameBytes + 1024 })
     const consoles = new Consoles(engine)
     let sessions = 0
@@ -99,6 +106,11 @@ export class AgentGrpc {
         if (!authorized(call.metadata, secret))
           return reply({ code: status.UNAUTHENTICATED, details: 'the cluster secret is missing or wrong' })
         void serveInside(call.request, engine).then((answer) => reply(null, answer))
+      },
+      bulk: (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => {
+        if (!authorized(call.metadata, secret))
+          return reply({ code: status.UNAUTHENTICATED, details: 'the cluster secret is missing or wrong' })
+        void answerBulk(call.request, bulk).then((answer) => reply(null, answer))
       },
       logs: (call: ServerWritableStream<Buffer, Buffer>) => guard(call, () => void serveLogs(call, engine)),
     })

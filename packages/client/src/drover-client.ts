@@ -18,6 +18,8 @@ import type {
   HostView,
   Image,
   ImageBuildRequest,
+  ImageImportRequest,
+  ImageSetRequest,
   InsideMethod,
   InsideParams,
   InsideResult,
@@ -27,6 +29,7 @@ import type {
   Operation,
   PolicyChange,
   Preflight,
+  PublishRequest,
   RebalancePlanView,
   RebalanceRecord,
   RebalanceStatus,
@@ -40,6 +43,7 @@ import type {
   StopRequest,
 } from '@drover/protocol'
 import { DroverError, paths } from '@drover/protocol/plain'
+import { readBulk, sendBulk } from './bulk-transfer.ts'
 import { type EventOptions, eventStream } from './event-stream.ts'
 import type { ExecSession, ExecStreams } from './exec-session.ts'
 import { type CallOptions, Transport } from './transport.ts'
@@ -135,6 +139,21 @@ export class DroverClient {
 
   images = (options?: ReadOptions) => this.#read<Image[]>(paths.images, options)
   buildImage = (request: ImageBuildRequest, options?: WriteOptions) => this.#write(paths.images, request, options)
+
+  /** Sends an archive to a host, to be imported there. */
+  upload = (content: AsyncIterable<Uint8Array>, options?: Parameters<typeof sendBulk>[2]) =>
+    sendBulk(this.#transport, content, options)
+  importImage = (request: ImageImportRequest, options?: WriteOptions) =>
+    this.#write(paths.imageImport, request, options)
+  publish = async (name: string, request: PublishRequest, options?: WriteOptions) =>
+    this.#write(paths.publish(segment(name)), request, options)
+  setImage = async (name: string, request: ImageSetRequest, options?: WriteOptions) =>
+    this.#write(paths.imageSet(segment(name)), request, options)
+  deleteImage = async (name: string, options: WriteOptions = {}) =>
+    this.#transport.json('DELETE', paths.image(segment(name)), withKey(options)) as Promise<Operation>
+  /** A tar of its root file system; the SHA-256 of all of it is the image's digest. */
+  imageContent = (name: string, options?: Parameters<typeof readBulk>[2]) =>
+    readBulk(this.#transport, paths.imageContent(segment(name)), options)
 
   /** Resolves with the operation once it has ended, well or not (see operationFailure). */
   waitOperation(id: string, options?: WaitOptions): Promise<Operation> {

@@ -7,11 +7,12 @@ import type { ErrorBody } from '@drover/protocol'
 import { DroverError } from '@drover/protocol/plain'
 
 export interface HttpCall {
-  method: 'GET' | 'POST' | 'DELETE'
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** Path and query. */
   path: string
   headers: Record<string, string>
-  body: string | null
+  /** Text is JSON. */
+  body: string | Uint8Array | null
   /** The exchange is given up when nothing arrives for this long. */
   idleTimeoutMs: number
   signal: AbortSignal | null
@@ -39,7 +40,7 @@ export function openExchange(endpoint: string, call: HttpCall): Promise<Incoming
   return new Promise((resolve, reject) => {
     const request = (secure ? httpsRequest : httpRequest)(url, {
       method: call.method,
-      headers: call.body === null ? call.headers : { ...call.headers, 'content-type': 'application/json' },
+      headers: call.body === null ? call.headers : { ...call.headers, 'content-type': typeOf(call.body) },
       agent: secure ? agents['https:'] : agents['http:'],
       timeout: call.idleTimeoutMs,
       ...(call.signal ? { signal: call.signal } : {}),
@@ -54,6 +55,9 @@ export function openExchange(endpoint: string, call: HttpCall): Promise<Incoming
     request.end(call.body ?? undefined)
   })
 }
+
+const typeOf = (body: string | Uint8Array): string =>
+  typeof body === 'string' ? 'application/json' : 'application/octet-stream'
 
 /** The whole exchange with a JSON answer. Throws what the answer says when its status isn't 2xx. */
 export async function exchangeJson(endpoint: string, call: HttpCall): Promise<unknown> {

@@ -16,6 +16,8 @@ const answerTimeoutMs = 10_000
 
 export interface CallOptions {
   body?: unknown
+  /** Instead of a body of JSON. */
+  bytes?: Uint8Array
   idempotencyKey?: string
   deadlineMs?: number
   signal?: AbortSignal | null
@@ -104,7 +106,7 @@ export class Transport {
   #call(method: HttpCall['method'], path: string, options: CallOptions, idleTimeoutMs: number): HttpCall {
     const headers = { ...this.#headers }
     if (options.idempotencyKey) headers['idempotency-key'] = options.idempotencyKey
-    const body = options.body === undefined ? null : JSON.stringify(options.body)
+    const body = options.bytes ?? (options.body === undefined ? null : JSON.stringify(options.body))
     return { method, path, headers, body, idleTimeoutMs, signal: options.signal ?? null }
   }
 }

@@ -9,6 +9,8 @@ import {
   CopyOrigin,
   HostFeatures,
   Identity,
+  ImageProperties,
+  ImageSource,
   MemoryPressure,
   MigrationFigures,
   MigrationMode,
@@ -60,12 +62,13 @@ export const Assignment = Type.Object({
 })
 export type Assignment = Static<typeof Assignment>
 
-/** A job without a container: build an image. */
+/** A job that gives an image: build one, or make it of what `source` says. */
 export const ImageTask = Type.Object({
   operation: Type.String(),
-  recipe: Type.String({ description: 'busybox or debian' }),
+  recipe: Type.String({ description: 'busybox or debian; empty with a source' }),
   name: Type.String(),
   revision: Type.Integer(),
+  source: Type.Optional(ImageSource),
 })
 export type ImageTask = Static<typeof ImageTask>
 
@@ -77,6 +80,8 @@ export const AssignmentBatch = Type.Object({
   index: Type.Integer(),
   /** True: all that this host has; containers of the engine that are not in it are removed. */
   complete: Type.Boolean(),
+  /** Of a complete one: digests of all images that are named or in use; missing: an older controller, which doesn’t say. */
+  images: Type.Optional(Type.Array(Type.String())),
   assignments: Type.Array(Assignment),
   imageTasks: Type.Array(ImageTask),
 })
@@ -140,6 +145,7 @@ export const ImageTaskResult = Type.Object({
       name: Type.String(),
       sizeBytes: Type.Integer(),
       init: Type.Array(Type.String()),
+      properties: Type.Optional(ImageProperties),
     }),
   ),
   error: Nullable(Type.Object({ code: Type.String(), message: Type.String() })),

@@ -2,10 +2,12 @@
 // an `Idempotency-Key` header: the same key gives the same operation, however often it is sent.
 
 import { type Static, Type } from 'typebox'
+import { uploadPattern } from './bulk.ts'
 import { moveOptionProperties } from './move-options.ts'
 import {
   AutostartChange,
   Devices,
+  ImageProperties,
   Leave,
   Limits,
   Name,
@@ -176,6 +178,49 @@ export const ImageBuildRequest = Type.Object(
   { additionalProperties: false },
 )
 export type ImageBuildRequest = Static<typeof ImageBuildRequest>
+
+/** What was sent to a host (POST /v1/uploads, PUT its pieces) becomes an image. */
+export const ImageImportRequest = Type.Object(
+  {
+    name: Name,
+    upload: Type.String({ pattern: uploadPattern }),
+    host: Name,
+    sha256: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'of all that was sent' }),
+    init: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 4095 }), { minItems: 1, maxItems: 64 })),
+    properties: Type.Optional(ImageProperties),
+  },
+  { additionalProperties: false },
+)
+export type ImageImportRequest = Static<typeof ImageImportRequest>
+
+/** A container, or a snapshot of it, becomes an image of this name. */
+export const PublishRequest = Type.Object(
+  { image: Name, snapshot: Type.Optional(Name), properties: Type.Optional(ImageProperties) },
+  { additionalProperties: false },
+)
+export type PublishRequest = Static<typeof PublishRequest>
+
+/** Another name for it beside its own; properties, of which null takes one away. */
+export const ImageSetRequest = Type.Object(
+  {
+    alias: Type.Optional(Name),
+    properties: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: '^[a-z0-9_.-]{1,64}$' }),
+        Type.Union([Type.String({ maxLength: 1024 }), Type.Null()]),
+        { additionalProperties: false, maxProperties: 64 },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type ImageSetRequest = Static<typeof ImageSetRequest>
+
+/** A place on a host for what is sent to it. */
+export const UploadRequest = Type.Object({ host: Type.Optional(Name) }, { additionalProperties: false })
+export type UploadRequest = Static<typeof UploadRequest>
+export const Upload = Type.Object({ upload: Type.String(), host: Type.String(), receivedBytes: Type.Integer() })
+export type Upload = Static<typeof Upload>
 
 export const StopRequest = Type.Object(
   { timeoutMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 600_000 })) },

@@ -2,6 +2,7 @@
 
 export * from './agent-messages.ts'
 export * from './api.ts'
+export * from './bulk.ts'
 export * from './capability-names.ts'
 export * from './config.ts'
 export * from './device-pins.ts'

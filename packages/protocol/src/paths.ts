@@ -38,5 +38,14 @@ export const paths = {
   /** Server-sent events: `id: <log index>`, `data: <ClusterEvent>`; takes Last-Event-ID. */
   events: '/v1/events',
   images: '/v1/images',
+  image: (name: string) => `/v1/images/${name}`,
+  imageSet: (name: string) => `/v1/images/${name}/set`,
+  imageImport: '/v1/image-imports',
+  /** GET: the layer, a tar of the root file system whose SHA-256 is the image's digest; `?offset=` goes on from there. */
+  imageContent: (name: string) => `/v1/images/${name}/content`,
+  publish: (name: string) => `/v1/containers/${name}/publish`,
+  uploads: '/v1/uploads',
+  /** PUT with `?host=&offset=`, GET with `?host=`. */
+  upload: (id: string) => `/v1/uploads/${id}`,
   openapi: '/openapi.json',
 } as const

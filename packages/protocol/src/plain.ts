@@ -1,6 +1,7 @@
 // The words that need no schema: what a client and the command use at run time. Building the schemas takes a quarter of a
 // second of processor time, which a command that lists containers need not spend; types cost nothing and come from the whole.
 
+export * from './bulk.ts'
 export * from './capability-names.ts'
 export * from './device-pins.ts'
 export * from './errors.ts'

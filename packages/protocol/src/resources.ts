@@ -194,6 +194,26 @@ export const HostView = Type.Object({
 })
 export type HostView = Static<typeof HostView>
 
+/** What somebody says of an image: os, release, description, … */
+export const ImageProperties = Type.Record(
+  Type.String({ pattern: '^[a-z0-9_.-]{1,64}$' }),
+  Type.String({ maxLength: 1024 }),
+  { additionalProperties: false, maxProperties: 64 },
+)
+export type ImageProperties = Static<typeof ImageProperties>
+
+/** What an image is made of, when it isn't built: an archive that was sent to the host, or a container that is there. */
+export const ImageSource = Type.Union([
+  Type.Object({
+    kind: Type.Literal('upload'),
+    upload: Type.String(),
+    sha256: Type.String({ description: 'of the whole archive' }),
+    init: Nullable(Type.Array(Type.String())),
+  }),
+  Type.Object({ kind: Type.Literal('container'), container: Type.String(), snapshot: Nullable(Type.String()) }),
+])
+export type ImageSource = Static<typeof ImageSource>
+
 export const Image = Type.Object({
   digest: Type.String(),
   name: Name,
@@ -201,6 +221,7 @@ export const Image = Type.Object({
   init: Type.Array(Type.String()),
   createdAtMs: Type.Integer(),
   builtOn: Type.String(),
+  properties: Type.Optional(ImageProperties),
 })
 export type Image = Static<typeof Image>
 
@@ -219,6 +240,9 @@ export const OperationKind = Type.Union([
   Type.Literal('cordon'),
   Type.Literal('uncordon'),
   Type.Literal('image-build'),
+  Type.Literal('image-import'),
+  Type.Literal('image-set'),
+  Type.Literal('publish'),
   Type.Literal('rebalance'),
   Type.Literal('machines'),
   Type.Literal('host-set'),

@@ -33,6 +33,16 @@ export const agentService = {
     responseSerialize: bytes.serialize,
     responseDeserialize: bytes.deserialize,
   },
+  /** Bytes in bulk (bulk.ts): one piece in a json frame, one answer in another; or an error frame. */
+  bulk: {
+    path: '/drover.Agent/Bulk',
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: bytes.serialize,
+    requestDeserialize: bytes.deserialize,
+    responseSerialize: bytes.serialize,
+    responseDeserialize: bytes.deserialize,
+  },
   logs: {
     path: '/drover.Agent/Logs',
     requestStream: false,

@@ -74,6 +74,25 @@ export class ImageStore {
     }
   }
 
+  /**
+   * Of the images that the controller has named at some time, those that it names no more go: nothing uses them. Others are none of its
+   * business yet: just built, or laid here beforehand.
+   */
+  keepOnly(digests: readonly string[]): void {
+    const named = new Set(digests)
+    for (const digest of this.digests()) {
+      const mark = join(this.#directory(digest), 'named')
+      if (named.has(digest)) {
+        if (!existsSync(mark)) writeFileSync(mark, '')
+      } else if (existsSync(mark)) {
+        this.#records.delete(digest)
+        // Its mark goes last with it: what a crash leaves is gone over by the next agent as no whole image.
+        rmSync(join(this.#directory(digest), 'image.json'), { force: true })
+        void rm(this.#directory(digest), { recursive: true, force: true }).catch(() => {})
+      }
+    }
+  }
+
   async discard(staged: string): Promise<void> {
     await rm(staged, { recursive: true, force: true })
   }

@@ -1,28 +1,41 @@
-// Image builds that the controller asked for: each task is done once per operation, one build at a time (they are heavy), and its
-// result is reported until the controller no longer lists the task. A task that a restart cut off is simply done again.
+// Images that the controller asked for, built or made of what is here: each task is done once per operation, one at a time (they are
+// heavy), and its result is reported until the controller no longer lists the task. One that a restart cut off is simply done again.
 
 import { mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DroverError, type ImageTask, type ImageTaskResult } from '@drover/protocol'
+import type { AgentParts } from '../parts.ts'
 import type { ImageRecord, ImageStore } from './image-store.ts'
+import { importImage } from './import-image.ts'
 import { packLayer, unpackLayer } from './layer.ts'
+import { publishContainer } from './publish-container.ts'
 import { fromReadyLayer } from './ready-layer.ts'
 import { recipeOf } from './recipe.ts'
+import { Uploads } from './uploads.ts'
 
 /** More tasks than this at once are refused: a controller asks for one at a time. */
 const maxTasks = 16
 
 export class ImageTasks {
-  readonly #images: ImageStore
+  readonly images: ImageStore
+  readonly uploads: Uploads
+  readonly #parts: AgentParts
   readonly #changed: () => void
   readonly #layersDirectory: string | undefined
+  #tasks = new Map<string, { task: ImageTask; abort: AbortController }>()
   #results = new Map<string, ImageTaskResult>()
   #queue: Promise<void> = Promise.resolve()
   readonly #stop = new AbortController()
 
-  constructor(images: ImageStore, changed: () => void, layersDirectory?: string) {
-    this.#images = images
+  constructor(
+    parts: AgentParts,
+    { dataDirectory, layersDirectory }: { dataDirectory: string; layersDirectory?: string | undefined },
+    changed: () => void,
+  ) {
+    this.#parts = parts
+    this.images = parts.images
+    this.uploads = new Uploads(dataDirectory)
     this.#layersDirectory = layersDirectory
     this.#changed = changed
   }
@@ -43,7 +56,10 @@ export class ImageTasks {
     if (!complete) return
     const listed = new Set(tasks.map((task) => task.operation))
     for (const [operation, result] of this.#results) {
-      if (!listed.has(operation) && result.state !== 'running') this.#results.delete(operation)
+      if (listed.has(operation)) continue
+      // Cancelled, or its end has been heard of.
+      if (result.state === 'running') this.#tasks.get(operation)?.abort.abort()
+      else this.#forget(operation)
     }
   }
 
@@ -53,21 +69,40 @@ export class ImageTasks {
       this.#report(task, { state: 'failed', message, error: { code: 'LIMIT_REACHED', message } })
       return
     }
+    this.#tasks.set(task.operation, { task, abort: new AbortController() })
     this.#report(task, { state: 'running', message: 'waiting' })
     this.#queue = this.#queue.then(() => this.#build(task))
   }
 
   async #build(task: ImageTask): Promise<void> {
-    const { signal } = this.#stop
-    if (signal.aborted) return
+    const own = this.#tasks.get(task.operation)?.abort.signal ?? this.#stop.signal
+    const signal = AbortSignal.any([this.#stop.signal, own])
+    if (this.#stop.signal.aborted) return
     try {
       const progress = (message: string) => this.#report(task, { state: 'running', message })
-      const image = await buildImage(this.#images, task.recipe, task.name, progress, signal, this.#layersDirectory)
-      this.#report(task, { state: 'done', message: `built ${image.digest}`, image })
+      signal.throwIfAborted()
+      const image = await this.#make(task, progress, signal)
+      this.#report(task, { state: 'done', message: image.digest, image })
     } catch (thrown) {
       const { code, message } = DroverError.from(thrown)
       this.#report(task, { state: 'failed', message, error: { code, message } })
     }
+  }
+
+  async #make(task: ImageTask, progress: (message: string) => void, signal: AbortSignal): Promise<ImageRecord> {
+    const { source, name, recipe } = task
+    if (source === undefined) return buildImage(this.images, recipe, name, progress, signal, this.#layersDirectory)
+    if (source.kind === 'container') return publishContainer(this.#parts, source, name, progress, signal)
+    progress('checking what was sent')
+    const path = await this.uploads.checked(source.upload, source.sha256)
+    return importImage(this.images, { path, name, init: source.init }, progress, signal)
+  }
+
+  #forget(operation: string): void {
+    const source = this.#tasks.get(operation)?.task.source
+    if (source?.kind === 'upload') this.uploads.remove(source.upload)
+    this.#tasks.delete(operation)
+    this.#results.delete(operation)
   }
 
   #report(task: ImageTask, part: Pick<ImageTaskResult, 'state' | 'message'> & Partial<ImageTaskResult>): void {

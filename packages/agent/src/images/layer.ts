@@ -18,7 +18,13 @@ const packDeadlineMs = 600_000
 const root = () => process.getuid?.() === 0
 const attributes = () => (root() ? ['--xattrs', '--xattrs-include=*', '--acls'] : [])
 
-export async function packLayer(rootfs: string, layer: string, owners: 'kept' | 'root'): Promise<PackedLayer> {
+/** Times are one, or, of a tree that somebody else made, kept up to the newest one in seconds that it had: unpacking makes newer ones. */
+export async function packLayer(
+  rootfs: string,
+  layer: string,
+  owners: 'kept' | 'root',
+  newestSeconds: number | null = null,
+): Promise<PackedLayer> {
   await runCommand(
     'tar',
     [
@@ -28,7 +34,7 @@ export async function packLayer(rootfs: string, layer: string, owners: 'kept' | 
       '--directory',
       rootfs,
       '--sort=name',
-      `--mtime=${fixedTime}`,
+      ...(newestSeconds === null ? [`--mtime=${fixedTime}`] : ['--clamp-mtime', `--mtime=@${newestSeconds}`]),
       '--numeric-owner',
       ...(owners === 'root' ? ['--owner=0', '--group=0'] : attributes()),
       '--format=posix',

@@ -27,6 +27,7 @@ import * as pool from './pool.ts'
 import * as preflight from './preflight.ts'
 import * as project from './project.ts'
 import * as ps from './ps.ts'
+import * as publish from './publish.ts'
 import * as rebalance from './rebalance.ts'
 import * as rename from './rename.ts'
 import * as set from './set.ts'
@@ -77,6 +78,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   project.register,
   machines.register,
   image.register,
+  publish.register,
   ops.register,
   events.register,
   completion.register,

@@ -1,7 +1,10 @@
-// Images: a build on one host, and the image that it registers under its name.
+// Images: one that is built or made on a host, registered under its name; other names for it, properties, and its removal.
 
 import type { Image, Operation } from '@drover/protocol'
 import { runningOperation } from './apply-operations.ts'
+import { refuseBusy } from './apply-power.ts'
+import { requireSnapshot } from './apply-snapshots.ts'
+import { makesImages } from './assignments.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { beginOperation, begunBefore, endOperation } from './operations.ts'
@@ -10,12 +13,7 @@ export function applyImageBuildStarted(draft: Draft, entry: EntryOf<'ImageBuildS
   const before = begunBefore(draft, entry.operation, 'image-build', entry.name)
   if (before) return before
   draft.host(entry.host)
-  for (const id of draft.state.running) {
-    const other = draft.state.tables.operations.get(id)!
-    if (other.kind === 'image-build' && other.target === entry.name) {
-      draft.refuse('BUSY', `build image ${entry.name}: its build ${id} is under way`, { operation: id })
-    }
-  }
+  refuseWhileMade(draft, entry.name, 'build')
   return beginOperation(draft, {
     id: entry.operation,
     kind: 'image-build',
@@ -24,6 +22,91 @@ export function applyImageBuildStarted(draft: Draft, entry: EntryOf<'ImageBuildS
     message: `${entry.recipe} on ${entry.host}`,
     parameters: { recipe: entry.recipe, host: entry.host },
   })
+}
+
+const publishable = ['running', 'stopped', 'frozen']
+
+export function applyImageMakingStarted(draft: Draft, entry: EntryOf<'ImageMakingStarted'>): Operation {
+  const { kind, name, source, properties } = entry
+  const before = begunBefore(draft, entry.operation, kind, name)
+  if (before) return before
+  draft.host(entry.host)
+  refuseWhileMade(draft, name, kind === 'publish' ? 'publish as' : 'import')
+  if (source.kind === 'upload') {
+    return beginOperation(draft, {
+      id: entry.operation,
+      kind,
+      target: name,
+      phase: 'importing',
+      message: `on ${entry.host}`,
+      parameters: { host: entry.host, image: source, properties },
+    })
+  }
+  const container = draft.containerNamed(source.container)
+  refuseBusy(draft, container, 'publish')
+  if (source.snapshot !== null) requireSnapshot(draft, container, source.snapshot)
+  if (!publishable.includes(container.state) || container.deleting || container.host !== entry.host) {
+    const { host, state } = container
+    draft.refuse(
+      'WRONG_STATE',
+      `publish ${container.name}: it is ${state} on ${host}, not ${publishable.join(' or ')}`,
+      {
+        container: container.name,
+      },
+    )
+  }
+  draft.putContainer({ ...container, operation: entry.operation })
+  return beginOperation(draft, {
+    id: entry.operation,
+    kind,
+    target: name,
+    phase: 'publishing',
+    message: `${container.name}${source.snapshot === null ? '' : `/${source.snapshot}`} on ${entry.host}`,
+    parameters: {
+      host: entry.host,
+      container: container.id,
+      image: { ...source, container: container.id },
+      properties: { ...properties, source: container.name },
+    },
+  })
+}
+
+export function applyImageChanged(draft: Draft, entry: EntryOf<'ImageChanged'>): Operation {
+  const before = begunBefore(draft, entry.operation, 'image-set', entry.name)
+  if (before) return before
+  const { name, change } = entry
+  const image = draft.state.tables.images.get(name)
+  if (!image) return draft.refuse('IMAGE_NOT_FOUND', `change image ${name}: there is none`, { image: name })
+  if (change === 'remove') refuseWhileMade(draft, name, 'remove')
+  else if (change.alias !== undefined && draft.state.tables.images.has(change.alias)) {
+    draft.refuse('NAME_TAKEN', `alias ${change.alias} of image ${name}: an image of that name exists`, { image: name })
+  }
+  const message =
+    change === 'remove' ? 'removed' : change.alias === undefined ? 'changed' : `is ${change.alias} as well`
+  if (change === 'remove') draft.write({ table: 'images', key: name, value: null })
+  else {
+    const merged = Object.entries({ ...image.properties, ...change.properties })
+    const properties = Object.fromEntries(merged.filter((each): each is [string, string] => each[1] !== null))
+    const key = change.alias ?? name
+    draft.write({ table: 'images', key, value: { ...image, name: key, properties } })
+  }
+  draft.event(
+    change === 'remove' ? 'image.removed' : 'image.changed',
+    name,
+    `image ${name}: ${message}`,
+    entry.operation,
+  )
+  const facts = { id: entry.operation, kind: 'image-set', target: name, phase: 'changing', message } as const
+  return endOperation(draft, beginOperation(draft, facts), { state: 'done', message, error: null })
+}
+
+function refuseWhileMade(draft: Draft, name: string, doing: string): void {
+  for (const id of draft.state.running) {
+    const other = draft.state.tables.operations.get(id)!
+    if (makesImages(other.kind) && other.target === name) {
+      draft.refuse('BUSY', `${doing} image ${name}: its ${other.kind} ${id} is under way`, { operation: id })
+    }
+  }
 }
 
 export function applyImageRegistered(draft: Draft, entry: EntryOf<'ImageRegistered'>): Image {

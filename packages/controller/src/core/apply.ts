@@ -7,7 +7,12 @@ import { applyContainerDeleted, applyContainerObserved } from './apply-container
 import { applyContainerCopied } from './apply-copy.ts'
 import { applyEvacuationPlanned, applyEvacuationStarted } from './apply-evacuation.ts'
 import { applyHostCordonRequested, applyHostObserved, applyHostSilenceChanged } from './apply-hosts.ts'
-import { applyImageBuildStarted, applyImageRegistered } from './apply-images.ts'
+import {
+  applyImageBuildStarted,
+  applyImageChanged,
+  applyImageMakingStarted,
+  applyImageRegistered,
+} from './apply-images.ts'
 import { applyContainerLaunched } from './apply-launch.ts'
 import { applyMachinesAsked } from './apply-machines.ts'
 import {
@@ -129,6 +134,10 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyRebalancePlanned(draft, entry)
     case 'ImageBuildStarted':
       return applyImageBuildStarted(draft, entry)
+    case 'ImageMakingStarted':
+      return applyImageMakingStarted(draft, entry)
+    case 'ImageChanged':
+      return applyImageChanged(draft, entry)
     case 'ImageRegistered':
       return applyImageRegistered(draft, entry)
   }

@@ -1,7 +1,7 @@
 // From the committed state to what each host shall do. An assignment's revision is the log index at which what it says last
 // changed, so repeating one is harmless and an old one is recognised.
 
-import type { Assignment, AssignmentBatch, ImageTask, Migration, Operation, Peer } from '@drover/protocol'
+import type { Assignment, AssignmentBatch, ImageSource, ImageTask, Migration, Operation, Peer } from '@drover/protocol'
 import { originOf } from './apply-copy.ts'
 import { snapshotsOf } from './apply-snapshots.ts'
 import { type ClusterState, nextSerial, type StoredContainer } from './state.ts'
@@ -29,17 +29,36 @@ export function completeBatch(state: ClusterState, host: string, term: number): 
     if (!concerns(state, container, host)) continue
     for (const each of assignmentsOf(state, container)) if (each.host === host) assignments.push(each.assignment)
   }
-  return { term, index: state.index, complete: true, assignments, imageTasks: imageTasksOf(state, host) }
+  return {
+    term,
+    index: state.index,
+    complete: true,
+    assignments,
+    imageTasks: imageTasksOf(state, host),
+    images: imagesOf(state),
+  }
 }
+
+export const makesImages = (kind: Operation['kind']): boolean =>
+  kind === 'image-build' || kind === 'image-import' || kind === 'publish'
 
 export function imageTasksOf(state: ClusterState, host: string): ImageTask[] {
   const tasks: ImageTask[] = []
   for (const id of state.running) {
     const { kind, target, parameters, revision } = state.tables.operations.get(id)!
-    if (kind !== 'image-build' || parameters.host !== host) continue
-    tasks.push({ operation: id, recipe: String(parameters.recipe), name: target, revision })
+    if (!makesImages(kind) || parameters.host !== host) continue
+    const source = parameters.image as ImageSource | undefined
+    const recipe = typeof parameters.recipe === 'string' ? parameters.recipe : ''
+    tasks.push({ operation: id, recipe, name: target, revision, ...(source === undefined ? {} : { source }) })
   }
   return tasks
+}
+
+/** Digests of all images that have a name or a container. */
+function imagesOf(state: ClusterState): string[] {
+  const digests = new Set([...state.tables.images.values()].map(({ digest }) => digest))
+  for (const { spec } of state.tables.containers.values()) digests.add(spec.image)
+  return [...digests].sort()
 }
 
 /**

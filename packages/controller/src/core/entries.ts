@@ -9,6 +9,9 @@ import {
   Host,
   HostSetRequest,
   Image,
+  ImageProperties,
+  ImageSetRequest,
+  ImageSource,
   Leave,
   Migration,
   MigrationFigures,
@@ -255,6 +258,21 @@ export const ImageBuildStarted = entry('ImageBuildStarted', {
   name: Name,
   host: Name,
 })
+/** An image is to be made, on the host where what it is made of is. */
+export const ImageMakingStarted = entry('ImageMakingStarted', {
+  operation: OperationId,
+  kind: Type.Union([Type.Literal('image-import'), Type.Literal('publish')]),
+  name: Name,
+  host: Name,
+  source: ImageSource,
+  properties: ImageProperties,
+})
+/** Another name, other properties, or gone; done as soon as applied. Hosts remove what no name and no container stands for. */
+export const ImageChanged = entry('ImageChanged', {
+  operation: OperationId,
+  name: Name,
+  change: Type.Union([Type.Literal('remove'), ImageSetRequest]),
+})
 /** The build that `operation` stands for has ended well. */
 export const ImageRegistered = entry('ImageRegistered', { operation: OperationId, image: Image })
 
@@ -289,6 +307,8 @@ export const Entry = Type.Union([
   MachinesAsked,
   RebalancePlanned,
   ImageBuildStarted,
+  ImageMakingStarted,
+  ImageChanged,
   ImageRegistered,
 ])
 export type Entry = Static<typeof Entry>

@@ -1,6 +1,6 @@
-// Image builds: the host that builds reports progress and the result.
+// Images under way: the host that builds or makes one reports progress and the result.
 
-import type { Image, Operation } from '@drover/protocol'
+import type { Image, ImageProperties, Operation } from '@drover/protocol'
 import type { Entry } from './entries.ts'
 import { isSilent } from './observed.ts'
 import type { PlanContext } from './planner.ts'
@@ -26,12 +26,16 @@ export function planImageBuild({ observed, nowMs }: PlanContext, operation: Oper
     },
   ]
   if (result?.state === 'done' && result.image) {
-    const image: Image = { ...result.image, name: operation.target, createdAtMs: nowMs, builtOn: host }
+    const properties = {
+      ...result.image.properties,
+      ...(operation.parameters.properties as ImageProperties | undefined),
+    }
+    const image: Image = { ...result.image, name: operation.target, createdAtMs: nowMs, builtOn: host, properties }
     return [{ type: 'ImageRegistered', atMs: nowMs, operation: operation.id, image }]
   }
   if (result?.state === 'failed') return fail(result.error?.code ?? 'INTERNAL', result.error?.message ?? result.message)
   const lastedMs = nowMs - operation.createdAtMs
-  const building = `build image ${operation.target} on host ${host}`
+  const building = `${operation.kind} of ${operation.target} on host ${host}`
   if (lastedMs > imageBuildDeadlineMs) return fail('TIMED_OUT', `${building}: not done after ${lastedMs} ms`)
   if (isSilent(observed, host, nowMs) && lastedMs > silentHostDeadlineMs) {
     return fail('HOST_UNREACHABLE', `${building}: the host is silent`)
@@ -39,5 +43,5 @@ export function planImageBuild({ observed, nowMs }: PlanContext, operation: Oper
   const news = result?.state === 'running' && result.message !== operation.progress.message
   if (!news || nowMs - operation.updatedAtMs < progressIntervalMs) return []
   const progress = { ...operation.progress, message: result.message }
-  return [{ type: 'OperationAdvanced', atMs: nowMs, operation: operation.id, phase: 'building', progress }]
+  return [{ type: 'OperationAdvanced', atMs: nowMs, operation: operation.id, phase: operation.phase, progress }]
 }

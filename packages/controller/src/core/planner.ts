@@ -63,6 +63,8 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'evacuate':
       return planEvacuation(context, operation)
     case 'image-build':
+    case 'image-import':
+    case 'publish':
       return planImageBuild(context, operation)
     case 'set':
       return planSet(context, operation)
@@ -86,6 +88,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'uncordon':
     case 'rename':
     case 'host-set':
+    case 'image-set':
     case 'machines':
     case 'policy':
     case 'snapshot-delete':

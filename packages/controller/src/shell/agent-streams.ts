@@ -47,10 +47,19 @@ export class AgentStreams {
 
   /** One question, one answer (protocol/inside.ts). */
   inside(address: string, request: Buffer): Promise<Buffer> {
+    return this.#ask('inside', address, request)
+  }
+
+  /** One piece of bulk data, one answer (protocol/bulk.ts). */
+  bulk(address: string, request: Buffer): Promise<Buffer> {
+    return this.#ask('bulk', address, request)
+  }
+
+  #ask(method: 'inside' | 'bulk', address: string, request: Buffer): Promise<Buffer> {
     const client = this.#client(address)
     const options = { deadline: Date.now() + answerDeadlineMs }
     return new Promise((resolve, reject) => {
-      client.inside!(request, this.#metadata(), options, (error: ServiceError | null, answer?: Buffer) => {
+      client[method]!(request, this.#metadata(), options, (error: ServiceError | null, answer?: Buffer) => {
         if (error || !answer) reject(error)
         else resolve(answer)
       })

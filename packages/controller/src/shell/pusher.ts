@@ -3,7 +3,14 @@
 
 import type { AssignmentBatch } from '@drover/protocol'
 import type { Applied } from '../core/apply.ts'
-import { assignmentsOf, completeBatch, type HostAssignment, imageTasksOf, neverMade } from '../core/assignments.ts'
+import {
+  assignmentsOf,
+  completeBatch,
+  type HostAssignment,
+  imageTasksOf,
+  makesImages,
+  neverMade,
+} from '../core/assignments.ts'
 import { type Observed, observedContainer } from '../core/observed.ts'
 import { type ClusterState, runningOperations } from '../core/state.ts'
 
@@ -41,7 +48,7 @@ export class Pusher {
         if (change.value) this.#dirtyContainers.add(change.key)
         else this.#pushed.delete(change.key)
       }
-      if (change.table === 'operations' && change.value?.kind === 'image-build') {
+      if (change.table === 'operations' && change.value && makesImages(change.value.kind)) {
         const { createdAtMs, updatedAtMs, parameters } = change.value
         if (createdAtMs === updatedAtMs) this.#dirtyHosts.add(String(parameters.host))
       }

@@ -22,6 +22,7 @@ import { preflightRoutes } from './preflight.ts'
 import { rebalanceRoutes } from './rebalance.ts'
 import { snapshotRoutes } from './snapshots.ts'
 import { statusRoutes } from './status.ts'
+import { uploadRoutes } from './uploads.ts'
 
 const bodyLimit = 1 << 20
 /** For a whole request to arrive; answers may take as long as they like. */
@@ -68,6 +69,7 @@ export async function apiServer(context: ControllerContext): Promise<FastifyInst
     policyRoutes(v1, context)
     rebalanceRoutes(v1, context)
     imageRoutes(v1, context)
+    uploadRoutes(v1, context, agents)
     eventRoutes(v1, context)
     logRoutes(v1, context, agents)
     insideRoutes(v1, context, agents)
