@@ -59,14 +59,14 @@ await tell(t, async (story: Story) => {
     async (t) => {
       await inside(
         'one',
-        'echo mark > /srv-mark; chown 7:8 /srv-mark; rm /etc/issue; mkdir /d; rm -r /home; mkdir /home; echo x > /home/new',
+        'echo mark > /srv-mark; chown 7:8 /srv-mark; rm /etc/issue; mkdir /d; rm -r /www; mkdir /www; echo x > /www/new',
       )
       await story.must('publish', 'one', '--alias', 'golden', '-p', 'release=1')
       t.match(await image('golden'), { builtOn: 'b', properties: { release: '1', source: 'one' } })
       await story.must('launch', 'two', '--image', 'golden', '--host', 'a')
       const seen = await inside(
         'two',
-        'cat /srv-mark; ls -ln /srv-mark | tr -s " " | cut -d" " -f3,4; ls /home; ls /etc/issue; hostname',
+        'cat /srv-mark; ls -ln /srv-mark | tr -s " " | cut -d" " -f3,4; ls /www; ls /etc/issue; hostname',
       )
       t.equal(seen.stdout, 'mark\n7 8\nnew\ntwo\n')
       const [one, two] = [await inside('one', 'cat /etc/machine-id'), await inside('two', 'cat /etc/machine-id')]
