@@ -21,6 +21,19 @@ export function parseDeviceWord(text: string, before: DeviceWords = {}): DeviceW
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
 }
 
+/** `--device data,type=bind,source=/srv,path=/srv`, repeatable. */
+export function parseDeviceFlag(text: string, before: Record<string, Device> = {}): Record<string, Device> {
+  const [name = '', ...words] = text.split(',')
+  parseDeviceName(name)
+  if (Object.hasOwn(before, name)) throw new InvalidArgumentError(`the device ${name} is given twice.`)
+  const read = words.reduce<DeviceWords>((all, word) => parseDeviceWord(word, all), {})
+  try {
+    return { ...before, [name]: deviceOf(name, read) }
+  } catch (error) {
+    throw new InvalidArgumentError(`${(error as Error).message}.`)
+  }
+}
+
 export function deviceOf(name: string, words: DeviceWords): Device {
   const value = Object.fromEntries(Object.entries(words).map(([key, text]) => [key, meaning(name, key, text)]))
   const fault = faultOf(words)

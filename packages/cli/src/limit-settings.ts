@@ -1,6 +1,6 @@
 // What `drover set` and `drover launch --set` understand: KEY=VALUE, one row per key. `none` takes a limit away.
 
-import type { AutostartChange, RestartPolicy, Security, SetRequest, SnapshotPolicy } from '@drover/protocol'
+import type { AutostartChange, Lifecycle, RestartPolicy, Security, SetRequest, SnapshotPolicy } from '@drover/protocol'
 import { InvalidArgumentError } from 'commander'
 import { parseDuration } from './output/durations.ts'
 import { parseBytes, parseCount, parseCpu } from './output/sizes.ts'
@@ -19,6 +19,7 @@ interface Setting {
     | { autostart: keyof AutostartChange }
     | { snapshots: keyof SnapshotPolicy }
     | { security: keyof Security }
+    | { lifecycle: keyof Lifecycle }
 }
 
 const parseSize = (minimum: number) => (text: string) => {
@@ -149,6 +150,18 @@ export const settings: readonly Setting[] = [
     target: { autostart: 'delayMs' },
   },
   {
+    key: 'ephemeral',
+    meaning: 'true: deleted as soon as it stops',
+    parse: parseSwitch,
+    target: { lifecycle: 'ephemeral' },
+  },
+  {
+    key: 'protection.delete',
+    meaning: 'true: not deleted until this is false again',
+    parse: parseSwitch,
+    target: { lifecycle: 'protected' },
+  },
+  {
     key: 'security.cap-add',
     meaning:
       'capabilities kept although containers lack them, SYS_TIME,SYSLOG; like all of security: while it is stopped',
@@ -197,6 +210,8 @@ export function parseSetting(text: string, before: SetRequest = {}): SetRequest 
     const wanted = value === 'none' && target.security.endsWith('Capabilities') ? [] : setting.parse(value)
     return { ...before, security: { ...before.security, [target.security]: wanted } }
   }
+  if ('lifecycle' in target)
+    return { ...before, lifecycle: { ...before.lifecycle, [target.lifecycle]: setting.parse(value) } }
   if ('restart' in target) return { ...before, restart: parseRestart(value) }
   if ('autostart' in target) {
     return { ...before, autostart: { ...before.autostart, [target.autostart]: setting.parse(value) } }

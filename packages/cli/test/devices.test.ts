@@ -40,3 +40,25 @@ t.test('what can’t be meant is refused with what would be right, and nothing i
   }
   t.same(cluster.writes, [])
 })
+
+t.test('devices of a launch are flags, checked before anything is sent', async (t) => {
+  const cluster = await fakeCluster(t)
+  const ran = await cluster.drover([
+    ...['launch', 'db', '--ephemeral', '--no-wait', '--device', 'data,type=bind,source=/srv,path=/data,readonly=true'],
+    ...['--device', 'kvm,type=char,source=/dev/kvm'],
+  ])
+  t.equal(ran.exitCode, 0, ran.stderr)
+  const data = { type: 'bind', source: '/srv', path: '/data', readonly: true }
+  const devices = { data, kvm: { type: 'char', source: '/dev/kvm' } }
+  t.match(cluster.writes, [['POST', '/v1/containers', { name: 'db', devices, lifecycle: { ephemeral: true } }]])
+  for (const [given, hint] of [
+    ['data', /type= must be one of/],
+    ['data,type=bind,path=/x', /source= is missing/],
+    ['Data,type=nic,bridge=b', /not a name for a device/],
+    ['data,bind', /not KEY=VALUE/],
+  ] as const) {
+    const refused = await cluster.drover(['launch', 'db', '--device', given])
+    t.match(refused.stderr, hint, given)
+  }
+  t.equal(cluster.writes.length, 1)
+})

@@ -27,6 +27,8 @@ t.test('each key and unit means what it says', async (t) => {
     ['security.nesting=true', { security: { nesting: true } }],
     ['security.address-filter=false', { security: { addressFilter: false } }],
     ['security.cap-add=cap_sys_time,SYSLOG', { security: { addCapabilities: ['SYS_TIME', 'SYSLOG'] } }],
+    ['ephemeral=true', { lifecycle: { ephemeral: true } }],
+    ['protection.delete=false', { lifecycle: { protected: false } }],
     ['security.cap-drop=none', { security: { dropCapabilities: [] } }],
   ]
   for (const [text, meaning] of table) t.same(parseSetting(text), meaning, text)

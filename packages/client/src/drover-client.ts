@@ -29,6 +29,8 @@ import type {
   Operation,
   PolicyChange,
   Preflight,
+  Profile,
+  ProfileRequest,
   PublishRequest,
   RebalancePlanView,
   RebalanceRecord,
@@ -154,6 +156,18 @@ export class DroverClient {
   /** A tar of its root file system; the SHA-256 of all of it is the image's digest. */
   imageContent = (name: string, options?: Parameters<typeof readBulk>[2]) =>
     readBulk(this.#transport, paths.imageContent(segment(name)), options)
+
+  profiles = (options?: ReadOptions) => this.#read<Profile[]>(paths.profiles, options)
+  profile = async (name: string, options?: ReadOptions) => this.#read<Profile>(paths.profile(segment(name)), options)
+  createProfile = async (name: string, request: ProfileRequest = {}, options: WriteOptions = {}) =>
+    this.#transport.json('PUT', paths.profile(segment(name)), {
+      ...withKey(options),
+      body: request,
+    }) as Promise<Operation>
+  setProfile = async (name: string, request: ProfileRequest, options?: WriteOptions) =>
+    this.#write(paths.profile(segment(name)), request, options)
+  deleteProfile = async (name: string, options: WriteOptions = {}) =>
+    this.#transport.json('DELETE', paths.profile(segment(name)), withKey(options)) as Promise<Operation>
 
   /** Resolves with the operation once it has ended, well or not (see operationFailure). */
   waitOperation(id: string, options?: WaitOptions): Promise<Operation> {

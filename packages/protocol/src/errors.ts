@@ -8,6 +8,7 @@ export const errorCodes = {
   HOST_NOT_FOUND: { status: 404, meaning: 'no host of that name has joined the cluster' },
   CONTAINER_NOT_FOUND: { status: 404, meaning: 'no container of that name exists' },
   IMAGE_NOT_FOUND: { status: 404, meaning: 'no image of that name has been built or imported' },
+  PROFILE_NOT_FOUND: { status: 404, meaning: 'no profile of that name exists' },
   SNAPSHOT_NOT_FOUND: { status: 404, meaning: 'the container has no snapshot of that name' },
   FILE_NOT_FOUND: { status: 404, meaning: 'the container has no file or directory of that path' },
   DEVICE_NOT_FOUND: { status: 404, meaning: 'the host has no such device, directory or bridge to give to a container' },

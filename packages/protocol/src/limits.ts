@@ -3,6 +3,7 @@
 
 import { type Static, Type } from 'typebox'
 import { DeviceChange } from './devices.ts'
+import { namePattern } from './names.ts'
 import { Security } from './security.ts'
 import { SnapshotPolicy } from './snapshots.ts'
 
@@ -62,6 +63,18 @@ export const defaultAutostart: Autostart = { enabled: true, order: 0, delayMs: 0
 export const AutostartChange = Type.Partial(Autostart, { additionalProperties: false })
 export type AutostartChange = Static<typeof AutostartChange>
 
+/** What becomes of it: both are no, if missing. */
+export const Lifecycle = Type.Object(
+  {
+    ephemeral: Type.Optional(
+      Type.Boolean({ description: 'deleted when it stops, by itself or because it was told to' }),
+    ),
+    protected: Type.Optional(Type.Boolean({ description: 'not deleted before this is taken away' })),
+  },
+  { additionalProperties: false },
+)
+export type Lifecycle = Static<typeof Lifecycle>
+
 /** Some of the resources that it asks for. */
 const RequestChange = Type.Partial(
   Type.Object({
@@ -73,6 +86,9 @@ const RequestChange = Type.Partial(
   { additionalProperties: false },
 )
 
+/** Names of a container’s profiles; later ones win. */
+export const ProfileNames = Type.Array(Type.String({ pattern: namePattern }), { maxItems: 16, uniqueItems: true })
+
 /** Body of a set: what is not named stays; null takes a limit away. A limit below the request lowers the request to it. */
 export const SetRequest = Type.Object(
   {
@@ -83,6 +99,8 @@ export const SetRequest = Type.Object(
     snapshots: Type.Optional(SnapshotPolicy),
     devices: Type.Optional(DeviceChange),
     security: Type.Optional(Security),
+    lifecycle: Type.Optional(Lifecycle),
+    profiles: Type.Optional(ProfileNames),
   },
   { additionalProperties: false },
 )

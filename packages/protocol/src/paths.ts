@@ -37,6 +37,9 @@ export const paths = {
   cancel: (id: string) => `/v1/operations/${id}/cancel`,
   /** Server-sent events: `id: <log index>`, `data: <ClusterEvent>`; takes Last-Event-ID. */
   events: '/v1/events',
+  profiles: '/v1/profiles',
+  /** GET, PUT: make it, POST: change it, DELETE. */
+  profile: (name: string) => `/v1/profiles/${name}`,
   images: '/v1/images',
   image: (name: string) => `/v1/images/${name}`,
   imageSet: (name: string) => `/v1/images/${name}/set`,

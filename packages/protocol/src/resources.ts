@@ -3,9 +3,10 @@
 
 import { type Static, Type } from 'typebox'
 import { Devices } from './devices.ts'
-import { Autostart, Limits, RestartPolicy } from './limits.ts'
+import { Autostart, Lifecycle, Limits, ProfileNames, RestartPolicy } from './limits.ts'
 import { MoveTerms } from './move-options.ts'
 import { namePattern } from './names.ts'
+import { ProfileSettings } from './profiles.ts'
 import { hostSettingProperties, Scheduling } from './scheduling.ts'
 import { Security } from './security.ts'
 import { Snapshot, SnapshotPolicy } from './snapshots.ts'
@@ -13,6 +14,7 @@ import { Snapshot, SnapshotPolicy } from './snapshots.ts'
 export * from './devices.ts'
 export * from './limits.ts'
 export * from './names.ts'
+export * from './profiles.ts'
 export * from './scheduling.ts'
 export * from './security.ts'
 export * from './snapshots.ts'
@@ -46,6 +48,11 @@ export const ContainerSpec = Type.Object(
     scheduling: Type.Optional(Scheduling),
     devices: Type.Optional(Devices),
     security: Type.Optional(Security),
+    lifecycle: Type.Optional(Lifecycle),
+    /** Missing: none. */
+    profiles: Type.Optional(ProfileNames),
+    /** What was said of it alone, beside its profiles. */
+    own: Type.Optional(ProfileSettings),
     init: Type.Array(Type.String(), { minItems: 1, description: 'path and arguments of PID 1' }),
     environment: Type.Record(Type.String(), Type.String()),
     labels: Type.Record(Type.String(), Type.String()),
@@ -242,6 +249,7 @@ export const OperationKind = Type.Union([
   Type.Literal('image-build'),
   Type.Literal('image-import'),
   Type.Literal('image-set'),
+  Type.Literal('profile-set'),
   Type.Literal('publish'),
   Type.Literal('rebalance'),
   Type.Literal('machines'),

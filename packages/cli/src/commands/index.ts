@@ -25,6 +25,7 @@ import * as move from './move.ts'
 import * as ops from './ops.ts'
 import * as pool from './pool.ts'
 import * as preflight from './preflight.ts'
+import * as profile from './profile.ts'
 import * as project from './project.ts'
 import * as ps from './ps.ts'
 import * as publish from './publish.ts'
@@ -75,6 +76,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   rebalance.register,
   transfer.register,
   pool.register,
+  profile.register,
   project.register,
   machines.register,
   image.register,

@@ -1,15 +1,26 @@
 // `drover info`: everything about one container, with why it was placed there and the figures of its last move.
 
-import type { Autostart, Container, Operation, Preflight, RestartPolicy, Security, Snapshot } from '@drover/protocol'
+import type {
+  Autostart,
+  Container,
+  Operation,
+  Preflight,
+  Profile,
+  RestartPolicy,
+  Security,
+  Snapshot,
+} from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
+import { expandedSettings } from '../expanded.ts'
 import { parseName } from '../names.ts'
 import { formatAge, formatTime } from '../output/durations.ts'
 import { describeLimits, describePressure } from '../output/limits.ts'
 import { listFigures } from '../output/migration.ts'
+import type { Output } from '../output/output.ts'
 import { type Palette, paintState } from '../output/palette.ts'
 import { formatBytes, formatCpu } from '../output/sizes.ts'
-import { renderFields } from '../output/table.ts'
+import { renderFields, renderTable } from '../output/table.ts'
 import { placementTable } from './explain.ts'
 import { describeMoved } from './move.ts'
 import { summarizePreflight } from './preflight.ts'
@@ -19,13 +30,16 @@ export function register(program: Command): void {
     summary: 'show everything about a container',
     examples: [
       ['drover info web-1', 'state, addresses, placement, last move'],
+      ['drover info web-1 --expanded', 'each setting, and which profile it comes from'],
       ['drover info web-1 --json', 'for programs: the container, and its last move as lastMove'],
     ],
   })
     .argument('<container>', 'name of the container', parseName)
+    .option('--expanded', 'its settings, and from which profile each comes')
     .action(
-      action(async ({ output, client }, name: string) => {
+      action(async ({ output, client }, name: string, flags: { expanded?: boolean }) => {
         const api = await client()
+        if (flags.expanded) return showExpanded(output, await api.container(name), await api.profiles())
         // Its host may be silent, and everything else is worth knowing all the same.
         const verdict = api.preflight(name).catch(() => null)
         const [container, operations, preflight] = await Promise.all([api.container(name), api.operations(), verdict])
@@ -35,6 +49,21 @@ export function register(program: Command): void {
         )
       }),
     )
+}
+
+function showExpanded(output: Output, container: Container, profiles: readonly Profile[]): void {
+  const settings = expandedSettings(container, profiles)
+  output.result(settings, () =>
+    renderTable(
+      output.palette,
+      [
+        { header: 'SETTING', value: ({ key }) => key },
+        { header: 'VALUE', value: ({ value }) => (typeof value === 'string' ? value : JSON.stringify(value)) },
+        { header: 'FROM', value: ({ from }) => (from === 'container' ? from : output.palette.dim(from)) },
+      ],
+      settings,
+    ),
+  )
 }
 
 export function findLastMove(container: Container, operations: readonly Operation[]): Operation | null {
@@ -68,6 +97,7 @@ export function describeContainer(
     ['memory', describePressure(container.memory)],
     ['devices', Object.keys(spec.devices ?? {}).join(' ') || null],
     ['security', describeSecurity(palette, spec.security)],
+    ['profiles', spec.profiles?.join(' ') || null],
     ['restart', spec.restart && spec.restart.policy !== 'no' ? describeRestart(spec.restart) : null],
     ['autostart', describeAutostart(spec.autostart)],
     ['address', [identity.ipv4, identity.ipv6, identity.mac].filter(Boolean).join(' · ')],

@@ -1,8 +1,9 @@
 // `drover launch`: makes containers and starts them where the scheduler, or the user, says.
 
-import type { Container, LaunchRequest, SetRequest } from '@drover/protocol'
+import type { Container, Devices, LaunchRequest, SetRequest } from '@drover/protocol'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
+import { parseDeviceFlag } from '../device-words.ts'
 import { type Outcome, runMany } from '../follow-many.ts'
 import { parseSetting } from '../limit-settings.ts'
 import { expandNames, maxCount, parseName, parseNames, parsePair } from '../names.ts'
@@ -22,6 +23,9 @@ interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags {
   disk?: number
   pids?: number
   set?: SetRequest
+  device?: Devices
+  ephemeral?: boolean
+  profile?: string[]
   host?: string
   env?: Record<string, string>
   label?: Record<string, string>
@@ -39,6 +43,7 @@ export function register(program: Command): void {
       ['drover launch a1 a2 --host a --label team=blue', 'two on host a, labelled'],
       ['drover launch db --count 3 --group db --group-strict', 'three, each on another host'],
       ['drover launch ci --nesting', 'one that runs containers itself'],
+      ['drover launch job --ephemeral --device data,type=bind,source=/srv/data,path=/data', 'gone when it stops'],
       ['drover launch x --require disk=ssd --priority 10', 'on a host with that label, before others'],
     ],
     json: 'print one JSON array on stdout: {name, operation, container, error} each',
@@ -51,6 +56,9 @@ export function register(program: Command): void {
     .option('-d, --disk <size>', 'disk, e.g. 10GiB', parseBytes)
     .option('--pids <number>', 'most processes and threads at once', parseCount(1, 4_194_304))
     .option('--set <KEY=VALUE>', 'a limit, as drover set knows them; repeatable', parseSetting)
+    .option('--device <NAME,KEY=VALUE,…>', 'a device, as drover device add knows them; repeatable', parseDeviceFlag)
+    .option('-p, --profile <name>', 'settings to start from; repeatable, later ones win', parseNames)
+    .option('--ephemeral', 'delete it as soon as it stops')
     .option('--host <host>', 'only on this host', parseName)
     .option('-e, --env <KEY=VALUE>', 'environment of its init; repeatable', parsePair)
     .option('-l, --label <KEY=VALUE>', 'label to find it by; repeatable', parsePair)
@@ -86,6 +94,7 @@ async function launch(session: Session, given: string[], flags: LaunchFlags): Pr
 }
 
 function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
+  const lifecycle = flags.ephemeral ? { ...flags.set?.lifecycle, ephemeral: true } : flags.set?.lifecycle
   const security = securityOf(flags, flags.set?.security)
   return {
     name,
@@ -101,6 +110,9 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...(flags.set?.autostart === undefined ? {} : { autostart: flags.set.autostart }),
     ...(flags.set?.snapshots === undefined ? {} : { snapshots: flags.set.snapshots }),
     ...(security === undefined ? {} : { security }),
+    ...(flags.device === undefined ? {} : { devices: flags.device }),
+    ...(lifecycle === undefined ? {} : { lifecycle }),
+    ...(flags.profile === undefined ? {} : { profiles: flags.profile }),
     ...(flags.env === undefined ? {} : { environment: flags.env }),
     ...(flags.label === undefined ? {} : { labels: flags.label }),
   }

@@ -41,6 +41,7 @@ export function applyContainerObserved(draft: Draft, entry: EntryOf<'ContainerOb
   announce(draft, container, after, exited)
   announceMemory(draft, container, after)
   if (operation) settle(draft, operation, after)
+  if (entry.state === 'stopped' && (exited || operation?.kind === 'stop')) endEphemeral(draft, container.id)
   return draft.state.tables.containers.get(container.id)!
 }
 
@@ -80,6 +81,20 @@ function announce(draft: Draft, before: StoredContainer, after: StoredContainer,
   } else if (after.starts > before.starts && before.starts > 0 && before.state === 'running') {
     draft.event('container.rebooted', name, `${name} on ${host} has rebooted`, operation)
   }
+}
+
+/** It was to live until its first stop. */
+function endEphemeral(draft: Draft, id: string): void {
+  const container = draft.state.tables.containers.get(id)
+  const { ephemeral = false, protected: kept = false } = container?.spec.lifecycle ?? {}
+  if (!container || !ephemeral || kept || container.deleting || container.operation !== null) return
+  draft.reassign({ ...container, deleting: true, state: 'deleting' })
+  draft.event(
+    'container.deleting',
+    container.name,
+    `${container.name} has stopped and is ephemeral: it is deleted`,
+    null,
+  )
 }
 
 /** Ends the operation when the container is as it wanted it, or can't become so any more. */

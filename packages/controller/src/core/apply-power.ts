@@ -28,6 +28,11 @@ export function applyPowerRequested(draft: Draft, entry: EntryOf<'PowerRequested
   const container = draft.containerNamed(entry.container)
   refuseBusy(draft, container, entry.kind)
   const rule = rules[entry.kind]
+  if (entry.kind === 'delete' && container.spec.lifecycle?.protected) {
+    const { name } = container
+    const hint = `drover set ${name} protection.delete=false`
+    draft.refuse('WRONG_STATE', `delete ${name}: it is protected from that; first: ${hint}`, { container: name })
+  }
   if (entry.kind === 'thaw' && container.memory?.frozenAtLimit) {
     draft.refuse(
       'WRONG_STATE',

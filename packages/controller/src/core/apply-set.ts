@@ -15,6 +15,7 @@ import { refuseBusy } from './apply-power.ts'
 import { loadOf, shortage } from './capacity.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
+import { mergeSettings, ownOf } from './merge-settings.ts'
 import { beginOperation, begunBefore } from './operations.ts'
 import { askable } from './scheduling-policy.ts'
 import type { StoredContainer } from './state.ts'
@@ -56,6 +57,9 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
         snapshots: container.spec.snapshots ?? {},
         devices: container.spec.devices ?? {},
         security: container.spec.security ?? {},
+        lifecycle: container.spec.lifecycle ?? {},
+        ...(container.spec.own === undefined ? {} : { own: container.spec.own }),
+        ...(container.spec.profiles === undefined ? {} : { profiles: container.spec.profiles }),
       },
     },
   })
@@ -68,7 +72,16 @@ export function takeBack(draft: Draft, operation: Operation): void {
   const before = operation.parameters.before as
     | Pick<
         StoredContainer['spec'],
-        'requests' | 'limits' | 'restart' | 'autostart' | 'snapshots' | 'devices' | 'security'
+        | 'requests'
+        | 'limits'
+        | 'restart'
+        | 'autostart'
+        | 'snapshots'
+        | 'devices'
+        | 'security'
+        | 'lifecycle'
+        | 'own'
+        | 'profiles'
       >
     | undefined
   if (container && before) draft.reassign({ ...container, spec: { ...container.spec, ...before } })
@@ -92,10 +105,14 @@ function changed(spec: StoredContainer['spec'], change: SetRequest): StoredConta
   const snapshots = { ...spec.snapshots, ...change.snapshots }
   const requests = withinLimits({ ...spec.requests, ...change.requests }, limits)
   const security = change.security === undefined ? {} : { security: { ...spec.security, ...change.security } }
-  if (change.devices === undefined) return { ...spec, limits, restart, autostart, snapshots, requests, ...security }
+  const lifecycle = change.lifecycle === undefined ? {} : { lifecycle: { ...spec.lifecycle, ...change.lifecycle } }
+  const { profiles = spec.profiles, ...settings } = change
+  const own = profiles === undefined ? {} : { profiles, own: mergeSettings(ownOf(spec), settings) }
+  const rest = { ...spec, limits, restart, autostart, snapshots, requests, ...security, ...lifecycle, ...own }
+  if (change.devices === undefined) return rest
   const merged = Object.entries({ ...spec.devices, ...change.devices })
   const devices = Object.fromEntries(merged.filter((each): each is [string, Device] => each[1] !== null))
-  return { ...spec, limits, restart, autostart, snapshots, requests, devices, ...security }
+  return { ...rest, devices }
 }
 
 /** It is in force from a start on, and files are owned for a privileged container or for another. */
@@ -115,6 +132,9 @@ function refuseSecurity(draft: Draft, { name, state, spec }: StoredContainer, { 
 
 /** What is to be removed must be there: a wrong name is no success. */
 function refuseUnknown(draft: Draft, container: StoredContainer, change: SetRequest): void {
+  const profile = change.profiles?.find((name) => !draft.state.tables.profiles.has(name))
+  if (profile !== undefined)
+    draft.refuse('PROFILE_NOT_FOUND', `set ${container.name}: there is no profile ${profile}`, { profile })
   const unknown = Object.entries(change.devices ?? {}).find(
     ([name, device]) => device === null && container.spec.devices?.[name] === undefined,
   )

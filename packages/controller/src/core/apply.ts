@@ -23,6 +23,7 @@ import {
 } from './apply-migration.ts'
 import { applyCancelRequested, applyOperationAdvanced, applyOperationEnded } from './apply-operations.ts'
 import { applyPowerRequested } from './apply-power.ts'
+import { applyProfileChanged, applyProfilesReached } from './apply-profiles.ts'
 import { applyRebalancePlanned } from './apply-rebalance.ts'
 import { applyContainerRenamed } from './apply-rename.ts'
 import { applyHostSet, applyPolicyChanged } from './apply-scheduling.ts'
@@ -138,6 +139,10 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyImageMakingStarted(draft, entry)
     case 'ImageChanged':
       return applyImageChanged(draft, entry)
+    case 'ProfileChanged':
+      return applyProfileChanged(draft, entry)
+    case 'ProfilesReached':
+      return applyProfilesReached(draft, entry)
     case 'ImageRegistered':
       return applyImageRegistered(draft, entry)
   }

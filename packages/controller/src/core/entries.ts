@@ -20,6 +20,7 @@ import {
   Operation,
   Placement,
   PolicyChange,
+  ProfileRequest,
   RebalancePlanView,
   RebalanceRecord,
   SetRequest,
@@ -276,6 +277,16 @@ export const ImageChanged = entry('ImageChanged', {
 /** The build that `operation` stands for has ended well. */
 export const ImageRegistered = entry('ImageRegistered', { operation: OperationId, image: Image })
 
+/** Done as soon as applied; its containers follow. */
+export const ProfileChanged = entry('ProfileChanged', {
+  operation: OperationId,
+  name: Name,
+  action: Type.Union([Type.Literal('create'), Type.Literal('change'), Type.Literal('remove')]),
+  request: ProfileRequest,
+})
+/** A container gets what its profiles say. */
+export const ProfilesReached = entry('ProfilesReached', { container: Type.String({ description: 'id' }) })
+
 export const Entry = Type.Union([
   HostObserved,
   HostSilenceChanged,
@@ -310,6 +321,8 @@ export const Entry = Type.Union([
   ImageMakingStarted,
   ImageChanged,
   ImageRegistered,
+  ProfileChanged,
+  ProfilesReached,
 ])
 export type Entry = Static<typeof Entry>
 export type EntryOf<T extends Entry['type']> = Extract<Entry, { type: T }>

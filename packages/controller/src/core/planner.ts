@@ -10,6 +10,7 @@ import { planImageBuild } from './planner-image.ts'
 import { planMove, type SwitchSlots, takenSlots } from './planner-move.ts'
 import { planContainers, planHost, planSilences } from './planner-observe.ts'
 import { planPower } from './planner-power.ts'
+import { planProfiles } from './planner-profiles.ts'
 import { planRebalanceOperation } from './planner-rebalance.ts'
 import { planBringBack } from './planner-restore.ts'
 import { planSet } from './planner-set.ts'
@@ -53,6 +54,7 @@ export function planTick(context: PlanContext): Entry[] {
     ...reported,
     ...planExpiry(context),
     ...planSchedule(context),
+    ...planProfiles(context),
   ]
 }
 
@@ -89,6 +91,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'rename':
     case 'host-set':
     case 'image-set':
+    case 'profile-set':
     case 'machines':
     case 'policy':
     case 'snapshot-delete':

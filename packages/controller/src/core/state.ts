@@ -2,7 +2,7 @@
 // entity, so that applying an entry, loading from disk and restoring a snapshot keep the indexes alike. Nothing in apply
 // may depend on the iteration order of these maps: replicas that were restored have another one.
 
-import type { Container, Host, Image, Operation, RebalanceRecord, SchedulingPolicy } from '@drover/protocol'
+import type { Container, Host, Image, Operation, Profile, RebalanceRecord, SchedulingPolicy } from '@drover/protocol'
 
 /** A container with what only the controller needs. */
 export interface StoredContainer extends Container {
@@ -36,6 +36,7 @@ export interface Tables {
   containers: StoredContainer
   images: Image
   operations: Operation
+  profiles: Profile
   counters: Counters
   /** One, under the key `scheduling`; missing: nothing was ever said. */
   policies: SchedulingPolicy
@@ -51,6 +52,7 @@ export const tableNames: readonly TableName[] = [
   'containers',
   'images',
   'operations',
+  'profiles',
   'counters',
   'policies',
   'begunMoves',
@@ -78,6 +80,7 @@ export function emptyState(): ClusterState {
       containers: new Map(),
       images: new Map(),
       operations: new Map(),
+      profiles: new Map(),
       counters: new Map(),
       policies: new Map(),
       begunMoves: new Map(),

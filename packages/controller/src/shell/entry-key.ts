@@ -11,6 +11,7 @@ export function entryKey(entry: Entry): string {
     case 'ContainerObserved':
     case 'ContainerDeleted':
     case 'SnapshotsExpired':
+    case 'ProfilesReached':
       return `container ${entry.container}`
     case 'RebalancePlanned':
       return 'rebalance'

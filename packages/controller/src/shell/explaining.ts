@@ -13,6 +13,7 @@ import { makeRoom, place } from '@drover/scheduler'
 import { clusterSnapshot } from '../core/cluster-snapshot.ts'
 import { containerSnapshots } from '../core/container-snapshots.ts'
 import { demandOf } from '../core/demand.ts'
+import { launchWithProfiles } from '../core/profiles.ts'
 import { containerByName } from '../core/state.ts'
 import type { ControllerContext } from './context.ts'
 import { requestsOf } from './placing.ts'
@@ -41,9 +42,10 @@ export function explainContainer(context: ControllerContext, name: string): Cont
   }
 }
 
-export function explainLaunch(context: ControllerContext, request: ExplainRequest): LaunchExplanation {
+export function explainLaunch(context: ControllerContext, asked: ExplainRequest): LaunchExplanation {
   const { machine, reports, now, pending } = context
   const { state } = machine
+  const { request } = launchWithProfiles(state, asked)
   const image = state.tables.images.get(request.image ?? defaultImageName)
   const spec = {
     requests: requestsOf(request),

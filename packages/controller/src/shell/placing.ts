@@ -31,6 +31,7 @@ import { demandOf } from '../core/demand.ts'
 import { machinesFor } from '../core/machines-for.ts'
 import { isSilent } from '../core/observed.ts'
 import { emptiedHosts } from '../core/planner-consolidate.ts'
+import { launchWithProfiles } from '../core/profiles.ts'
 import { type ClusterState, containerByName, type StoredContainer } from '../core/state.ts'
 import { notJoined } from '../core/views.ts'
 import type { ControllerContext } from './context.ts'
@@ -40,10 +41,11 @@ import { submit } from './submit.ts'
 const maxPlacements = 8
 const hearingPollMs = 50
 
-export async function launch(context: ControllerContext, id: string, request: LaunchRequest): Promise<Operation> {
+export async function launch(context: ControllerContext, id: string, asked: LaunchRequest): Promise<Operation> {
   const { machine, config } = context
   const before = machine.state.tables.operations.get(id)
-  if (before?.kind === 'launch' && before.target === request.name) return before
+  if (before?.kind === 'launch' && before.target === asked.name) return before
+  const { request, own } = launchWithProfiles(machine.state, asked)
   // A clear word before placement has its say; apply checks it again.
   if (!before && containerByName(machine.state, request.name)) {
     throw new DroverError('NAME_TAKEN', `launch ${request.name}: a container of that name exists`)
@@ -71,6 +73,8 @@ export async function launch(context: ControllerContext, id: string, request: La
     ...(request.devices === undefined ? {} : { devices: request.devices }),
     ...(request.scheduling === undefined ? {} : { scheduling: request.scheduling }),
     ...(request.security === undefined ? {} : { security: request.security }),
+    ...(request.lifecycle === undefined ? {} : { lifecycle: request.lifecycle }),
+    ...(own === null ? {} : { profiles: asked.profiles ?? [], own }),
     init: image.init,
     environment: request.environment ?? {},
     labels: request.labels ?? {},

@@ -16,9 +16,11 @@ import { hostRoutes } from './hosts.ts'
 import { imageRoutes } from './images.ts'
 import { insideRoutes } from './inside.ts'
 import { logRoutes } from './logs.ts'
+import { metricsRoutes } from './metrics.ts'
 import { operationRoutes } from './operations.ts'
 import { policyRoutes } from './policy.ts'
 import { preflightRoutes } from './preflight.ts'
+import { profileRoutes } from './profiles.ts'
 import { rebalanceRoutes } from './rebalance.ts'
 import { snapshotRoutes } from './snapshots.ts'
 import { statusRoutes } from './status.ts'
@@ -75,6 +77,8 @@ export async function apiServer(context: ControllerContext): Promise<FastifyInst
     insideRoutes(v1, context, agents)
     preflightRoutes(v1, context, agents)
     execRoutes(v1, context, agents)
+    metricsRoutes(v1, context)
+    profileRoutes(v1, context)
   })
   installHealth(app, context)
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())

@@ -1,0 +1,97 @@
+// Containers that go by themselves, and such as nobody can delete by mistake.
+
+import t from 'tap'
+import type { EntryOf } from '../src/core/entries.ts'
+import { ModelCluster } from './support/model-cluster.ts'
+
+function begin() {
+  const cluster = new ModelCluster([{ name: 'a' }])
+  let keys = 0
+  const power = (kind: EntryOf<'PowerRequested'>['kind'], container: string) =>
+    cluster.propose({
+      type: 'PowerRequested',
+      atMs: cluster.nowMs,
+      operation: `power-${++keys}`,
+      kind,
+      container,
+      stopTimeoutMs: null,
+    })
+  const set = (container: string, lifecycle: { ephemeral?: boolean; protected?: boolean }) =>
+    cluster.propose({
+      type: 'SetRequested',
+      atMs: cluster.nowMs,
+      operation: `set-${++keys}`,
+      container,
+      change: { lifecycle },
+    })
+  /** What its host says of it. */
+  const observe = (name: string, state: 'running' | 'stopped', starts: number) =>
+    cluster.propose({
+      type: 'ContainerObserved',
+      atMs: cluster.nowMs,
+      container: cluster.container(name).id,
+      host: 'a',
+      epoch: 1,
+      state,
+      message: null,
+      initPid: state === 'running' ? 1 : null,
+      startedAtMs: 1,
+      starts,
+    })
+  return { cluster, power, set, observe }
+}
+
+t.test('ephemeral: it goes when it stops, by itself or told to, and not by a reboot', async (t) => {
+  const { cluster, power, set, observe } = begin()
+  for (const name of ['told', 'alone', 'later', 'usual']) {
+    cluster.launch(
+      name,
+      'a',
+      `launch-${name}`,
+      name === 'later' || name === 'usual' ? {} : { lifecycle: { ephemeral: true } },
+    )
+  }
+  cluster.settle()
+  t.ok(power('stop', 'told').ok)
+  t.ok(power('stop', 'usual').ok)
+  cluster.settle()
+  t.equal(cluster.container('told'), undefined)
+  t.equal(cluster.operation('power-1').state, 'done', 'the stop is a success')
+  t.match(cluster.container('usual'), { state: 'stopped', deleting: false })
+
+  t.ok(observe('alone', 'running', 2).ok)
+  t.match(cluster.container('alone'), { state: 'running', deleting: false, starts: 2 }, 'it has rebooted')
+  t.ok(observe('alone', 'stopped', 2).ok)
+  cluster.settle()
+  t.equal(cluster.container('alone'), undefined)
+
+  t.ok(set('later', { ephemeral: true }).ok)
+  cluster.settle()
+  t.ok(power('stop', 'later').ok)
+  cluster.settle()
+  t.equal(cluster.container('later'), undefined)
+})
+
+t.test('protected: it isn’t deleted before that is taken away', async (t) => {
+  const { cluster, power, set } = begin()
+  cluster.launch('web', 'a', 'launch-web', { lifecycle: { protected: true, ephemeral: true } })
+  cluster.settle()
+  const refused = power('delete', 'web')
+  t.match(refused, {
+    ok: false,
+    error: { error: { code: 'WRONG_STATE', message: /drover set web protection\.delete=false/ } },
+  })
+  t.ok(power('stop', 'web').ok)
+  cluster.settle()
+  t.match(
+    cluster.container('web'),
+    { state: 'stopped', deleting: false },
+    'protection counts for more than being ephemeral',
+  )
+  t.ok(set('web', { protected: false }).ok)
+  cluster.settle()
+  t.same(cluster.container('web').spec.lifecycle, { protected: false, ephemeral: true })
+  t.ok(power('delete', 'web').ok)
+  cluster.settle()
+  t.equal(cluster.container('web'), undefined)
+})
