@@ -44,11 +44,13 @@ Result<UniqueFd> makeImageDirectory(const std::string& directory) {
   return fd;
 }
 
-/** The way back from a failed or unfinished dump: it runs on as if nothing had been. */
+/** The way back from a failed or unfinished dump: it runs on, or stands still, as if nothing had been. */
 Status resume(Engine& engine, Container& container) {
-  Status attached = attachVeth(container.snapshot().spec.identity, engine.config().bridge);
-  DROVER_TRY(engine.cgroups().thaw(container.id));
-  DROVER_TRY(endMove(engine, container, [](Record& record) { record.state = State::running; }));
+  const Record record = container.snapshot();
+  Status attached = attachVeth(record.spec.identity, engine.config().bridge);
+  // A CRIU that died may have left the freezer open.
+  DROVER_TRY(record.state == State::frozen ? engine.cgroups().freeze(container.id) : engine.cgroups().thaw(container.id));
+  DROVER_TRY(endMove(engine, container, [](Record&) {}));
   return attached;
 }
 
@@ -68,7 +70,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   const Record before = container->snapshot();
   if (before.state == State::checkpointed && before.extra.value("checkpointDirectory", "") == directory)
     return moveResult(engine, *container, before.extra.value("figures", nlohmann::json::object()));
-  if (before.state != State::running) return wrongState(*container, "checkpoint", before.state, "running");
+  if (before.state != State::running && before.state != State::frozen) return wrongState(*container, "checkpoint", before.state, "running or frozen");
 
   // All that can be done while it runs: criu is up and the directory open before the freeze.
   DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed));
@@ -126,6 +128,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   DROVER_TRY(endMove(engine, *container, [&](Record& record) {
     record.state = State::checkpointed;
     record.extra["checkpointDirectory"] = directory;
+    record.extra["frozenBefore"] = before.state == State::frozen;
     record.extra["linkRemaps"] = linkRemaps;
     record.extra["figures"] = figures.json();
   }));
@@ -141,7 +144,7 @@ Status recoverMove(Engine& engine, const std::shared_ptr<Container>& container) 
     Status resumed = resume(engine, *container);
     // It may have ended meanwhile; that is for the caller to find out. The note is done with either way.
     if (resumed.ok()) return {};
-    DROVER_TRY(endMove(engine, *container, [](Record& r) { r.state = State::running; }));
+    DROVER_TRY(endMove(engine, *container, [](Record&) {}));
     return resumed;
   }
   // A restore: nothing of it has run yet, and its images are still at the source.

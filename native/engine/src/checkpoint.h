@@ -21,9 +21,17 @@ namespace drover {
 
 Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr<Container>& container,
                                            const std::string& directory);
+/** How it was where it comes from. */
+struct Arrival {
+  std::optional<int64_t> startedAtMs;
+  int64_t starts = 0;
+  /** It stood still there and shall here: `release` does not wake it. */
+  bool frozen = false;
+  /** Frozen at its limit of memory: what it was given beyond. */
+  int64_t memoryRoomBytes = 0;
+};
 /** The container has been made (Engine::create) already; its state is `created`. */
-Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Container>& container,
-                                      std::optional<int64_t> startedAtMs, int64_t starts);
+Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Container>& container, const Arrival& arrival);
 Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Container>& container,
                                         const std::string& directory);
 Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Container>& container);

@@ -304,6 +304,7 @@ Json Engine::describe(const Container& container) {
       {"devices", devicesToJson(record.spec.devices)},
   };
   // Nearly all are as usual, and are told of often.
+  if (alive && record.memoryRoomBytes > 0) described["memoryRoomBytes"] = record.memoryRoomBytes;
   if (record.spec.security != Security()) described["security"] = securityToJson(record.spec.security);
   return described;
 }

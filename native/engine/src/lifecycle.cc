@@ -124,6 +124,8 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
   if (before.state == State::checkpointed) {
     forgetCheckpoint(engine, *container);
     DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));
+    // It stood still before the dump, and does so again.
+    if (before.extra.value("frozenBefore", false)) return engine.update(*container, [](Record& record) { record.state = State::frozen; });
   }
   DROVER_TRY(engine.cgroups().thaw(container->id));
   DROVER_TRY(engine.update(*container, [](Record& record) {

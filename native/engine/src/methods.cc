@@ -123,8 +123,8 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
   if (method == "create")
     return makeThen(*call.spec, respond, [&engine, respond](std::shared_ptr<Container> container) { respond(engine.describe(*container)); });
   if (method == "prepareRestore")
-    return makeThen(*call.spec, respond, [this, respond, startedAtMs = call.startedAtMs, starts = call.starts](std::shared_ptr<Container> container) {
-      queue(container, "prepareRestore", respond, [this, startedAtMs, starts](const auto& queued) { return prepareRestore(engine_, queued, startedAtMs, starts); });
+    return makeThen(*call.spec, respond, [this, respond, arrival = Arrival{call.startedAtMs, call.starts, call.frozen, call.memoryRoomBytes}](std::shared_ptr<Container> container) {
+      queue(container, "prepareRestore", respond, [this, arrival](const auto& queued) { return prepareRestore(engine_, queued, arrival); });
     });
 
   // All that follow are about one container.

@@ -59,6 +59,16 @@ const Field startedAt{"startedAtMs", [](const Json& params, Call& call) -> Statu
                         call.startedAtMs = number;
                         return {};
                       }};
+const Field frozen{"frozen", [](const Json& params, Call& call) -> Status {
+                     if (!present(params, "frozen")) return {};
+                     DROVER_TRY_ASSIGN(asked, booleanField(params, "frozen"));
+                     call.frozen = asked;
+                     return {};
+                   }};
+const Field memoryRoom{"memoryRoomBytes", [](const Json& params, Call& call) -> Status {
+                         if (!present(params, "memoryRoomBytes")) return {};
+                         return readInteger<&Call::memoryRoomBytes>(params, call, "memoryRoomBytes", 0, INT64_MAX / 4);
+                       }};
 const Field fileSystems{"fileSystems", [](const Json& params, Call& call) -> Status {
                           DROVER_TRY_ASSIGN(asked, booleanField(params, "fileSystems"));
                           call.fileSystems = asked;
@@ -128,7 +138,7 @@ const std::vector<Rule> rules = {
     {"list", {}},
     {"subscribe", {}},
     {"create", {spec}},
-    {"prepareRestore", {spec, startedAt, starts}},
+    {"prepareRestore", {spec, startedAt, starts, frozen, memoryRoom}},
     {"get", {container}},
     {"start", {container, epoch}},
     {"stop", {container, epoch, timeout}},

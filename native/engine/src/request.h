@@ -38,6 +38,8 @@ struct Call {
   bool fileSystems = false;
   std::optional<int64_t> startedAtMs;
   int64_t starts = 0;
+  bool frozen = false;
+  int64_t memoryRoomBytes = 0;
   std::optional<Spec> spec;
   std::optional<Limits> limits;
   std::optional<std::vector<Device>> devices;

@@ -42,12 +42,14 @@ std::optional<Prepared> takePrepared(const std::string& container) {
   return std::move(node.mapped());
 }
 
-Result<Prepared> prepare(Engine& engine, const Spec& spec) {
+Result<Prepared> prepare(Engine& engine, const Spec& spec, int64_t memoryRoomBytes) {
   DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed));
   DROVER_TRY_ASSIGN(userNamespace, makeUserNamespace(spec.owner()));
   // A veth or cgroup of an earlier, failed attempt would be in the way.
   DROVER_TRY(destroyVeth(spec.identity));
   DROVER_TRY(engine.cgroups().create(spec));
+  if (memoryRoomBytes > 0 && spec.limits.memoryBytes > 0)
+    DROVER_TRY(engine.cgroups().raiseMemory(spec.container, spec.limits.memoryBytes + memoryRoomBytes));
   return Prepared{std::move(criu), std::move(userNamespace)};
 }
 
@@ -109,18 +111,19 @@ void reapRoot(pid_t pid) {
 
 }  // namespace
 
-Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Container>& container,
-                                      std::optional<int64_t> startedAtMs, int64_t starts) {
+Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Container>& container, const Arrival& arrival) {
   const Record before = container->snapshot();
   // Repeated after the restore was done: nothing to prepare.
   if (before.state == State::restored) return engine.describe(*container);
   // Stopped: a snapshot with memory is put back in place.
   if (before.state != State::created && before.state != State::stopped) return wrongState(*container, "prepare the restore of", before.state, "created or stopped");
-  DROVER_TRY_ASSIGN(prepared, prepare(engine, before.spec));
+  DROVER_TRY_ASSIGN(prepared, prepare(engine, before.spec, arrival.memoryRoomBytes));
   DROVER_TRY(engine.update(*container, [&](Record& record) {
     record.state = State::created;
-    record.startedAtMs = startedAtMs;
-    record.starts = starts;
+    record.startedAtMs = arrival.startedAtMs;
+    record.starts = arrival.starts;
+    record.extra["arrivesFrozen"] = arrival.frozen;
+    record.memoryRoomBytes = arrival.memoryRoomBytes;
   }));
   {
     std::lock_guard lock(preparedMutex);
@@ -141,7 +144,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
   std::optional<AttachWarmer> warmer(std::in_place);
   std::optional<Prepared> prepared = takePrepared(container->id);
   if (!prepared) {
-    DROVER_TRY_ASSIGN(fresh, prepare(engine, before.spec));
+    DROVER_TRY_ASSIGN(fresh, prepare(engine, before.spec, before.memoryRoomBytes));
     prepared = std::move(fresh);
   }
   DROVER_TRY(beginMove(engine, *container, "restore", *prepared->criu));
@@ -188,7 +191,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
 Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Container>& container) {
   const Record before = container->snapshot();
   // Repeated: it was released before, maybe by an engine that died right after.
-  if (before.state == State::running) return moveResult(engine, *container, before.extra.value("figures", nlohmann::json::object()));
+  if (before.state == State::running || before.state == State::frozen) return moveResult(engine, *container, before.extra.value("figures", nlohmann::json::object()));
   if (before.state != State::restored) return wrongState(*container, "release", before.state, "restored");
   DROVER_TRY_ASSIGN(network, openNetworkNamespace(before.initPid));
   Figures figures;
@@ -197,16 +200,20 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
   // The kernel's TCP spoke up while the link led nowhere.
   DROVER_TRY(forgetNeighbours(network.get(), before.spec.identity));
   figures.lap("attach_ms");
-  DROVER_TRY(engine.cgroups().thaw(container->id));
-  figures.set("resumedAtNs", realtimeNs());
-  figures.lap("thaw_ms");
+  const bool wakes = !before.extra.value("arrivesFrozen", false);
+  if (wakes) {
+    DROVER_TRY(engine.cgroups().thaw(container->id));
+    figures.set("resumedAtNs", realtimeNs());
+    figures.lap("thaw_ms");
+  }
   // It runs: a failure from here on is no reason to call it not released. Peers then learn the address from its traffic.
   Status announced = announce(network.get(), before.spec.identity, Announcement::moved);
   figures.lap("announce_ms");
   figures.set("announced", announced.ok() ? 1 : 0);
   DROVER_TRY(engine.update(*container, [&](Record& record) {
-    record.state = State::running;
+    record.state = wakes ? State::running : State::frozen;
     record.extra["figures"] = figures.json();
+    record.extra.erase("arrivesFrozen");
   }));
   // It may come from a host without lxcfs.
   engine.refreshView(container);

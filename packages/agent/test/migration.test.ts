@@ -2,7 +2,7 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Assignment, MigrationPhase } from '@drover/protocol'
+import type { Assignment, MigrationMode, MigrationPhase } from '@drover/protocol'
 import t from 'tap'
 import { checkpointRootFor } from '../src/migration/checkpoint-directory.ts'
 import { addTinyImage, assignmentFor, TestCluster, type TestHost, withoutNats } from './harness.ts'
@@ -17,14 +17,18 @@ interface Move {
 const operation = 'op-1'
 
 /** Container c1 runs on a; b has not even the image. */
-async function runningOnA(test: Test, mode: 'live' | 'cold' = 'live'): Promise<Move> {
+async function runningOnA(
+  test: Test,
+  mode: MigrationMode = 'live',
+  desired: Assignment['desired'] = 'running',
+): Promise<Move> {
   const cluster = await TestCluster.start(test)
   const image = await addTinyImage(join(cluster.directory, 'a', 'agent'))
   const a = await cluster.addHost('a')
   const b = await cluster.addHost('b')
-  const base = { ...assignmentFor('c1', image), imageSources: [cluster.peer('a')] }
+  const base = { ...assignmentFor('c1', image), desired, imageSources: [cluster.peer('a')] }
   cluster.assign('a', base)
-  await cluster.until('c1 runs on a', () => cluster.state('a', 'c1') === 'running')
+  await cluster.until(`c1 is ${desired} on a`, () => cluster.state('a', 'c1') === desired)
   const phase = (name: MigrationPhase) => {
     const migration = { operation, phase: name, mode, source: cluster.peer('a'), destination: cluster.peer('b') }
     const sides: [string, Omit<Assignment, 'revision'>][] = [
@@ -116,6 +120,41 @@ t.test('agent migration', { skip: withoutNats }, async (t) => {
     t.equal(b.engineState('c1'), 'running')
     t.equal(readFileSync(join(b.engine.containers.upper('c1'), 'file'), 'utf8'), 'content')
   })
+
+  await t.test('frozen: it is not woken on the way, and stays frozen at the other end', async (t) => {
+    const move = await runningOnA(t, 'frozen', 'frozen')
+    const { a, b } = move
+    const pulse = a.engine.containers.pulse('c1')
+    await upToRestored(move)
+    move.phase('committed')
+    await until(move, 'released and cleaned', ['a', 'cleaned'], ['b', 'released'])
+    t.equal(b.engineState('c1'), 'frozen')
+    t.equal(b.engine.containers.pulse('c1'), pulse, 'the counter in its memory stood still')
+    t.equal(move.cluster.step('b', operation)?.figures.blackout_ms, undefined, 'what stood still has no blackout')
+  })
+
+  await t.test('frozen, aborted after the dump: it stays frozen where it was', async (t) => {
+    const move = await runningOnA(t, 'frozen', 'frozen')
+    await upToRestored(move)
+    move.phase('aborted')
+    await until(move, 'both cleaned', ['a', 'cleaned'], ['b', 'cleaned'])
+    t.equal(move.a.engineState('c1'), 'frozen')
+    t.equal(move.b.engineState('c1'), undefined)
+  })
+
+  await t.test(
+    'frozen, of one that runs: it stands still from the beginning, and goes on at the other end',
+    async (t) => {
+      const move = await runningOnA(t, 'frozen')
+      await upToPrecopied(move)
+      t.equal(move.a.engineState('c1'), 'frozen')
+      move.phase('switching')
+      await until(move, 'switched and restored', ['a', 'switched'], ['b', 'restored'])
+      move.phase('committed')
+      await until(move, 'released', ['b', 'released'])
+      t.equal(move.b.engineState('c1'), 'running')
+    },
+  )
 
   await t.test('cold, aborted after the stop: the source starts it again', async (t) => {
     const move = await runningOnA(t, 'cold')

@@ -77,6 +77,8 @@ export interface EngineContainer {
   limits?: EngineLimits
   /** Near the limit: not counting what the kernel can drop at once. Frozen at it: an `update` that gives more, or the policy `kill`, thaws. */
   memory?: MemoryPressure
+  /** Frozen at its limit of memory: so much it was given beyond, to come to a stand. Missing: nothing. */
+  memoryRoomBytes?: number
   /** Those it has or will have at its start; missing: an engine that knows none. */
   devices?: Devices
   /** Missing: as usual. */
@@ -182,7 +184,18 @@ export interface EngineMethods extends EngineInsideMethods {
     result: { figures: EngineFigures; container: EngineContainer }
   }
   /** All that a restore needs and that can be done before the images are there: record, mounts, cgroups, criu started. */
-  prepareRestore: { params: { spec: EngineSpec; startedAtMs: number | null; starts: number }; result: EngineContainer }
+  prepareRestore: {
+    params: {
+      spec: EngineSpec
+      startedAtMs: number | null
+      starts: number
+      /** `release` leaves it frozen: it stood still before the dump, and has not run since. */
+      frozen?: boolean
+      /** Of one that was frozen at its limit of memory: what it holds beyond that. */
+      memoryRoomBytes?: number
+    }
+    result: EngineContainer
+  }
   /** Restores from `directory` into the prepared container and leaves it frozen: state `restored`. Failure removes processes. */
   restore: {
     params: { container: string; epoch: number; directory: string }

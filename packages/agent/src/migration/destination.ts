@@ -34,7 +34,7 @@ export async function prepareDestination(
   const startedAt = performance.now()
   const { container, epoch, spec, imageSources, migration } = assignment
   await parts.faults.at('destination.preparing')
-  if (migration.mode === 'live') requireCriu(parts, assignment)
+  if (migration.mode !== 'cold') requireCriu(parts, assignment)
   await parts.fetcher.ensure(spec.image, imageSources)
   const leftover = parts.mirror.get(container)
   if (leftover && leftover.epoch > epoch) {
@@ -83,7 +83,7 @@ async function receiveAll(
   assignment: Moving,
   connection: StreamConnection,
 ): Promise<void> {
-  const live = assignment.migration.mode === 'live'
+  const live = assignment.migration.mode !== 'cold'
   await connection.sendMessage({ kind: 'accepted' })
   throttleDestination(parts, connection, assignment.migration.terms)
   const upper = await receiveDisk(parts, session, assignment, connection)
@@ -116,10 +116,15 @@ async function receiveDisk(
   const message = await connection.receiveMessage()
   if (message.kind !== 'disk') throw unexpected(message)
   const spec = engineSpec(parts, assignment)
-  const { startedAtMs, starts } = message
+  const { startedAtMs, starts, frozen = false, memoryRoomBytes = 0 } = message
   const { upper } =
-    assignment.migration.mode === 'live'
-      ? await callAndMirror(parts, 'prepareRestore', { spec, startedAtMs, starts }, engineDeadlines.start)
+    assignment.migration.mode !== 'cold'
+      ? await callAndMirror(
+          parts,
+          'prepareRestore',
+          { spec, startedAtMs, starts, frozen, memoryRoomBytes },
+          engineDeadlines.start,
+        )
       : await callAndMirror(parts, 'create', { spec }, engineDeadlines.start)
   session.signal.throwIfAborted()
   await makeSockets(upper, message.sockets)

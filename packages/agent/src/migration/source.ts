@@ -3,10 +3,11 @@
 // A failure only fails the session; the controller then aborts, and reconciling thaws.
 
 import { dirname, join } from 'node:path'
+import type { EngineContainer } from '@drover/engine'
 import { type Assignment, DroverError } from '@drover/protocol'
-import { defaultStopTimeoutMs, stopSlackMs } from '../engine-port.ts'
+import { defaultStopTimeoutMs, engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { runCommand } from '../images/run-command.ts'
-import type { AgentParts } from '../parts.ts'
+import { type AgentParts, callAndMirror } from '../parts.ts'
 import { sendSnapshots } from '../snapshots/travel.ts'
 import { openStream } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
@@ -57,13 +58,14 @@ export async function prepareSource(parts: AgentParts, session: MigrationSession
       `move ${assignment.name}: host ${parts.host} has epoch ${engine.epoch}, not ${assignment.epoch}`,
     )
   }
-  if (assignment.migration.mode === 'live') {
-    if (engine.state !== 'running') {
-      throw new DroverError('WRONG_STATE', `move ${assignment.name} live: it is ${engine.state}, not running`)
+  const { mode } = assignment.migration
+  if (mode !== 'cold') {
+    if (engine.state !== 'running' && !(mode === 'frozen' && engine.state === 'frozen')) {
+      throw new DroverError('WRONG_STATE', `move ${assignment.name} ${mode}: it is ${engine.state}, not running`)
     }
     requireStrategy(assignment.name, assignment.migration.terms)
     // Less than an empty dump takes: no byte need be sent to know that.
-    requireBudget(session, movePlan(assignment.name, assignment.migration.terms, 0))
+    if (mode === 'live') requireBudget(session, movePlan(assignment.name, assignment.migration.terms, 0))
     requireCriu(parts, assignment)
     await requireMovable(parts, session, assignment)
   }
@@ -80,7 +82,10 @@ export function requireCriu(parts: AgentParts, assignment: Moving): void {
 }
 
 export async function precopy(parts: AgentParts, session: MigrationSession, assignment: Moving): Promise<void> {
-  const { container, migration } = assignment
+  const { container, epoch, migration } = assignment
+  // Without running meanwhile: nothing of it can change from here on, so nothing goes ahead.
+  if (migration.mode === 'frozen' && parts.mirror.get(container)?.state === 'running')
+    await callAndMirror(parts, 'freeze', { container, epoch }, engineDeadlines.quick)
   const engine = parts.mirror.get(container)
   if (!engine) throw new DroverError('WRONG_STATE', `move ${assignment.name}: it is gone from host ${parts.host}`)
   const startedAt = performance.now()
@@ -94,8 +99,9 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
 
   const manifest = await scanManifest(engine.upper, session.signal)
   await cleanPages(engine.upper, session)
-  const { startedAtMs, starts } = engine
-  await connection.sendMessage({ kind: 'disk', sockets: socketsOf(manifest), startedAtMs, starts })
+  const { startedAtMs, starts, memoryRoomBytes = 0 } = engine
+  const arrival = { frozen: standsStillThere(assignment, engine), memoryRoomBytes }
+  await connection.sendMessage({ kind: 'disk', sockets: socketsOf(manifest), startedAtMs, starts, ...arrival })
   const progress = new DiskProgress(session, connection, sizeOf(manifest))
   await sendArchive(connection, startPrecopyArchive(session, engine.upper), progress)
   await sendSnapshots(session, connection, engine.upper)
@@ -126,7 +132,7 @@ export async function switchOver(parts: AgentParts, session: MigrationSession, a
   await parts.faults.at('source.freezing')
   const sentBefore = connection.bytesSent
   const frozenAtNs =
-    assignment.migration.mode === 'live'
+    assignment.migration.mode !== 'cold'
       ? await checkpointAndSend(parts, session, assignment, ready)
       : await stopAndSend(parts, session, assignment, ready)
   await parts.faults.at('source.switched')
@@ -134,6 +140,10 @@ export async function switchOver(parts: AgentParts, session: MigrationSession, a
   session.figures.switch_bytes = connection.bytesSent - sentBefore
   session.advance('switched')
 }
+
+/** It arrives as it is to be; at its limit of memory it would only be there again at once. */
+const standsStillThere = ({ desired, migration }: Moving, engine: EngineContainer): boolean =>
+  migration.mode === 'frozen' && (desired === 'frozen' || engine.memory?.frozenAtLimit === true)
 
 async function checkpointAndSend(
   parts: AgentParts,

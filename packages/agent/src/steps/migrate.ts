@@ -45,7 +45,7 @@ export async function release({ parts, container, assignment }: Assigned): Promi
   if (!session) return
   Object.assign(session.figures, answer.figures)
   const frozenAtNs = session.figures.sourceFrozenAtNs ?? 0
-  if (frozenAtNs > 0) session.figures.blackout_ms = (resumedAtNs - frozenAtNs) / 1e6
+  if (frozenAtNs > 0 && migration?.mode !== 'frozen') session.figures.blackout_ms = (resumedAtNs - frozenAtNs) / 1e6
   session.advance('released')
   void session.close()
 }

@@ -62,6 +62,9 @@ export const StreamMessage = Type.Union([
     /** Carried over: a live move is no new start. */
     startedAtMs: Type.Union([Type.Integer(), Type.Null()]),
     starts: Type.Integer(),
+    /** It stands still and shall there. */
+    frozen: Type.Optional(Type.Boolean()),
+    memoryRoomBytes: Type.Optional(Type.Integer({ minimum: 0 })),
   }),
   Type.Object({ kind: Type.Literal('snapshots'), sockets: Type.Array(FileNode) }),
   Type.Object({ kind: Type.Literal('disk-sent') }),

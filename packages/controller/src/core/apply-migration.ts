@@ -2,6 +2,7 @@
 // the other is refused, so exactly one host may run the container afterwards.
 
 import {
+  type ContainerState,
   describePins,
   type Migration,
   type MigrationFigures,
@@ -19,6 +20,12 @@ import { maxWaitingMoves, waitingMoves } from './move-queue.ts'
 import { beginOperation, begunBefore, phaseSinceMs } from './operations.ts'
 import { policyOf } from './scheduling-policy.ts'
 
+const movableBy: Record<Migration['mode'], readonly ContainerState[]> = {
+  live: ['running'],
+  frozen: ['running', 'frozen'],
+  cold: ['running', 'frozen', 'stopped'],
+}
+
 export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): Operation {
   const before = begunBefore(draft, entry.operation, 'move', entry.container)
   if (before) return before
@@ -28,11 +35,9 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
   if (container.host === entry.destination) {
     draft.refuse('SAME_HOST', `move ${name}: it is on ${entry.destination} already`, { container: name })
   }
-  const movable = container.state === 'running' || (container.state === 'stopped' && entry.mode === 'cold')
+  const movable = movableBy[entry.mode].includes(container.state)
   if (!movable || container.deleting) {
-    const remedy = container.memory?.frozenAtLimit ? 'raise its limit of memory' : 'thaw it'
-    const hint = container.state === 'frozen' ? `; ${remedy} first` : ''
-    draft.refuse('WRONG_STATE', `move ${name} ${entry.mode}: it is ${container.state}${hint}`, { container: name })
+    draft.refuse('WRONG_STATE', `move ${name} ${entry.mode}: it is ${container.state}`, { container: name })
   }
   const pins = pinsOf(container.spec.devices)
   if (pins.length > 0) {

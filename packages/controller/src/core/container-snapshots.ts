@@ -72,7 +72,7 @@ function whyFixed(state: ClusterState, observed: Observed, nowMs: number, contai
   const pins = pinsOf(container.spec.devices)
   if (pins.length > 0) return `devices pin it to ${container.host}: ${describePins(pins)}`
   if (container.state === 'stopped') return null
-  if (container.state !== 'running') return `it is ${container.state}`
+  if (container.state !== 'running' && container.state !== 'frozen') return `it is ${container.state}`
   if (!isReady(observed, container.host, nowMs)) return `its host ${container.host} is silent`
   const criu = state.tables.hosts.get(container.host)?.features.criu
   return criu?.usable === true

@@ -93,5 +93,6 @@ function howItLeaves(state: ClusterState, { demand }: ContainerSnapshot, { leave
   const { spec, state: now } = containerByName(state, demand.name)!
   const wish = leaveOf?.[demand.name] ?? spec.scheduling?.leave ?? leave ?? 'live'
   if (now === 'stopped' && (wish === 'live' || wish === 'frozen')) return 'cold'
+  if (now === 'frozen' && wish === 'live') return 'frozen'
   return wish
 }

@@ -1,7 +1,7 @@
 // Many planned moves under one operation (emptying a host, bringing back, rebalancing): how far each has come, and which are begun
 // next. All of it is read off the committed child operations, so a new leader goes on where the old one was.
 
-import type { Operation } from '@drover/protocol'
+import type { MigrationMode, Operation } from '@drover/protocol'
 import { type Demand, place } from '@drover/scheduler'
 import { clusterSnapshot, type PendingPlacement, pendingOf } from './cluster-snapshot.ts'
 import { demandOf } from './demand.ts'
@@ -60,7 +60,7 @@ function statusOf(
   if (move.how === 'stop' && container.state === 'stopped') return 'gone'
   // Whoever cancels one of the moves wants that container to stay.
   const kept = tries.some(({ state }) => state === 'cancelled')
-  return tries.length >= maxTries || kept || !['running', 'stopped'].includes(container.state) ? 'stuck' : 'waiting'
+  return tries.length >= maxTries || kept || !movableStates.includes(container.state) ? 'stuck' : 'waiting'
 }
 
 /** Fills the free places, in the order of the plan. */
@@ -108,7 +108,7 @@ function start(
 ): Entry | null {
   if (!container) return null
   const source = sourceOf(operation, move)
-  const mode = container.state === 'stopped' || move.how === 'cold' ? 'cold' : 'live'
+  const mode = modeOf(container, move)
   const snapshot = clusterSnapshot(state, observed, nowMs, { source, pending, without: container.id })
   const failedOn = tries.map(({ migration }) => migration?.destination ?? '')
   const demand = leaving(container, source, failedOn, mode)
@@ -137,17 +137,20 @@ function start(
   }
 }
 
-function leaving(
-  container: StoredContainer,
-  source: string,
-  failedOn: readonly string[],
-  mode: 'live' | 'cold',
-): Demand {
+const movableStates: readonly string[] = ['running', 'frozen', 'stopped']
+
+/** What stands still is not woken for it. */
+function modeOf({ state }: StoredContainer, { how }: PlannedMove): MigrationMode {
+  if (state === 'stopped' || how === 'cold') return 'cold'
+  return state === 'frozen' || how === 'frozen' ? 'frozen' : 'live'
+}
+
+function leaving(container: StoredContainer, source: string, failedOn: readonly string[], mode: MigrationMode): Demand {
   // Its quota counts it already.
   const { project: _project, ...demand } = demandOf(container, {
     host: null,
     excluded: [source, ...failedOn],
-    live: mode === 'live',
+    live: mode !== 'cold',
   })
   return demand
 }
@@ -168,7 +171,7 @@ export function progressEntry(
 export function whyStayed({ move, container, tries }: MoveProgress): string {
   const last = tries.at(-1)?.error?.message
   if (last !== undefined) return last
-  if (container && !['running', 'stopped'].includes(container.state)) return `it is ${container.state}`
+  if (container && !movableStates.includes(container.state)) return `it is ${container.state}`
   return move.reason
 }
 

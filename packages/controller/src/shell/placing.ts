@@ -15,6 +15,7 @@ import {
   describePins,
   featureObstacles,
   type LaunchRequest,
+  type MigrationMode,
   type MoveRequest,
   type MoveTerms,
   type Operation,
@@ -156,11 +157,11 @@ export async function move(
   const container = containerByName(state, name)
   if (!container) throw new DroverError('CONTAINER_NOT_FOUND', `no container is named ${name}`)
   checkMovable(context, container, request)
-  const mode = container.state === 'stopped' ? 'cold' : (request.mode ?? 'live')
+  const mode = modeOf(container, request)
   const demand = demandOf(container, {
     host: request.host ?? null,
     excluded: [container.host],
-    live: mode === 'live',
+    live: mode !== 'cold',
   })
   // Its quota counts it already.
   const { project: _project, ...uncharged } = demand
@@ -187,6 +188,12 @@ function termsOf(state: ClusterState, { name }: StoredContainer, request: MoveRe
   return { ...options, ...(fixedBlackoutMs === undefined ? {} : { fixedBlackoutMs }) }
 }
 
+/** What stands still is moved so, without being woken. */
+function modeOf({ state }: StoredContainer, { mode }: MoveRequest): MigrationMode {
+  if (state === 'stopped' || mode === 'cold') return 'cold'
+  return state === 'frozen' ? 'frozen' : 'live'
+}
+
 /** What can be said without placing; apply says the rest. */
 function checkMovable(context: ControllerContext, container: StoredContainer, request: MoveRequest): void {
   const { hosts } = context.machine.state.tables
@@ -198,9 +205,8 @@ function checkMovable(context: ControllerContext, container: StoredContainer, re
       context: { operation: container.operation },
     })
   }
-  if (state !== 'running' && state !== 'stopped') {
-    const hint = state === 'frozen' ? '; thaw it first' : ''
-    throw new DroverError('WRONG_STATE', `move ${name}: it is ${state}, not running or stopped${hint}`)
+  if (state !== 'running' && state !== 'frozen' && state !== 'stopped') {
+    throw new DroverError('WRONG_STATE', `move ${name}: it is ${state}, not running, frozen or stopped`)
   }
   if (request.strategy === 'post-copy') {
     throw new DroverError(
@@ -213,12 +219,13 @@ function checkMovable(context: ControllerContext, container: StoredContainer, re
     throw new DroverError('NOT_MIGRATABLE', `move ${name}: devices pin it to ${host}: ${describePins(pins)}`)
   }
   const criu = hosts.get(host)?.features.criu
-  if (state === 'running' && (request.mode ?? 'live') === 'live' && criu?.usable !== true) {
+  const mode = modeOf(container, request)
+  if (mode !== 'cold' && criu?.usable !== true) {
     const reason = criu?.reason ?? 'its features are unknown'
-    throw new DroverError('NOT_MIGRATABLE', `move ${name} live from ${host}: ${reason}; move it cold, or not at all`)
+    throw new DroverError('NOT_MIGRATABLE', `move ${name} ${mode} from ${host}: ${reason}; move it cold, or not at all`)
   }
   const [source, asked] = [hosts.get(host), request.host === undefined ? undefined : hosts.get(request.host)]
-  if (state !== 'running' || request.mode === 'cold' || !source || !asked) return
+  if (mode === 'cold' || !source || !asked) return
   const obstacles = featureObstacles(source.features, asked.features)
   if (obstacles.length > 0) {
     throw new DroverError(

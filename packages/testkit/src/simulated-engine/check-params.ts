@@ -17,6 +17,8 @@ type Kind =
   | 'label or nothing'
   | 'path'
   | 'boolean'
+  | 'boolean or missing'
+  | 'integer or missing'
 
 const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind } } = {
   hello: { protocolVersion: 'integer' },
@@ -75,7 +77,13 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
   },
   copyMemory: { container: 'name', epoch: 'integer', directory: 'path', mostBytes: 'integer' },
   checkpoint: { container: 'name', epoch: 'integer', directory: 'path' },
-  prepareRestore: { spec: 'object', startedAtMs: 'integer?', starts: 'integer' },
+  prepareRestore: {
+    spec: 'object',
+    startedAtMs: 'integer?',
+    starts: 'integer',
+    frozen: 'boolean or missing',
+    memoryRoomBytes: 'integer or missing',
+  },
   restore: { container: 'name', epoch: 'integer', directory: 'path' },
   release: { container: 'name', epoch: 'integer' },
   subscribe: {},
@@ -137,6 +145,8 @@ const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
   record: (value) => isObject(value) && Object.values(value).every((item) => typeof item === 'string'),
   boolean: (value) => typeof value === 'boolean',
   object: isObject,
+  'boolean or missing': (value) => value === undefined || typeof value === 'boolean',
+  'integer or missing': (value) => value === undefined || Number.isSafeInteger(value),
   'object?': (value) => value === null || isObject(value),
   'object or missing': (value) => value === undefined || isObject(value),
 }
@@ -153,6 +163,8 @@ const meanings: { [kind in Kind]: string } = {
   record: 'an object of strings',
   boolean: 'true or false',
   object: 'an object',
+  'boolean or missing': 'true, false or missing',
+  'integer or missing': 'an integer, or missing',
   'object?': 'an object or null',
   'object or missing': 'an object, or missing',
 }

@@ -158,6 +158,7 @@ export class SimulatedContainers {
     const record = this.#command(container, epoch)
     if (record.state === 'running') return this.#view(record)
     this.#expect('thaw', record, ['frozen', 'checkpointed'])
+    if (record.state === 'checkpointed' && record.standsStill) return this.#save({ ...record, state: 'frozen' })
     return this.#goOn(record)
   }
 
@@ -182,7 +183,8 @@ export class SimulatedContainers {
   checkpoint(container: string, epoch: number, directory: string): WithFigures {
     const record = this.#command(container, epoch)
     if (record.state === 'checkpointed') return this.#withFigures(record, 'checkpoint')
-    this.#expect('checkpoint', record, ['running'])
+    this.#expect('checkpoint', record, ['running', 'frozen'])
+    record.standsStill = record.state === 'frozen'
     const frozenAtMs = this.#clock.nowMs()
     this.#halt(record, 'checkpointed')
     writeImages(directory, { container, memory: record.memory })
@@ -195,18 +197,18 @@ export class SimulatedContainers {
     return this.#withFigures(record, 'checkpoint')
   }
 
-  prepareRestore(spec: EngineSpec, startedAtMs: number | null, starts: number): EngineContainer {
+  prepareRestore(spec: EngineSpec, startedAtMs: number | null, starts: number, frozen = false): EngineContainer {
     const present = this.#records.get(spec.container)
     if (present) {
       const record = this.#atEpoch(present, spec.epoch)
       if (record.state === 'restored') return this.#view(record)
       this.#expect('prepare the restore of', record, ['created', 'stopped'])
-      return this.#save({ ...record, state: 'created', startedAtMs, starts, prepared: true })
+      return this.#save({ ...record, state: 'created', startedAtMs, starts, prepared: true, standsStill: frozen })
     }
     if (!existsSync(spec.rootfs)) {
       throw new DroverError('ENGINE_FAILED', `prepare ${spec.name}: root file system ${spec.rootfs} is missing`)
     }
-    return this.#save({ ...newRecord(spec), startedAtMs, starts, prepared: true })
+    return this.#save({ ...newRecord(spec), startedAtMs, starts, prepared: true, standsStill: frozen })
   }
 
   restore(container: string, epoch: number, directory: string): WithFigures {
@@ -228,10 +230,12 @@ export class SimulatedContainers {
 
   release(container: string, epoch: number): WithFigures {
     const record = this.#command(container, epoch)
-    if (record.state === 'running' && record.figures.release) return this.#withFigures(record, 'release')
+    if ((record.state === 'running' || record.state === 'frozen') && record.figures.release)
+      return this.#withFigures(record, 'release')
     this.#expect('release', record, ['restored'])
     record.figures.release = { release_ms: 0, resumedAtNs: this.#clock.nowMs() * 1e6 }
-    this.#goOn(record)
+    if (record.standsStill) this.#save({ ...record, state: 'frozen' })
+    else this.#goOn(record)
     return this.#withFigures(record, 'release')
   }
 

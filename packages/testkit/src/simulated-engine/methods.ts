@@ -37,7 +37,8 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
     // A simulated container's memory is a number: nothing of it is worth sending ahead.
     copyMemory: () => ({ file: null, bytes: 0, round: 0, leftBytes: 0, tracked: false }),
     checkpoint: ({ container, epoch, directory }) => containers.checkpoint(container, epoch, directory),
-    prepareRestore: ({ spec, startedAtMs, starts }) => containers.prepareRestore(spec, startedAtMs, starts),
+    prepareRestore: ({ spec, startedAtMs, starts, frozen = false }) =>
+      containers.prepareRestore(spec, startedAtMs, starts, frozen),
     restore: ({ container, epoch, directory }) => containers.restore(container, epoch, directory),
     ...insideTable(containers),
     release: ({ container, epoch }) => containers.release(container, epoch),

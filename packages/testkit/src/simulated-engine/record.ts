@@ -40,6 +40,8 @@ export interface ContainerRecord {
   bootId?: string
   /** Made by prepareRestore and not restored yet. */
   prepared: boolean
+  /** It was frozen before the dump, or shall be after the restore. */
+  standsStill?: boolean
   /** Of the last checkpoint, restore and release: a repeated command answers the same. */
   figures: { [method: string]: EngineFigures }
 }
