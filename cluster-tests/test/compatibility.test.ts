@@ -7,6 +7,7 @@ import t from 'tap'
 import { runMatrix } from '../src/matrix/matrix.ts'
 import { objectRows, probeProgram, probesBuilt } from '../src/matrix/objects.ts'
 import type { Row } from '../src/matrix/row.ts'
+import { workloadRows } from '../src/matrix/workloads/workload-rows.ts'
 import { engineOfStories, tell } from '../src/stories.ts'
 
 /** Workloads of the large image are the command's. */
@@ -48,6 +49,17 @@ else {
       ))
         t.ok(good, `${name}: ${what}`, { reason })
     })
+
+    await t.test(
+      'a system that moves: init, what it starts again, and connections from outside, once around',
+      async (t) => {
+        for (const { name, what, good, outcome, reason } of await tried(
+          workloadRows().filter(({ name }) => name === 'busybox'),
+          1,
+        ))
+          t.ok(good && outcome === 'moves', `${name}: ${what}`, { reason })
+      },
+    )
 
     await t.test('objects that can’t be carried: refused, and undisturbed', async (t) => {
       for (const { name, what, good, reason } of await tried(
