@@ -2,6 +2,8 @@
 // outside puts on it while it moves.
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { type Container, DroverError } from '@drover/protocol'
 import { type Lab, waitUntil } from '@drover/testkit/lab'
@@ -101,18 +103,27 @@ function redisLoad(lab: Lab, container: Container): Load {
   }
 }
 
-/** pgbench of the image itself, run by the client from a host's unpacked copy. */
+/** pgbench of the image itself, run by the client from a host's unpacked copy; it tells each second what it did and what failed. */
 function pgbenchLoad(lab: Lab, container: Container): Load {
   const rootfs = `${lab.host(container.host).directory}/agent/data/images/${container.spec.image.replace(':', '-')}/rootfs`
-  const connection = `-h ${addressOf(container)} -U postgres -c 4 -T 3600 postgres`
+  const connection = `-h ${addressOf(container)} -U postgres -c 4 -T 3600 -P 1 postgres`
   const child = inClient(lab, ['chroot', rootfs, 'sh', '-c', `exec /usr/lib/postgresql/*/bin/pgbench ${connection}`])
+  let [committed, failed] = [0, 0]
+  createInterface({ input: child.process.stderr as Readable }).on('line', (line) => {
+    const progress = /^progress: [\d.]+ s, ([\d.]+) tps, .*?, (\d+) failed/.exec(line)
+    committed += Number(progress?.[1] ?? 0)
+    failed += Number(progress?.[2] ?? 0)
+  })
   return {
     async end() {
+      const ranOn = child.process.exitCode === null
       child.process.kill('SIGINT')
       const text = await child.output
-      if (/aborted|connection to server .* failed/.test(text))
+      if (!ranOn || committed === 0 || /aborted|connection to server .* failed/.test(text))
         throw new DroverError('INTERNAL', `pgbench: ${text.slice(-500)}`)
-      return 'pgbench ran through, no client aborted'
+      const told = `${Math.round(committed)} transactions, ${failed} failed, no client aborted`
+      if (failed > 0) throw new DroverError('INTERNAL', `pgbench: ${told}`)
+      return told
     },
   }
 }
