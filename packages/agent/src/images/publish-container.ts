@@ -48,7 +48,9 @@ export async function publishContainer(
     mkdirSync(draft, { mode: 0o755 })
     const guard = new TarGuard(what)
     await applyLayer(images.layer(assignment.spec.image), draft, guard, what, { signal })
-    const idShift = process.getuid?.() === 0 ? assignment.identity.uidBase : 0
+    // Files of a privileged container are the host's own.
+    const shifted = process.getuid?.() === 0 && !assignment.spec.security?.privileged
+    const idShift = shifted ? assignment.identity.uidBase : 0
     await applyLayer(archive, draft, guard, what, { whiteouts: 'overlay', idShift, signal })
     await rm(archive, { force: true })
     await removePaths(draft, ofThisOne)

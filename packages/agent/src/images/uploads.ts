@@ -2,7 +2,7 @@
 // has gone on with for a day is removed.
 
 import { createHash } from 'node:crypto'
-import { createReadStream, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { constants, createReadStream, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DroverError, uploadKeptMs, uploadPattern } from '@drover/protocol'
@@ -35,7 +35,8 @@ export class Uploads {
     if (offset + bytes.length > maxBytes)
       throw new DroverError('TOO_LARGE', `upload ${upload}: more than ${maxBytes} bytes`)
     if (there === 0) this.#makeRoom()
-    const file = await open(this.path(upload), there === 0 ? 'a' : 'r+', 0o644)
+    // Not to append: the first piece may come twice at once.
+    const file = await open(this.path(upload), constants.O_WRONLY | constants.O_CREAT, 0o644)
     try {
       for (let done = 0; done < bytes.length; ) {
         const { bytesWritten } = await file.write(bytes, done, bytes.length - done, offset + done)
