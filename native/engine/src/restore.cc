@@ -19,6 +19,7 @@
 #include "network_rate.h"
 #include "overlay_origin.h"
 #include "pidfd.h"
+#include "view_mounts.h"
 
 namespace drover {
 namespace {
@@ -142,6 +143,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
 
   Figures figures;
   std::optional<AttachWarmer> warmer(std::in_place);
+  warmViewMounts(engine.view().root());
   std::optional<Prepared> prepared = takePrepared(container->id);
   if (!prepared) {
     DROVER_TRY_ASSIGN(fresh, prepare(engine, before.spec, before.memoryRoomBytes));
@@ -163,7 +165,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
     });
     figures.lap("restore_ms");
     warmer.reset();
-    if (!steps.status().ok()) return steps.status().error();
+      if (!steps.status().ok()) return steps.status().error();
     if (!answer.success) return engineError(answer.error);
     if (!engine.cgroups().frozen(container->id)) return engineError("the freezer does not hold the restored processes");
     return answer.pid;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <iterator>
 #include <set>
+#include <thread>
 
 #include "file_io.h"
 #include "inside_fork.h"
@@ -93,6 +94,14 @@ std::vector<std::string> viewMountsForRestore(const std::string& root) {
   std::vector<std::string> list;
   for (auto file : viewFiles) list.push_back("mnt[" + keyOf(file) + "]:" + root + "/" + std::string(file));
   return list;
+}
+
+void warmViewMounts(const std::string& root) {
+  if (root.empty()) return;
+  std::thread([root] {
+    struct stat ignored;
+    for (auto file : viewFiles) (void)stat((root + "/" + std::string(file)).c_str(), &ignored);
+  }).detach();
 }
 
 Status mountView(const std::string& root, const std::vector<pid_t>& processes) {
