@@ -218,19 +218,12 @@ static int makeEntry(int directory, struct entry* entry) {
   return result;
 }
 
-static int extract(const char* path) {
-  struct stat info;
-  if (lseek(STDIN_FILENO, 0, SEEK_CUR) != 0 || fstat(STDIN_FILENO, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size < blockBytes) return -1;
-  const size_t length = (size_t)info.st_size;
-  const char* archive = mmap(NULL, length, PROT_READ, MAP_PRIVATE, STDIN_FILENO, 0);
-  if (archive == MAP_FAILED) return -1;
+static int extractInto(int directory, const char* archive, size_t length) {
   struct entry entry;
   size_t at = 0;
   int found;
   while ((found = nextEntry(archive, length, &at, &entry)) == 1) continue;
   if (found < 0) return -1;
-  int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return -1;
   for (at = 0; nextEntry(archive, length, &at, &entry) == 1;)
     if (makeEntry(directory, &entry) != 0) return failed;
   // Last, since what was made in a directory has changed its time.
@@ -239,9 +232,22 @@ static int extract(const char* path) {
   return 0;
 }
 
+int quickExtract(int file, const char* path) {
+  struct stat info;
+  if (lseek(file, 0, SEEK_CUR) != 0 || fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size < blockBytes) return -1;
+  const size_t length = (size_t)info.st_size;
+  const char* archive = mmap(NULL, length, PROT_READ, MAP_PRIVATE, file, 0);
+  if (archive == MAP_FAILED) return -1;
+  int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int result = directory < 0 ? -1 : extractInto(directory, archive, length);
+  if (directory >= 0) close(directory);
+  munmap((void*)archive, length);
+  return result;
+}
+
 int quickTar(char* const arguments[]) {
   int creates = 0, extracts = 0;
   const char* directory = directoryIn(arguments, &creates, &extracts);
   if (!directory || creates == extracts) return -1;
-  return creates ? create(directory) : extract(directory);
+  return creates ? create(directory) : quickExtract(STDIN_FILENO, directory);
 }

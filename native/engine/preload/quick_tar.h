@@ -6,3 +6,5 @@
  * and that is the exit status.
  */
 int quickTar(char* const arguments[]);
+/** The same for an archive that is open and a directory that is to get its contents. */
+int quickExtract(int archive, const char* directory);
