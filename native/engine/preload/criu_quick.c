@@ -15,6 +15,7 @@
 // 5. CRIU notes the path of what is watched (inotify) if it finds the same file there, and follows a symbolic link as it looks. A
 //    watch on the link itself, as systemd has on /etc/localtime, was carried without a path, as a handle that means nothing on another
 //    host. CRIU asks for a path relative to a container's root alone when it wants what has that name: it gets the link.
+// 6. A dump waits, made ready, until the engine has frozen the container (gate.h).
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
@@ -36,13 +37,18 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "gate.h"
 #include "quick_tar.h"
 
 /** The sequence number that CRIU's requests carry and its receiver insists on is copied from the request. */
 static int emptyTable = -1;
 static int emptyTableAnswer = -1;
 
-__attribute__((constructor)) static void leaveChildrenAlone(void) { unsetenv("LD_PRELOAD"); }
+__attribute__((constructor)) static void begin(void) {
+  // CRIU's children are left alone.
+  unsetenv("LD_PRELOAD");
+  findGate();
+}
 
 int socket(int domain, int type, int protocol) {
   int (*real)(int, int, int) = (int (*)(int, int, int))dlsym(RTLD_NEXT, "socket");
@@ -205,12 +211,18 @@ static const char* ownCache(const char* path) {
   return path;
 }
 
+static int endsWith(const char* text, const char* end) {
+  size_t length = strlen(text), endLength = strlen(end);
+  return length >= endLength && strcmp(text + length - endLength, end) == 0;
+}
+
 int open64(const char* path, int flags, ...) {
   int (*real)(const char*, int, mode_t) = (int (*)(const char*, int, mode_t))dlsym(RTLD_NEXT, "open64");
   va_list more;
   va_start(more, flags);
   mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
   va_end(more);
+  if (endsWith(path, "/freezer.state") || endsWith(path, "/cgroup.freeze")) waitAtGate();
   int fd = real(ownCache(path), flags, mode);
   // For want of the lock of iptables, which is never run, CRIU would make a mount namespace to have one.
   if (fd < 0 && flags == O_RDONLY && strcmp(path, "/run/xtables.lock") == 0) fd = real("/dev/null", flags, 0);

@@ -72,8 +72,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     return moveResult(engine, *container, before.extra.value("figures", nlohmann::json::object()));
   if (before.state != State::running && before.state != State::frozen) return wrongState(*container, "checkpoint", before.state, "running or frozen");
 
-  // All that can be done while it runs: criu is up and the directory open before the freeze.
-  DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed));
+  // All that can be done while it runs: criu is up and waits, and the directory is open, before the freeze.
+  DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed, true));
   engine.endExecSessions(*container);
   auto watched = holdWatchedNames(before.initPid, engine.cgroups().processes(container->id));
   if (!watched.ok()) return Error{failed, "dump of " + container->id + ": " + watched.error().message};
@@ -86,17 +86,14 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   std::unique_ptr<MemoryCopy> copied = takeMemoryCopy(container->id);
   if (copied && copied->directory() != fs::path(directory).lexically_normal().parent_path() / parentDirectory) copied.reset();
   for (auto& each : bindMountsForDump(before.spec)) request.external.push_back(std::move(each));
+  if (copied && copied->reliable()) request.parentImages = std::string("../") + parentDirectory;
   DROVER_TRY(beginMove(engine, *container, "dump", *criu));
 
   Figures figures;
-  figures.set("frozenAtNs", realtimeNs());
-  std::vector<std::string> linkRemaps;
-  auto keep = [&]() -> Status {
-    DROVER_TRY_ASSIGN(names, keepLinkRemaps(*container, images.get()));
-    linkRemaps = std::move(names);
-    return {};
-  };
-  auto dump = [&]() -> Status {
+  Status stopped;
+  const bool relies = !request.parentImages.empty();
+  bool overtaken = false;
+  auto stop = [&]() -> Status {
     // Frozen first, cut off second: what arrives in between is acknowledged by the kernel and part of the dump.
     DROVER_TRY(engine.cgroups().freeze(container->id));
     figures.lap("freeze_ms");
@@ -104,13 +101,30 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     figures.lap("detach_ms");
     if (engine.cgroups().freezerIsUnified()) DROVER_TRY(saveCgroupTree(request.freezeCgroup, images.get()));
     figures.lap("cgroups_ms");
-    if (copied && copied->reliable()) request.parentImages = std::string("../") + parentDirectory;
+    // Since CRIU was asked a process may have begun to let devices write into its memory.
+    overtaken = relies && !copied->reliable();
+    return overtaken ? Status(engineError("what was copied ahead is not reliable any more")) : Status();
+  };
+  request.stop = [&] {
+    figures.lap("begin_ms");
+    figures.set("frozenAtNs", realtimeNs());
+    stopped = stop();
+    return stopped.ok();
+  };
+  std::vector<std::string> linkRemaps;
+  auto keep = [&]() -> Status {
+    DROVER_TRY_ASSIGN(names, keepLinkRemaps(*container, images.get()));
+    linkRemaps = std::move(names);
+    return {};
+  };
+  auto dump = [&]() -> Status {
     Status kept;
     CriuAnswer answer = criu->run(request, criuDeadline, [&](std::string_view script, pid_t) {
       if (script == "post-dump") kept = keep();
       return kept.ok();
     });
     figures.lap("dump_ms");
+    if (!stopped.ok()) return stopped.error();
     if (!kept.ok()) return kept.error();
     if (!answer.success) return engineError(answer.error);
     // CRIU found the cgroup frozen and must have left it so; if not, the tasks have run on since: the dump is worthless.
@@ -122,6 +136,9 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     if (Status resumed = resume(engine, *container); !resumed.ok()) text += "; and to let it go on: " + resumed.error().message;
     std::error_code ignored;
     std::filesystem::remove_all(directory, ignored);
+    copied.reset();
+    // Then all of the memory, as if none had been copied.
+    if (overtaken && container->snapshot().state == State::running && !container->snapshot().extra.contains("move")) return checkpointContainer(engine, container, directory);
     return Error{failed, text};
   }
   forgetLog(images.get());

@@ -1,6 +1,7 @@
 #include "criu_client.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -29,6 +30,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int childSocket = 3;
+constexpr int childGate = 4;
 /** Largest message either way; CRIU's own buffers are smaller. */
 constexpr size_t maximumMessage = 64 * 1024;
 /** How long CRIU may take to exit after its final answer. */
@@ -78,6 +80,11 @@ int waitReadable(int fd, int process, Clock::time_point until) {
     if (errno != EINTR) return -1;
   }
 }
+
+/** CRIU's own preparations for a dump, of a few milliseconds. */
+constexpr std::chrono::milliseconds gateDeadline{5'000};
+/** Lifted when a CRIU was seen to go past its gate: then nobody waits there any more, and containers are stopped before it is asked. */
+std::atomic<bool> gatesWork = true;
 
 /** LAB: these options dump and restore busybox and systemd system containers with a user namespace. */
 void fillOptions(CriuRpcOptions& o, const CriuRequest& request) {
@@ -157,8 +164,13 @@ std::string describeEnd(int status) {
 
 }  // namespace
 
-std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::string& error) {
-  int pair[2];
+std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::string& error, bool gated) {
+  int pair[2], gate[2] = {-1, -1};
+  if (gated && gatesWork && !quickLibrary().empty() && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) != 0) {
+    error = std::string("socketpair for criu: ") + strerror(errno);
+    return nullptr;
+  }
+  UniqueFd ownGate(gate[0]), theirGate(gate[1]);
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
     error = std::string("socketpair for criu: ") + strerror(errno);
     return nullptr;
@@ -166,7 +178,11 @@ std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   for (int fd = 0; fd < 3; fd++) posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
-  posix_spawn_file_actions_adddup2(&actions, pair[1], childSocket);
+  // Moved out of the way first: a descriptor must not be overwritten before it has been copied, and a copy onto itself stays CLOEXEC.
+  UniqueFd theirSocket(fcntl(pair[1], F_DUPFD_CLOEXEC, childGate + 1));
+  if (theirGate.valid()) theirGate.reset(fcntl(theirGate.get(), F_DUPFD_CLOEXEC, childGate + 1));
+  posix_spawn_file_actions_adddup2(&actions, theirSocket.get(), childSocket);
+  if (theirGate.valid()) posix_spawn_file_actions_adddup2(&actions, theirGate.get(), childGate);
   // The engine blocks signals that it takes by signalfd; CRIU needs SIGCHLD and SIGALRM itself.
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -181,7 +197,8 @@ std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::
   char* arguments[] = {name, mode, fd, nullptr};
   char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   std::string preload = "LD_PRELOAD=" + quickLibrary();
-  char* environment[] = {path, quickLibrary().empty() ? nullptr : preload.data(), nullptr};
+  std::string gateNumber = "DROVER_CRIU_GATE=" + std::to_string(childGate);
+  char* environment[] = {path, quickLibrary().empty() ? nullptr : preload.data(), theirGate.valid() ? gateNumber.data() : nullptr, nullptr};
   pid_t pid = -1;
   int failure;
   {
@@ -197,7 +214,7 @@ std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::
     close(pair[0]);
     return nullptr;
   }
-  return std::unique_ptr<CriuProcess>(new CriuProcess(pid, static_cast<int>(syscall(SYS_pidfd_open, pid, 0)), pair[0]));
+  return std::unique_ptr<CriuProcess>(new CriuProcess(pid, static_cast<int>(syscall(SYS_pidfd_open, pid, 0)), pair[0], std::move(ownGate)));
 }
 
 CriuProcess::~CriuProcess() {
@@ -236,7 +253,12 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
   }
   bool answered = false;
   std::string trouble;
+  if (request.stop && !gate_.valid() && !request.stop()) {
+    answer.error = "given up before criu was asked";
+    return answer;
+  }
   if (!send(&message)) trouble = std::string("send the request to criu: ") + strerror(errno);
+  if (trouble.empty() && request.stop && gate_.valid()) trouble = passGate(request, notify);
   std::vector<uint8_t> buffer(maximumMessage);
   while (trouble.empty()) {
     int ready = waitReadable(socket_, pidfd_, until);
@@ -258,11 +280,7 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
       break;
     }
     if (response->notification) {
-      CriuRpcRequest reply = CRIU_RPC_REQUEST__INIT;
-      reply.type = CRIU_RPC_TYPE__NOTIFY;
-      reply.has_notify_success = 1;
-      reply.notify_success = notify == nullptr || notify(response->script, response->pid);
-      if (!send(&reply)) trouble = std::string("answer a notification of criu: ") + strerror(errno);
+      if (!answerNotification(notify == nullptr || notify(response->script, response->pid))) trouble = std::string("answer a notification of criu: ") + strerror(errno);
       continue;
     }
     answered = true;
@@ -282,6 +300,45 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
     answer.error = log.empty() ? trouble : answered ? log : trouble + ": " + log;
   }
   return answer;
+}
+
+std::string CriuProcess::passGate(const CriuRequest& request, const CriuNotify& notify) {
+  const auto until = Clock::now() + gateDeadline;
+  std::vector<uint8_t> buffer(maximumMessage);
+  for (;;) {
+    pollfd entries[] = {{gate_.get(), POLLIN, 0}, {socket_, POLLIN, 0}, {pidfd_, POLLIN, 0}};
+    int count = poll(entries, 3, millisecondsUntil(until));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return "criu was not ready within " + std::to_string(gateDeadline.count()) + " ms";
+    if (entries[0].revents & POLLIN) break;
+    // Its end, or an answer, is for the caller to read.
+    if (!(entries[1].revents & POLLIN)) return "";
+    ssize_t length = recv(socket_, buffer.data(), buffer.size(), MSG_PEEK);
+    const auto response = length > 0 ? parseCriuMessage(buffer.data(), static_cast<size_t>(length)) : std::nullopt;
+    if (!response || !response->notification) return "";
+    (void)recv(socket_, buffer.data(), buffer.size(), 0);
+    if (response->script != "pre-dump") {
+      gatesWork = false;
+      // Told so, it undoes what it has done.
+      (void)answerNotification(false);
+      return "criu did not wait for the container to be stopped";
+    }
+    if (!answerNotification(notify == nullptr || notify(response->script, response->pid))) return std::string("answer a notification of criu: ") + strerror(errno);
+  }
+  char byte;
+  if (recv(gate_.get(), &byte, 1, 0) != 1) return "";
+  bool stopped = request.stop();
+  if (stopped && ::send(gate_.get(), &byte, 1, MSG_NOSIGNAL) != 1) return "criu ended as the container was stopped";
+  gate_.reset();
+  return stopped ? "" : "given up before the dump";
+}
+
+bool CriuProcess::answerNotification(bool success) {
+  CriuRpcRequest reply = CRIU_RPC_REQUEST__INIT;
+  reply.type = CRIU_RPC_TYPE__NOTIFY;
+  reply.has_notify_success = 1;
+  reply.notify_success = success;
+  return send(&reply);
 }
 
 bool CriuProcess::send(const void* request) {

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "unique_fd.h"
+
 namespace drover {
 
 struct CriuRequest {
@@ -24,6 +26,11 @@ struct CriuRequest {
   int directory = -1;
   /** Dump: root of the process tree. */
   pid_t pid = 0;
+  /**
+   * Dump: stops the container. Called when CRIU is ready and has yet to look at it, or at the latest before it is asked; false: the
+   * dump is given up, and CRIU has done nothing.
+   */
+  std::function<bool()> stop = nullptr;
   /** Dump: the tasks go on after it (into the state that their freezer had before it). */
   bool leaveRunning = false;
   /** Dump: the images that hold what is not written since, relative to the directory; empty: none. */
@@ -55,8 +62,8 @@ using CriuNotify = std::function<bool(std::string_view script, pid_t pid)>;
 
 class CriuProcess {
  public:
-  /** Starts `binary swrk`. Null and `error` when it can't. */
-  static std::unique_ptr<CriuProcess> spawn(const std::string& binary, std::string& error);
+  /** Starts `binary swrk`, with or without a gate at which it waits before a dump. Null and `error` when it can't. */
+  static std::unique_ptr<CriuProcess> spawn(const std::string& binary, std::string& error, bool gated = false);
   /** SIGKILLs what still runs and reaps it. */
   ~CriuProcess();
   CriuProcess(const CriuProcess&) = delete;
@@ -66,14 +73,19 @@ class CriuProcess {
   CriuAnswer run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify);
 
  private:
-  CriuProcess(pid_t pid, int pidfd, int socket) : pid_(pid), pidfd_(pidfd), socket_(socket) {}
+  CriuProcess(pid_t pid, int pidfd, int socket, UniqueFd gate) : pid_(pid), pidfd_(pidfd), socket_(socket), gate_(std::move(gate)) {}
   bool send(const void* request);
+  bool answerNotification(bool success);
+  /** Waits until CRIU is at the gate, stops the container and lets CRIU in. What went wrong; empty: nothing, or the conversation tells. */
+  std::string passGate(const CriuRequest& request, const CriuNotify& notify);
   /** Waits for the process's end until the deadline, then kills it. Returns its wait status, -1 if someone else reaped it. */
   int finish(std::chrono::steady_clock::time_point until);
 
   pid_t pid_;
   int pidfd_;
   int socket_;
+  /** Closed: there is none, or it has been passed. */
+  UniqueFd gate_;
   /** Its session, once a signal has ended it: what it had started is left to the engine. 0: it ended by itself. */
   pid_t killedSession_ = 0;
 };

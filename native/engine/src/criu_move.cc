@@ -28,10 +28,10 @@ std::string cgroupYard(const Cgroups& cgroups) {
 
 }  // namespace
 
-Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code) {
+Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code, bool gated) {
   if (!engine.config().criu) return Error{code, "this host has no usable CRIU: " + engine.config().criuReason};
   std::string error;
-  auto criu = CriuProcess::spawn(*engine.config().criu, error);
+  auto criu = CriuProcess::spawn(*engine.config().criu, error, gated);
   if (!criu) return Error{code, error};
   return criu;
 }
