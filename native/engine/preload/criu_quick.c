@@ -137,17 +137,6 @@ int mount(const char* source, const char* target, const char* type, unsigned lon
   return result;
 }
 
-int openat64(int directory, const char* path, int flags, ...) {
-  int (*real)(int, const char*, int, mode_t) = (int (*)(int, const char*, int, mode_t))dlsym(RTLD_NEXT, "openat64");
-  va_list more;
-  va_start(more, flags);
-  mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
-  va_end(more);
-  int fd = real(directory, path, flags, mode);
-  restoredArchive = (flags & O_ACCMODE) == O_RDONLY && strncmp(path, "tmpfs-", 6) == 0 && strstr(path, ".tar.gz") ? fd : -1;
-  return fd;
-}
-
 /** For tar, a copy of this process is the larger part of the cost: the archive is unpacked here, and a child that only ends reports it. */
 pid_t fork(void) {
   pid_t (*real)(void) = (pid_t(*)(void))dlsym(RTLD_NEXT, "fork");
@@ -235,6 +224,7 @@ int openat64(int folder, const char* path, int flags, ...) {
   va_start(more, flags);
   mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
   va_end(more);
+  restoredArchive = -1;
   if (flags == O_PATH && path[0] != '/') {
     int fd = real(folder, path, O_PATH | O_NOFOLLOW, 0);
     struct stat info;
@@ -245,7 +235,9 @@ int openat64(int folder, const char* path, int flags, ...) {
     close(fd);
     errno = error;
   }
-  return real(folder, path, flags, mode);
+  int fd = real(folder, path, flags, mode);
+  if ((flags & O_ACCMODE) == O_RDONLY && strncmp(path, "tmpfs-", 6) == 0 && strstr(path, ".tar.gz")) restoredArchive = fd;
+  return fd;
 }
 
 int rename(const char* from, const char* to) {
