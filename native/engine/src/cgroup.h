@@ -102,6 +102,9 @@ class Cgroups {
 
  private:
   static constexpr size_t none = static_cast<size_t>(-1);
+  /** By v1's controller, or by a program on the cgroup2 where there is none. */
+  bool devicesByProgram() const;
+  Status setDevices(const Spec& spec, const std::set<std::string>& rules) const;
   const Hierarchy* withController(const std::string& controller) const;
   std::string directory(const Hierarchy& hierarchy, const std::string& container) const;
   std::vector<Hierarchy> hierarchies_;

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <unistd.h>
 
+#include "address_filter.h"
 #include "attach_warmer.h"
 #include "cgroup_tree.h"
 #include "checkpoint.h"
@@ -93,6 +94,7 @@ class RestoreSteps {
   Status makeNetwork(pid_t pid) {
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
     DROVER_TRY(createVeth(network.get(), spec_.identity));
+    if (spec_.security.addressFilter) DROVER_TRY(filterAddresses(spec_.identity));
     DROVER_TRY(prepareDevices(engine_, spec_, network.get()));
     return spec_.limits.networkBits > 0 ? limitNetwork(network.get(), spec_.identity, spec_.limits.networkBits) : Status();
   }

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,6 +27,8 @@ constexpr const char* forbidden[] = {
     "swapon",     "swapoff",         "acct",        "quotactl",     "quotactl_fd",   "nfsservctl",        "vm86",     "vm86old",
     "clock_settime", "clock_settime64", "settimeofday", "stime", "lookup_dcookie", "_sysctl", "uselib", "create_module", "query_module",
     "get_kernel_syms",
+    // The kernel would refuse it to them as well, but for sysctl kernel.unprivileged_bpf_disabled=0.
+    "bpf",
 };
 
 /** Answered with ENOSYS, so that programs fall back: CRIU can't dump io_uring, and userfaultfd only serves exploits here. */
@@ -56,6 +60,23 @@ Result<SeccompProgram> buildSeccompProfile() {
     if (int result = deny(name, EPERM); result != 0) return failed(name, result);
   for (const char* name : absent)
     if (int result = deny(name, ENOSYS); result != 0) return failed(name, result);
+
+  // As LXC's reject_force_umount; and keys pushed into a terminal, which is how a program gets out of one that it was lent.
+  struct Conditional {
+    const char* name;
+    scmp_arg_cmp argument;
+    uint32_t number;
+  };
+  const Conditional conditional[] = {
+      {"umount2", SCMP_A1(SCMP_CMP_MASKED_EQ, MNT_FORCE, MNT_FORCE), EACCES},
+      {"ioctl", SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI), EPERM},
+      {"ioctl", SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCLINUX), EPERM},
+  };
+  for (const auto& [name, argument, number] : conditional) {
+    int call = seccomp_syscall_resolve_name(name);
+    int result = call == __NR_SCMP_ERROR ? 0 : seccomp_rule_add_array(context, SCMP_ACT_ERRNO(number), call, 1, &argument);
+    if (result != 0 && result != -EDOM) return failed(name, result);
+  }
 
   UniqueFd file(memfd_create("drover-seccomp", MFD_CLOEXEC));
   if (!file.valid()) return errnoError("seccomp profile: memfd");

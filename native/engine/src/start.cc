@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "address_filter.h"
 #include "child_setup.h"
 #include "crash_point.h"
 #include "devices.h"
@@ -132,6 +133,7 @@ class Starting {
     crashPoint("start:root");
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
     DROVER_TRY(createVeth(network.get(), spec_.identity));
+    if (spec_.security.addressFilter) DROVER_TRY(filterAddresses(spec_.identity));
     crashPoint("start:network");
     if (spec_.limits.networkBits > 0) DROVER_TRY(limitNetwork(network.get(), spec_.identity, spec_.limits.networkBits));
     DROVER_TRY(attachVeth(spec_.identity, engine_.config().bridge));

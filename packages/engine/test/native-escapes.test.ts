@@ -1,10 +1,19 @@
 // Known ways out of a container, tried by root in a real one: each must be refused, with the refusal that is meant and not for want
 // of a program. Two containers share the host, so that ways from one into the other are tried, too.
 
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { OneHost, reasonToSkip } from './one-host.ts'
+
+const source = fileURLToPath(new URL('escape-attempts.c', import.meta.url))
+const hasCompiler = spawnSync('cc', ['--version']).status === 0
+
+function buildAttempts(image: string): void {
+  if (hasCompiler) execFileSync('cc', ['-static', '-O1', '-o', join(image, 'bin/escape-attempts'), source])
+}
 
 interface Attempt {
   name: string
@@ -102,6 +111,33 @@ const attempts: Attempt[] = [
   },
 ]
 
+/** System calls, by the names of escape-attempts.c. KEY: a key of the host's; NEIGHBOUR as above. */
+const calls: { name: string; attempt: string; refusal: RegExp }[] = [
+  { name: 'open_by_handle_at: a file of the host by its inode', attempt: 'by-handle', refusal: /^EPERM/ },
+  { name: 'umount2 with MNT_FORCE', attempt: 'force-unmount', refusal: /^EACCES/ },
+  { name: 'kexec_load', attempt: 'kexec', refusal: /^EPERM/ },
+  { name: 'kexec_file_load', attempt: 'kexec-file', refusal: /^EPERM/ },
+  { name: 'kexec_load as a 32-bit program', attempt: 'kexec-32', refusal: /^(EPERM|ENOSYS)/ },
+  { name: 'init_module', attempt: 'load-module', refusal: /^EPERM/ },
+  { name: 'finit_module', attempt: 'load-module-file', refusal: /^EPERM/ },
+  { name: 'delete_module', attempt: 'remove-module', refusal: /^EPERM/ },
+  { name: 'bpf: a program is loaded', attempt: 'bpf', refusal: /^EPERM/ },
+  { name: 'perf_event_open of the whole machine', attempt: 'perf', refusal: /^(EPERM|EACCES)/ },
+  { name: 'userfaultfd', attempt: 'userfaultfd', refusal: /^ENOSYS/ },
+  { name: 'io_uring_setup', attempt: 'io-uring', refusal: /^ENOSYS/ },
+  { name: 'keyctl: a key of the host is read', attempt: 'read-key KEY', refusal: /^(EACCES|ENOKEY)/ },
+  { name: 'keyctl: a key of another container’s root is searched', attempt: 'find-key', refusal: /^(ENOKEY|EACCES)/ },
+  { name: 'ptrace of the neighbour', attempt: 'ptrace NEIGHBOUR', refusal: /^ESRCH/ },
+  { name: 'process_vm_readv of the neighbour', attempt: 'read-memory NEIGHBOUR', refusal: /^ESRCH/ },
+  { name: 'pidfd_open of the neighbour', attempt: 'pidfd NEIGHBOUR', refusal: /^(ESRCH|EINVAL)/ },
+  { name: 'TIOCSTI: keys are pushed into a terminal', attempt: 'push-key', refusal: /^EPERM/ },
+  { name: 'iopl', attempt: 'iopl', refusal: /^EPERM/ },
+  { name: 'ioperm', attempt: 'ioperm', refusal: /^EPERM/ },
+  { name: 'settimeofday', attempt: 'set-clock', refusal: /^EPERM/ },
+  { name: 'fanotify that may deny the host its files', attempt: 'fanotify', refusal: /^EPERM/ },
+  { name: 'cgroup version 1: the list of devices is mounted', attempt: 'cgroup-v1', refusal: /^(EPERM|EACCES|ENODEV)/ },
+]
+
 /** What an escape would have changed on the host. */
 const hostSettings = () =>
   ['core_pattern', 'sysrq', 'modprobe'].map((name) => {
@@ -110,7 +146,7 @@ const hostSettings = () =>
   })
 
 t.test('ways out of a container', { skip: reasonToSkip }, async (t) => {
-  const stage = await OneHost.make('escape', 80)
+  const stage = await OneHost.make('escape', 80, buildAttempts)
   t.teardown(() => stage.network.close())
   const { network, host, client } = stage
   const sh = (container: string, script: string) => stage.sh(container, script)
@@ -135,6 +171,25 @@ t.test('ways out of a container', { skip: reasonToSkip }, async (t) => {
       t.same(hostSettings(), before, 'the host is as it was')
     })
   }
+
+  await t.test('system calls', { skip: hasCompiler ? false : 'needs a C compiler' }, async (t) => {
+    const program = join(network.directory, 'image/bin/escape-attempts')
+    const key = execFileSync(program, ['make-key'], { encoding: 'utf8' }).trim()
+    t.teardown(() => execFileSync(program, ['remove-key', key]))
+    t.match(
+      await sh('c2', 'escape-attempts make-key; escape-attempts find-key'),
+      { code: 0, output: /done/ },
+      'its own key is found',
+    )
+    for (const { name, attempt, refusal } of calls) {
+      await t.test(`refused: ${name}`, async (t) => {
+        const words = attempt.replace('NEIGHBOUR', String(neighbour.initPid)).replace('KEY', key)
+        const { code, output } = await sh('c1', `escape-attempts ${words}`)
+        t.equal(code, 1, output)
+        t.match(output, refusal)
+      })
+    }
+  })
 
   await t.test('init and commands hold no file of the host', async (t) => {
     const pid = prisoner.initPid as number

@@ -1,0 +1,57 @@
+// What leaves a container carries its own addresses: MAC, IPv4, IPv6 and ARP of others are dropped on the host's end of its veth, and go
+// through where the filter is off.
+
+import t from 'tap'
+import { OneHost, reasonToSkip } from './one-host.ts'
+
+const outside = '10.84.0.9'
+let stage: OneHost
+
+t.before(async () => {
+  if (!reasonToSkip) stage = await OneHost.make('addresses', 84)
+})
+t.teardown(() => stage?.network.close())
+
+const answered = async (container: string, script: string) => (await stage.sh(container, script)).code === 0
+const ping = (options = '') => `ping -c 1 -W 1 ${options} ${outside} >/dev/null 2>&1`
+
+t.test('address filter: its own addresses pass, others do not', { skip: reasonToSkip }, async (t) => {
+  await stage.start(1)
+  t.ok(await answered('c1', ping()), 'its own address')
+  t.notMatch(stage.host.log(), /not filtered/, 'this host lets the engine filter')
+  await stage.sh('c1', 'ip addr add 10.84.1.77/16 dev eth0')
+  t.notOk(await answered('c1', ping('-I 10.84.1.77')), 'another IPv4 address')
+  t.notOk(
+    await answered('c1', `busybox arping -c 1 -w 1 -I eth0 -s 10.84.1.77 ${outside}`),
+    'a question by ARP as another',
+  )
+  t.ok(await answered('c1', `busybox arping -c 1 -w 5 -I eth0 ${outside}`), 'and as itself')
+  await stage.sh('c1', 'ip link set eth0 address 02:00:00:00:00:77')
+  t.notOk(await answered('c1', ping('-I 10.84.1.1')), 'another MAC address')
+  await stage.sh('c1', `ip link set eth0 address ${stage.spec(1).identity.mac}`)
+  t.ok(await answered('c1', ping('-I 10.84.1.1')), 'its own again')
+})
+
+t.test('address filter: IPv6, with its neighbours', { skip: reasonToSkip }, async (t) => {
+  for (const serial of [2, 3]) {
+    const { identity } = stage.spec(serial)
+    await stage.start(serial, { identity: { ...identity, ipv6: `fd84::${serial}/64` } })
+  }
+  const ping6 = (options = '') => `ping -6 -c 1 -W 1 ${options} fd84::3 >/dev/null 2>&1`
+  t.ok(
+    await answered('c2', `for i in 1 2 3 4 5; do ${ping6()} && exit 0; done; exit 1`),
+    'its own address, asked and answered',
+  )
+  await stage.sh('c2', 'ip -6 addr add fd84::77/64 dev eth0 nodad')
+  t.notOk(await answered('c2', ping6('-I fd84::77')), 'another address')
+  await stage.sh('c3', 'ip -6 addr add fd84::99/64 dev eth0 nodad')
+  t.notOk(await answered('c2', 'ping -6 -c 1 -W 1 fd84::99 >/dev/null 2>&1'), 'nobody is told that it has another')
+})
+
+t.test('address filter: off where the spec says so', { skip: reasonToSkip }, async (t) => {
+  await stage.start(4, { security: { addressFilter: false } })
+  await stage.sh('c4', 'ip addr add 10.84.1.78/16 dev eth0')
+  t.ok(await answered('c4', ping('-I 10.84.1.78')))
+  for (const container of ['c1', 'c2', 'c3', 'c4']) await stage.client.call('delete', { container, epoch: 1 })
+  t.same(stage.host.leftovers(), [])
+})
