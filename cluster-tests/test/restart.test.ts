@@ -57,6 +57,14 @@ await tell(
       t.match(await story.container('kept'), { desired: 'stopped', message: 'powered off' })
     })
 
+    await t.test('restart: stopped and started in one, by its init or by force', async (t) => {
+      await story.must('launch', 'again')
+      await story.must('restart', 'again')
+      t.match(await story.container('again'), { state: 'running', desired: 'running', starts: 2, operation: null })
+      await story.must('restart', 'again', '--force')
+      t.match(await story.container('again'), { state: 'running', desired: 'running', starts: 3, operation: null })
+    })
+
     await t.test('a stop is one, whatever the policy', async (t) => {
       await story.must('launch', 'always', '--set', 'restart=always')
       await story.must('stop', 'always')

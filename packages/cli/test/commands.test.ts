@@ -202,6 +202,21 @@ t.test('--no-wait gives the operation at once', async (t) => {
   t.equal((await cluster.drover(['move', 'web-1', '--no-wait'])).stdout, 'moving web-1, operation op-1\n')
 })
 
+t.test('restart and stop: with time to shut down, or at once, not both', async (t) => {
+  const cluster = await fakeCluster(t)
+  cluster.onWrite = () => operation()
+  t.match(await cluster.drover(['restart', 'web-1', '--force', '--no-wait']), { exitCode: 0 })
+  t.match(await cluster.drover(['restart', 'web-1', '--grace', '5s', '--no-wait']), { exitCode: 0 })
+  t.match(await cluster.drover(['stop', 'web-1', '--force', '--no-wait']), { exitCode: 0 })
+  t.same(cluster.writes, [
+    ['POST', '/v1/containers/web-1/restart', { timeoutMs: 0 }],
+    ['POST', '/v1/containers/web-1/restart', { timeoutMs: 5000 }],
+    ['POST', '/v1/containers/web-1/stop', { timeoutMs: 0 }],
+  ])
+  const both = await cluster.drover(['restart', 'web-1', '--force', '--grace', '5s'])
+  t.match(both, { exitCode: 2, stderr: /--force.*--grace/ })
+})
+
 t.test('--timeout ends the wait with 124 and says that it goes on', async (t) => {
   const cluster = await fakeCluster(t)
   cluster.onWrite = () => operation()

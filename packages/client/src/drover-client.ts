@@ -107,6 +107,8 @@ export class DroverClient {
   start = async (name: string, options?: WriteOptions) => this.#action(name, 'start', {}, options)
   stop = async (name: string, request: StopRequest = {}, options?: WriteOptions) =>
     this.#action(name, 'stop', request, options)
+  restart = async (name: string, request: StopRequest = {}, options?: WriteOptions) =>
+    this.#action(name, 'restart', request, options)
   freeze = async (name: string, options?: WriteOptions) => this.#action(name, 'freeze', {}, options)
   thaw = async (name: string, options?: WriteOptions) => this.#action(name, 'thaw', {}, options)
   move = async (name: string, request: MoveRequest = {}, options?: WriteOptions) =>
@@ -236,7 +238,7 @@ export class DroverClient {
 
   async #action(
     name: string,
-    action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move' | 'set' | 'rename',
+    action: 'start' | 'stop' | 'restart' | 'freeze' | 'thaw' | 'move' | 'set' | 'rename',
     body: unknown,
     options?: WriteOptions,
   ): Promise<Operation> {

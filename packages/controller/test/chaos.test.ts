@@ -18,7 +18,7 @@ const action = fc.oneof(
   fc.record({
     do: fc.constant('power' as const),
     container,
-    kind: fc.constantFrom('start', 'stop', 'freeze', 'thaw', 'delete'),
+    kind: fc.constantFrom('start', 'stop', 'restart', 'freeze', 'thaw', 'delete'),
   }),
   fc.record({ do: fc.constant('evacuate' as const), host }),
   fc.record({ do: fc.constant('restore' as const), host }),

@@ -142,6 +142,7 @@ t.test('a cluster through its API', { skip }, async (t) => {
     for (const [action, expected] of [
       ['stop', 'stopped'],
       ['start', 'running'],
+      ['restart', 'running'],
       ['freeze', 'frozen'],
       ['thaw', 'running'],
     ] as const) {

@@ -20,8 +20,10 @@ export const paths = {
   rebalancePart: (part: 'plan' | 'apply' | 'history') => `/v1/rebalance/${part}`,
   containers: '/v1/containers',
   container: (name: string) => `/v1/containers/${name}`,
-  containerAction: (name: string, action: 'start' | 'stop' | 'freeze' | 'thaw' | 'move' | 'set' | 'rename') =>
-    `/v1/containers/${name}/${action}`,
+  containerAction: (
+    name: string,
+    action: 'start' | 'stop' | 'restart' | 'freeze' | 'thaw' | 'move' | 'set' | 'rename',
+  ) => `/v1/containers/${name}/${action}`,
   copy: (name: string) => `/v1/containers/${name}/copy`,
   snapshots: (name: string) => `/v1/containers/${name}/snapshots`,
   snapshot: (name: string, snapshot: string) => `/v1/containers/${name}/snapshots/${snapshot}`,

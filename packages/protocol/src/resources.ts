@@ -236,6 +236,7 @@ export const OperationKind = Type.Union([
   Type.Literal('launch'),
   Type.Literal('start'),
   Type.Literal('stop'),
+  Type.Literal('restart'),
   Type.Literal('freeze'),
   Type.Literal('thaw'),
   Type.Literal('set'),

@@ -31,6 +31,7 @@ import * as ps from './ps.ts'
 import * as publish from './publish.ts'
 import * as rebalance from './rebalance.ts'
 import * as rename from './rename.ts'
+import * as restart from './restart.ts'
 import * as set from './set.ts'
 import * as shell from './shell.ts'
 import * as snapshot from './snapshot.ts'
@@ -62,6 +63,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   df.register,
   start.register,
   stop.register,
+  restart.register,
   freeze.register,
   thaw.register,
   set.register,

@@ -2,6 +2,7 @@
 // same entry.
 
 import type { Container, Operation } from '@drover/protocol'
+import { isStoppingFirst, startAgain } from './apply-power.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { announceMemory } from './memory-events.ts'
@@ -104,6 +105,7 @@ function settle(draft: Draft, operation: Operation, container: StoredContainer):
     start: 'running',
     thaw: 'running',
     stop: 'stopped',
+    restart: 'running',
     freeze: 'frozen',
     copy: 'running',
     'snapshot-restore': 'running',
@@ -113,7 +115,9 @@ function settle(draft: Draft, operation: Operation, container: StoredContainer):
   // A restore waits first for its disk, and a copy that isn't to run for nothing else.
   if (operation.kind === 'snapshot-restore' && operation.phase !== 'starting') return
   if (operation.kind === 'copy' && container.desired !== 'running') return
-  if (container.state === state) {
+  if (isStoppingFirst(operation)) {
+    if (container.state === 'stopped') startAgain(draft, operation, container)
+  } else if (container.state === state) {
     endOperation(draft, operation, { state: 'done', message: `${state} on ${container.host}`, error: null })
   } else if (container.state === 'stopped' && hasEnded(operation, container)) {
     const message = `${operation.kind} ${container.name}: its init has ended; see its logs`

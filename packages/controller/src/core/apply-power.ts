@@ -1,4 +1,4 @@
-// start, stop, freeze, thaw and delete: each changes what is desired of a container and begins the operation that ends when
+// start, stop, restart, freeze, thaw and delete: each changes what is desired of a container and begins the operation that ends when
 // its host reports that it is so.
 
 import type { ContainerState, Operation, PowerState } from '@drover/protocol'
@@ -13,6 +13,8 @@ type PowerKind = EntryOf<'PowerRequested'>['kind']
 const rules: Record<PowerKind, { from: readonly ContainerState[]; desired: PowerState | null; phase: string }> = {
   start: { from: ['stopped', 'failed'], desired: 'running', phase: 'starting' },
   stop: { from: ['running', 'frozen', 'failed', 'pending'], desired: 'stopped', phase: 'stopping' },
+  // First the one, then the other: its `leg` says which.
+  restart: { from: ['running', 'frozen'], desired: 'stopped', phase: 'stopping' },
   freeze: { from: ['running'], desired: 'frozen', phase: 'freezing' },
   thaw: { from: ['frozen'], desired: 'running', phase: 'thawing' },
   delete: {
@@ -56,7 +58,7 @@ export function applyPowerRequested(draft: Draft, entry: EntryOf<'PowerRequested
     deleting: entry.kind === 'delete',
     state: entry.kind === 'delete' ? 'deleting' : container.state,
     operation: entry.operation,
-    stopTimeoutMs: entry.kind === 'stop' ? entry.stopTimeoutMs : container.stopTimeoutMs,
+    stopTimeoutMs: stops(entry.kind) ? entry.stopTimeoutMs : container.stopTimeoutMs,
   })
   return beginOperation(draft, {
     id: entry.operation,
@@ -65,9 +67,35 @@ export function applyPowerRequested(draft: Draft, entry: EntryOf<'PowerRequested
     phase: rule.phase,
     message: `on ${container.host}`,
     parent: entry.parent ?? null,
-    parameters: { container: container.id, host: container.host, starts: container.starts },
+    parameters: {
+      container: container.id,
+      host: container.host,
+      starts: container.starts,
+      ...(entry.kind === 'restart' ? { leg: 'stopping' } : {}),
+    },
   })
 }
+
+/** It has stopped: now it is to run again, and the operation goes on until it does. */
+export function startAgain(draft: Draft, operation: Operation, container: StoredContainer): void {
+  draft.reassign({ ...container, desired: 'running' })
+  draft.putOperation({
+    ...operation,
+    phase: 'starting',
+    parameters: { ...operation.parameters, leg: 'starting', starts: container.starts, phaseSinceMs: draft.atMs },
+  })
+}
+
+export const isStoppingFirst = ({ kind, parameters }: Operation): boolean =>
+  kind === 'restart' && parameters.leg === 'stopping'
+
+/** A restart that comes to nothing before the stop leaves it to run. */
+export function takeBackRestart(draft: Draft, operation: Operation): void {
+  const container = draft.state.tables.containers.get(String(operation.parameters.container))
+  if (container && isStoppingFirst(operation)) draft.reassign({ ...container, desired: 'running' })
+}
+
+const stops = (kind: PowerKind): boolean => kind === 'stop' || kind === 'restart'
 
 export function refuseBusy(draft: Draft, container: StoredContainer, doing: string): void {
   if (container.operation === null) return

@@ -76,6 +76,7 @@ export const PowerRequested = entry('PowerRequested', {
   kind: Type.Union([
     Type.Literal('start'),
     Type.Literal('stop'),
+    Type.Literal('restart'),
     Type.Literal('freeze'),
     Type.Literal('thaw'),
     Type.Literal('delete'),

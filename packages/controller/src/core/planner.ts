@@ -78,6 +78,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'launch':
     case 'start':
     case 'stop':
+    case 'restart':
     case 'freeze':
     case 'thaw':
     case 'delete':

@@ -1,6 +1,7 @@
 // What an operation that comes to nothing leaves to be put right.
 
 import type { Operation } from '@drover/protocol'
+import { takeBackRestart } from './apply-power.ts'
 import { takeBack } from './apply-set.ts'
 import type { Draft } from './draft.ts'
 import type { StoredContainer } from './state.ts'
@@ -9,6 +10,7 @@ import type { StoredContainer } from './state.ts'
 export function undo(draft: Draft, operation: Operation): void {
   takeBack(draft, operation)
   takeBackRestore(draft, operation)
+  takeBackRestart(draft, operation)
   removeHalfCopy(draft, operation)
 }
 

@@ -119,11 +119,12 @@ function powerRoutes(app: FastifyInstance, context: ControllerContext): void {
   const summaries = {
     start: 'Start a stopped container',
     stop: 'Ask a container’s init to power off, and kill it after the timeout',
+    restart: 'Stop a container as with stop, and start it again',
     freeze: 'Freeze all processes of a container',
     thaw: 'Let a frozen container run on',
   } as const
-  for (const kind of ['start', 'stop', 'freeze', 'thaw'] as const) {
-    const body = kind === 'stop' ? StopRequest : NoFields
+  for (const kind of ['start', 'stop', 'restart', 'freeze', 'thaw'] as const) {
+    const body = kind === 'stop' || kind === 'restart' ? StopRequest : NoFields
     app.post(
       `/v1/containers/:name/${kind}`,
       writeRoute(context, { summary: summaries[kind], params: NameParams, body }),
