@@ -1,25 +1,17 @@
 // The Debian images of the migration benchmark. The hosts of a laboratory have no way to a mirror, so they are made on the machine,
-// beforehand, and kept for the next run: Debian with systemd, a pulse service, and for one of them Redis and PostgreSQL.
+// beforehand, and kept for the next run: Debian with systemd (the one of the tests), a pulse service, and for one of them Redis and PostgreSQL.
 
 import { createHash } from 'node:crypto'
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { fillDebian, packLayer } from '@drover/agent'
+import { fillDebian, unpackInto } from '@drover/agent'
+import { DroverError } from '@drover/protocol'
+import { debianDirectory, makeDebianLayer, makeLayer } from '../debian-layer.ts'
 
 export const debianImage = 'bench-debian'
 export const servicesImage = 'bench-services'
 
-const kept = fileURLToPath(new URL('../../../../.drover/bench-layers', import.meta.url))
 const pulse = fileURLToPath(new URL('../../../../native/image-tools/build/pulse', import.meta.url))
 const extraPackages: Record<string, string[]> = {
   [debianImage]: [],
@@ -34,35 +26,29 @@ export interface Layers {
 
 /** Makes those that are not there yet (minutes, with the network); one that can't be made is named with its reason. */
 export async function makeLayers(names: string[], onProgress: (line: string) => void): Promise<Layers> {
-  const directory = join(kept, recipeDigest())
-  mkdirSync(directory, { recursive: true })
+  const directory = join(debianDirectory, `bench-${benchDigest()}`)
   const missing: Record<string, string> = {}
   for (const name of names) {
     if (existsSync(join(directory, `${name}.tar`))) continue
     onProgress(`making the image ${name}, once`)
-    try {
-      await makeLayer(directory, name)
-    } catch (error) {
-      missing[name] = (error as Error).message.slice(0, 300)
-      onProgress(`${name} can't be made here: ${missing[name]}`)
-    }
+    const reason = await makeLayer(directory, name, (rootfs) => fill(rootfs, name))
+    if (reason === null) continue
+    missing[name] = reason
+    onProgress(`${name} can't be made here: ${reason}`)
   }
   return { directory, missing }
 }
 
-async function makeLayer(directory: string, name: string): Promise<void> {
-  const staged = mkdtempSync(join(directory, 'staging-'))
-  try {
-    const rootfs = join(staged, 'rootfs')
-    mkdirSync(rootfs, { mode: 0o755 })
-    await fillDebian(rootfs, extraPackages[name] ?? [], () => {}, new AbortController().signal)
-    installPulse(rootfs)
-    if (name === servicesImage) configureServices(rootfs)
-    await packLayer(rootfs, join(staged, 'layer.tar'), 'kept')
-    renameSync(join(staged, 'layer.tar'), join(directory, `${name}.tar`))
-  } finally {
-    rmSync(staged, { recursive: true, force: true })
+async function fill(rootfs: string, name: string): Promise<void> {
+  const more = extraPackages[name] ?? []
+  if (more.length > 0) await fillDebian(rootfs, more, () => {}, new AbortController().signal)
+  else {
+    const reason = await makeDebianLayer()
+    if (reason !== null) throw new DroverError('ENGINE_FAILED', reason)
+    await unpackInto(join(debianDirectory, 'debian.tar'), rootfs)
   }
+  installPulse(rootfs)
+  if (name === servicesImage) configureServices(rootfs)
 }
 
 function installPulse(rootfs: string): void {
@@ -99,7 +85,7 @@ ExecStart=/bin/sh -c 'exec /usr/lib/postgresql/*/bin/postgres -D /var/lib/postgr
 }
 
 /** Other packages or another pulse make other images. */
-function recipeDigest(): string {
+function benchDigest(): string {
   const parts = [JSON.stringify(extraPackages), installPulse.toString(), configureServices.toString()]
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 12)
 }

@@ -182,6 +182,17 @@ int guardHost() {
   return move_mount(network, "", AT_FDCWD, "/proc/sys/net", MOVE_MOUNT_F_EMPTY_PATH) == 0 ? 0 : errno;
 }
 
+/** What runs as init is known only in the root as it is now, not in the image: its owner may have installed another. */
+bool isSystemd(const char* init) {
+  int file = open(init, O_PATH | O_CLOEXEC);
+  if (file < 0) return false;
+  char target[4096];
+  ssize_t count = readlink(DescriptorPath(file).text, target, sizeof target);
+  close(file);
+  constexpr std::string_view name = "/systemd";
+  return count > 0 && std::string_view(target, static_cast<size_t>(count)).ends_with(name);
+}
+
 /** A file of the container itself: a host's file as standard output could not be dumped. */
 int openStandardFiles() {
   int input = open("/dev/null", O_RDONLY | O_NOFOLLOW);
@@ -238,7 +249,7 @@ void runInit(const InitPlan& plan) {
     if (send(plan.sync, &word, 1, MSG_NOSIGNAL) != 1 || recv(plan.sync, &word, 1, 0) != 1) _exit(127);
   }
   umask(022);
-  if (plan.forSystemd) check(plan, prepareRun, writeSystemdRun());
+  if (isSystemd(plan.arguments[0])) check(plan, prepareRun, writeSystemdRun());
   check(plan, openConsole, openStandardFiles());
   check(plan, dropPrivileges, dropCapabilities(plan.lackingCapabilities));
   check(plan, dropPrivileges, installSeccomp(*plan.seccomp));

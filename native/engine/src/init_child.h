@@ -13,8 +13,6 @@ struct InitPlan {
   std::vector<int> taskFiles;
   const char* rootfs;
   const char* hostname;
-  /** Drop-ins and masks for systemd are put into /run. */
-  bool forSystemd;
   /** Without a cgroup2 on the host the container would see that of everybody. */
   bool showCgroups;
   /** Where lxcfs is mounted on the host; null: nowhere. */

@@ -2,7 +2,6 @@
 #include "lifecycle.h"
 
 #include <signal.h>
-#include <unistd.h>
 
 #include "checkpoint.h"
 #include "crash_point.h"
@@ -14,43 +13,19 @@
 #include "netlink.h"
 #include "network_rate.h"
 #include "pidfd.h"
+#include "power_off.h"
 
 namespace drover {
 
 namespace {
 
-/** systemd: SIGRTMIN+3 with the C library's SIGRTMIN, whatever ours is. */
-constexpr int systemdHalt = 37;
-
 Error wrongState(const char* doing, const Container& container, State state, const char* wanted) {
   return {"WRONG_STATE", std::string(doing) + " " + container.id + ": it is " + stateName(state) + ", must be " + wanted};
 }
 
-Status signalInit(Container& container, int signal) {
-  std::shared_ptr<UniqueFd> pidfd;
-  {
-    std::lock_guard lock(container.mutex);
-    pidfd = container.initPidfd;
-  }
-  return pidfd ? signalPidfd(pidfd->get(), signal) : Status();
-}
-
-bool catches(pid_t pid, int signal) {
-  auto content = readFile("/proc/" + std::to_string(pid) + "/status", 8192);
-  if (!content.ok()) return false;
-  size_t position = content.value().find("SigCgt:\t");
-  if (position == std::string::npos) return false;
-  uint64_t caught = strtoull(content.value().c_str() + position + 8, nullptr, 16);
-  return caught >> (signal - 1) & 1;
-}
-
-int powerOffSignal(pid_t pid) {
-  char target[4096];
-  ssize_t count = readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), target, sizeof target);
-  std::string path(target, count > 0 ? static_cast<size_t>(count) : 0);
-  if (path.ends_with("/systemd")) return systemdHalt;
-  if (path.ends_with("/busybox")) return SIGUSR2;
-  return catches(pid, SIGPWR) ? SIGPWR : SIGTERM;
+std::shared_ptr<UniqueFd> initOf(Container& container) {
+  std::lock_guard lock(container.mutex);
+  return container.initPidfd;
 }
 
 bool getsMore(const Limits& limits, const Limits& before) { return limits.memoryBytes == 0 || limits.memoryBytes > before.memoryBytes; }
@@ -140,12 +115,12 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
   return {};
 }
 
-Status askToPowerOff(Engine& engine, const std::shared_ptr<Container>& container) {
+Status askToPowerOff(Engine& engine, const std::shared_ptr<Container>& container, int signal) {
   const Record before = container->snapshot();
   if (before.initPid == 0) return {};
   if (before.state == State::checkpointed || before.state == State::restored) return wrongState("stop", *container, before.state, "running or frozen");
   container->stopping = true;
-  DROVER_TRY(signalInit(*container, powerOffSignal(before.initPid)));
+  if (auto init = initOf(*container)) DROVER_TRY(askInitToPowerOff(before.initPid, init->get(), signal));
   crashPoint("stop:asked");
   return before.state == State::frozen ? thawContainer(engine, container) : Status();
 }
@@ -158,7 +133,8 @@ Status signalContainer(Engine& engine, const std::shared_ptr<Container>& contain
     return engine.cgroups().killAll(container->id);
   }
   if (before.state != State::running && before.state != State::frozen) return wrongState("kill", *container, before.state, "running or frozen");
-  return signalInit(*container, signal);
+  auto init = initOf(*container);
+  return init ? signalPidfd(init->get(), signal) : Status();
 }
 
 }  // namespace drover

@@ -18,8 +18,8 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
 Status updateContainer(Engine& engine, const std::shared_ptr<Container>& container, const Limits& limits, const std::optional<std::vector<Device>>& devices);
 /** In force from its next start on: refused while it has processes. Whether it is privileged never changes: its files are owned accordingly. */
 Status changeSecurity(Engine& engine, Container& container, const Security& security);
-/** Sends what its kind of init understands as power off; a frozen one is thawed for it. Returns at once. */
-Status askToPowerOff(Engine& engine, const std::shared_ptr<Container>& container);
+/** Asks its init to power off: by `signal`, or (0) as its kind understands it; a frozen one is thawed for it. Returns at once. */
+Status askToPowerOff(Engine& engine, const std::shared_ptr<Container>& container, int signal);
 /** SIGKILL ends all of the container; others go to its init. */
 Status signalContainer(Engine& engine, const std::shared_ptr<Container>& container, int signal);
 

@@ -229,8 +229,8 @@ void Methods::stop(const Call& call, const std::shared_ptr<Container>& container
       });
     });
   };
-  onContainer(call, container, outcome, [this](const auto& container) -> Result<Json> {
-    DROVER_TRY(askToPowerOff(engine_, container));
+  onContainer(call, container, outcome, [this, signal = call.signal](const auto& container) -> Result<Json> {
+    DROVER_TRY(askToPowerOff(engine_, container, signal));
     return engine_.describe(*container);
   });
 }

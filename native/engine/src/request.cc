@@ -50,6 +50,7 @@ const Field signalNumber{"signal", [](const Json& params, Call& call) -> Status 
                            call.signal = static_cast<int>(number);
                            return {};
                          }};
+const Field stopSignal{"signal", [](const Json& params, Call& call) -> Status { return present(params, "signal") ? signalNumber.read(params, call) : Status(); }};
 const Field logOffset{"offset", [](const Json& params, Call& call) { return readInteger<&Call::offset>(params, call, "offset", INT64_MIN / 2, INT64_MAX / 2); }};
 const Field logLimit{"limit", [](const Json& params, Call& call) { return readInteger<&Call::limit>(params, call, "limit", 1, mostLogBytes); }};
 const Field starts{"starts", [](const Json& params, Call& call) { return readInteger<&Call::starts>(params, call, "starts", 0, INT64_MAX); }};
@@ -141,7 +142,7 @@ const std::vector<Rule> rules = {
     {"prepareRestore", {spec, startedAt, starts, frozen, memoryRoom}},
     {"get", {container}},
     {"start", {container, epoch}},
-    {"stop", {container, epoch, timeout}},
+    {"stop", {container, epoch, timeout, stopSignal}},
     {"kill", {container, epoch, signalNumber}},
     {"update", {container, epoch, limits, devices, otherName, security}},
     {"freeze", {container, epoch}},

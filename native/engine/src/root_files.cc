@@ -158,17 +158,4 @@ Status writeRootFiles(const Container& container, const Spec& spec, int root) {
   return RootWriter(container, spec, root).writeAll();
 }
 
-InitKind initKind(const std::string& init, int root) {
-  UniqueFd file = openInside(root, init, O_PATH);
-  if (!file.valid()) return InitKind::other;
-  char target[4096];
-  ssize_t count = readlink(("/proc/self/fd/" + std::to_string(file.get())).c_str(), target, sizeof target - 1);
-  if (count <= 0) return InitKind::other;
-  std::string path(target, static_cast<size_t>(count));
-  std::string name = path.substr(path.rfind('/') + 1);
-  if (name == "systemd") return InitKind::systemd;
-  if (name == "busybox" || name.starts_with("busybox.")) return InitKind::busybox;
-  return InitKind::other;
-}
-
 }  // namespace drover

@@ -10,8 +10,5 @@ namespace drover {
 
 /** `root` is the root of the mounted overlay (openRootfs). Idempotent. */
 Status writeRootFiles(const Container& container, const Spec& spec, int root);
-/** What kind of init a path of the image leads to: decides how it is told to power off and what /run holds. */
-enum class InitKind { systemd, busybox, other };
-InitKind initKind(const std::string& init, int root);
 
 }  // namespace drover

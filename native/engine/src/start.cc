@@ -79,8 +79,6 @@ class Starting {
     plan.awaitsDevices = hasDevices(container_->snapshot());
     std::string view = engine_.view().noticedRoot();
     plan.view = view.empty() ? nullptr : view.c_str();
-    // The child can't be told later: the kind of init is looked up in the image, where a first start finds it.
-    plan.forSystemd = imageInitKind() == InitKind::systemd;
 
     ForkResult child = forkInto(namespaces | (spec_.security.privileged ? 0 : CLONE_NEWUSER), unified.valid() ? unified.get() : -1);
     if (child.pid == 0) {
@@ -101,14 +99,6 @@ class Starting {
   }
 
  private:
-  InitKind imageInitKind() {
-    UniqueFd image(open(spec_.rootfs.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    UniqueFd upper(open(container_->upper().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!image.valid()) return InitKind::other;
-    InitKind kind = initKind(spec_.init[0], image.get());
-    return kind == InitKind::other && upper.valid() ? initKind(spec_.init[0], upper.get()) : kind;
-  }
-
   Status bringDevices(pid_t pid, int sync) {
     if (!hasDevices(container_->snapshot())) return {};
     bool ready = false;

@@ -78,6 +78,7 @@ function describeExit({ state, exit, memory }: EngineContainer): string | null {
   if (state !== 'stopped' || !exit) return null
   if (exit.reason === 'host') return 'its host went down'
   if (exit.reason === 'poweroff') return 'powered off'
+  if (exit.reason === 'reboot') return 'its init asked for a reboot'
   if (exit.reason === 'killed') return `init was killed by signal ${exit.status}`
   return `init ended with status ${exit.status}`
 }

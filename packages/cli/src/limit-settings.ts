@@ -3,6 +3,7 @@
 import type { AutostartChange, Lifecycle, RestartPolicy, Security, SetRequest, SnapshotPolicy } from '@drover/protocol'
 import { InvalidArgumentError } from 'commander'
 import { parseDuration } from './output/durations.ts'
+import { parseSignal } from './output/signals.ts'
 import { parseBytes, parseCount, parseCpu } from './output/sizes.ts'
 import { parseCapabilities } from './security-flags.ts'
 
@@ -17,6 +18,7 @@ interface Setting {
     | { request: RequestKey }
     | { restart: true }
     | { autostart: keyof AutostartChange }
+    | { stop: true }
     | { snapshots: keyof SnapshotPolicy }
     | { security: keyof Security }
     | { lifecycle: keyof Lifecycle }
@@ -132,6 +134,12 @@ export const settings: readonly Setting[] = [
     target: { snapshots: 'hook' },
   },
   {
+    key: 'stop.signal',
+    meaning: 'what a stop sends its init, SIGRTMIN+3; usual: what its kind understands',
+    parse: parseSignal,
+    target: { stop: true },
+  },
+  {
     key: 'autostart',
     meaning: 'whether it runs again after its host has booted: true (usual) or false',
     parse: parseSwitch,
@@ -212,6 +220,7 @@ export function parseSetting(text: string, before: SetRequest = {}): SetRequest 
   }
   if ('lifecycle' in target)
     return { ...before, lifecycle: { ...before.lifecycle, [target.lifecycle]: setting.parse(value) } }
+  if ('stop' in target) return { ...before, stop: { signal: value === 'none' ? null : parseSignal(value) } }
   if ('restart' in target) return { ...before, restart: parseRestart(value) }
   if ('autostart' in target) {
     return { ...before, autostart: { ...before.autostart, [target.autostart]: setting.parse(value) } }

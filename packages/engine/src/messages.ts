@@ -109,8 +109,11 @@ export interface EngineMethods extends EngineInsideMethods {
   /** Makes directories and the record; the state is then `created`. An existing one of the same epoch is kept. */
   create: { params: { spec: EngineSpec }; result: EngineContainer }
   start: { params: { container: string; epoch: number }; result: EngineContainer }
-  /** Asks init to power off (SIGRTMIN+3 for systemd, SIGUSR2 for busybox, SIGPWR else), kills after the deadline. */
-  stop: { params: { container: string; epoch: number; timeoutMs: number }; result: EngineContainer }
+  /**
+   * Asks init to power off, by the signal or, without one, in the way of its kind (SIGRTMIN+3 for systemd, SIGUSR2 for busybox, runlevel 0
+   * for SysV, else SIGPWR or SIGTERM); kills after the deadline.
+   */
+  stop: { params: { container: string; epoch: number; timeoutMs: number; signal?: number }; result: EngineContainer }
   /** Signals init; SIGKILL (9) ends the container. */
   kill: { params: { container: string; epoch: number; signal: number }; result: EngineContainer }
   /**

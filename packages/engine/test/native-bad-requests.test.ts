@@ -53,7 +53,7 @@ const methods: Partial<Record<EngineMethod, Params>> & Record<string, Params> = 
   prepareRestore: { spec, startedAtMs: null, starts: 0 },
   get: { container: 'c9' },
   start: target,
-  stop: { ...target, timeoutMs: 1 },
+  stop: { ...target, timeoutMs: 1, signal: 15 },
   kill: { ...target, signal: 9 },
   update: { ...target, limits, name: null, security: { dropCapabilities: ['NET_RAW'], nesting: true } },
   freeze: target,
@@ -121,7 +121,7 @@ const outOfRange: Record<string, unknown[]> = {
 }
 /** These may be null or missing. */
 const optional = new Set(['startedAtMs', 'name', 'after', 'mode', 'uid', 'gid', 'user', 'terminal', 'target'])
-const optionalOf: Record<string, string[]> = { exec: ['directory'] }
+const optionalOf: Record<string, string[]> = { exec: ['directory'], stop: ['signal'] }
 
 let network: TestNetwork
 let host: TestHost

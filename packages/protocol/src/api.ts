@@ -19,6 +19,7 @@ import {
   Scheduling,
   Security,
   SnapshotPolicy,
+  StopPolicy,
 } from './resources.ts'
 
 export * from './paths.ts'
@@ -36,6 +37,7 @@ export const LaunchRequest = Type.Object(
     limits: Type.Optional(Limits),
     restart: Type.Optional(RestartPolicy),
     autostart: Type.Optional(AutostartChange),
+    stop: Type.Optional(StopPolicy),
     snapshots: Type.Optional(SnapshotPolicy),
     devices: Type.Optional(Devices),
     security: Type.Optional(Security),

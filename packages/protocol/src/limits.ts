@@ -50,6 +50,21 @@ export const RestartPolicy = Type.Object(
 )
 export type RestartPolicy = Static<typeof RestartPolicy>
 
+/** How a stop asks its init to shut down. */
+export const StopPolicy = Type.Object(
+  {
+    signal: Nullable(
+      Type.Integer({
+        minimum: 1,
+        maximum: 64,
+        description: 'number of the signal; null: as its kind of init wants it',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type StopPolicy = Static<typeof StopPolicy>
+
 /** Whether it runs again after its host has booted, if it ran before. Missing: it does, in no order. */
 export const autostartProperties = {
   enabled: Type.Boolean(),
@@ -96,6 +111,7 @@ export const SetRequest = Type.Object(
     requests: Type.Optional(RequestChange),
     restart: Type.Optional(RestartPolicy),
     autostart: Type.Optional(AutostartChange),
+    stop: Type.Optional(StopPolicy),
     snapshots: Type.Optional(SnapshotPolicy),
     devices: Type.Optional(DeviceChange),
     security: Type.Optional(Security),

@@ -3,7 +3,7 @@
 
 import { type Static, Type } from 'typebox'
 import { Devices } from './devices.ts'
-import { Autostart, Lifecycle, Limits, ProfileNames, RestartPolicy } from './limits.ts'
+import { Autostart, Lifecycle, Limits, ProfileNames, RestartPolicy, StopPolicy } from './limits.ts'
 import { MoveTerms } from './move-options.ts'
 import { namePattern } from './names.ts'
 import { ProfileSettings } from './profiles.ts'
@@ -44,6 +44,7 @@ export const ContainerSpec = Type.Object(
     limits: Type.Optional(Limits),
     restart: Type.Optional(RestartPolicy),
     autostart: Type.Optional(Autostart),
+    stop: Type.Optional(StopPolicy),
     snapshots: Type.Optional(SnapshotPolicy),
     scheduling: Type.Optional(Scheduling),
     devices: Type.Optional(Devices),

@@ -5,9 +5,10 @@
 import { dirname, join } from 'node:path'
 import type { EngineContainer } from '@drover/engine'
 import { type Assignment, DroverError } from '@drover/protocol'
-import { defaultStopTimeoutMs, engineDeadlines, stopSlackMs } from '../engine-port.ts'
+import { engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { runCommand } from '../images/run-command.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
+import { stopParams } from '../reconcile/stop-params.ts'
 import { sendSnapshots } from '../snapshots/travel.ts'
 import { openStream } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
@@ -175,14 +176,10 @@ async function stopAndSend(
   assignment: Moving,
   ready: Precopied,
 ): Promise<number> {
-  const { container, epoch, stopTimeoutMs: timeoutMs = defaultStopTimeoutMs } = assignment
-  const state = parts.mirror.get(container)?.state
+  const params = stopParams(assignment)
+  const state = parts.mirror.get(params.container)?.state
   if (state === 'running' || state === 'frozen') {
-    const answer = await parts.engine.call(
-      'stop',
-      { container, epoch, timeoutMs },
-      { deadlineMs: timeoutMs + stopSlackMs },
-    )
+    const answer = await parts.engine.call('stop', params, { deadlineMs: params.timeoutMs + stopSlackMs })
     parts.mirror.answer(answer)
   }
   session.signal.throwIfAborted()

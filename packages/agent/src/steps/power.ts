@@ -1,9 +1,10 @@
 // The steps that bring a container that this host owns into being and to its power state: one engine call each.
 
 import { type Assignment, wholeSecurity } from '@drover/protocol'
-import { defaultStopTimeoutMs, engineDeadlines, stopSlackMs } from '../engine-port.ts'
+import { engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { callAndMirror, type StepContext } from '../parts.ts'
 import { engineLimits } from '../reconcile/engine-limits.ts'
+import { stopParams } from '../reconcile/stop-params.ts'
 import { engineSpec } from './engine-spec.ts'
 
 type Owned = StepContext & { assignment: Assignment }
@@ -41,8 +42,8 @@ export async function start({ parts, assignment }: Owned): Promise<void> {
 }
 
 export async function stop({ parts, assignment }: Owned): Promise<void> {
-  const { container, epoch, stopTimeoutMs: timeoutMs = defaultStopTimeoutMs } = assignment
-  await callAndMirror(parts, 'stop', { container, epoch, timeoutMs }, timeoutMs + stopSlackMs)
+  const params = stopParams(assignment)
+  await callAndMirror(parts, 'stop', params, params.timeoutMs + stopSlackMs)
 }
 
 export async function freeze({ parts, assignment }: Owned): Promise<void> {

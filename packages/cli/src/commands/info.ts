@@ -100,6 +100,7 @@ export function describeContainer(
     ['profiles', spec.profiles?.join(' ') || null],
     ['restart', spec.restart && spec.restart.policy !== 'no' ? describeRestart(spec.restart) : null],
     ['autostart', describeAutostart(spec.autostart)],
+    ['stop by', spec.stop?.signal == null ? null : `signal ${spec.stop.signal}`],
     ['address', [identity.ipv4, identity.ipv6, identity.mac].filter(Boolean).join(' · ')],
     ['gateway', identity.gateway],
     ['machine id', identity.machineId],

@@ -108,6 +108,7 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...flags.set?.requests,
     ...(flags.set?.restart === undefined ? {} : { restart: flags.set.restart }),
     ...(flags.set?.autostart === undefined ? {} : { autostart: flags.set.autostart }),
+    ...(flags.set?.stop === undefined ? {} : { stop: flags.set.stop }),
     ...(flags.set?.snapshots === undefined ? {} : { snapshots: flags.set.snapshots }),
     ...(security === undefined ? {} : { security }),
     ...(flags.device === undefined ? {} : { devices: flags.device }),

@@ -74,8 +74,13 @@ export function undecidedMigration(state: ClusterState, container: StoredContain
 
 function announce(draft: Draft, before: StoredContainer, after: StoredContainer, exited: boolean): void {
   const { name, host, operation } = after
+  // A reboot may be reported in the middle, when it has no init: that is no event of its own.
+  const rebooting = operation === null && before.starts > 0
+  if (rebooting && before.state === 'running' && after.state === 'pending') return
   if (exited) {
     draft.event('container.stopped', name, `${name} on ${host} has ended by itself; it stays stopped`, operation)
+  } else if (rebooting && before.state === 'pending' && after.state === 'running' && after.starts > before.starts) {
+    draft.event('container.rebooted', name, `${name} on ${host} has rebooted`, operation)
   } else if (before.state !== after.state && before.state !== 'migrating') {
     const why = after.message ? `: ${after.message}` : ''
     draft.event(`container.${after.state}`, name, `${name} on ${host} is ${after.state}${why}`, operation)

@@ -20,6 +20,7 @@ import { beginOperation, begunBefore } from './operations.ts'
 import { askable } from './scheduling-policy.ts'
 import type { StoredContainer } from './state.ts'
 
+const usualStop = { signal: null } as const
 const noRestart = { policy: 'no', most: 0 } as const
 const allowed = ['running', 'stopped', 'frozen', 'failed']
 
@@ -54,6 +55,7 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
         limits: container.spec.limits ?? {},
         restart: container.spec.restart ?? noRestart,
         autostart: container.spec.autostart ?? defaultAutostart,
+        stop: container.spec.stop ?? usualStop,
         snapshots: container.spec.snapshots ?? {},
         devices: container.spec.devices ?? {},
         security: container.spec.security ?? {},
@@ -76,6 +78,7 @@ export function takeBack(draft: Draft, operation: Operation): void {
         | 'limits'
         | 'restart'
         | 'autostart'
+        | 'stop'
         | 'snapshots'
         | 'devices'
         | 'security'
@@ -102,13 +105,14 @@ function changed(spec: StoredContainer['spec'], change: SetRequest): StoredConta
   const limits = { ...spec.limits, ...change.limits }
   const restart = change.restart ?? spec.restart ?? noRestart
   const autostart = { ...(spec.autostart ?? defaultAutostart), ...change.autostart }
+  const stop = change.stop ?? spec.stop ?? usualStop
   const snapshots = { ...spec.snapshots, ...change.snapshots }
   const requests = withinLimits({ ...spec.requests, ...change.requests }, limits)
   const security = change.security === undefined ? {} : { security: { ...spec.security, ...change.security } }
   const lifecycle = change.lifecycle === undefined ? {} : { lifecycle: { ...spec.lifecycle, ...change.lifecycle } }
   const { profiles = spec.profiles, ...settings } = change
   const own = profiles === undefined ? {} : { profiles, own: mergeSettings(ownOf(spec), settings) }
-  const rest = { ...spec, limits, restart, autostart, snapshots, requests, ...security, ...lifecycle, ...own }
+  const rest = { ...spec, limits, restart, autostart, stop, snapshots, requests, ...security, ...lifecycle, ...own }
   if (change.devices === undefined) return rest
   const merged = Object.entries({ ...spec.devices, ...change.devices })
   const devices = Object.fromEntries(merged.filter((each): each is [string, Device] => each[1] !== null))

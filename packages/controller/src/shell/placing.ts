@@ -70,6 +70,7 @@ export async function launch(context: ControllerContext, id: string, asked: Laun
     ...(request.limits === undefined ? {} : { limits: request.limits }),
     ...(request.restart === undefined ? {} : { restart: request.restart }),
     ...(request.autostart === undefined ? {} : { autostart: { ...defaultAutostart, ...request.autostart } }),
+    ...(request.stop === undefined ? {} : { stop: request.stop }),
     ...(request.snapshots === undefined ? {} : { snapshots: request.snapshots }),
     ...(request.devices === undefined ? {} : { devices: request.devices }),
     ...(request.scheduling === undefined ? {} : { scheduling: request.scheduling }),

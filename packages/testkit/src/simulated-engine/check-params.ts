@@ -13,6 +13,7 @@ type Kind =
   | 'object?'
   | 'object or missing'
   | 'integer?'
+  | 'integer or missing'
   | 'string?'
   | 'label or nothing'
   | 'path'
@@ -32,7 +33,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     security: 'object or missing',
   },
   start: { container: 'name', epoch: 'integer' },
-  stop: { container: 'name', epoch: 'integer', timeoutMs: 'integer' },
+  stop: { container: 'name', epoch: 'integer', timeoutMs: 'integer', signal: 'integer or missing' },
   kill: { container: 'name', epoch: 'integer', signal: 'integer' },
   freeze: { container: 'name', epoch: 'integer' },
   thaw: { container: 'name', epoch: 'integer' },
@@ -139,6 +140,7 @@ const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
   'label or nothing': (value) => value == null || (typeof value === 'string' && labelPattern.test(value)),
   integer: (value) => Number.isSafeInteger(value),
   'integer?': (value) => value === null || Number.isSafeInteger(value),
+  'integer or missing': (value) => value === undefined || Number.isSafeInteger(value),
   name: (value) => typeof value === 'string' && /^[a-z0-9-]{1,32}$/.test(value),
   path: (value) => typeof value === 'string' && value.startsWith('/'),
   strings: (value) => Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'),
@@ -157,6 +159,7 @@ const meanings: { [kind in Kind]: string } = {
   'label or nothing': 'a DNS label, null or missing',
   integer: 'an integer',
   'integer?': 'an integer or null',
+  'integer or missing': 'an integer, or missing',
   name: '1 to 32 of a-z, 0-9 and -',
   path: 'an absolute path',
   strings: 'a list of at least one string',

@@ -1,0 +1,16 @@
+// How an init is asked to shut its system down: each kind has its own way.
+#pragma once
+
+#include <sys/types.h>
+
+#include "error.h"
+
+namespace drover {
+
+/**
+ * Sends `signal` to the init of that pid, which `pidfd` keeps from being another's; 0: in the way of its kind (systemd, busybox and
+ * what else listens by signals, SysV by its pipe).
+ */
+Status askInitToPowerOff(pid_t pid, int pidfd, int signal);
+
+}  // namespace drover
