@@ -6,7 +6,7 @@ import { DroverClient } from '@drover/client'
 import type { ClientConfig } from '@drover/protocol'
 import { DroverError } from '@drover/protocol/plain'
 import type { Command } from 'commander'
-import { bringDown, defaultDataDirectory, isNodeUp, readSettings, removeBridge } from '../daemons/index.ts'
+import { bringDown, defaultDataDirectory, isNodeUp, readSettings, removeBridge, removeNat } from '../daemons/index.ts'
 import { action, defineCommand } from '../define-command.ts'
 import type { Output } from '../output/output.ts'
 
@@ -33,7 +33,10 @@ export function register(program: Command): void {
         const deleted = options.deleteContainers ? await deleteContainers(data, session.output) : []
         const stopped = await bringDown(data, (line) => session.output.note(line))
         const bridgeGone = options.deleteContainers === true && settings.engine === 'native'
-        if (bridgeGone) removeBridge()
+        if (bridgeGone) {
+          removeBridge()
+          removeNat(data)
+        }
         session.output.result({ stopped, deleted, containersGoOn: !options.deleteContainers }, () => {
           if (options.deleteContainers) return `${deleted.length} containers deleted, ${stopped.length} daemons stopped`
           const what = stopped.length === 0 ? 'nothing ran' : `stopped: ${stopped.join(', ')}`

@@ -15,6 +15,7 @@ export function register(program: Command): void {
       ['drover up', 'real containers, data in /var/lib/drover (root)'],
       ['drover up --engine simulated', 'pretended containers, without root'],
       ['drover up --data /srv/drover', 'another data directory'],
+      ['drover up --no-nat', 'containers reach this machine and each other only'],
     ],
   })
     .option(
@@ -22,12 +23,15 @@ export function register(program: Command): void {
       'where everything is kept (default: /var/lib/drover, without root ~/.local/share/drover)',
     )
     .addOption(new Option('--engine <kind>', 'which engine (default: native)').choices(['native', 'simulated']))
+    .option('--nat', 'containers reach the outside with this machine’s address (usual)')
+    .option('--no-nat', 'they don’t; kept until --nat')
     .action(
-      action(async (session, options: { data?: string; engine?: EngineKind }) => {
+      action(async (session, options: { data?: string; engine?: EngineKind; nat?: boolean }) => {
         const data = options.data ?? defaultDataDirectory()
         const up = await bringUp({
           data,
           engine: options.engine ?? null,
+          nat: options.nat ?? null,
           onProgress: (line) => session.output.note(line),
         })
         session.output.result(

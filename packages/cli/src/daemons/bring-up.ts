@@ -12,6 +12,7 @@ import { controllerDaemon } from './controller.ts'
 import { type Daemon, type DaemonKind, daemonKinds, runningDaemon, startDaemon, stopDaemon } from './daemon.ts'
 import { engineDaemon, engineState } from './engine.ts'
 import { criuChoice, type EngineKind, findNatsServer } from './installation.ts'
+import { ensureNat, nftThere, removeNat } from './nat.ts'
 import { natsDaemon } from './nats.ts'
 import {
   bridgeName,
@@ -28,6 +29,8 @@ export interface BringUpOptions {
   data: string
   /** null: the one that the cluster has, native for a new one. */
   engine: EngineKind | null
+  /** Whether containers reach the outside; null: as before, for a new cluster they do. */
+  nat?: boolean | null
   onProgress: (line: string) => void
 }
 
@@ -48,13 +51,16 @@ const loopback = '127.0.0.1'
 /** A unix socket's path may have 107 bytes; a deeper data directory cannot be used. */
 const maxSocketPath = 107
 
-export async function bringUp({ data, engine, onProgress }: BringUpOptions): Promise<NodeUp> {
+export async function bringUp({ data, engine, nat = null, onProgress }: BringUpOptions): Promise<NodeUp> {
   const wanted = engine ?? readSettings(data)?.engine ?? 'native'
   if (wanted === 'native' && !isRoot()) {
     throw new DroverError('WRONG_STATE', 'drover up: real containers need root; use sudo, or --engine simulated')
   }
-  const settings = ensureSettings(data, engine)
-  if (settings.engine === 'native') ensureBridge(settings)
+  const settings = ensureSettings(data, engine, nat)
+  if (settings.engine === 'native') {
+    ensureBridge(settings)
+    bringNat(data, settings, onProgress)
+  }
   const outcomes: NodeUp['daemons'] = []
   for (const daemon of nodeDaemons(data, settings)) {
     const outcome = await startDaemon(daemon)
@@ -196,6 +202,15 @@ function ensureBridge(settings: NodeSettings): void {
     const said = String((cause as { stderr?: Buffer }).stderr ?? cause).trim()
     throw new DroverError('WRONG_STATE', `drover up: make bridge ${bridgeName}: ${said}`, { cause })
   }
+}
+
+/** Without nft containers run all the same: they only don't reach the outside, which is said. */
+function bringNat(data: string, settings: NodeSettings, onProgress: (line: string) => void): void {
+  if (settings.nat === false) return removeNat(data)
+  if (nftThere()) return ensureNat(data, `${settings.network}.0.0/16`)
+  onProgress(
+    'containers will not reach the outside: there is no nft; install Debian’s package nftables, or say --no-nat',
+  )
 }
 
 /** A file of another cluster is never overwritten: then the one in the data directory is to be named by DROVER_CONFIG. */

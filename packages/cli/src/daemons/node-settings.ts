@@ -17,6 +17,8 @@ export interface NodeSettings {
   network: string
   /** The containers' /64 of unique local IPv6 addresses; the bridge has ::1. Absent in clusters made before there was one. */
   network6?: string
+  /** false: containers reach the machine and each other, not the outside. */
+  nat?: boolean
   ports: { api: number; nats: number; grpc: number; stream: number }
 }
 
@@ -51,8 +53,8 @@ export function readSettings(data: string): NodeSettings | null {
   }
 }
 
-/** The kept settings, else new ones; an engine other than the kept one is refused, since its containers would be lost. */
-export function ensureSettings(data: string, engine: EngineKind | null): NodeSettings {
+/** The kept settings, with another choice of NAT if one is made, else new ones; an engine other than the kept one is refused, since its containers would be lost. */
+export function ensureSettings(data: string, engine: EngineKind | null, nat: boolean | null = null): NodeSettings {
   const kept = readSettings(data)
   if (kept !== null) {
     if (engine !== null && engine !== kept.engine) {
@@ -61,7 +63,9 @@ export function ensureSettings(data: string, engine: EngineKind | null): NodeSet
         `drover up --engine ${engine}: the cluster in ${data} has the ${kept.engine} engine; use another --data directory`,
       )
     }
-    return kept
+    if (nat === null || nat === (kept.nat ?? true)) return kept
+    writeJson(settingsFile(data), { ...kept, nat })
+    return { ...kept, nat }
   }
   const settings: NodeSettings = {
     cluster: 'local',
@@ -70,6 +74,7 @@ export function ensureSettings(data: string, engine: EngineKind | null): NodeSet
     secret: randomBytes(24).toString('base64url'),
     network: freeNetwork(),
     network6: uniqueLocalNetwork(),
+    nat: nat ?? true,
     ports: { ...defaultPorts },
   }
   mkdirSync(data, { recursive: true, mode: 0o711 })
