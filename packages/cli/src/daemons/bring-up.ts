@@ -206,11 +206,9 @@ function ensureBridge(settings: NodeSettings): void {
 
 /** Without nft containers run all the same: they only don't reach the outside, which is said. */
 function bringNat(data: string, settings: NodeSettings, onProgress: (line: string) => void): void {
-  if (settings.nat === false) return removeNat(data)
-  if (nftThere()) return ensureNat(data, `${settings.network}.0.0/16`)
-  onProgress(
-    'containers will not reach the outside: there is no nft; install Debian’s package nftables, or say --no-nat',
-  )
+  if (settings.nat === false) removeNat(data)
+  else if (nftThere()) ensureNat(data, `${settings.network}.0.0/16`)
+  else onProgress('containers will not reach the outside: there is no nft (Debian’s package nftables); or say --no-nat')
 }
 
 /** A file of another cluster is never overwritten: then the one in the data directory is to be named by DROVER_CONFIG. */
