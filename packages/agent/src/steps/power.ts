@@ -4,8 +4,8 @@ import { type Assignment, wholeSecurity } from '@drover/protocol'
 import { engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { callAndMirror, type StepContext } from '../parts.ts'
 import { engineLimits } from '../reconcile/engine-limits.ts'
-import { stopParams } from '../reconcile/stop-params.ts'
 import { engineSpec } from './engine-spec.ts'
+import { stopParams } from './stop-params.ts'
 
 type Owned = StepContext & { assignment: Assignment }
 

@@ -15,7 +15,7 @@ export function mergeSettings(base: ProfileSettings, over: ProfileSettings): Pro
 /** What counts as said of it alone when a container that had no profiles is given some: all that it has. */
 export function ownOf(spec: ContainerSpec): ProfileSettings {
   if (spec.own !== undefined) return spec.own
-  const { requests, limits, restart, autostart, snapshots, devices, security, lifecycle } = spec
-  const all = Object.entries({ requests, limits, restart, autostart, snapshots, devices, security, lifecycle })
+  const { requests, limits, restart, autostart, stop, snapshots, devices, security, lifecycle } = spec
+  const all = Object.entries({ requests, limits, restart, autostart, stop, snapshots, devices, security, lifecycle })
   return Object.fromEntries(all.filter(([, value]) => value !== undefined))
 }

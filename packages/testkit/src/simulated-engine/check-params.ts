@@ -19,7 +19,6 @@ type Kind =
   | 'path'
   | 'boolean'
   | 'boolean or missing'
-  | 'integer or missing'
 
 const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind } } = {
   hello: { protocolVersion: 'integer' },
@@ -148,7 +147,6 @@ const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
   boolean: (value) => typeof value === 'boolean',
   object: isObject,
   'boolean or missing': (value) => value === undefined || typeof value === 'boolean',
-  'integer or missing': (value) => value === undefined || Number.isSafeInteger(value),
   'object?': (value) => value === null || isObject(value),
   'object or missing': (value) => value === undefined || isObject(value),
 }
@@ -167,7 +165,6 @@ const meanings: { [kind in Kind]: string } = {
   boolean: 'true or false',
   object: 'an object',
   'boolean or missing': 'true, false or missing',
-  'integer or missing': 'an integer, or missing',
   'object?': 'an object or null',
   'object or missing': 'an object, or missing',
 }
