@@ -32,7 +32,7 @@ read -r _ <&"\${SERVER[0]}"
 ask="const s = require('net').connect(80, '192.0.2.2'); s.setTimeout(2000, () => { console.log('nobody'); process.exit() });
   s.on('error', () => { console.log('nobody'); process.exit() }); s.pipe(process.stdout)"
 answer() { echo "$1: $(ip netns exec container "$NODE" -e "$ask")"; }
-drover() { "$NODE" -e "import('$COMPILED').then((daemons) => daemons.$1('$DATA', '10.77.0.0/16'))"; }
+drover() { "$NODE" -e "import(process.env.COMPILED).then((daemons) => daemons.$1('$DATA', '10.77.0.0/16'))"; }
 state() { echo "$1: $(nft list tables | tr '\\n' ' ')forwarding $(cat /proc/sys/net/ipv4/ip_forward)"; }
 answer before
 drover ensureNat; drover ensureNat
