@@ -259,7 +259,8 @@ t.test('events: what comes, what came after the last one seen, and only those of
 t.test('a leader that has heard nothing yet waits for its hosts before it refuses', async (t) => {
   const { call, context, report } = await apiFixture(t)
   // As a new leader’s memory is: committed hosts, no reports.
-  context.reports.reports.clear()
+  const heard = context.reports.reports as Map<string, unknown>
+  heard.clear()
   context.reports.listenSince(Date.now())
   let asked = 0
   context.now = () => {

@@ -1,5 +1,5 @@
 // What the hosts say, as planners see it: the last report of each and when it came. Not committed: every controller hears
-// the same reports, so a new leader has them already.
+// the same reports, so a new leader has them already; it only has to read them.
 
 import { type HostReport, type MigrationStep, type ObservedContainer, silentAfterMs } from '@drover/protocol'
 import type { UseHistory } from './use-history.ts'

@@ -42,7 +42,7 @@ export async function startController(options: ControllerOptions): Promise<Contr
   mkdirSync(directory, { recursive: true })
   const now = Date.now
   const machine = new ClusterStateMachine(directory, options.onFatal)
-  const reports = new Reports(config.cluster, now())
+  const reports = new Reports(config.cluster, now(), ({ code, message }) => logger.warn({ code }, message))
   const events = new EventHub()
   machine.onApplied((applied) => events.add(applied.events))
   const log = options.openLog(machine)

@@ -1,0 +1,59 @@
+// When a report is read: as soon as somebody looks, at the latest after 2 s, and never when a newer one came before that.
+
+import type { DroverError, HostReport } from '@drover/protocol'
+import t, { type Test } from 'tap'
+import { Reports } from '../src/shell/reports.ts'
+import { ModelHost } from './support/model-host.ts'
+
+const host = new ModelHost({ name: 'a', wire: { sent: new Set() } })
+const bytesOf = (report: HostReport) => Buffer.from(JSON.stringify(report))
+/** Begins like a report and is none. */
+const damaged = () => bytesOf(host.report()).subarray(0, 200)
+
+function listen(t: Test) {
+  const refused: DroverError[] = []
+  const reports = new Reports('test', 0, (error) => refused.push(error))
+  t.equal(reports.receive(bytesOf(host.report()), 1_000), 'a')
+  return { reports, refused }
+}
+
+t.test('reports: what was replaced before anybody looked is never read', async (t) => {
+  const { reports, refused } = listen(t)
+  t.equal(reports.receive(damaged(), 1_100), 'a')
+  const last = host.report()
+  t.equal(reports.receive(bytesOf(last), 1_200), 'a')
+  t.match(reports.reports.get('a'), { report: { sequence: last.sequence }, receivedAtMs: 1_200 })
+  t.same(refused, [])
+})
+
+t.test('reports: nonsense that shows only when it is read is told, and the report before it stays', async (t) => {
+  const { reports, refused } = listen(t)
+  const before = reports.reports.get('a')
+  reports.receive(damaged(), 1_100)
+  t.equal(reports.reports.get('a'), before)
+  t.match(refused, [{ code: 'BAD_REQUEST' }])
+})
+
+t.test('reports: one that nobody looks at is read all the same once the last one read is 2 s old', async (t) => {
+  const { reports, refused } = listen(t)
+  reports.receive(damaged(), 2_900)
+  t.same(refused, [])
+  reports.receive(damaged(), 3_000)
+  t.match(refused, [{ code: 'BAD_REQUEST' }])
+})
+
+t.test('reports: an older one that comes late changes nothing', async (t) => {
+  const { reports } = listen(t)
+  const [older, newer] = [host.report(), host.report()]
+  reports.receive(bytesOf(newer), 1_100)
+  t.match(reports.reports.get('a'), { report: { sequence: newer.sequence } })
+  reports.receive(bytesOf(older), 1_200)
+  t.match(reports.reports.get('a'), { report: { sequence: newer.sequence }, receivedAtMs: 1_100 })
+})
+
+t.test('reports: those of another cluster, and what is no report, are not taken in', async (t) => {
+  const { reports } = listen(t)
+  t.equal(reports.receive(bytesOf({ ...host.report(), cluster: 'another' }), 1_100), null)
+  t.throws(() => reports.receive(Buffer.from('[]'), 1_100), { code: 'BAD_REQUEST' })
+  t.equal(reports.reports.size, 1)
+})
