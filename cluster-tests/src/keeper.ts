@@ -6,7 +6,7 @@ import { waitUntil } from '@drover/testkit/lab'
 import type { Story } from './stories.ts'
 
 const source = join(import.meta.dirname, '..', 'test', 'keeper.c')
-const deadlineMs = 60_000
+const deadlineMs = 120_000
 
 export interface KeeperWord {
   ticks: number

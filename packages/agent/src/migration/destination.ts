@@ -122,7 +122,7 @@ async function receiveDisk(
       ? await callAndMirror(
           parts,
           'prepareRestore',
-          { spec, startedAtMs, starts, frozen, memoryRoomBytes },
+          { spec, startedAtMs, starts, ...(frozen ? { frozen, memoryRoomBytes } : {}) },
           engineDeadlines.start,
         )
       : await callAndMirror(parts, 'create', { spec }, engineDeadlines.start)
