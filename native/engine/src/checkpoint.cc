@@ -47,6 +47,12 @@ Result<UniqueFd> makeImageDirectory(const std::string& directory) {
 /** The way back from a failed or unfinished dump: it runs on, or stands still, as if nothing had been. */
 Status resume(Engine& engine, Container& container) {
   const Record record = container.snapshot();
+  // Without its lease it stays frozen until that is back.
+  if (record.state == State::running && !engine.lease().holds(record))
+    return endMove(engine, container, [](Record& changed) {
+      changed.state = State::frozen;
+      changed.fenced = true;
+    });
   Status attached = attachVeth(record.spec.identity, engine.config().bridge);
   // A CRIU that died may have left the freezer open.
   DROVER_TRY(record.state == State::frozen ? engine.cgroups().freeze(container.id) : engine.cgroups().thaw(container.id));

@@ -42,6 +42,8 @@ struct Record {
   std::optional<InitExit> exit;
   /** Over 0: frozen at its limit of memory, and given so much more, so that all of it could come to a stand. */
   int64_t memoryRoomBytes = 0;
+  /** Frozen and off the network because the lease was over; see lease.h. */
+  bool fenced = false;
   /** For the checkpoint code's own notes. */
   nlohmann::json extra = nlohmann::json::object();
 };

@@ -45,6 +45,7 @@ Engine::Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, EventLoop
       seccomp_(std::move(seccomp)),
       loop_(loop),
       view_(config_.stateDirectory, loop),
+      lease_(*this),
       patient_(patientWorkers, mostQueuedJobs),
       pool_(workers, mostQueuedJobs) {}
 
@@ -302,6 +303,8 @@ Json Engine::describe(const Container& container) {
         {"oomKills", memory.oomKills},
         {"killed", memory.killed.empty() ? Json(nullptr) : Json(memory.killed)}}},
       {"devices", devicesToJson(record.spec.devices)},
+      {"leased", lease_.names(record)},
+      {"fenced", alive && record.fenced},
   };
   // Nearly all are as usual, and are told of often.
   if (alive && record.memoryRoomBytes > 0) described["memoryRoomBytes"] = record.memoryRoomBytes;

@@ -14,6 +14,7 @@
 #include "container.h"
 #include "error.h"
 #include "event_loop.h"
+#include "lease.h"
 #include "own_view.h"
 #include "seccomp_profile.h"
 #include "spec.h"
@@ -31,6 +32,8 @@ class Engine {
   EventLoop& loop() { return loop_; }
   /** What shows containers their own numbers. */
   OwnView& view() { return view_; }
+  /** Until when those may run that may be started elsewhere. */
+  Lease& lease() { return lease_; }
 
   /** Takes over what an earlier engine left: running containers are adopted, half-made things removed. Before the loop runs. */
   Status adopt();
@@ -103,6 +106,7 @@ class Engine {
   const SeccompProgram seccomp_;
   EventLoop& loop_;
   OwnView view_;
+  Lease lease_;
   mutable std::mutex mutex_;
   std::mutex createMutex_;
   std::map<std::string, std::shared_ptr<Container>> containers_;

@@ -112,6 +112,7 @@ void Engine::initEnded(const std::shared_ptr<Container>& container, const std::s
     record.state = again ? State::created : State::stopped;
     record.initPid = 0;
     record.memoryRoomBytes = 0;
+    record.fenced = false;
     record.exit = exit;
   }));
   if (!again) return;
@@ -119,6 +120,7 @@ void Engine::initEnded(const std::shared_ptr<Container>& container, const std::s
 }
 
 Status Engine::adopt() {
+  lease_.load();
   DIR* stream = opendir(config_.stateDirectory.c_str());
   if (!stream) return errnoError("read " + config_.stateDirectory);
   std::vector<std::string> names;
@@ -179,6 +181,7 @@ Status Engine::adoptOne(const std::shared_ptr<Container>& container) {
       changed.state = State::stopped;
       changed.initPid = 0;
       changed.memoryRoomBytes = 0;
+      changed.fenced = false;
       changed.exit.reset();
       // The host has booted since: it did not end by itself.
       if (record.bootId != bootId()) changed.exit = InitExit{"host", 0};
@@ -192,7 +195,7 @@ Status Engine::adoptRunning(const std::shared_ptr<Container>& container, const R
   container->initPidfd = pidfd;
   loop_.post([this, container, pidfd] { watch(container, pidfd); });
   // The record was written before or after each step, never during: bring the freezer to what it says.
-  if (record.state == State::running) {
+  if (record.state == State::running && lease_.holds(record)) {
     // Perhaps the engine died in a freeze or a dump: nothing had been promised yet.
     DROVER_TRY(attachVeth(record.spec.identity, config_.bridge));
     return cgroups_.thaw(container->id);

@@ -96,6 +96,7 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
   const Record before = container->snapshot();
   if (before.state == State::running) return {};
   if (before.state != State::frozen && before.state != State::checkpointed) return wrongState("thaw", *container, before.state, "frozen or checkpointed");
+  DROVER_TRY(engine.lease().check("thaw", before));
   if (before.state == State::checkpointed) {
     forgetCheckpoint(engine, *container);
     DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));

@@ -66,6 +66,7 @@ Status run(const std::string& configPath) {
   Status listening = hotplug.begin([&engine] { engine.devicesChanged(); });
   if (!listening.ok()) logLine("warn", "USB devices come only at a start: " + listening.error().message);
   DROVER_TRY(engine.adopt());
+  DROVER_TRY(engine.lease().begin());
   Server server(events, [&methods](const std::shared_ptr<Connection>& connection) { methods.serve(connection); });
   DROVER_TRY(server.listen(socket));
   logLine("info", "listening on " + socket + ", " + std::to_string(engine.all().size()) + " containers");

@@ -120,6 +120,10 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
     if (!queued) respond(Error{"LIMIT_REACHED", "list: too many operations wait"});
     return;
   }
+  if (method == "lease") {
+    Status renewed = engine.lease().renew(call.untilMs, call.leases);
+    return renewed.ok() ? respond(Json(nullptr)) : respond(renewed.error());
+  }
   if (method == "create")
     return makeThen(*call.spec, respond, [&engine, respond](std::shared_ptr<Container> container) { respond(engine.describe(*container)); });
   if (method == "prepareRestore")

@@ -56,6 +56,10 @@ Result<Record> parseRecord(std::string_view text) {
     DROVER_TRY_ASSIGN(room, integerField(value, "memoryRoomBytes", 0, INT64_MAX / 4));
     record.memoryRoomBytes = room;
   }
+  if (present(value, "fenced")) {
+    DROVER_TRY_ASSIGN(fenced, booleanField(value, "fenced"));
+    record.fenced = fenced;
+  }
   if (present(value, "startedAtMs")) {
     DROVER_TRY_ASSIGN(startedAtMs, integerField(value, "startedAtMs", 0, INT64_MAX));
     record.startedAtMs = startedAtMs;
@@ -80,6 +84,7 @@ std::string recordToText(const Record& record) {
       {"starts", record.starts},
       {"exit", record.exit ? Json({{"reason", record.exit->reason}, {"status", record.exit->status}}) : Json(nullptr)},
       {"memoryRoomBytes", record.memoryRoomBytes},
+      {"fenced", record.fenced},
       {"extra", record.extra},
   });
 }

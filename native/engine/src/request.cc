@@ -121,6 +121,17 @@ const Field devices{"devices", [](const Json& params, Call& call) -> Status {
                       return {};
                     }};
 
+const Field until{"untilMs", [](const Json& params, Call& call) { return readInteger<&Call::untilMs>(params, call, "untilMs", 0, INT64_MAX / 2); }};
+const Field leases{"containers", [](const Json& params, Call& call) -> Status {
+                     DROVER_TRY_ASSIGN(named, objectField(params, "containers"));
+                     for (const auto& [id, _] : named.items()) {
+                       if (!isContainerId(id)) return badRequest("field `containers`: `" + id.substr(0, longestNameShown) + "` is not 1 to 32 of [a-z0-9-]");
+                       DROVER_TRY_ASSIGN(number, integerField(named, id.c_str(), 0, INT64_MAX / 2));
+                       call.leases[id] = number;
+                     }
+                     return {};
+                   }};
+
 Status readFile(const Json& params, Call& call) {
   DROVER_TRY_ASSIGN(request, parseFileRequest(call.method, params));
   call.file = std::move(request);
@@ -148,6 +159,7 @@ const std::vector<Rule> rules = {
     {"freeze", {container, epoch}},
     {"thaw", {container, epoch}},
     {"delete", {container, epoch}},
+    {"lease", {until, leases}},
     {"copyMemory", {container, epoch, directory, mostBytes}},
     {"checkpoint", {container, epoch, directory}},
     {"restore", {container, epoch, directory}},

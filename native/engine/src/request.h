@@ -2,6 +2,7 @@
 // JSON any more, and a fuzzer can go through all of this.
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -45,6 +46,9 @@ struct Call {
   std::optional<std::vector<Device>> devices;
   std::optional<Security> security;
   std::optional<std::string> name;
+  /** Epochs by container. */
+  std::map<std::string, int64_t> leases;
+  int64_t untilMs = 0;
   std::optional<FileRequest> file;
   std::optional<ExecRequest> exec;
 };

@@ -197,6 +197,7 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
   // Repeated: it was released before, maybe by an engine that died right after.
   if (before.state == State::running || before.state == State::frozen) return moveResult(engine, *container, before.extra.value("figures", nlohmann::json::object()));
   if (before.state != State::restored) return wrongState(*container, "release", before.state, "restored");
+  DROVER_TRY(engine.lease().check("release", before));
   DROVER_TRY_ASSIGN(network, openNetworkNamespace(before.initPid));
   Figures figures;
   DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));

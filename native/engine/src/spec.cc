@@ -137,11 +137,15 @@ Result<Limits> parseLimits(const Json& value) {
     if (policy != "kill" && policy != "freeze") return badRequest("field `memoryPolicy`: `" + policy + "` is neither kill nor freeze");
     limits.memoryFreeze = policy == "freeze";
   }
+  if (present(value, "leased")) {
+    DROVER_TRY_ASSIGN(leased, booleanField(value, "leased"));
+    limits.leased = leased;
+  }
   return limits;
 }
 
 Json limitsToJson(const Limits& limits) {
-  Json value = {{"cpus", limits.cpus}, {"memoryPolicy", limits.memoryFreeze ? "freeze" : "kill"}};
+  Json value = {{"cpus", limits.cpus}, {"memoryPolicy", limits.memoryFreeze ? "freeze" : "kill"}, {"leased", limits.leased}};
   for (const auto& field : firstLimits) value[field.name] = limits.*field.member;
   for (const auto& field : laterLimits) value[field.name] = limits.*field.member;
   return value;

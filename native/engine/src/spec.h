@@ -42,6 +42,8 @@ struct Limits {
   int64_t networkBits = 0;
   /** What happens at the limit of memory: the kernel kills a process, or all stands still until there is more. */
   bool memoryFreeze = false;
+  /** It may be started elsewhere when this host is lost, so it runs only under a lease; see lease.h. */
+  bool leased = false;
 
   bool operator==(const Limits&) const = default;
 };

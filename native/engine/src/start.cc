@@ -159,6 +159,7 @@ Status startContainer(Engine& engine, const std::shared_ptr<Container>& containe
   if (before.state == State::running) return {};
   if (before.state != State::created && before.state != State::stopped)
     return Error{"WRONG_STATE", "start " + container->id + ": it is " + stateName(before.state) + ", must be created or stopped"};
+  DROVER_TRY(engine.lease().check("start", before));
   container->stopping = false;
   Status status = Starting(engine, container).run();
   if (status.ok()) return {};

@@ -23,6 +23,7 @@ import { AgentGrpc } from './grpc.ts'
 import { ImageStore } from './images/image-store.ts'
 import { ImageTasks } from './images/image-tasks.ts'
 import { ImageFetcher, sendImage } from './images/image-transfer.ts'
+import { LeaseKeeper } from './lease-keeper.ts'
 import { checkpointRootFor } from './migration/checkpoint-directory.ts'
 import { acceptMigration } from './migration/destination.ts'
 import { MigrationSessions } from './migration/sessions.ts'
@@ -60,6 +61,7 @@ export class Agent {
     const images = new ImageStore(config.dataDirectory)
     const access = accessOf(config)
     this.#client = new EngineClient(config.engineSocket, { onUp: (up) => this.#engineUp(up) })
+    const store = new AssignmentStore(config.dataDirectory, (message) => log.error({}, message))
     this.#parts = {
       host: config.host,
       access,
@@ -67,12 +69,13 @@ export class Agent {
       checkpointRoot: emptyCheckpointRoot(config),
       engine: this.#client,
       mirror: new EngineMirror(),
-      store: new AssignmentStore(config.dataDirectory, (message) => log.error({}, message)),
+      store,
       images,
       fetcher: new ImageFetcher(images, access),
       sessions: new MigrationSessions((container) => this.#containerChanged(container)),
       snapshots: new SnapshotJobs(),
       links: { outgoing: new Pace(), incoming: new Pace() },
+      lease: new LeaseKeeper(this.#client, store, log),
       log,
     }
     this.#workers = new Workers(this.#parts, () => this.#bus.publishSoon())
@@ -87,7 +90,7 @@ export class Agent {
       tls: config.tls ?? null,
       log,
       report: () => this.#report(),
-      take: (batch) => this.#take(batch),
+      take: (batch, askedAtMs) => this.#take(batch, askedAtMs),
     })
   }
 
@@ -126,12 +129,14 @@ export class Agent {
     return acceptMigration(this.#parts, connection, hello.operation, hello.container)
   }
 
-  #take(batch: AssignmentBatch): void {
+  #take(batch: AssignmentBatch, askedAtMs: number | null): void {
     const { changed, dropped } = this.#parts.store.apply(batch)
     if (dropped) {
       this.#parts.log.warn({ reason: dropped }, 'an assignment batch was dropped')
       return
     }
+    if (askedAtMs !== null && batch.leaseMs !== undefined) this.#parts.lease.renew(askedAtMs + batch.leaseMs)
+    else if (changed.length > 0) this.#parts.lease.assigned(changed)
     for (const container of changed) this.#workers.poke(container)
     if (batch.complete) for (const { container } of this.#parts.mirror.all()) this.#workers.poke(container)
     this.#tasks.accept(batch.imageTasks, batch.complete)
@@ -173,6 +178,7 @@ export class Agent {
       mirror.reset()
       mirror.replaceAll(containers, mirror.mark())
       mirror.up = true
+      this.#parts.lease.engineBack()
       log.info({ engine: mirror.hello.version, containers: containers.length }, 'connected to the engine')
       for (const { container } of [...containers, ...store.all()]) this.#workers.poke(container)
       this.#bus.publishSoon()

@@ -15,6 +15,7 @@ import {
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import { Compile } from 'typebox/compile'
 import { describeViolation } from './describe-violation.ts'
+import { bootMs } from './lease-keeper.ts'
 import type { Log } from './parts.ts'
 import { busTls } from './tls.ts'
 
@@ -27,7 +28,8 @@ export interface BusOptions {
   tls: TlsFiles | null
   log: Log
   report(): HostReport
-  take(batch: AssignmentBatch): void
+  /** `askedAtMs`: by CLOCK_BOOTTIME, when it is the answer to a pull. */
+  take(batch: AssignmentBatch, askedAtMs: number | null): void
 }
 
 const validator = Compile(AssignmentBatch)
@@ -37,6 +39,8 @@ const connectDeadlineMs = 2_000
 const pullDeadlineMs = 3_000
 /** While the leader is unknown or electing, the first answer is waited for more eagerly. */
 const firstPullRetryMs = 300
+/** After one that nobody answered: the host's lease runs out meanwhile. */
+const nextPullRetryMs = 1_000
 
 export class Bus {
   readonly #options: BusOptions
@@ -114,7 +118,7 @@ export class Bus {
     connection.subscribe(subjects.assignments(cluster, host), {
       callback: (error, message) => {
         if (error) log.warn({ error: error.message }, 'assignments subscription')
-        else this.#take(message)
+        else this.#take(message, null)
       },
     })
     log.info({ server: connection.getServer() }, 'connected to the bus')
@@ -153,22 +157,26 @@ export class Bus {
     this.#pulling = true
     if (this.#pullTimer) clearTimeout(this.#pullTimer)
     const { cluster, host, session, log } = this.#options
+    let answered = false
     try {
       const request = JSON.stringify({ cluster, host, session })
+      const askedAtMs = bootMs()
       const answer = await this.#connection.request(subjects.pull(cluster), request, { timeout: pullDeadlineMs })
-      this.#pulled = this.#take(answer) || this.#pulled
+      answered = this.#take(answer, askedAtMs)
+      this.#pulled ||= answered
     } catch (thrown) {
       log.debug({ error: DroverError.from(thrown).message }, 'no answer to a pull')
     } finally {
       this.#pulling = false
       if (!this.#closed) {
-        this.#pullTimer = setTimeout(() => void this.#pull(), this.#pulled ? pullIntervalMs : firstPullRetryMs)
+        const pauseMs = answered ? pullIntervalMs : this.#pulled ? nextPullRetryMs : firstPullRetryMs
+        this.#pullTimer = setTimeout(() => void this.#pull(), pauseMs)
         this.#pullTimer.unref()
       }
     }
   }
 
-  #take(message: Msg): boolean {
+  #take(message: Msg, askedAtMs: number | null): boolean {
     let value: unknown
     try {
       value = JSON.parse(message.string())
@@ -177,7 +185,7 @@ export class Bus {
       return false
     }
     if (validator.Check(value)) {
-      this.#options.take(value)
+      this.#options.take(value, askedAtMs)
       return true
     }
     if (value !== null && typeof value === 'object' && 'error' in value) {

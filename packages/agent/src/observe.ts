@@ -48,6 +48,7 @@ function observe(
     memoryBytes: container.memoryBytes,
     cpuUsec: container.cpuUsec,
     ...(container.memory === undefined ? {} : { memory: container.memory }),
+    ...(container.leased === undefined ? {} : { leased: container.leased }),
   }
 }
 
@@ -73,7 +74,8 @@ function unmade(assignment: Assignment, failure: StepFailure): ObservedContainer
   }
 }
 
-function describeExit({ state, exit, memory }: EngineContainer): string | null {
+function describeExit({ state, exit, memory, fenced }: EngineContainer): string | null {
+  if (fenced) return 'frozen: its host had not heard from the leader, and it may be started elsewhere'
   if (state === 'frozen' && memory?.frozenAtLimit) return 'frozen at its limit of memory: raise it to let it go on'
   if (state !== 'stopped' || !exit) return null
   if (exit.reason === 'host') return 'its host went down'

@@ -9,6 +9,7 @@ import type { EnginePort } from './engine-port.ts'
 import type { FaultPoints } from './fault-points.ts'
 import type { ImageStore } from './images/image-store.ts'
 import type { ImageFetcher } from './images/image-transfer.ts'
+import type { LeaseKeeper } from './lease-keeper.ts'
 import type { MigrationSessions } from './migration/sessions.ts'
 import type { SnapshotJobs } from './snapshots/jobs.ts'
 import type { Pace } from './streams/pace.ts'
@@ -36,6 +37,7 @@ export interface AgentParts {
   /** This host's link, each way: moves share it. */
   links: { outgoing: Pace; incoming: Pace }
   snapshots: SnapshotJobs
+  lease: LeaseKeeper
   log: Log
 }
 

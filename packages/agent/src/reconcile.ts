@@ -165,6 +165,8 @@ function nextForPower(facts: Facts, assignment: Assignment): Step | null {
   if (!engine) return imageHeld ? { kind: 'create' } : { kind: 'ensure-image' }
   if (engine.epoch > assignment.epoch) return null
   if (engine.epoch < assignment.epoch) return { kind: 'refuse-stale' }
+  // It may run elsewhere by now. The engine lets it go on as soon as the leader says that it doesn't.
+  if (engine.fenced) return null
   const waits = engine.state === 'checkpointed' || engine.state === 'restored'
   if (!waits && !configured(engine, assignment)) return { kind: 'update' }
   if (assignment.snapshotTask) return nextForTask(facts, engine, assignment.snapshotTask)

@@ -1,10 +1,19 @@
 // What `drover set` and `drover launch --set` understand: KEY=VALUE, one row per key. `none` takes a limit away.
 
-import type { AutostartChange, Lifecycle, RestartPolicy, Security, SetRequest, SnapshotPolicy } from '@drover/protocol'
+import type {
+  AutostartChange,
+  Lifecycle,
+  RestartPolicy,
+  SchedulingChange,
+  Security,
+  SetRequest,
+  SnapshotPolicy,
+} from '@drover/protocol'
 import { InvalidArgumentError } from 'commander'
 import { parseDuration } from './output/durations.ts'
 import { parseSignal } from './output/signals.ts'
 import { parseBytes, parseCount, parseCpu } from './output/sizes.ts'
+import { placementRules } from './placement-settings.ts'
 import { parseCapabilities } from './security-flags.ts'
 
 type LimitKey = keyof NonNullable<SetRequest['limits']>
@@ -12,7 +21,7 @@ type RequestKey = keyof NonNullable<SetRequest['requests']>
 interface Setting {
   key: string
   meaning: string
-  parse: (text: string) => number | string | boolean | string[] | RestartPolicy
+  parse: (text: string) => number | string | boolean | string[] | RestartPolicy | SchedulingChange
   target:
     | { limit: LimitKey }
     | { request: RequestKey }
@@ -22,6 +31,7 @@ interface Setting {
     | { snapshots: keyof SnapshotPolicy }
     | { security: keyof Security }
     | { lifecycle: keyof Lifecycle }
+    | { rule: true }
 }
 
 const parseSize = (minimum: number) => (text: string) => {
@@ -194,6 +204,12 @@ export const settings: readonly Setting[] = [
     parse: parseSwitch,
     target: { security: 'addressFilter' },
   },
+  ...placementRules.map(({ key, meaning, change }) => ({
+    key,
+    meaning,
+    parse: change,
+    target: { rule: true } as const,
+  })),
 ]
 
 /** Adds one KEY=VALUE to what was read before. */
@@ -209,6 +225,9 @@ export function parseSetting(text: string, before: SetRequest = {}): SetRequest 
   if ('limit' in target) {
     const limit = value === 'none' ? null : setting.parse(value)
     return { ...before, limits: { ...before.limits, [target.limit]: limit } }
+  }
+  if ('rule' in target) {
+    return { ...before, scheduling: { ...before.scheduling, ...(setting.parse(value) as SchedulingChange) } }
   }
   if ('snapshots' in target) {
     const wanted = value === 'none' ? null : setting.parse(value)

@@ -18,6 +18,7 @@ export interface SchedulingFlags {
   project?: string
   priority?: number
   leave?: NonNullable<Scheduling['leave']>
+  heal?: NonNullable<Scheduling['heal']>
 }
 
 export function addSchedulingOptions(command: Command): Command {
@@ -43,6 +44,12 @@ export function addSchedulingOptions(command: Command): Command {
         'stop',
         'stay',
       ]),
+    )
+    .addOption(
+      new Option(
+        '--heal <how>',
+        'when its host is lost: wait for it, or begin again elsewhere, fresh from its image (default: wait)',
+      ).choices(['wait', 'fresh']),
     )
 }
 
@@ -71,6 +78,7 @@ export function schedulingOf(flags: SchedulingFlags): Scheduling | null {
     ...(flags.project === undefined ? {} : { project: flags.project }),
     ...(flags.priority === undefined ? {} : { priority: flags.priority }),
     ...(flags.leave === undefined ? {} : { leave: flags.leave }),
+    ...(flags.heal === undefined ? {} : { heal: flags.heal }),
   }
   return Object.keys(scheduling).length === 0 ? null : scheduling
 }

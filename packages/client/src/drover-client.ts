@@ -14,6 +14,7 @@ import type {
   EvacuationPlanView,
   ExecRequest,
   ExplainRequest,
+  HostLostRequest,
   HostSetRequest,
   HostView,
   Image,
@@ -82,6 +83,10 @@ export class DroverClient {
     this.#write(paths.hostAction(segment(name), 'cordon'), {}, options)
   uncordon = async (name: string, options?: WriteOptions) =>
     this.#write(paths.hostAction(segment(name), 'uncordon'), {}, options)
+
+  /** Only of a host that is dead for sure. */
+  hostLost = async (name: string, request: HostLostRequest, options?: WriteOptions) =>
+    this.#write(paths.hostAction(segment(name), 'lost'), request, options)
 
   setHost = async (name: string, request: HostSetRequest, options?: WriteOptions) =>
     this.#write(paths.hostAction(segment(name), 'set'), request, options)

@@ -33,6 +33,8 @@ export interface EngineLimits extends Resources {
   networkBits?: number
   /** At the limit of memory the kernel kills a process (missing too), or all of it is frozen until it gets more. */
   memoryPolicy?: 'kill' | 'freeze'
+  /** It may be started elsewhere when this host is lost, so here it runs only under a lease. */
+  leased?: boolean
 }
 
 /** All that the engine must know to run a container. It knows of no cluster. */
@@ -83,6 +85,10 @@ export interface EngineContainer {
   devices?: Devices
   /** Missing: as usual. */
   security?: Security
+  /** It runs only under a lease, and the last one named it; missing: an engine that knows no leases. */
+  leased?: boolean
+  /** Frozen and off the network because the lease was over: the next lease that names it lets it go on. */
+  fenced?: boolean
 }
 
 export interface EngineHello {
@@ -145,6 +151,11 @@ export interface EngineMethods extends EngineInsideMethods {
   }
   /** Kills what still runs and removes every trace: processes, cgroups, mounts, veth, directories. Unknown: no error. */
   delete: { params: { container: string; epoch: number }; result: null }
+  /**
+   * Until when (ms of CLOCK_BOOTTIME) those of `containers` (epoch by id) may run that have the limit `leased`. Without a lease that
+   * names it such a container is not started, thawed or released; when the lease is over it is frozen and taken off the network.
+   */
+  lease: { params: { untilMs: number; containers: Record<string, number> }; result: null }
   list: { params: Record<string, never>; result: { containers: EngineContainer[] } }
   get: { params: { container: string }; result: EngineContainer }
   /** Resolves when init has ended, or with the present state at the deadline. */

@@ -84,6 +84,8 @@ export const AssignmentBatch = Type.Object({
   images: Type.Optional(Type.Array(Type.String())),
   assignments: Type.Array(Assignment),
   imageTasks: Type.Array(ImageTask),
+  /** Of the answer to a pull: how long the host may run what needs a lease, from when it asked. Missing: not at all. */
+  leaseMs: Type.Optional(Type.Integer({ minimum: 1 })),
 })
 export type AssignmentBatch = Static<typeof AssignmentBatch>
 
@@ -132,6 +134,8 @@ export const ObservedContainer = Type.Object({
   memoryBytes: Type.Integer(),
   cpuUsec: Type.Integer(),
   memory: Type.Optional(MemoryPressure),
+  /** It runs only under the host's lease, which names it; missing: an older agent, or it needs none. */
+  leased: Type.Optional(Type.Boolean()),
 })
 export type ObservedContainer = Static<typeof ObservedContainer>
 

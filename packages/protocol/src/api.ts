@@ -166,6 +166,18 @@ export const EvacuationPlanView = Type.Object({
 })
 export type EvacuationPlanView = Static<typeof EvacuationPlanView>
 
+/** Somebody vouches that the host is dead: nothing of its containers runs there any more. */
+export const HostLostRequest = Type.Object(
+  {
+    sure: Type.Literal(true),
+    fresh: Type.Optional(
+      Type.Boolean({ description: 'also what would wait for its disk begins again, from its image' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type HostLostRequest = Static<typeof HostLostRequest>
+
 export const RestoreRequest = Type.Object(
   {
     bringBack: Type.Optional(Type.Boolean({ description: 'move back what its last evacuation moved away' })),

@@ -5,6 +5,7 @@ import { type Static, Type } from 'typebox'
 import { DeviceChange } from './devices.ts'
 import { namePattern } from './names.ts'
 import { Security } from './security.ts'
+import { SchedulingChange } from './scheduling.ts'
 import { SnapshotPolicy } from './snapshots.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -117,6 +118,7 @@ export const SetRequest = Type.Object(
     security: Type.Optional(Security),
     lifecycle: Type.Optional(Lifecycle),
     profiles: Type.Optional(ProfileNames),
+    scheduling: Type.Optional(Type.Unsafe<SchedulingChange>(SchedulingChange)),
   },
   { additionalProperties: false },
 )

@@ -10,7 +10,7 @@ export const paths = {
   status: '/v1/status',
   hosts: '/v1/hosts',
   host: (name: string) => `/v1/hosts/${name}`,
-  hostAction: (name: string, action: 'evacuate' | 'restore' | 'cordon' | 'uncordon' | 'set') =>
+  hostAction: (name: string, action: 'evacuate' | 'restore' | 'cordon' | 'uncordon' | 'set' | 'lost') =>
     `/v1/hosts/${name}/${action}`,
   policy: '/v1/policy',
   evacuationPlan: '/v1/evacuation-plan',

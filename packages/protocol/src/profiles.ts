@@ -11,7 +11,7 @@ const Text = Type.Record(Type.String({ minLength: 1, maxLength: 256 }), Type.Str
   maxProperties: 1_000,
 })
 
-const { profiles: _profiles, ...settable } = SetRequest.properties
+const { profiles: _profiles, scheduling: _scheduling, ...settable } = SetRequest.properties
 
 /** As a set, and what only a launch may say: that counts for containers launched from then on. null: taken away again. */
 export const ProfileSettings = Type.Object(

@@ -183,8 +183,8 @@ export type Host = Static<typeof Host>
 /** A host as the API shows it: the committed part and what its agent last reported. */
 export const HostView = Type.Object({
   ...Host.properties,
-  status: Type.Union([Type.Literal('ready'), Type.Literal('cordoned'), Type.Literal('silent')], {
-    description: 'silent: no heartbeat for 5 s',
+  status: Type.Union([Type.Literal('ready'), Type.Literal('cordoned'), Type.Literal('silent'), Type.Literal('lost')], {
+    description: 'silent: no heartbeat for 5 s; lost: for so long that what may be is started elsewhere',
   }),
   lastSeenMs: Nullable(Type.Integer()),
   requested: Resources,
@@ -261,6 +261,8 @@ export const OperationKind = Type.Union([
   Type.Literal('snapshot-restore'),
   Type.Literal('snapshot-delete'),
   Type.Literal('copy'),
+  Type.Literal('heal'),
+  Type.Literal('host-lost'),
 ])
 export type OperationKind = Static<typeof OperationKind>
 

@@ -4,6 +4,7 @@
 import { type Static, Type } from 'typebox'
 import { MoveLimits } from './move-options.ts'
 import { namePattern } from './names.ts'
+import { leastLostAfterMs } from './subjects.ts'
 
 const Name = Type.String({ pattern: namePattern, description: 'a DNS label' })
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -35,6 +36,13 @@ export type Group = Static<typeof Group>
 export const Leave = words('live', 'frozen', 'cold', 'stop', 'stay')
 export type Leave = Static<typeof Leave>
 
+/**
+ * What becomes of it when its host is lost: `wait` for the host, which has its disk; or start it elsewhere, `fresh` from its image,
+ * without what was on its disk.
+ */
+export const Heal = words('wait', 'fresh')
+export type Heal = Static<typeof Heal>
+
 /** Where a container may run, beside what it asks for. */
 export const Scheduling = Type.Object(
   {
@@ -47,10 +55,20 @@ export const Scheduling = Type.Object(
     project: Type.Optional(Name),
     priority: Type.Optional(Type.Integer({ minimum: -1000, maximum: 1000, description: 'higher is more important' })),
     leave: Type.Optional(Leave),
+    heal: Type.Optional(Heal),
   },
   { additionalProperties: false },
 )
 export type Scheduling = Static<typeof Scheduling>
+
+/** What isn't named stays, null takes away. Counts from when it is placed next. */
+export const SchedulingChange = Type.Object(
+  Object.fromEntries(
+    Object.entries(Scheduling.properties).map(([key, schema]) => [key, Type.Optional(Nullable(schema))]),
+  ),
+  { additionalProperties: false },
+)
+export type SchedulingChange = { [K in keyof Scheduling]?: Scheduling[K] | null }
 
 /** `refuse`: only who tolerates the key comes; `avoid`: others only when nowhere else will do. */
 export const TaintEffect = words('refuse', 'avoid')
@@ -134,6 +152,22 @@ export const RebalanceSettings = Type.Object(
 )
 export type RebalanceSettings = Static<typeof RebalanceSettings>
 
+/** When hosts count as lost, and whether what may be is then started elsewhere by itself. */
+export const HealingSettings = Type.Object(
+  {
+    mode: Type.Optional(words('off', 'on')),
+    lostAfterS: Type.Optional(
+      Type.Integer({
+        minimum: leastLostAfterMs / 1000,
+        maximum: 86_400,
+        description: 'silence after which a host is lost',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type HealingSettings = Static<typeof HealingSettings>
+
 /** A machine that can be asked for. */
 export const MachineShape = Type.Object(
   {
@@ -154,6 +188,7 @@ export const SchedulingPolicy = Type.Object({
   rebalance: RebalanceSettings,
   machines: Type.Optional(Type.Record(Type.String(), MachineShape)),
   moves: Type.Optional(MoveLimits),
+  healing: Type.Optional(HealingSettings),
 })
 export type SchedulingPolicy = Static<typeof SchedulingPolicy>
 
@@ -168,6 +203,7 @@ export const PolicyChange = Type.Object(
     rebalance: Type.Optional(Nullable(RebalanceSettings)),
     /** Replaced as a whole; null: back to the default. */
     moves: Type.Optional(Nullable(MoveLimits)),
+    healing: Type.Optional(Nullable(HealingSettings)),
   },
   { additionalProperties: false },
 )

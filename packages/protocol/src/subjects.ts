@@ -9,6 +9,13 @@ export const heartbeatMs = 1000
 export const pullIntervalMs = 5000
 /** Without a report for this long a host counts as silent and takes no new containers. */
 export const silentAfterMs = 5000
+/**
+ * How long the answer to a pull lets a host run what may be started elsewhere, counted from when the pull was sent; then its engine
+ * freezes it. The leader counts a host as lost only after at least `leastLostAfterMs` without a pull: the difference is for clocks that
+ * run apart, and for freezing what is busy.
+ */
+export const leaseMs = 20_000
+export const leastLostAfterMs = 30_000
 /** A NATS message over this is refused (the server's own limit is set to the same). */
 export const maxMessageBytes = 8 << 20
 

@@ -5,7 +5,7 @@
 import type { EngineContainer, EngineLimits } from '@drover/engine'
 import { type Assignment, type ContainerSpec, wholeSecurity } from '@drover/protocol'
 
-export function engineLimits({ requests, limits = {} }: ContainerSpec): Required<EngineLimits> {
+export function engineLimits({ requests, limits = {}, scheduling }: ContainerSpec): Required<EngineLimits> {
   return {
     cpuMilli: limits.cpuMilli ?? 0,
     memoryBytes: limits.memoryBytes ?? requests.memoryBytes,
@@ -21,6 +21,7 @@ export function engineLimits({ requests, limits = {} }: ContainerSpec): Required
     ioWriteOperations: limits.ioWriteOperations ?? 0,
     networkBits: limits.networkBits ?? 0,
     memoryPolicy: limits.memoryPolicy ?? 'kill',
+    leased: scheduling?.heal === 'fresh',
   }
 }
 
@@ -37,7 +38,8 @@ export function configured(
   return (Object.keys(wanted) as (keyof EngineLimits)[]).every((key) => (limits[key] ?? absent(key)) === wanted[key])
 }
 
-const absent = (key: keyof EngineLimits) => ({ cpus: '', swapBytes: -1, memoryPolicy: 'kill' })[key as string] ?? 0
+const absent = (key: keyof EngineLimits) =>
+  ({ cpus: '', swapBytes: -1, memoryPolicy: 'kill', leased: false })[key as string] ?? 0
 
 /** The same text for the same value, in whatever order its keys came. */
 function canonical(value: unknown): string {

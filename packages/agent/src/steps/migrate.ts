@@ -38,6 +38,7 @@ export async function runMigrationStep(
 export async function release({ parts, container, assignment }: Assigned): Promise<void> {
   const { epoch, migration } = assignment
   await parts.faults.at('destination.releasing')
+  await parts.lease.cover(container)
   const answer = await parts.engine.call('release', { container, epoch }, { deadlineMs: engineDeadlines.quick })
   const resumedAtNs = answer.figures.resumedAtNs ?? Date.now() * 1e6
   parts.mirror.answer(answer.container)

@@ -36,6 +36,7 @@ export async function update({ parts, assignment }: Owned): Promise<void> {
 
 export async function start({ parts, assignment }: Owned): Promise<void> {
   const { container, epoch } = assignment
+  await parts.lease.cover(container)
   await callAndMirror(parts, 'start', { container, epoch }, engineDeadlines.start)
   // Even if it has ended again by now: from here on that is its own will, and it isn't started over and over.
   parts.store.noteRunning(container)
@@ -54,6 +55,7 @@ export async function freeze({ parts, assignment }: Owned): Promise<void> {
 /** Also for one that is checkpointed: the move was aborted, and its session has nothing to hold any more. */
 export async function thaw({ parts, assignment }: Owned): Promise<void> {
   const { container, epoch } = assignment
+  await parts.lease.cover(container)
   await callAndMirror(parts, 'thaw', { container, epoch }, engineDeadlines.quick)
   for (const session of parts.sessions.ofContainer(container)) void session.close()
 }

@@ -61,7 +61,7 @@ export function hostTable(palette: Palette, hosts: readonly HostView[]): string 
 
 export function describeHostStatus(palette: Palette, host: HostView, nowMs: number): string {
   const status = paintState(palette, host.status)
-  if (host.status !== 'silent') return status
+  if (host.status !== 'silent' && host.status !== 'lost') return status
   return `${status} ${formatAge(host.lastSeenMs, nowMs)}`
 }
 

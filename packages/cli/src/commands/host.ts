@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { defineGroup } from '../define-command.ts'
 import * as cordon from './host-cordon.ts'
 import * as evacuate from './host-evacuate.ts'
+import * as lost from './host-lost.ts'
 import * as ls from './host-ls.ts'
 import * as restore from './host-restore.ts'
 import * as set from './host-set.ts'
@@ -12,5 +13,5 @@ import * as uncordon from './host-uncordon.ts'
 
 export function register(program: Command): void {
   const group = defineGroup(program, 'host', 'list hosts, empty them, take them out and back in')
-  for (const each of [ls, show, set, evacuate, restore, cordon, uncordon]) each.register(group)
+  for (const each of [ls, show, set, evacuate, restore, cordon, uncordon, lost]) each.register(group)
 }

@@ -14,6 +14,7 @@ import * as exec from './exec.ts'
 import * as explain from './explain.ts'
 import * as file from './file.ts'
 import * as freeze from './freeze.ts'
+import * as healing from './healing.ts'
 import * as host from './host.ts'
 import * as image from './image.ts'
 import * as info from './info.ts'
@@ -77,6 +78,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   host.register,
   rebalance.register,
   transfer.register,
+  healing.register,
   pool.register,
   profile.register,
   project.register,

@@ -24,6 +24,7 @@ const stateColours: Record<string, 'green' | 'red' | 'yellow' | 'cyan' | 'dim'> 
   committed: 'green',
   failed: 'red',
   silent: 'red',
+  lost: 'red',
   aborted: 'red',
   unknown: 'red',
   pending: 'yellow',

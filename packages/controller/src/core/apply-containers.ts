@@ -29,8 +29,10 @@ export function applyContainerObserved(draft: Draft, entry: EntryOf<'ContainerOb
   const operation = container.operation === null ? undefined : draft.state.tables.operations.get(container.operation)
   // Nobody asked for it: its init ended by itself. Then that is what is desired, until somebody starts it again.
   const exited = operation === undefined && entry.state === 'stopped' && container.desired !== 'stopped'
+  const { leasedEpoch: _lease, ...known } = container
   const observed: StoredContainer = {
-    ...container,
+    ...known,
+    ...(entry.leased === true ? { leasedEpoch: entry.epoch } : {}),
     state: container.deleting ? 'deleting' : entry.state,
     message: entry.message,
     initPid: entry.initPid,
@@ -107,6 +109,7 @@ function endEphemeral(draft: Draft, id: string): void {
 function settle(draft: Draft, operation: Operation, container: StoredContainer): void {
   const wanted = {
     launch: 'running',
+    heal: 'running',
     start: 'running',
     thaw: 'running',
     stop: 'stopped',

@@ -26,6 +26,7 @@ export function applyHostSilenceChanged(draft: Draft, { host, silent }: EntryOf<
   const known = draft.host(host)
   if (draft.state.tables.silences.has(host) === silent) return known
   draft.write({ table: 'silences', key: host, value: silent ? { sinceMs: draft.atMs } : null })
+  if (!silent && draft.state.tables.losses.has(host)) draft.write({ table: 'losses', key: host, value: null })
   if (silent) draft.event('host.silent', host, `host ${host} is silent: its agent sends no reports`, null)
   else draft.event('host.heard', host, `host ${host} is heard again`, null)
   return known

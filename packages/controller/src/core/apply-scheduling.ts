@@ -51,9 +51,13 @@ function withChange(policy: SchedulingPolicy, change: PolicyChange): SchedulingP
     pools: merged(policy.pools, change.pools),
     projects: merged(policy.projects, change.projects),
     machines: merged(policy.machines, change.machines),
+    ...healingOf(policy, change),
     rebalance: change.rebalance === null ? {} : { ...policy.rebalance, ...change.rebalance },
   }
 }
+
+const healingOf = (policy: SchedulingPolicy, { healing }: PolicyChange): Pick<SchedulingPolicy, 'healing'> =>
+  healing === null || (healing ?? policy.healing) === undefined ? {} : { healing: { ...policy.healing, ...healing } }
 
 /** Null takes a key away. Keys are sorted, so that equal contents are equal bytes on every replica. */
 function merged<Value>(

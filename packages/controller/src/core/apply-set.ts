@@ -8,16 +8,19 @@ import {
   type Limits,
   type Operation,
   type Resources,
+  type Scheduling,
   type SetRequest,
   wholeSecurity,
 } from '@drover/protocol'
+import { quotaRefusal } from '@drover/scheduler'
 import { refuseBusy } from './apply-power.ts'
 import { loadOf, shortage } from './capacity.ts'
+import { demandOf } from './demand.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { mergeSettings, ownOf } from './merge-settings.ts'
 import { beginOperation, begunBefore } from './operations.ts'
-import { askable } from './scheduling-policy.ts'
+import { askable, projectsOf } from './scheduling-policy.ts'
 import type { StoredContainer } from './state.ts'
 
 const usualStop = { signal: null } as const
@@ -39,7 +42,11 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
   refuseSecurity(draft, container, entry.change)
   const spec = changed(container.spec, entry.change)
   refuseShortage(draft, container, spec.requests)
-  draft.reassign({ ...container, spec, operation: entry.operation })
+  refuseQuota(draft, container, spec)
+  // Whether its host holds it to its lease is to be heard anew.
+  const { leasedEpoch, ...rest } = container
+  const lease = leasedEpoch === undefined || entry.change.scheduling?.heal !== undefined ? {} : { leasedEpoch }
+  draft.reassign({ ...rest, ...lease, spec, operation: entry.operation })
   return beginOperation(draft, {
     id: entry.operation,
     kind: 'set',
@@ -62,6 +69,7 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
         lifecycle: container.spec.lifecycle ?? {},
         ...(container.spec.own === undefined ? {} : { own: container.spec.own }),
         ...(container.spec.profiles === undefined ? {} : { profiles: container.spec.profiles }),
+        scheduling: container.spec.scheduling ?? {},
       },
     },
   })
@@ -85,6 +93,7 @@ export function takeBack(draft: Draft, operation: Operation): void {
         | 'lifecycle'
         | 'own'
         | 'profiles'
+        | 'scheduling'
       >
     | undefined
   if (container && before) draft.reassign({ ...container, spec: { ...container.spec, ...before } })
@@ -109,10 +118,12 @@ function changed(spec: StoredContainer['spec'], change: SetRequest): StoredConta
   const snapshots = { ...spec.snapshots, ...change.snapshots }
   const requests = withinLimits({ ...spec.requests, ...change.requests }, limits)
   const security = change.security === undefined ? {} : { security: { ...spec.security, ...change.security } }
+  const scheduling = rules(spec.scheduling, change.scheduling)
   const lifecycle = change.lifecycle === undefined ? {} : { lifecycle: { ...spec.lifecycle, ...change.lifecycle } }
-  const { profiles = spec.profiles, ...settings } = change
+  const { profiles = spec.profiles, scheduling: _rules, ...settings } = change
   const own = profiles === undefined ? {} : { profiles, own: mergeSettings(ownOf(spec), settings) }
-  const rest = { ...spec, limits, restart, autostart, stop, snapshots, requests, ...security, ...lifecycle, ...own }
+  const limited = { ...spec, limits, restart, autostart, stop, snapshots, requests }
+  const rest = { ...limited, ...security, ...lifecycle, ...own, ...scheduling }
   if (change.devices === undefined) return rest
   const merged = Object.entries({ ...spec.devices, ...change.devices })
   const devices = Object.fromEntries(merged.filter((each): each is [string, Device] => each[1] !== null))
@@ -132,6 +143,25 @@ function refuseSecurity(draft: Draft, { name, state, spec }: StoredContainer, { 
   if (state === 'running' || state === 'frozen') {
     draft.refuse('WRONG_STATE', `set ${name}: it is ${state}; stop it first: its security is in force from a start on`)
   }
+}
+
+/** Null takes a rule away. */
+function rules(
+  before: Scheduling | undefined,
+  change: SetRequest['scheduling'],
+): Pick<StoredContainer['spec'], 'scheduling'> {
+  if (change === undefined) return {}
+  const merged = Object.entries({ ...before, ...change }).filter(([, value]) => value !== null)
+  return { scheduling: Object.fromEntries(merged) as Scheduling }
+}
+
+/** Another project must have room for it. */
+function refuseQuota(draft: Draft, { name, spec: before }: StoredContainer, spec: StoredContainer['spec']): void {
+  const project = spec.scheduling?.project
+  if (project === undefined || project === before.scheduling?.project) return
+  const demand = { ...demandOf({ name, spec }, { host: null, excluded: [], live: false }), project }
+  const refusal = quotaRefusal(projectsOf(draft.state, []), demand)
+  if (refusal) draft.refuse('NO_CAPACITY', `set ${name}: ${refusal.detail}`, { container: name, project })
 }
 
 /** What is to be removed must be there: a wrong name is no success. */

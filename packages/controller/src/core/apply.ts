@@ -6,6 +6,7 @@ import { type ClusterEvent, DroverError, type ErrorBody } from '@drover/protocol
 import { applyContainerDeleted, applyContainerObserved } from './apply-containers.ts'
 import { applyContainerCopied } from './apply-copy.ts'
 import { applyEvacuationPlanned, applyEvacuationStarted } from './apply-evacuation.ts'
+import { applyContainerHealed, applyHostLost } from './apply-healing.ts'
 import { applyHostCordonRequested, applyHostObserved, applyHostSilenceChanged } from './apply-hosts.ts'
 import {
   applyImageBuildStarted,
@@ -79,6 +80,10 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyHostObserved(draft, entry)
     case 'HostSilenceChanged':
       return applyHostSilenceChanged(draft, entry)
+    case 'HostLost':
+      return applyHostLost(draft, entry)
+    case 'ContainerHealed':
+      return applyContainerHealed(draft, entry)
     case 'HostCordonRequested':
       return applyHostCordonRequested(draft, entry)
     case 'HostSet':

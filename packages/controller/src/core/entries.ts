@@ -48,6 +48,22 @@ export const HostObserved = entry('HostObserved', {
 })
 /** The host's agent went silent, or was heard again. */
 export const HostSilenceChanged = entry('HostSilenceChanged', { host: Name, silent: Type.Boolean() })
+/** A silent host counts as lost: what may be is started elsewhere. `sure`: somebody vouches that it is dead. */
+export const HostLost = entry('HostLost', {
+  host: Name,
+  sure: Type.Boolean(),
+  fresh: Type.Optional(Type.Boolean()),
+  operation: Type.Optional(OperationId),
+})
+/** A container of a lost host begins anew elsewhere. */
+export const ContainerHealed = entry('ContainerHealed', {
+  operation: OperationId,
+  container: Type.String({ description: 'id' }),
+  from: Name,
+  epoch: Type.Integer(),
+  destination: Name,
+  placement: Placement,
+})
 /** cordon, uncordon, restore: done as soon as applied. */
 export const HostCordonRequested = entry('HostCordonRequested', {
   operation: OperationId,
@@ -156,6 +172,7 @@ export const ContainerObserved = entry('ContainerObserved', {
   starts: Container.properties.starts,
   /** Missing in older entries, and where nobody watches it. */
   memory: Container.properties.memory,
+  leased: Type.Optional(Type.Boolean()),
 })
 /** The host no longer has anything of a container that is being deleted. */
 export const ContainerDeleted = entry('ContainerDeleted', { container: Type.String() })
@@ -291,6 +308,8 @@ export const ProfilesReached = entry('ProfilesReached', { container: Type.String
 export const Entry = Type.Union([
   HostObserved,
   HostSilenceChanged,
+  HostLost,
+  ContainerHealed,
   HostCordonRequested,
   HostSet,
   PolicyChanged,

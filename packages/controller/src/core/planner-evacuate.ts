@@ -15,6 +15,7 @@ import {
 } from './move-set.ts'
 import { isReady } from './observed.ts'
 import type { PlanContext } from './planner.ts'
+import { planLostEvacuation } from './planner-heal.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
 const rules: MoveSetRules = { maxTries: 3, retarget: true }
@@ -22,6 +23,8 @@ const rules: MoveSetRules = { maxTries: 3, retarget: true }
 export const missingHostGraceMs = 15_000
 
 export function planEvacuation(context: PlanContext, operation: Operation): Entry[] {
+  const healing = planLostEvacuation(context, operation)
+  if (healing !== null) return healing
   const planned = plannedMoves(operation)
   const unplanned = containersOn(context.state, operation.target).filter(
     ({ id, deleting }) => !deleting && !planned?.some(({ container }) => container === id),

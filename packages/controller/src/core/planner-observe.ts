@@ -67,7 +67,8 @@ function observation(
     container.initPid === seen.initPid &&
     container.startedAtMs === seen.startedAtMs &&
     container.starts === seen.starts &&
-    (seen.memory === undefined || same(container.memory, seen.memory))
+    (seen.memory === undefined || same(container.memory, seen.memory)) &&
+    (seen.leased === true) === (container.leasedEpoch === seen.epoch)
   if (unchanged || agentHasNotSeen(container, seen)) return null
   return {
     type: 'ContainerObserved',
@@ -81,6 +82,7 @@ function observation(
     startedAtMs: seen.startedAtMs,
     starts: seen.starts,
     ...(seen.memory === undefined ? {} : { memory: seen.memory }),
+    ...(seen.leased === undefined ? {} : { leased: seen.leased }),
   }
 }
 

@@ -6,6 +6,7 @@ import type { Entry } from './entries.ts'
 import { type MoveQueue, moveQueue } from './move-queue.ts'
 import type { Observed } from './observed.ts'
 import { planEvacuation } from './planner-evacuate.ts'
+import { type Leases, planHealing, planLosses } from './planner-heal.ts'
 import { planImageBuild } from './planner-image.ts'
 import { planMove, type SwitchSlots, takenSlots } from './planner-move.ts'
 import { planContainers, planHost, planSilences } from './planner-observe.ts'
@@ -24,6 +25,8 @@ export interface PlanContext {
   nowMs: number
   /** For ids and ties; the caller draws it. */
   seed: number
+  /** Missing: nobody knows, so no host is ever lost by itself. */
+  leases?: Leases
 }
 
 /** What one host's report makes worth committing, first what somebody waits for. */
@@ -50,6 +53,8 @@ export function planTick(context: PlanContext): Entry[] {
   ])
   return [
     ...planSilences(context),
+    ...planLosses(context),
+    ...planHealing(context),
     ...planOperations(context),
     ...reported,
     ...planExpiry(context),
@@ -82,6 +87,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'freeze':
     case 'thaw':
     case 'delete':
+    case 'heal':
       return planPower(context, operation)
     case 'restore':
       return planBringBack(context, operation)
@@ -93,6 +99,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'host-set':
     case 'image-set':
     case 'profile-set':
+    case 'host-lost':
     case 'machines':
     case 'policy':
     case 'snapshot-delete':

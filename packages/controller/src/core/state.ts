@@ -10,6 +10,8 @@ export interface StoredContainer extends Container {
   assignedRevision: number
   /** How long a stop may take before it is killed; null: the agent's default. */
   stopTimeoutMs: number | null
+  /** The epoch in which its host has said that it runs there only under the host's lease; missing: it never has. */
+  leasedEpoch?: number
 }
 
 /** A move that was begun, whoever wanted it: what keeps rebalancing calm. */
@@ -33,6 +35,8 @@ export interface Tables {
   hosts: Host
   /** Hosts whose agents are silent. */
   silences: { sinceMs: number }
+  /** Silent hosts that count as lost. `sure`: by somebody's word; `fresh`: then what would wait for its disk begins anew as well. */
+  losses: { sinceMs: number; sure: boolean; fresh: boolean }
   containers: StoredContainer
   images: Image
   operations: Operation
@@ -49,6 +53,7 @@ export type TableName = keyof Tables
 export const tableNames: readonly TableName[] = [
   'hosts',
   'silences',
+  'losses',
   'containers',
   'images',
   'operations',
@@ -77,6 +82,7 @@ export function emptyState(): ClusterState {
     tables: {
       hosts: new Map(),
       silences: new Map(),
+      losses: new Map(),
       containers: new Map(),
       images: new Map(),
       operations: new Map(),

@@ -10,6 +10,7 @@ import {
   version,
 } from '@drover/protocol'
 import { type HostLoad, loads } from './capacity.ts'
+import { whyNotHealed } from './healing.ts'
 import { isReady, type Observed } from './observed.ts'
 import { askable } from './scheduling-policy.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
@@ -33,9 +34,13 @@ export function containerViews(state: ClusterState): Container[] {
 
 /** What a host says counts only while it is heard. */
 export function containerView(state: ClusterState, container: StoredContainer): Container {
-  const { assignedRevision: _revision, stopTimeoutMs: _timeout, ...view } = container
+  const { assignedRevision: _revision, stopTimeoutMs: _timeout, leasedEpoch: _lease, ...view } = container
   const unheard = state.tables.silences.has(container.host) && ['running', 'frozen'].includes(container.state)
-  return unheard ? { ...view, state: 'unknown', message: `host ${container.host} is silent` } : view
+  if (!unheard) return view
+  const lost = state.tables.losses.has(container.host)
+  const why = lost ? (whyNotHealed(state, container) ?? 'it is to be started elsewhere') : null
+  const message = why === null ? `host ${container.host} is silent` : `host ${container.host} is lost: ${why}`
+  return { ...view, state: 'unknown', message }
 }
 
 export function clusterStatus(
@@ -72,7 +77,7 @@ function hostView(
   const heard = isReady(observed, host.name, nowMs) && !state.tables.silences.has(host.name)
   return {
     ...host,
-    status: !heard ? 'silent' : host.cordoned ? 'cordoned' : 'ready',
+    status: !heard ? (state.tables.losses.has(host.name) ? 'lost' : 'silent') : host.cordoned ? 'cordoned' : 'ready',
     lastSeenMs: received?.receivedAtMs ?? null,
     requested: load?.requested ?? { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
     used: received?.report.used ?? null,

@@ -2,7 +2,7 @@
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ControllerConfig } from '@drover/protocol'
+import { type ControllerConfig, leaseMs } from '@drover/protocol'
 import type { ReplicatedLog } from '@drover/raft'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
@@ -11,6 +11,7 @@ import type { ControllerContext } from './context.ts'
 import { EventHub } from './event-hub.ts'
 import { apiServer } from './http/server.ts'
 import { LeaderLoop } from './leader-loop.ts'
+import { LeaseTable } from './lease-table.ts'
 import { MachineHook } from './machine-hook.ts'
 import { Pusher } from './pusher.ts'
 import { Reports } from './reports.ts'
@@ -57,7 +58,8 @@ export async function startController(options: ControllerOptions): Promise<Contr
       logger.error({ host, container }, 'a host has a container that this cluster never made; it is told nothing'),
   })
   const machineHook = new MachineHook({ config: config.machineHook ?? null, log, now, logger })
-  const loop = new LeaderLoop({ machine, log, observed: reports, pusher, now, seed, logger, machineHook })
+  const leases = new LeaseTable()
+  const loop = new LeaderLoop({ machine, log, observed: reports, pusher, now, seed, logger, machineHook, leases })
   const bus = new Bus(
     {
       cluster: config.cluster,
@@ -74,12 +76,16 @@ export async function startController(options: ControllerOptions): Promise<Contr
       },
       pull: async ({ host }) => {
         if (log.status().role !== 'leader') return null
+        // First: whatever we decide about a silent host after this reckons with the lease that this answer renews.
+        leases.asked(host)
         await log.barrier(pullBarrierMs)
-        return pusher.completeBatch(host)
+        const batch = pusher.completeBatch(host)
+        return batch && { ...batch, leaseMs }
       },
       connected: (up) => {
         logger.info({ up }, 'NATS')
         reports.listenSince(now())
+        leases.listening(up && loop.isLeader)
         if (up) loop.busBack()
       },
     },

@@ -8,6 +8,8 @@ export function entryKey(entry: Entry): string {
       return `host ${entry.host.name}`
     case 'HostSilenceChanged':
       return `silence ${entry.host}`
+    case 'HostLost':
+      return `loss ${entry.host}`
     case 'ContainerObserved':
     case 'ContainerDeleted':
     case 'SnapshotsExpired':

@@ -10,6 +10,7 @@ import { type PlanContext, planForHost, planOperations, planTick } from '../core
 import { planConsolidation } from '../core/planner-consolidate.ts'
 import { planRebalance, rebalanceIntervalMs } from '../core/planner-rebalance.ts'
 import { entryKey } from './entry-key.ts'
+import type { LeaseTable } from './lease-table.ts'
 import type { MachineHook } from './machine-hook.ts'
 import type { Pusher } from './pusher.ts'
 import type { ClusterStateMachine } from './state-machine.ts'
@@ -33,6 +34,7 @@ export interface LeaderLoopOptions {
   seed(): number
   logger: Logger
   machineHook?: MachineHook
+  leases?: LeaseTable
 }
 
 export class LeaderLoop {
@@ -98,6 +100,7 @@ export class LeaderLoop {
   }
 
   #tick(): void {
+    this.#options.leases?.tick()
     if (!this.isLeader) return
     const nowMs = this.#options.now()
     for (const [key, untilMs] of this.#refusedUntil) if (untilMs <= nowMs) this.#refusedUntil.delete(key)
@@ -127,12 +130,13 @@ export class LeaderLoop {
       this.#wake()
     }
     if (!leads && this.#wasLeader) this.#options.logger.info('leading no more')
+    if (leads !== this.#wasLeader) this.#options.leases?.listening(leads)
     this.#wasLeader = leads
   }
 
   #context(): PlanContext {
-    const { machine, observed, now, seed } = this.#options
-    return { state: machine.state, observed, nowMs: now(), seed: seed() }
+    const { machine, observed, now, seed, leases } = this.#options
+    return { state: machine.state, observed, nowMs: now(), seed: seed(), ...(leases ? { leases } : {}) }
   }
 
   #proposeAll(entries: readonly Entry[]): void {

@@ -1,12 +1,13 @@
 // A whole cluster without clock, network or disk: the committed state, model hosts, and the planners between them. A test
 // says what happens when; after every step it is checked that no container executes twice or where it has no right to.
 
-import type { ClusterEvent, ContainerSpec, Operation } from '@drover/protocol'
+import { type ClusterEvent, type ContainerSpec, leaseMs, type Operation } from '@drover/protocol'
 import { apply, type Outcome } from '../../src/core/apply.ts'
 import { assignmentsOf, completeBatch, imageTasksOf } from '../../src/core/assignments.ts'
 import { decodeEntry, type Entry, encodeEntry } from '../../src/core/entries.ts'
 import type { Observed, ReceivedReport } from '../../src/core/observed.ts'
 import { planTick } from '../../src/core/planner.ts'
+import type { Leases } from '../../src/core/planner-heal.ts'
 import { type Change, type ClusterState, containerByName, emptyState } from '../../src/core/state.ts'
 import { ModelHost, type ModelHostOptions, type Wire } from './model-host.ts'
 
@@ -24,6 +25,8 @@ export class ModelCluster {
   readonly entries: Entry[] = []
   readonly events: ClusterEvent[] = []
   readonly wire: Wire = { sent: new Set() }
+  /** When each host's pull was answered last. */
+  readonly #answered = new Map<string, number>()
   #reports = new Map<string, ReceivedReport>()
   #sinceMs = this.nowMs
   #term = 1
@@ -44,6 +47,10 @@ export class ModelCluster {
 
   get observed(): Observed {
     return { reports: this.#reports, sinceMs: this.#sinceMs }
+  }
+
+  get leases(): Leases {
+    return { unansweredMs: (host) => this.nowMs - Math.max(this.#sinceMs, this.#answered.get(host) ?? 0) }
   }
 
   propose(entry: Entry): Outcome {
@@ -77,7 +84,9 @@ export class ModelCluster {
   /** How many entries the planners had applied. */
   plan(): number {
     const { state, observed, nowMs } = this
-    const taken = planTick({ state, observed, nowMs, seed: 1 }).filter((entry) => this.propose(entry).ok)
+    const taken = planTick({ state, observed, nowMs, seed: 1, leases: this.leases }).filter(
+      (entry) => this.propose(entry).ok,
+    )
     this.check()
     return taken.length
   }
@@ -104,13 +113,18 @@ export class ModelCluster {
   pass(ms: number): void {
     this.nowMs += ms
     for (const [name, host] of this.hosts) {
+      host.lookAtLease(this.nowMs)
       if (!this.cutOff.has(name)) this.#reports.set(name, { report: host.report(), receivedAtMs: this.nowMs })
     }
   }
 
   pull(): void {
-    for (const [name, host] of this.hosts)
-      if (!this.cutOff.has(name)) host.receive(completeBatch(this.state, name, this.#term))
+    for (const [name, host] of this.hosts) {
+      if (this.cutOff.has(name)) continue
+      this.#answered.set(name, this.nowMs)
+      host.receive(completeBatch(this.state, name, this.#term))
+      host.renewLease(this.nowMs, this.nowMs + leaseMs)
+    }
   }
 
   /** Another controller leads: it has the committed state and has yet to hear from the hosts. */

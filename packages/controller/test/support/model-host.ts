@@ -50,6 +50,9 @@ export class ModelHost {
   engineUp = true
   session = 1
   grpcPort = 1
+  /** Frozen because the lease was over. */
+  readonly fenced = new Set<string>()
+  #leaseUntilMs = 0
   #assignments = new Map<string, Assignment>()
   #sequence = 0
   #term = 0
@@ -77,6 +80,25 @@ export class ModelHost {
     const listed = new Set(batch.assignments.map(({ container }) => container))
     for (const id of [...this.containers.keys(), ...this.#assignments.keys()]) {
       if (!listed.has(id)) this.#forget(id)
+    }
+  }
+
+  /** As its engine does: what the lease names goes on, what needs one and has none stands still. */
+  renewLease(nowMs: number, untilMs: number): void {
+    this.#leaseUntilMs = untilMs
+    for (const [id, container] of this.containers) {
+      if (!this.fenced.delete(id) || !this.#assignments.has(id)) continue
+      this.containers.set(id, { ...container, state: 'running' })
+    }
+    this.lookAtLease(nowMs)
+  }
+
+  lookAtLease(nowMs: number): void {
+    if (nowMs < this.#leaseUntilMs) return
+    for (const [id, container] of this.containers) {
+      if (!container.leased || container.state !== 'running') continue
+      this.fenced.add(id)
+      this.containers.set(id, { ...container, state: 'frozen' })
     }
   }
 
@@ -147,6 +169,7 @@ export class ModelHost {
   #own(assignment: Assignment): void {
     const { container: id, desired, epoch, revision, snapshotTask, origin } = assignment
     for (const [operation, step] of this.steps) if (step.container === id) this.steps.delete(operation)
+    if (this.fenced.has(id)) return
     const now = this.containers.get(id)
     if (now?.revision === revision && now.epoch === epoch) return
     const operation = (snapshotTask ?? origin)?.operation
@@ -179,7 +202,8 @@ export class ModelHost {
     const refuses = (spec.limits?.cpuMilli ?? 0) > (this.#options.mostCpuMilli ?? Number.MAX_SAFE_INTEGER)
     if (!refuses) this.limits.set(container, spec.limits ?? {})
     const error = { message: 'set cpu: the kernel refuses it', errorCode: 'ENGINE_FAILED' }
-    return { configured: !refuses, ...(refuses ? error : { message: null, errorCode: null }) }
+    const leased = spec.scheduling?.heal === 'fresh' ? { leased: true } : {}
+    return { ...leased, configured: !refuses, ...(refuses ? error : { message: null, errorCode: null }) }
   }
 
   #snapshot(operation: string): SnapshotResult {
@@ -247,6 +271,7 @@ export class ModelHost {
   }
 
   #forget(id: string): void {
+    this.fenced.delete(id)
     this.containers.delete(id)
     this.#assignments.delete(id)
     for (const [operation, step] of this.steps) if (step.container === id) this.steps.delete(operation)

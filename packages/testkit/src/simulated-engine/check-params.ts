@@ -38,6 +38,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
   thaw: { container: 'name', epoch: 'integer' },
   replaceDisk: { container: 'name', epoch: 'integer', directory: 'path', uidBase: 'integer' },
   delete: { container: 'name', epoch: 'integer' },
+  lease: { untilMs: 'integer', containers: 'object' },
   list: {},
   get: { container: 'name' },
   wait: { container: 'name', timeoutMs: 'integer' },

@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import type { EngineContainer, EngineFigures, EngineSpec, EngineState } from '@drover/engine'
 import { DroverError, wholeSecurity } from '@drover/protocol'
 import { readImages, writeImages } from './checkpoint-images.ts'
+import { Lease } from './lease.ts'
 import { freezePulse, pulseAt, startPulse, thawPulse } from './pulse.ts'
 import { type ContainerRecord, RecordStore } from './record.ts'
 
@@ -29,12 +30,14 @@ export class SimulatedContainers {
   readonly #listeners = new Set<Listener>()
   readonly #bootId: string
   #nextPid: number
+  readonly #lease: Lease
 
   constructor(stateDirectory: string, clock: Clock = { nowMs: Date.now }, bootId = currentBootId()) {
     this.#bootId = bootId
     this.#store = new RecordStore(stateDirectory)
     this.#clock = clock
     for (const record of this.#store.load()) this.#records.set(record.spec.container, this.#adopt(record))
+    this.#lease = new Lease(stateDirectory, bootId, () => this.#fence())
     this.#nextPid = Math.max(100_000, ...[...this.#records.values()].map((record) => record.initPid ?? 0)) + 1
   }
 
@@ -98,6 +101,7 @@ export class SimulatedContainers {
     const record = this.#command(container, epoch)
     if (record.state === 'running') return this.#view(record)
     this.#expect('start', record, ['created', 'stopped'])
+    this.#lease.check('start', record)
     this.#boot(record)
     return this.#save(record)
   }
@@ -158,8 +162,34 @@ export class SimulatedContainers {
     const record = this.#command(container, epoch)
     if (record.state === 'running') return this.#view(record)
     this.#expect('thaw', record, ['frozen', 'checkpointed'])
+    this.#lease.check('thaw', record)
     if (record.state === 'checkpointed' && record.standsStill) return this.#save({ ...record, state: 'frozen' })
     return this.#goOn(record)
+  }
+
+  /** As the native engine's lease: see its lease.h. */
+  renewLease(untilMs: number, named: Record<string, number>): null {
+    this.#lease.renew(untilMs, named)
+    for (const record of this.#records.values()) {
+      if (!record.fenced || !this.#lease.holds(record)) continue
+      record.fenced = false
+      if (record.state === 'frozen') this.#goOn(record)
+      else this.#save(record)
+    }
+    return null
+  }
+
+  /** Ends the timer. */
+  close(): void {
+    this.#lease.close()
+  }
+
+  #fence(): void {
+    for (const record of this.#records.values()) {
+      if (record.state !== 'running' || this.#lease.holds(record)) continue
+      record.fenced = true
+      this.#halt(record, 'frozen')
+    }
   }
 
   /** Owners are left as they are: a simulated container has none of its own. */
@@ -233,6 +263,7 @@ export class SimulatedContainers {
     if ((record.state === 'running' || record.state === 'frozen') && record.figures.release)
       return this.#withFigures(record, 'release')
     this.#expect('release', record, ['restored'])
+    this.#lease.check('release', record)
     record.figures.release = { release_ms: 0, resumedAtNs: this.#clock.nowMs() * 1e6 }
     if (record.standsStill) this.#save({ ...record, state: 'frozen' })
     else this.#goOn(record)
@@ -351,6 +382,8 @@ export class SimulatedContainers {
       },
       devices: record.spec.devices ?? {},
       ...(record.spec.security === undefined ? {} : { security: record.spec.security }),
+      leased: this.#lease.names(record),
+      fenced: alive && record.fenced === true,
     }
   }
 }

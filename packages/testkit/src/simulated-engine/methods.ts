@@ -30,6 +30,7 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
     thaw: ({ container, epoch }) => containers.thaw(container, epoch),
     replaceDisk: ({ container, epoch, directory }) => containers.replaceDisk(container, epoch, directory),
     delete: ({ container, epoch }) => containers.delete(container, epoch),
+    lease: ({ untilMs, containers: named }) => containers.renewLease(untilMs, named),
     list: () => ({ containers: containers.list() }),
     get: ({ container }) => containers.get(container),
     wait: (params) => wait(containers, params),

@@ -38,6 +38,8 @@ export interface ContainerRecord {
   memory: SimulatedMemory
   /** Of the host when init was started; missing: of an older engine. */
   bootId?: string
+  /** Frozen because the lease was over. */
+  fenced?: boolean
   /** Made by prepareRestore and not restored yet. */
   prepared: boolean
   /** It was frozen before the dump, or shall be after the restore. */

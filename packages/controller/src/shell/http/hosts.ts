@@ -4,6 +4,7 @@ import {
   EvacuateRequest,
   EvacuationPlanRequest,
   EvacuationPlanView,
+  HostLostRequest,
   HostSetRequest,
   HostView,
   RestoreRequest,
@@ -54,6 +55,21 @@ export function hostRoutes(app: FastifyInstance, context: ControllerContext): vo
       const operation = operationId(request)
       const change = request.body as HostSetRequest
       return reply.status(202).send(await submit(log, { type: 'HostSet', atMs: now(), operation, host, change }))
+    },
+  )
+  app.post(
+    '/v1/hosts/:name/lost',
+    writeRoute(context, {
+      summary: 'Say that a silent host is dead for sure: what may be is started elsewhere at once',
+      params: NameParams,
+      body: HostLostRequest,
+    }),
+    async (request, reply) => {
+      const { name: host } = request.params as { name: string }
+      const operation = operationId(request)
+      const { fresh = false } = request.body as HostLostRequest
+      const entry = { type: 'HostLost', atMs: now(), host, sure: true, fresh, operation } as const
+      return reply.status(202).send(await submit(log, entry))
     },
   )
   app.post(
