@@ -9,6 +9,7 @@ import {
   DroverError,
   type HostReport,
   heartbeatMs,
+  type Peer,
   protocolVersion,
   type Resources,
 } from '@drover/protocol'
@@ -140,8 +141,22 @@ export class Agent {
     for (const container of changed) this.#workers.poke(container)
     if (batch.complete) for (const { container } of this.#parts.mirror.all()) this.#workers.poke(container)
     this.#tasks.accept(batch.imageTasks, batch.complete)
+    for (const { digest, sources } of batch.keepImages ?? []) void this.#keep(digest, sources)
     if (batch.complete) this.#prune(batch)
     if (changed.length > 0) this.#bus.publishSoon()
+  }
+
+  /** Tried again with the next complete batch. */
+  async #keep(digest: string, sources: Peer[]): Promise<void> {
+    try {
+      await this.#parts.fetcher.ensure(digest, sources)
+      this.#bus.publishSoon()
+    } catch (thrown) {
+      this.#parts.log.warn(
+        { digest, error: DroverError.from(thrown).message },
+        'fetch an image to have it here as well',
+      )
+    }
   }
 
   #prune({ images }: AssignmentBatch): void {

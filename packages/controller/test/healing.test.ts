@@ -2,6 +2,7 @@
 
 import { leaseMs } from '@drover/protocol'
 import t from 'tap'
+import { completeBatch } from '../src/core/assignments.ts'
 import { containerView, hostNamed } from '../src/core/views.ts'
 import { LeaseTable } from '../src/shell/lease-table.ts'
 import { ModelCluster } from './support/model-cluster.ts'
@@ -228,5 +229,22 @@ t.test('healing: what a leader couldn’t have answered doesn’t count', (t) =>
   t.equal(table.unansweredMs('a'), 0, 'this process stood still')
   table.listening(false)
   t.equal(table.unansweredMs('a'), null, 'the bus is away')
+  t.end()
+})
+
+t.test('healing: the image of what may begin anew is kept on a second host; while nobody has it, that is said', (t) => {
+  const cluster = new ModelCluster([{ name: 'a' }, { name: 'b', images: [] }, { name: 'c', images: [] }])
+  cluster.launch('web', 'a', 'launch-web', fresh)
+  cluster.settle()
+  const kept = (host: string) => completeBatch(cluster.state, host, 1).keepImages?.map(({ digest }) => digest)
+  t.strictSame([kept('a'), kept('b'), kept('c')], [undefined, ['sha256:1'], undefined])
+  live(cluster, 2)
+  cluster.cutOff.add('a')
+  live(cluster, 70)
+  t.equal(cluster.container('web').host, 'a')
+  t.match(messageOf(cluster, 'web'), /its image busybox is only on hosts that are silent/)
+  cluster.hosts.get('b')!.images.push('sha256:1')
+  live(cluster, 5)
+  t.equal(cluster.executing('web').length, 1)
   t.end()
 })

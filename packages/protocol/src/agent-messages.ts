@@ -84,6 +84,8 @@ export const AssignmentBatch = Type.Object({
   images: Type.Optional(Type.Array(Type.String())),
   assignments: Type.Array(Assignment),
   imageTasks: Type.Array(ImageTask),
+  /** Of a complete one: images to fetch although nothing needs them here yet. */
+  keepImages: Type.Optional(Type.Array(Type.Object({ digest: Type.String(), sources: Type.Array(Peer) }))),
   /** Of the answer to a pull: how long the host may run what needs a lease, from when it asked. Missing: not at all. */
   leaseMs: Type.Optional(Type.Integer({ minimum: 1 })),
 })

@@ -1,6 +1,7 @@
 // `drover healing`: whether containers of lost hosts are started elsewhere by themselves, and who waits for what.
 
-import { type HealingSettings, leaseMs, leastLostAfterMs } from '@drover/protocol'
+import type { HealingSettings } from '@drover/protocol'
+import { leaseMs, leastLostAfterMs } from '@drover/protocol/plain'
 import { type Command, InvalidArgumentError } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { followToSuccess } from '../follow-operation.ts'

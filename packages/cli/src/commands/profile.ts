@@ -170,8 +170,11 @@ function remove(group: Command): void {
 
 function settingsOf(given: SetRequest = {}, { device, rmDevice = [], env, label }: SettingsFlags): ProfileSettings {
   const gone = Object.fromEntries(rmDevice.map((name) => [name, null]))
+  const { scheduling: rules, ...rest } = given
+  const kept = Object.fromEntries(Object.entries(rules ?? {}).filter(([, value]) => value !== null))
   return {
-    ...given,
+    ...rest,
+    ...(rules === undefined ? {} : { scheduling: kept }),
     ...(device === undefined && rmDevice.length === 0 ? {} : { devices: { ...device, ...gone } }),
     ...(env === undefined ? {} : { environment: env }),
     ...(label === undefined ? {} : { labels: label }),

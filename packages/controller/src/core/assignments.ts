@@ -4,6 +4,7 @@
 import type { Assignment, AssignmentBatch, ImageSource, ImageTask, Migration, Operation, Peer } from '@drover/protocol'
 import { originOf } from './apply-copy.ts'
 import { snapshotsOf } from './apply-snapshots.ts'
+import { imagesToKeep } from './healing.ts'
 import { type ClusterState, nextSerial, type StoredContainer } from './state.ts'
 
 export interface HostAssignment {
@@ -29,6 +30,9 @@ export function completeBatch(state: ClusterState, host: string, term: number): 
     if (!concerns(state, container, host)) continue
     for (const each of assignmentsOf(state, container)) if (each.host === host) assignments.push(each.assignment)
   }
+  const keepImages = imagesToKeep(state, host)
+    .filter((digest) => !state.tables.hosts.get(host)?.images.includes(digest))
+    .map((digest) => ({ digest, sources: imageSources(state, digest, host) }))
   return {
     term,
     index: state.index,
@@ -36,6 +40,7 @@ export function completeBatch(state: ClusterState, host: string, term: number): 
     assignments,
     imageTasks: imageTasksOf(state, host),
     images: imagesOf(state),
+    ...(keepImages.length === 0 ? {} : { keepImages }),
   }
 }
 

@@ -20,7 +20,31 @@ export function whyNotHealed(state: ClusterState, container: StoredContainer): s
     return `it waits for host ${host}, which has its disk (heal=wait)`
   if (!loss.sure && leasedEpoch !== epoch)
     return `it may still run on ${host}, which had not confirmed that it would freeze it; if it is dead: drover host lost ${host} --i-am-sure`
+  if (imageHolders(state, spec.image).length === 0)
+    return `its image ${spec.imageName} is only on hosts that are silent`
   return null
+}
+
+/** Heard hosts that have the image. */
+const imageHolders = (state: ClusterState, digest: string): string[] =>
+  [...state.tables.hosts.values()]
+    .filter(({ name, images }) => images.includes(digest) && !state.tables.silences.has(name))
+    .map(({ name }) => name)
+
+/** Images that `host` is to hold although nothing of it runs there: what may begin anew needs its image on a second host. */
+export function imagesToKeep(state: ClusterState, host: string): string[] {
+  const wanted = new Set<string>()
+  for (const { spec, deleting } of state.tables.containers.values())
+    if (spec.scheduling?.heal === 'fresh' && !deleting) wanted.add(spec.image)
+  return [...wanted].sort().filter((digest) => {
+    const holders = imageHolders(state, digest)
+    if (holders.length !== 1) return holders.includes(host)
+    const [second] = [...state.tables.hosts.values()]
+      .filter(({ name, cordoned }) => !cordoned && !holders.includes(name) && !state.tables.silences.has(name))
+      .map(({ name }) => name)
+      .sort()
+    return host === second || holders.includes(host)
+  })
 }
 
 /** It goes on without anybody asking. */

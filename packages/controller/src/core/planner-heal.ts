@@ -3,12 +3,12 @@
 // once as hosts can start, and what can't be is said by whyNotHealed.
 
 import { leastLostAfterMs, type Operation, silentAfterMs } from '@drover/protocol'
-import { type ClusterSnapshot, place } from '@drover/scheduler'
+import { place } from '@drover/scheduler'
 import { clusterSnapshot, type PendingPlacement, pendingOf } from './cluster-snapshot.ts'
 import { demandOf } from './demand.ts'
 import type { Entry } from './entries.ts'
 import { healsByItself, whyNotHealed } from './healing.ts'
-import { isReady, isSilent } from './observed.ts'
+import { isSilent } from './observed.ts'
 import type { PlanContext } from './planner.ts'
 import { policyOf } from './scheduling-policy.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
@@ -124,22 +124,14 @@ function mayHealNow({ state, observed, nowMs, leases }: PlanContext, container: 
 function placeAnew(context: PlanContext, container: StoredContainer, pending: readonly PendingPlacement[]) {
   const { state, observed, nowMs, seed } = context
   const snapshot = clusterSnapshot(state, observed, nowMs, { pending, without: container.id })
-  const excluded = unfit(context, snapshot, container)
+  const excluded = unfit(context, container)
   // Its quota counts it already.
   const { project: _project, ...demand } = demandOf(container, { host: null, excluded, live: false })
   return place(snapshot, demand, seed)
 }
 
-/** The lost one; who still has something of it, from a move that came to nothing; and all, while nobody who is there has its image. */
-function unfit(
-  { state, observed, nowMs }: PlanContext,
-  { hosts }: ClusterSnapshot,
-  container: StoredContainer,
-): string[] {
-  const held = [...state.tables.hosts.values()].some(
-    ({ name, images }) => images.includes(container.spec.image) && isReady(observed, name, nowMs),
-  )
-  if (!held) return hosts.map(({ name }) => name)
+/** The lost one, and who still has something of it, from a move that came to nothing. */
+function unfit({ observed }: PlanContext, container: StoredContainer): string[] {
   const remains = [...observed.reports.values()].filter(({ report }) =>
     report.containers.some((seen) => seen.container === container.id),
   )

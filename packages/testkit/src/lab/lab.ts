@@ -17,7 +17,6 @@ import {
   stopDaemon,
   waitUntil,
 } from '@drover/cli/daemons'
-import { EngineClient } from '@drover/engine'
 import {
   type ClusterStatus,
   type Container,
@@ -28,6 +27,7 @@ import {
   type TlsFiles,
 } from '@drover/protocol'
 import { processesIn } from './cgroups.ts'
+import { engineState } from './engine-state.ts'
 import { type ArmedPoint, arm, criuProcesses, type HostToSearch, setCable, tracesOf } from './faults.ts'
 import { type Guardian, startGuardian } from './guardian.ts'
 import {
@@ -382,14 +382,7 @@ export class Lab {
 }
 
 /** A simulated container has no processes: its engine is asked. */
-async function simulatedRuns(socket: string, container: string): Promise<boolean> {
-  const engine = await EngineClient.connect(socket)
-  try {
-    const { containers } = await engine.call('list', {})
-    return containers.some((each) => each.container === container && each.initPid !== null)
-  } finally {
-    engine.close()
-  }
-}
+const simulatedRuns = async (socket: string, container: string): Promise<boolean> =>
+  ((await engineState(socket, container))?.initPid ?? null) !== null
 
 export { ports }
