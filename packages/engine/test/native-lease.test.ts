@@ -62,17 +62,17 @@ t.test('native lease', { skip: reasonToSkip }, async (t) => {
 
   let pid: number | null = null
   await t.test('when its lease is over it stands still, and nothing thaws it', async (t) => {
-    await lease(3_000)
+    await lease(15_000)
     pid = (await client.call('start', c1)).initPid
     t.match(await seen(), { state: 'running', leased: true, fenced: false })
-    await until('it to be frozen', async () => (await seen()).fenced === true)
+    await until('it to be frozen', async () => (await seen()).fenced === true, 60_000)
     t.match(await seen(), { state: 'frozen', initPid: pid })
     await t.rejects(client.call('thaw', c1), { code: 'WRONG_STATE' })
   })
 
   await t.test('a lease that names it lets the same processes go on', async (t) => {
     await lease(60_000)
-    await until('it to go on', async () => (await seen()).state === 'running')
+    await until('it to go on', async () => (await seen()).state === 'running', 60_000)
     t.match(await seen(), { initPid: pid, fenced: false })
   })
 
