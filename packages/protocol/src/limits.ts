@@ -4,8 +4,8 @@
 import { type Static, Type } from 'typebox'
 import { DeviceChange } from './devices.ts'
 import { namePattern } from './names.ts'
-import { Security } from './security.ts'
 import { SchedulingChange } from './scheduling.ts'
+import { Security } from './security.ts'
 import { SnapshotPolicy } from './snapshots.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
