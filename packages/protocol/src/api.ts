@@ -44,6 +44,9 @@ export const LaunchRequest = Type.Object(
     lifecycle: Type.Optional(Lifecycle),
     profiles: Type.Optional(ProfileNames),
     scheduling: Type.Optional(Scheduling),
+    makeRoom: Type.Optional(
+      Type.Boolean({ description: 'when it fits nowhere, others may move live to make room; default true' }),
+    ),
     environment: Type.Optional(Type.Record(Type.String(), Type.String())),
     labels: Type.Optional(Type.Record(Type.String(), Type.String())),
   },

@@ -16,6 +16,7 @@ import type { Session } from '../session.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
 
 interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags {
+  makeRoom: boolean
   count?: number
   image?: string
   memory?: number
@@ -60,6 +61,7 @@ export function register(program: Command): void {
     .option('-p, --profile <name>', 'settings to start from; repeatable, later ones win', parseNames)
     .option('--ephemeral', 'delete it as soon as it stops')
     .option('--host <host>', 'only on this host', parseName)
+    .option('--no-make-room', 'when it fits nowhere, move no others to make room (usual: up to four, live)')
     .option('-e, --env <KEY=VALUE>', 'environment of its init; repeatable', parsePair)
     .option('-l, --label <KEY=VALUE>', 'label to find it by; repeatable', parsePair)
   addSecurityOptions(command)
@@ -70,13 +72,15 @@ export function register(program: Command): void {
 async function launch(session: Session, given: string[], flags: LaunchFlags): Promise<number> {
   const startedAt = performance.now()
   const names = expandNames(given, flags.count)
-  const scheduling = schedulingOf(flags)
+  const rules = Object.entries(flags.set?.scheduling ?? {}).filter(([, value]) => value !== null)
+  const scheduling = { ...Object.fromEntries(rules), ...schedulingOf(flags) }
   const client = await session.client()
   if (flags.privileged) session.output.note(privilegedWarning(names))
   const { outcomes, exitCode } = await runMany(session, names, flags, {
     doing: 'launching',
     done: 'launched',
-    begin: (name) => client.launch({ ...launchRequest(name, flags), ...(scheduling ? { scheduling } : {}) }),
+    begin: (name) =>
+      client.launch({ ...launchRequest(name, flags), ...(Object.keys(scheduling).length > 0 ? { scheduling } : {}) }),
   })
   const begun = outcomes.filter(({ operation }) => operation !== null)
   const containers = begun.length === 0 ? new Map() : await containersByName(session, begun)
@@ -99,6 +103,7 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
   return {
     name,
     ...(flags.image === undefined ? {} : { image: flags.image }),
+    ...(flags.makeRoom ? {} : { makeRoom: false }),
     ...(flags.host === undefined ? {} : { host: flags.host }),
     ...(flags.cpu === undefined ? {} : { cpuMilli: flags.cpu }),
     ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),

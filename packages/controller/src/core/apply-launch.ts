@@ -7,17 +7,19 @@ import { loadOf, shortage } from './capacity.ts'
 import { demandOf } from './demand.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
-import { beginOperation, begunBefore } from './operations.ts'
+import { type Beginning, beginOperation, begunBefore } from './operations.ts'
+import { promisedRoom } from './promised-room.ts'
 import { askable, policyOf, projectsOf } from './scheduling-policy.ts'
 
 export function applyContainerLaunched(draft: Draft, entry: EntryOf<'ContainerLaunched'>): Operation {
   const before = begunBefore(draft, entry.operation, 'launch', entry.name)
-  if (before) return before
+  const promised = before === undefined ? null : promisedRoom(before)
+  if (before && promised === null) return before
   const { name, spec } = entry
   if (draft.state.idsByName.has(name)) {
     draft.refuse('NAME_TAKEN', `launch ${name}: a container of that name exists`, { container: name })
   }
-  checkRoom(draft, entry.host, spec.requests, `launch ${name}`)
+  checkRoom(draft, entry.host, spec.requests, `launch ${name}`, entry.operation)
   checkQuota(draft, entry)
   const identity = allocateIdentity(draft, entry)
   const id = `c${identity.serial}`
@@ -43,14 +45,14 @@ export function applyContainerLaunched(draft: Draft, entry: EntryOf<'ContainerLa
     assignedRevision: draft.index,
     stopTimeoutMs: null,
   })
-  const operation = beginOperation(draft, {
-    id: entry.operation,
-    kind: 'launch',
-    target: name,
+  const begun = {
     phase: 'creating',
     message: `on ${entry.host}`,
     parameters: { container: id, host: entry.host, starts: 0 },
-  })
+  }
+  const operation = before
+    ? goOn(draft, before, begun)
+    : beginOperation(draft, { id: entry.operation, kind: 'launch', target: name, ...begun })
   draft.event(
     'container.launched',
     name,
@@ -58,6 +60,16 @@ export function applyContainerLaunched(draft: Draft, entry: EntryOf<'ContainerLa
     entry.operation,
   )
   return operation
+}
+
+/** The room is there. */
+function goOn(
+  draft: Draft,
+  operation: Operation,
+  { phase, message, parameters }: Pick<Beginning, 'phase' | 'message' | 'parameters'>,
+) {
+  const progress = { done: 0, total: 1, message }
+  return draft.putOperation({ ...operation, phase, progress, parameters: { ...parameters, phaseSinceMs: draft.atMs } })
 }
 
 /** Launches that were planned at the same time may each have had room in the project. */
@@ -72,12 +84,18 @@ export function checkQuota(draft: Draft, { name, spec }: Pick<EntryOf<'Container
   if (refusal) draft.refuse('PLACEMENT_STALE', `launch ${name}: ${refusal.detail}`, { project })
 }
 
-/** Refuses with PLACEMENT_STALE when the host was closed or filled since the plan. */
-export function checkRoom(draft: Draft, hostName: string, requests: Resources, doing: string): void {
+/** Refuses with PLACEMENT_STALE when the host was closed or filled since the plan; what `operation` was promised doesn't count. */
+export function checkRoom(
+  draft: Draft,
+  hostName: string,
+  requests: Resources,
+  doing: string,
+  operation: string | null = null,
+): void {
   const host = draft.host(hostName)
   if (host.cordoned) {
     draft.refuse('PLACEMENT_STALE', `${doing}: host ${hostName} was cordoned since`, { host: hostName })
   }
-  const short = shortage(askable(draft.state, host), loadOf(draft.state, hostName).requested, requests)
+  const short = shortage(askable(draft.state, host), loadOf(draft.state, hostName, operation).requested, requests)
   if (short) draft.refuse('PLACEMENT_STALE', `${doing}: host ${hostName} has filled up: ${short}`, { host: hostName })
 }

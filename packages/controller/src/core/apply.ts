@@ -27,6 +27,7 @@ import { applyPowerRequested } from './apply-power.ts'
 import { applyProfileChanged, applyProfilesReached } from './apply-profiles.ts'
 import { applyRebalancePlanned } from './apply-rebalance.ts'
 import { applyContainerRenamed } from './apply-rename.ts'
+import { applyRoomPlanned } from './apply-room.ts'
 import { applyHostSet, applyPolicyChanged } from './apply-scheduling.ts'
 import { applySetRequested } from './apply-set.ts'
 import {
@@ -92,6 +93,8 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyPolicyChanged(draft, entry)
     case 'ContainerLaunched':
       return applyContainerLaunched(draft, entry)
+    case 'RoomPlanned':
+      return applyRoomPlanned(draft, entry)
     case 'PowerRequested':
       return applyPowerRequested(draft, entry)
     case 'SetRequested':

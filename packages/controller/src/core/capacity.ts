@@ -1,6 +1,7 @@
 // What the containers of a host have asked for, counting those that are on their way to it.
 
 import type { Resources } from '@drover/protocol'
+import { promisedRoom } from './promised-room.ts'
 import type { ClusterState } from './state.ts'
 
 const nothing: Resources = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 }
@@ -10,8 +11,8 @@ export interface HostLoad {
   containers: number
 }
 
-/** Every host's load in one pass. */
-export function loads(state: ClusterState): Map<string, HostLoad> {
+/** Every host's load in one pass, with what was promised to launches for which room is made, but for `except`. */
+export function loads(state: ClusterState, except: string | null = null): Map<string, HostLoad> {
   const byHost = new Map<string, HostLoad>()
   const count = (host: string, requests: Resources) => {
     const load = byHost.get(host) ?? { requested: nothing, containers: 0 }
@@ -22,11 +23,15 @@ export function loads(state: ClusterState): Map<string, HostLoad> {
     const arriving = arrivingHost(state, container.operation)
     if (arriving !== null) count(arriving, container.spec.requests)
   }
+  for (const id of state.running) {
+    const promised = id === except ? null : promisedRoom(state.tables.operations.get(id)!)
+    if (promised !== null) count(promised.host, promised.spec.requests)
+  }
   return byHost
 }
 
-export const loadOf = (state: ClusterState, host: string): HostLoad =>
-  loads(state).get(host) ?? { requested: nothing, containers: 0 }
+export const loadOf = (state: ClusterState, host: string, except: string | null = null): HostLoad =>
+  loads(state, except).get(host) ?? { requested: nothing, containers: 0 }
 
 /** The resource that would not fit, in words; null when all fit. */
 export function shortage(capacity: Resources, requested: Resources, demand: Resources): string | null {

@@ -76,8 +76,7 @@ export const HostCordonRequested = entry('HostCordonRequested', {
 export const HostSet = entry('HostSet', { operation: OperationId, host: Name, change: HostSetRequest })
 /** Pools, projects' quotas, rebalancing. */
 export const PolicyChanged = entry('PolicyChanged', { operation: OperationId, change: PolicyChange })
-export const ContainerLaunched = entry('ContainerLaunched', {
-  operation: OperationId,
+const launchProperties = {
   name: Name,
   spec: ContainerSpec,
   host: Name,
@@ -86,7 +85,8 @@ export const ContainerLaunched = entry('ContainerLaunched', {
   network: Type.String({ description: 'the cluster’s containerNetwork' }),
   network6: Type.Optional(Type.String({ description: 'the cluster’s containerNetwork6' })),
   gateway: Type.Union([Type.String(), Type.Null()]),
-})
+}
+export const ContainerLaunched = entry('ContainerLaunched', { operation: OperationId, ...launchProperties })
 export const PowerRequested = entry('PowerRequested', {
   operation: OperationId,
   kind: Type.Union([
@@ -253,6 +253,13 @@ export const EvacuationPlanned = entry('EvacuationPlanned', {
   plan: Type.Array(PlannedMove),
   etaMs: Type.Optional(Type.Number({ description: 'from `atMs`, as estimated' })),
 })
+/** A launch for which others have to move first. */
+export const RoomPlanned = entry('RoomPlanned', {
+  operation: OperationId,
+  launch: Type.Object(launchProperties),
+  moves: Type.Array(PlannedMove, { minItems: 1 }),
+  parallel: Type.Integer({ minimum: 1 }),
+})
 /** The hook is to be told: machines are wanted, or one is no longer needed. */
 export const MachinesAsked = entry('MachinesAsked', {
   operation: OperationId,
@@ -314,6 +321,7 @@ export const Entry = Type.Union([
   HostSet,
   PolicyChanged,
   ContainerLaunched,
+  RoomPlanned,
   PowerRequested,
   SetRequested,
   ContainerRenamed,

@@ -14,8 +14,10 @@ import { planPower } from './planner-power.ts'
 import { planProfiles } from './planner-profiles.ts'
 import { planRebalanceOperation } from './planner-rebalance.ts'
 import { planBringBack } from './planner-restore.ts'
+import { planRoom } from './planner-room.ts'
 import { planSet } from './planner-set.ts'
 import { planCopy, planExpiry, planSchedule, planSnapshot } from './planner-snapshot.ts'
+import { makingRoom } from './promised-room.ts'
 import { policyOf } from './scheduling-policy.ts'
 import { type ClusterState, runningOperations } from './state.ts'
 
@@ -81,6 +83,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'copy':
       return planCopy(context, operation)
     case 'launch':
+      return operation.phase === makingRoom ? planRoom(context, operation) : planPower(context, operation)
     case 'start':
     case 'stop':
     case 'restart':

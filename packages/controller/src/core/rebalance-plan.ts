@@ -106,7 +106,7 @@ function pressuresOf(state: ClusterState, observed: Observed): HostPressure[] {
 }
 
 /** Who is to stay, or can't go without being stopped, isn't moved for somebody's comfort. */
-function stayingPut(state: ClusterState, container: ContainerSnapshot): ContainerSnapshot {
+export function stayingPut(state: ClusterState, container: ContainerSnapshot): ContainerSnapshot {
   const leave = containerByName(state, container.demand.name)?.spec.scheduling?.leave
   if (!container.movable || leave === undefined || leave === 'live' || leave === 'frozen') return container
   return { ...container, movable: false, fixed: `its policy says ${leave}` }

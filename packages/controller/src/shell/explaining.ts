@@ -16,10 +16,8 @@ import { demandOf } from '../core/demand.ts'
 import { launchWithProfiles } from '../core/profiles.ts'
 import { containerByName } from '../core/state.ts'
 import type { ControllerContext } from './context.ts'
+import { maxMovesForRoom } from './making-room.ts'
 import { requestsOf } from './placing.ts'
-
-/** As many other hosts' moves as a person would read. */
-const maxMovesForRoom = 4
 
 export function explainContainer(context: ControllerContext, name: string): ContainerExplanation {
   const { machine, reports, now } = context

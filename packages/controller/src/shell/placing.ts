@@ -36,6 +36,7 @@ import { launchWithProfiles } from '../core/profiles.ts'
 import { type ClusterState, containerByName, type StoredContainer } from '../core/state.ts'
 import { notJoined } from '../core/views.ts'
 import type { ControllerContext } from './context.ts'
+import { makeRoomFor } from './making-room.ts'
 import { submit } from './submit.ts'
 
 /** How often a placement is made anew when others were faster. */
@@ -83,21 +84,25 @@ export async function launch(context: ControllerContext, id: string, asked: Laun
   }
   const host = request.host ?? null
   const demand = demandOf({ name: request.name, spec }, { host, excluded: [], live: false })
-  return await placeAndSubmit(context, id, { demand, spec }, {}, ({ host, placement }) =>
+  const facts = {
+    name: request.name,
+    spec,
+    machineId: randomBytes(16).toString('hex'),
+    network: config.containerNetwork,
+    ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
+    gateway: config.gateway,
+  }
+  const propose = ({ host, placement }: Placed) =>
     submit<Operation>(context.log, {
       type: 'ContainerLaunched',
       atMs: context.now(),
       operation: id,
-      name: request.name,
-      spec,
+      ...facts,
       host,
       placement,
-      machineId: randomBytes(16).toString('hex'),
-      network: config.containerNetwork,
-      ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
-      gateway: config.gateway,
-    }),
-  )
+    })
+  const makeRoom = request.makeRoom === false ? undefined : () => makeRoomFor(context, id, demand, facts)
+  return await placeAndSubmit(context, id, { demand, spec }, {}, propose, makeRoom)
 }
 
 /** What a launch asks for: what it says, else the default; nobody asks for more than its limit. */
@@ -245,6 +250,7 @@ async function placeAndSubmit(
   { demand, spec }: { demand: Demand; spec: Pick<ContainerSpec, 'requests' | 'scheduling'> },
   origin: Pick<SnapshotOptions, 'source' | 'without'>,
   propose: (placed: Placed) => Promise<Operation>,
+  makeRoom?: () => Promise<Operation | null>,
 ): Promise<Operation> {
   const { machine, reports, pending } = context
   if (demand.host !== null && !machine.state.tables.hosts.has(demand.host)) throw notJoined(demand.host)
@@ -254,6 +260,8 @@ async function placeAndSubmit(
     const placed = place(clusterSnapshot(machine.state, reports, context.now(), options), demand, context.seed())
     if (placed.host === null) {
       if (attempt < maxPlacements && (await openEmptied(context, id, demand, origin))) continue
+      const begun = await makeRoom?.()
+      if (begun) return begun
       throw await refusedFor(context, id, demand, refusal(demand, placed))
     }
     pending.set(id, pendingOf(placed.host, spec))
