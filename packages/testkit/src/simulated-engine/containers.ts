@@ -3,17 +3,17 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import type { EngineContainer, EngineFigures, EngineSpec, EngineState } from '@drover/engine'
-import { DroverError, wholeSecurity } from '@drover/protocol'
+import { DroverError } from '@drover/protocol'
 import { readImages, writeImages } from './checkpoint-images.ts'
 import { Lease } from './lease.ts'
 import { freezePulse, pulseAt, startPulse, thawPulse } from './pulse.ts'
 import { type ContainerRecord, RecordStore } from './record.ts'
+import { hasProcesses, refuseDevices, refuseSecurity } from './refusals.ts'
 
 /** What a simulated container is said to use. */
 const simulatedMemoryBytes = 1 << 20
 const simulatedProcesses = 5
 
-const hasProcesses: ReadonlySet<EngineState> = new Set(['running', 'frozen', 'checkpointed', 'restored'])
 const signalNumbers = { kill: 9, usr2: 12, term: 15 } as const
 
 export interface Clock {
@@ -384,25 +384,6 @@ export class SimulatedContainers {
       ...(record.spec.security === undefined ? {} : { security: record.spec.security }),
       leased: this.#lease.names(record),
       fenced: alive && record.fenced === true,
-    }
-  }
-}
-
-/** A simulated host has every device but those of a path that says it hasn't. */
-/** As the native engine: it is in force from the next start on, and files are owned for the one or the other. */
-function refuseSecurity({ spec, state }: ContainerRecord, wanted: EngineSpec['security']): void {
-  const [has, wants] = [wholeSecurity(spec.security), wholeSecurity(wanted ?? spec.security)]
-  if (JSON.stringify(has) === JSON.stringify(wants)) return
-  if (hasProcesses.has(state))
-    throw new DroverError('WRONG_STATE', `change the security of ${spec.name}: it is ${state}, must be stopped`)
-  if (has.privileged !== wants.privileged)
-    throw new DroverError('BAD_REQUEST', `field \`privileged\`: ${spec.name} was made otherwise`)
-}
-
-function refuseDevices(devices: EngineSpec['devices'] = {}): void {
-  for (const [name, device] of Object.entries(devices)) {
-    if ('source' in device && device.source.startsWith('/missing/')) {
-      throw new DroverError('DEVICE_NOT_FOUND', `device ${name}: ${device.source} is not on this host`)
     }
   }
 }
