@@ -20,7 +20,9 @@ export function planPower(context: PlanContext, operation: Operation): Entry[] {
   const { state, observed, nowMs } = context
   const container = state.tables.containers.get(String(operation.parameters.container))
   if (!container) return [ended(context, operation, 'INTERNAL', 'its container is gone')]
-  const deadlineMs = ['launch', 'start', 'restart', 'heal'].includes(operation.kind) ? launchDeadlineMs : powerDeadlineMs
+  const deadlineMs = ['launch', 'start', 'restart', 'heal'].includes(operation.kind)
+    ? launchDeadlineMs
+    : powerDeadlineMs
   const lastedMs = nowMs - operation.createdAtMs
   if (lastedMs > deadlineMs) {
     return [ended(context, operation, 'TIMED_OUT', `not done after ${Math.round(lastedMs / 1000)} s`)]

@@ -7,7 +7,7 @@ import { DroverError } from '@drover/protocol'
 import { readImages, writeImages } from './checkpoint-images.ts'
 import { Lease } from './lease.ts'
 import { freezePulse, pulseAt, startPulse, thawPulse } from './pulse.ts'
-import { type ContainerRecord, RecordStore } from './record.ts'
+import { type ContainerRecord, newRecord, RecordStore } from './record.ts'
 import { hasProcesses, refuseDevices, refuseSecurity } from './refusals.ts'
 
 /** What a simulated container is said to use. */
@@ -393,20 +393,5 @@ function currentBootId(): string {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   } catch {
     return ''
-  }
-}
-
-function newRecord(spec: EngineSpec): ContainerRecord {
-  return {
-    spec,
-    epoch: spec.epoch,
-    state: 'created',
-    initPid: null,
-    startedAtMs: null,
-    starts: 0,
-    exit: null,
-    memory: { pulseBase: 0, pulseSinceMs: null },
-    prepared: false,
-    figures: {},
   }
 }

@@ -48,6 +48,21 @@ export interface ContainerRecord {
   figures: { [method: string]: EngineFigures }
 }
 
+export function newRecord(spec: EngineSpec): ContainerRecord {
+  return {
+    spec,
+    epoch: spec.epoch,
+    state: 'created',
+    initPid: null,
+    startedAtMs: null,
+    starts: 0,
+    exit: null,
+    memory: { pulseBase: 0, pulseSinceMs: null },
+    prepared: false,
+    figures: {},
+  }
+}
+
 export class RecordStore {
   readonly #directory: string
 
