@@ -7,6 +7,7 @@ import { moveOptionProperties } from './move-options.ts'
 import {
   AutostartChange,
   Devices,
+  FirstBoot,
   ImageProperties,
   Leave,
   Lifecycle,
@@ -40,6 +41,7 @@ export const LaunchRequest = Type.Object(
     stop: Type.Optional(StopPolicy),
     snapshots: Type.Optional(SnapshotPolicy),
     devices: Type.Optional(Devices),
+    firstBoot: Type.Optional(FirstBoot),
     security: Type.Optional(Security),
     lifecycle: Type.Optional(Lifecycle),
     profiles: Type.Optional(ProfileNames),

@@ -3,6 +3,7 @@
 
 import { type Static, Type } from 'typebox'
 import { Devices } from './devices.ts'
+import { FirstBoot } from './first-boot.ts'
 import { Autostart, Lifecycle, Limits, ProfileNames, RestartPolicy, StopPolicy } from './limits.ts'
 import { MoveTerms } from './move-options.ts'
 import { namePattern } from './names.ts'
@@ -12,6 +13,8 @@ import { Security } from './security.ts'
 import { Snapshot, SnapshotPolicy } from './snapshots.ts'
 
 export * from './devices.ts'
+export * from './first-boot.ts'
+export * from './first-boot-problem.ts'
 export * from './limits.ts'
 export * from './names.ts'
 export * from './profiles.ts'
@@ -48,6 +51,7 @@ export const ContainerSpec = Type.Object(
     snapshots: Type.Optional(SnapshotPolicy),
     scheduling: Type.Optional(Scheduling),
     devices: Type.Optional(Devices),
+    firstBoot: Type.Optional(FirstBoot),
     security: Type.Optional(Security),
     lifecycle: Type.Optional(Lifecycle),
     /** Missing: none. */

@@ -5,6 +5,7 @@ import { engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { callAndMirror, type StepContext } from '../parts.ts'
 import { engineLimits } from '../reconcile/engine-limits.ts'
 import { engineSpec } from './engine-spec.ts'
+import { prepareFirstBoot } from './first-boot.ts'
 import { stopParams } from './stop-params.ts'
 
 type Owned = StepContext & { assignment: Assignment }
@@ -36,6 +37,7 @@ export async function update({ parts, assignment }: Owned): Promise<void> {
 
 export async function start({ parts, assignment }: Owned): Promise<void> {
   const { container, epoch } = assignment
+  await prepareFirstBoot(parts, assignment)
   await parts.lease.cover(container)
   await callAndMirror(parts, 'start', { container, epoch }, engineDeadlines.start)
   // Even if it has ended again by now: from here on that is its own will, and it isn't started over and over.

@@ -4,6 +4,7 @@ import type { Container, Devices, LaunchRequest, SetRequest } from '@drover/prot
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { parseDeviceFlag } from '../device-words.ts'
+import { addFirstBootOptions, type FirstBootFlags, firstBootOf } from '../first-boot-flags.ts'
 import { type Outcome, runMany } from '../follow-many.ts'
 import { parseSetting } from '../limit-settings.ts'
 import { expandNames, maxCount, parseName, parseNames, parsePair } from '../names.ts'
@@ -15,7 +16,7 @@ import { addSecurityOptions, privilegedWarning, type SecurityFlags, securityOf }
 import type { Session } from '../session.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
 
-interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags {
+interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags, FirstBootFlags {
   makeRoom: boolean
   count?: number
   image?: string
@@ -43,6 +44,7 @@ export function register(program: Command): void {
       ['drover launch db --image debian --cpu 2 --memory 1GiB', 'a larger one'],
       ['drover launch a1 a2 --host a --label team=blue', 'two on host a, labelled'],
       ['drover launch db --count 3 --group db --group-strict', 'three, each on another host'],
+      ['drover launch db -i debian --ssh-key ~/.ssh/id_ed25519.pub', 'one that you can log in to'],
       ['drover launch ci --nesting', 'one that runs containers itself'],
       ['drover launch job --ephemeral --device data,type=bind,source=/srv/data,path=/data', 'gone when it stops'],
       ['drover launch x --require disk=ssd --priority 10', 'on a host with that label, before others'],
@@ -64,6 +66,7 @@ export function register(program: Command): void {
     .option('--no-make-room', 'when it fits nowhere, move no others to make room (usual: up to four, live)')
     .option('-e, --env <KEY=VALUE>', 'environment of its init; repeatable', parsePair)
     .option('-l, --label <KEY=VALUE>', 'label to find it by; repeatable', parsePair)
+  addFirstBootOptions(command)
   addSecurityOptions(command)
   addSchedulingOptions(command)
   addWaitOptions(command).action(action(launch))
@@ -100,6 +103,7 @@ async function launch(session: Session, given: string[], flags: LaunchFlags): Pr
 function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
   const lifecycle = flags.ephemeral ? { ...flags.set?.lifecycle, ephemeral: true } : flags.set?.lifecycle
   const security = securityOf(flags, flags.set?.security)
+  const firstBoot = firstBootOf(flags)
   return {
     name,
     ...(flags.image === undefined ? {} : { image: flags.image }),
@@ -119,6 +123,7 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...(flags.device === undefined ? {} : { devices: flags.device }),
     ...(lifecycle === undefined ? {} : { lifecycle }),
     ...(flags.profile === undefined ? {} : { profiles: flags.profile }),
+    ...(firstBoot === undefined ? {} : { firstBoot }),
     ...(flags.env === undefined ? {} : { environment: flags.env }),
     ...(flags.label === undefined ? {} : { labels: flags.label }),
   }

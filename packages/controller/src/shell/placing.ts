@@ -14,6 +14,7 @@ import {
   defaultRequests,
   describePins,
   featureObstacles,
+  firstBootProblem,
   type LaunchRequest,
   type MigrationMode,
   type MoveRequest,
@@ -63,6 +64,8 @@ export async function launch(context: ControllerContext, id: string, asked: Laun
   }
   const contradicts = contradiction(request.security ?? {})
   if (contradicts !== null) throw new DroverError('BAD_REQUEST', `launch ${request.name}: security: ${contradicts}`)
+  const problem = firstBootProblem(request.firstBoot ?? {})
+  if (problem !== null) throw new DroverError('BAD_REQUEST', `launch ${request.name}: ${problem}`)
   const requests = requestsOf(request)
   const spec = {
     image: image.digest,
@@ -73,6 +76,7 @@ export async function launch(context: ControllerContext, id: string, asked: Laun
     ...(request.autostart === undefined ? {} : { autostart: { ...defaultAutostart, ...request.autostart } }),
     ...(request.stop === undefined ? {} : { stop: request.stop }),
     ...(request.snapshots === undefined ? {} : { snapshots: request.snapshots }),
+    ...(request.firstBoot === undefined ? {} : { firstBoot: request.firstBoot }),
     ...(request.devices === undefined ? {} : { devices: request.devices }),
     ...(request.scheduling === undefined ? {} : { scheduling: request.scheduling }),
     ...(request.security === undefined ? {} : { security: request.security }),
