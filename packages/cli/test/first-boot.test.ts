@@ -20,7 +20,10 @@ t.test('launch: user data and keys go along as they are in the files', async (t)
   t.match(cluster.writes[0], [
     'POST',
     '/v1/containers',
-    { name: 'db', firstBoot: { userData: '#cloud-config\nusers: []\n', sshKeys: ['ssh-ed25519 AAAAC3Nz me', 'ssh-rsa AAAAB3 you'] } },
+    {
+      name: 'db',
+      firstBoot: { userData: '#cloud-config\nusers: []\n', sshKeys: ['ssh-ed25519 AAAAC3Nz me', 'ssh-rsa AAAAB3 you'] },
+    },
   ])
   const table: [string[], RegExp][] = [
     [['--user-data', file('yaml', 'users: []\n')], /#cloud-config.*users: \[\]/],
