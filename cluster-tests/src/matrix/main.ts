@@ -117,8 +117,10 @@ async function withLab<Result>(
   }
 }
 
-const onThisMachine = (): string =>
-  `on ${new Date().toISOString().slice(0, 10)} on Linux ${release()} with CRIU ${criuChoice().version ?? 'unknown'}`
+function onThisMachine(): string {
+  const day = new Date().toISOString().slice(0, 10)
+  return `on ${day} on Linux ${release()} with CRIU ${criuChoice().version ?? 'unknown'}`
+}
 
 function onProgress(line: string): void {
   process.stderr.write(`${line}\n`)
