@@ -119,6 +119,27 @@ t.test('who froze for want of memory goes at once, in quiet hours as well', asyn
   t.match(view.held[0], { why: /QUIET_HOURS|BUDGET_SPENT/ })
 })
 
+t.test('who stands still at its limit goes first from a host that is short of memory, and from no other', async (t) => {
+  const cluster = uneven({ mode: 'on', quietHours: [{ fromMinute: 0, toMinute: 1439 }] })
+  const observed = measured(cluster)
+  const received = observed.reports.get('a')!
+  const stands = cluster.container('web-3').id
+  const containers = received.report.containers.map((seen) =>
+    seen.container === stands
+      ? { ...seen, memory: { nearLimit: true, frozenAtLimit: true, oomKills: 0, killed: null } }
+      : seen,
+  )
+  const urgent = (share: number) => {
+    const pressure = { memoryUsedBytes: share * capacity.memoryBytes, frozen: [] }
+    const report = { ...received.report, containers, pressure }
+    const reports = new Map(observed.reports).set('a', { ...received, report })
+    const { view } = rebalancePlan(cluster.state, { ...observed, reports }, cluster.nowMs, 'auto')
+    return view.moves.filter((move) => move.urgent)
+  }
+  t.match(urgent(0.95)[0], { container: 'web-3', from: 'a', reason: 'OOM_FROZEN' })
+  t.strictSame(urgent(0.6), [])
+})
+
 t.test('a group that has drifted is put right; who is to stay is left alone', async (t) => {
   const cluster = new ModelCluster(['a', 'b', 'c'].map((name) => ({ name, capacity })))
   const group = { name: 'db', kind: 'spread', strict: true, topology: 'host' } as const

@@ -17,6 +17,7 @@ import {
 import { clusterSnapshot } from './cluster-snapshot.ts'
 import { containerSnapshots, moveModelOf } from './container-snapshots.ts'
 import type { PlannedMove } from './entries.ts'
+import { memoryPressures } from './memory-pressures.ts'
 import type { Observed } from './observed.ts'
 import { policyOf } from './scheduling-policy.ts'
 import { type ClusterState, containerByName } from './state.ts'
@@ -40,7 +41,7 @@ export function rebalancePlan(
   const snapshot = clusterSnapshot(state, observed, nowMs)
   const containers = containerSnapshots(state, observed, nowMs).map((each) => stayingPut(state, each))
   const history = historyOf(state)
-  const pressures = pressuresOf(state, observed)
+  const pressures = memoryPressures(state, observed)
   const pools = [...new Set(snapshot.hosts.map(({ pool }) => pool ?? defaultPool))].sort()
   const plans = pools.map((pool) => {
     const part = partOf(snapshot, containers, pressures, pool)
@@ -92,17 +93,6 @@ export function historyOf(state: ClusterState): MoveHistory & { running: number 
   let running = 0
   for (const id of state.running) if (state.tables.operations.get(id)!.kind === 'move') running += 1
   return { moves, running, active: lastRecord(state)?.active ?? false }
-}
-
-function pressuresOf(state: ClusterState, observed: Observed): HostPressure[] {
-  const pressures: HostPressure[] = []
-  for (const [host, { report }] of observed.reports) {
-    if (!report.pressure || !state.tables.hosts.has(host)) continue
-    const { memoryUsedBytes, frozen } = report.pressure
-    const names = frozen.flatMap((id) => state.tables.containers.get(id)?.name ?? [])
-    pressures.push({ host, memoryUsedBytes, frozen: names })
-  }
-  return pressures
 }
 
 /** Who is to stay, or can't go without being stopped, isn't moved for somebody's comfort. */

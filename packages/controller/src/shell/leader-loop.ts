@@ -5,6 +5,7 @@ import type { ReplicatedLog } from '@drover/raft'
 import type { Logger } from 'pino'
 import type { Applied, Outcome } from '../core/apply.ts'
 import { type Entry, encodeEntry } from '../core/entries.ts'
+import { anyIsShort } from '../core/memory-pressures.ts'
 import type { Observed } from '../core/observed.ts'
 import { type PlanContext, planForHost, planOperations, planTick } from '../core/planner.ts'
 import { planConsolidation } from '../core/planner-consolidate.ts'
@@ -110,10 +111,10 @@ export class LeaderLoop {
     this.#options.pusher.repeat(nowMs)
   }
 
-  /** Now and then, and soon when a host froze containers for want of memory. */
+  /** Now and then, and soon when a host is short of memory. */
   #rebalance(nowMs: number): void {
     const { machine, observed } = this.#options
-    const pressed = [...observed.reports.values()].some(({ report }) => (report.pressure?.frozen.length ?? 0) > 0)
+    const pressed = anyIsShort(machine.state, observed)
     const intervalMs = Math.min(rebalanceIntervalMs(machine.state), pressed ? urgentIntervalMs : Infinity)
     if (nowMs - this.#rebalancedAtMs < intervalMs) return
     this.#rebalancedAtMs = nowMs
