@@ -11,6 +11,8 @@ import type { MigrationSession } from './session.ts'
 /** What passes by itself does so within milliseconds; what is there at every look of these two seconds does not. */
 const looks = 20
 const betweenLooksMs = 100
+/** An engine that can't look so often can't at all. */
+const mostMissedLooks = 3
 /** A dump that met such a thing all the same has thawed the container: it is asked again, this often, after these pauses. */
 const pausesMs = [50, 200, 500]
 
@@ -25,15 +27,19 @@ export async function requireMovable(
   { container }: Pick<Assignment, 'container'>,
 ): Promise<void> {
   let persistent: PreflightFinding[] | null = null
+  let missed = 0
   for (let look = 0; look < looks; look++) {
     const found = await findingsOf(parts, container)
-    const blocking = found.filter(({ passing }) => !passing)
-    if (blocking.length > 0) throw refusal(blocking)
-    persistent = persistent === null ? found : persistent.filter((old) => found.some((now) => same(old, now)))
-    if (persistent.length === 0) return
+    // Not to have looked is not to have found nothing.
+    if (found !== null) {
+      const blocking = found.filter(({ passing }) => !passing)
+      if (blocking.length > 0) throw refusal(blocking)
+      persistent = persistent === null ? found : persistent.filter((old) => found.some((now) => same(old, now)))
+      if (persistent.length === 0) return
+    } else if (++missed === mostMissedLooks) break
     await delay(betweenLooksMs, undefined, { signal: session.signal })
   }
-  throw refusal(persistent ?? [])
+  if (persistent !== null) throw refusal(persistent)
 }
 
 /** What its processes hold in memory, at most: pages that several share are counted for each, the cgroup's files are not. 0: unknown. */
@@ -67,12 +73,13 @@ export async function checkpointPatiently(
   }
 }
 
-async function findingsOf(parts: AgentParts, container: string): Promise<PreflightFinding[]> {
+/** Null: it couldn't look. */
+async function findingsOf(parts: AgentParts, container: string): Promise<PreflightFinding[] | null> {
   try {
     return (await parts.engine.call('preflight', { container }, { deadlineMs: engineDeadlines.quick })).findings
   } catch (thrown) {
     parts.log.warn({ container, error: DroverError.from(thrown).message }, 'no preflight')
-    return []
+    return null
   }
 }
 
