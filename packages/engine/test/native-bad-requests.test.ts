@@ -121,7 +121,7 @@ const outOfRange: Record<string, unknown[]> = {
 }
 /** These may be null or missing. */
 const optional = new Set(['startedAtMs', 'name', 'after', 'mode', 'uid', 'gid', 'user', 'terminal', 'target'])
-const optionalOf: Record<string, string[]> = { exec: ['directory'], stop: ['signal'] }
+const optionalOf: Record<string, string[]> = { exec: ['directory'], stop: ['signal'], update: ['security'] }
 
 let network: TestNetwork
 let host: TestHost
