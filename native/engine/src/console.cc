@@ -2,7 +2,6 @@
 #include "console.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -10,6 +9,7 @@
 
 #include "base64.h"
 #include "json_io.h"
+#include "open_beneath.h"
 
 namespace drover {
 
@@ -24,10 +24,8 @@ Json part(const std::string& data, int64_t offset, int64_t size) {
 Result<Json> readConsole(const Container& container, int64_t offset, int64_t limit) {
   UniqueFd upper(open(container.upper().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!upper.valid()) return errnoError("open the writable layer of " + container.id);
-  open_how how = {};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-  UniqueFd file(static_cast<int>(syscall(SYS_openat2, upper.get(), "var/log/console.log", &how, sizeof how)));
+  UniqueFd file(openBeneath(upper.get(), "var/log/console.log", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+                            RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV));
   struct stat info = {};
   // Not there (never started, removed inside) or not a file any more: an empty log.
   if (!file.valid() || fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return part("", 0, 0);

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/keyctl.h>
-#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -21,6 +20,7 @@
 
 #include "capabilities.h"
 #include "child_setup.h"
+#include "open_beneath.h"
 #include "own_view.h"
 
 namespace drover {
@@ -78,10 +78,7 @@ struct DescriptorPath {
  * proc and sysfs are visible: the kernel wants to see those before it allows new ones.
  */
 int mountAt(int rootfs, const Mount& entry) {
-  open_how how = {};
-  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  int target = static_cast<int>(syscall(SYS_openat2, rootfs, entry.target, &how, sizeof how));
+  int target = openBeneath(rootfs, entry.target, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   if (target < 0) return errno;
   DescriptorPath path(target);
   int result = mount(entry.type ? entry.source : path.text, path.text, entry.type, entry.flags, entry.options);
@@ -107,10 +104,7 @@ int mountFileSystems(int rootfs, bool showCgroups, bool nesting) {
  */
 void mountView(int rootfs, int view) {
   for (std::string_view file : viewFiles) {
-    open_how how = {};
-    how.flags = O_PATH | O_CLOEXEC;
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    int target = static_cast<int>(syscall(SYS_openat2, rootfs, file.data(), &how, sizeof how));
+    int target = openBeneath(rootfs, file.data(), O_PATH | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
     int source = view >= 0 ? openat(view, file.data(), O_PATH | O_CLOEXEC) : dup(target);
     if (target >= 0 && source >= 0) mount(DescriptorPath(source).text, DescriptorPath(target).text, nullptr, MS_BIND, nullptr);
     if (target >= 0) close(target);

@@ -1,7 +1,6 @@
 #include "link_remaps.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 
 #include "criu_images.h"
 #include "file_io.h"
+#include "open_beneath.h"
 #include "unique_fd.h"
 
 namespace drover {
@@ -41,10 +41,7 @@ UniqueFd openFolder(const Container& container, const std::string& name) {
   size_t start = name.find_first_not_of('/');
   size_t slash = name.rfind('/');
   std::string folder = slash == std::string::npos || slash <= start ? "." : name.substr(start, slash - start);
-  open_how how = {};
-  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  return UniqueFd(static_cast<int>(syscall(SYS_openat2, upper.get(), folder.c_str(), &how, sizeof how)));
+  return UniqueFd(openBeneath(upper.get(), folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS));
 }
 
 }  // namespace

@@ -2,13 +2,13 @@
 #include "root_files.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "file_io.h"
+#include "open_beneath.h"
 #include "unique_fd.h"
 
 namespace drover {
@@ -42,10 +42,7 @@ constexpr Link links[] = {
 };
 
 UniqueFd openInside(int root, const std::string& path, int flags) {
-  open_how how = {};
-  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return UniqueFd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+  return UniqueFd(openBeneath(root, path.c_str(), static_cast<uint64_t>(flags | O_CLOEXEC), RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
 }
 
 bool exists(int directory, const char* name) {

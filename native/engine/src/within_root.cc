@@ -3,13 +3,14 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+
+#include "open_beneath.h"
 
 namespace drover {
 
@@ -26,18 +27,8 @@ constexpr int64_t fileMagics[] = {OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, RAMFS_MAGI
 }  // namespace
 
 UniqueFd openWithin(int root, const std::string& path, int flags) {
-  open_how how = {};
-  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  if (flags & O_PATH) how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  UniqueFd opened;
-  // A rename or mount at the same moment makes the kernel unsure that nothing led out: it says EAGAIN.
-  constexpr int mostTries = 16;
-  for (int tries = 0; tries < mostTries; ++tries) {
-    opened.reset(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
-    if (opened.valid() || errno != EAGAIN) break;
-  }
-  return opened;
+  int more = flags & O_PATH ? O_CLOEXEC : O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  return UniqueFd(openBeneath(root, path.c_str(), static_cast<uint64_t>(flags | more), RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
 }
 
 bool holdsFiles(int descriptor) {
