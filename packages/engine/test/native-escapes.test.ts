@@ -135,7 +135,11 @@ const calls: { name: string; attempt: string; refusal: RegExp }[] = [
   { name: 'ioperm', attempt: 'ioperm', refusal: /^EPERM/ },
   { name: 'settimeofday', attempt: 'set-clock', refusal: /^EPERM/ },
   { name: 'fanotify that may deny the host its files', attempt: 'fanotify', refusal: /^EPERM/ },
-  { name: 'cgroup version 1: the list of devices is mounted and opened', attempt: 'cgroup-v1', refusal: /^(EPERM|EACCES|ENODEV)/ },
+  {
+    name: 'cgroup version 1: the list of devices is mounted and opened',
+    attempt: 'cgroup-v1',
+    refusal: /^(EPERM|EACCES|ENODEV)/,
+  },
 ]
 
 /** What an escape would have changed on the host. */
