@@ -2,7 +2,6 @@
 // were opened before the first move; beside them a pulse service whose counter lives only in memory.
 
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { installationRoot } from '@drover/cli/daemons'
 import type { DroverClient } from '@drover/client'
 import { DroverError } from '@drover/protocol'
@@ -17,7 +16,8 @@ import { type WorkloadLayer, workloadImage } from './workload-layer.ts'
 
 const launchDeadlineMs = 240_000
 const programs = join(installationRoot, 'cluster-tests', 'workloads')
-const outsideClient = fileURLToPath(new URL('../outside/main.js', import.meta.url))
+/** Compiled, also when this file is run from its source: node has to run it in another namespace, alone. */
+const outsideClient = join(installationRoot, 'cluster-tests', 'dist', 'src', 'matrix', 'outside', 'main.js')
 
 export class WorkloadSubject implements Subject {
   readonly name: string
