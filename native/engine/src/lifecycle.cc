@@ -3,6 +3,8 @@
 
 #include <signal.h>
 
+#include <algorithm>
+
 #include "checkpoint.h"
 #include "crash_point.h"
 #include "devices.h"
@@ -18,6 +20,9 @@
 namespace drover {
 
 namespace {
+
+/** So long after its start an init may still be setting up its signal handlers. */
+constexpr int64_t newMs = 2000;
 
 Error wrongState(const char* doing, const Container& container, State state, const char* wanted) {
   return {"WRONG_STATE", std::string(doing) + " " + container.id + ": it is " + stateName(state) + ", must be " + wanted};
@@ -121,7 +126,9 @@ Status askToPowerOff(Engine& engine, const std::shared_ptr<Container>& container
   if (before.initPid == 0) return {};
   if (before.state == State::checkpointed || before.state == State::restored) return wrongState("stop", *container, before.state, "running or frozen");
   container->stopping = true;
-  if (auto init = initOf(*container)) DROVER_TRY(askInitToPowerOff(before.initPid, init->get(), signal));
+  int64_t age = before.startedAtMs ? nowMs() - *before.startedAtMs : newMs;
+  int patienceMs = before.state == State::running ? static_cast<int>(std::clamp<int64_t>(newMs - age, 0, newMs)) : 0;
+  if (auto init = initOf(*container)) DROVER_TRY(askInitToPowerOff(before.initPid, init->get(), signal, patienceMs));
   crashPoint("stop:asked");
   return before.state == State::frozen ? thawContainer(engine, container) : Status();
 }

@@ -30,13 +30,26 @@ struct RunlevelRequest {
 };
 static_assert(sizeof(RunlevelRequest) == 384);
 
-bool catches(pid_t pid, int signal) {
-  auto content = readFile("/proc/" + std::to_string(pid) + "/status", 8192);
-  if (!content.ok()) return false;
-  size_t position = content.value().find("SigCgt:\t");
-  if (position == std::string::npos) return false;
-  uint64_t caught = strtoull(content.value().c_str() + position + 8, nullptr, 16);
-  return caught >> (signal - 1) & 1;
+constexpr int betweenLooksMs = 2;
+
+/** A set of signals in /proc/<pid>/status. */
+uint64_t signalSet(const std::string& status, const std::string& key) {
+  size_t position = status.find(key + ":\t");
+  return position == std::string::npos ? 0 : strtoull(status.c_str() + position + key.size() + 2, nullptr, 16);
+}
+
+/** Whether it has a handler for the signal, or waits for it (busybox, systemd). */
+bool listensTo(pid_t pid, int signal) {
+  auto status = readFile("/proc/" + std::to_string(pid) + "/status", 8192);
+  if (!status.ok()) return false;
+  return (signalSet(status.value(), "SigCgt") | signalSet(status.value(), "SigBlk")) >> (signal - 1) & 1;
+}
+
+Status signalWhenListening(pid_t pid, int pidfd, int signal, int patienceMs) {
+  int64_t end = nowMs() + patienceMs;
+  while (!listensTo(pid, signal) && nowMs() < end)
+    if (waitPidfd(pidfd, betweenLooksMs)) return {};
+  return signalPidfd(pidfd, signal);
 }
 
 /** Its pipe, if it has one and reads it. Whatever else has that name is left alone: it is the container's to name. */
@@ -57,15 +70,15 @@ bool requestHalt(pid_t pid) {
 
 }  // namespace
 
-Status askInitToPowerOff(pid_t pid, int pidfd, int signal) {
-  if (signal != 0) return signalPidfd(pidfd, signal);
+Status askInitToPowerOff(pid_t pid, int pidfd, int signal, int patienceMs) {
+  if (signal != 0) return signalWhenListening(pid, pidfd, signal, patienceMs);
   char target[4096];
   ssize_t count = readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), target, sizeof target);
   std::string path(target, count > 0 ? static_cast<size_t>(count) : 0);
-  if (path.ends_with("/systemd")) return signalPidfd(pidfd, systemdHalt);
-  if (path.ends_with("/busybox")) return signalPidfd(pidfd, SIGUSR2);
+  if (path.ends_with("/systemd")) return signalWhenListening(pid, pidfd, systemdHalt, patienceMs);
+  if (path.ends_with("/busybox")) return signalWhenListening(pid, pidfd, SIGUSR2, patienceMs);
   if (path.ends_with("/init") && requestHalt(pid)) return {};
-  return signalPidfd(pidfd, catches(pid, SIGPWR) ? SIGPWR : SIGTERM);
+  return listensTo(pid, SIGPWR) ? signalPidfd(pidfd, SIGPWR) : signalWhenListening(pid, pidfd, SIGTERM, patienceMs);
 }
 
 }  // namespace drover
