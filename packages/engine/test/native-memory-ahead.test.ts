@@ -9,6 +9,7 @@ import t from 'tap'
 import type { EngineSpec } from '../src/index.ts'
 import { checkCount, chooseCriu, images, MigrationStage, reasonToSkip } from './migration-stage.ts'
 import { type TestHost, until } from './native-hosts.ts'
+import { inside } from './run-inside.ts'
 
 const parent = join(dirname(images), 'parent')
 const program = fileURLToPath(new URL('./writer.c', import.meta.url))
@@ -120,25 +121,4 @@ function bytesOfPages(host: TestHost): number {
   const directory = host.path(images)
   const files = readdirSync(directory).filter((name) => name.startsWith('pages-'))
   return files.reduce((total, name) => total + statSync(join(directory, name)).size, 0)
-}
-
-async function inside(host: TestHost, spec: EngineSpec, script: string): Promise<string> {
-  let output = ''
-  const session = await host.client.exec(
-    {
-      container: spec.container,
-      command: ['/bin/sh', '-c', script],
-      environment: {},
-      directory: null,
-      user: null,
-      terminal: null,
-    },
-    {
-      onStdout: (data) => {
-        output += Buffer.from(data).toString()
-      },
-    },
-  )
-  await session.exit
-  return output.trim()
 }

@@ -6,9 +6,9 @@ import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { EngineSpec } from '../src/index.ts'
 import { checkCount, chooseCriu, MigrationStage, reasonToSkip } from './migration-stage.ts'
-import { type TestHost, until } from './native-hosts.ts'
+import { until } from './native-hosts.ts'
+import { inside } from './run-inside.ts'
 
 const program = fileURLToPath(new URL('./watcher.c', import.meta.url))
 /** Of the image, and made in the container; directories have none of what is watched otherwise. */
@@ -87,25 +87,4 @@ function forgetNames(initPid: number): void {
     'overlay',
     '/',
   ])
-}
-
-async function inside(host: TestHost, spec: EngineSpec, script: string): Promise<string> {
-  let output = ''
-  const session = await host.client.exec(
-    {
-      container: spec.container,
-      command: ['/bin/sh', '-c', script],
-      environment: {},
-      directory: null,
-      user: null,
-      terminal: null,
-    },
-    {
-      onStdout: (data) => {
-        output += Buffer.from(data).toString()
-      },
-    },
-  )
-  await session.exit
-  return output
 }
