@@ -4,6 +4,7 @@
 import t from 'tap'
 import { engineOf, healedElsewhere, launchHealable } from '../src/lost-host.ts'
 import { tell } from '../src/stories.ts'
+import { tracesLeft } from '../src/traces.ts'
 
 await tell(t, async (story) => {
   const { lab } = story
@@ -26,7 +27,7 @@ await tell(t, async (story) => {
     await lab.setCable(web.host, true)
     await lab.whole()
     t.strictSame(await story.everyOneRunsOnce(['web', 'db']), [])
-    t.strictSame(await lab.tracesOf(web.host, web), [], 'nothing of the stale copy is left')
+    t.strictSame(await tracesLeft(lab, [web.host], web), [], 'nothing of the stale copy is left')
     t.equal((await story.container('db')).initPid, db.initPid)
   })
 })

@@ -1,4 +1,5 @@
-// Which test files there are, and how they may run: those that make hosts and namespaces of their own run one at a time.
+// Which test files there are, and how they may run: the native engine's one at a time, since they look at the whole machine; stories two
+// at a time, since each has a laboratory of its own and mostly waits.
 
 import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -15,7 +16,7 @@ export function testStages(root, filters) {
   return [
     { name: 'packages', jobs: 2, timeout: unitTimeout, files: files.filter((f) => !isStory(f) && !isNative(f)) },
     { name: 'native engine', jobs: 1, timeout: storyTimeout, files: files.filter(isNative) },
-    { name: 'cluster', jobs: 1, timeout: storyTimeout, files: files.filter(isStory) },
+    { name: 'cluster', jobs: 2, timeout: storyTimeout, files: files.filter(isStory) },
   ].filter((stage) => stage.files.length > 0)
 }
 

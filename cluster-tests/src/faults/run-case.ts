@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Container, Operation } from '@drover/protocol'
 import { waitUntil } from '@drover/testkit/lab'
 import type { Story } from '../stories.ts'
+import { tracesLeft } from '../traces.ts'
 import { Witness } from '../witness.ts'
 import type { FaultCase, Side } from './cases.ts'
 
@@ -21,7 +22,6 @@ export interface CaseOutcome {
 
 const reachDeadlineMs = 30_000
 const endDeadlineMs = 120_000
-const settleDeadlineMs = 60_000
 /** How long the harm lasts: longer than an election, shorter than any deadline of a migration. */
 const harmMs = 2_000
 
@@ -102,17 +102,9 @@ async function diskProblems(story: Story, name: string): Promise<string[]> {
 }
 
 /** Hosts that the container isn't on have nothing of it, once everything has settled. */
-async function traces(story: Story, container: Container): Promise<string[]> {
-  let found: string[] = []
-  const others = story.lab.hosts.filter(({ name }) => name !== container.host)
-  await waitUntil('the other hosts to be clean', settleDeadlineMs, async () => {
-    const lists = await Promise.all(
-      others.map(async ({ name }) => (await story.lab.tracesOf(name, container)).map((trace) => `${trace} on ${name}`)),
-    )
-    found = lists.flat()
-    return found.length === 0
-  }).catch(() => {})
-  return found.map((trace) => `left behind: ${trace}`)
+async function traces({ lab }: Story, container: Container): Promise<string[]> {
+  const others = lab.hosts.map(({ name }) => name).filter((name) => name !== container.host)
+  return (await tracesLeft(lab, others, container)).map((trace) => `left behind: ${trace}`)
 }
 
 /** A container with files to lose. */

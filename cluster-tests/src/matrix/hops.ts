@@ -3,8 +3,9 @@
 
 import type { DroverClient } from '@drover/client'
 import { DroverError } from '@drover/protocol'
-import { type Lab, waitUntil } from '@drover/testkit/lab'
+import type { Lab } from '@drover/testkit/lab'
 import { maximum, median, rounded } from '../figures.ts'
+import { tracesLeft } from '../traces.ts'
 import { Witness } from '../witness.ts'
 import { type Census, takeCensus } from './host-census.ts'
 import { WorkloadContainer } from './workloads/workload-container.ts'
@@ -13,7 +14,6 @@ import { workloadImage } from './workloads/workload-layer.ts'
 const name = 'hopper'
 const launchDeadlineMs = 240_000
 const moveDeadlineMs = 180_000
-const tracesDeadlineMs = 60_000
 /** First visits, when a host fetches the image: they must go well, but are not measured. */
 const warmUps = 3
 
@@ -60,8 +60,8 @@ export async function runHops(
     container = await client.container(name)
     const verdict = await witness.verdict(container)
     if (!verdict.unbroken) failures.push(`hop ${hop}: ${verdict.detail}`)
-    const left = await tracesLeft(lab, from, container)
-    if (operation.state === 'done' && left.length > 0) failures.push(`hop ${hop}: ${from} keeps ${left.join(', ')}`)
+    const left = await tracesLeft(lab, [from], container)
+    if (operation.state === 'done' && left.length > 0) failures.push(`hop ${hop}: left behind: ${left.join(', ')}`)
     if (hop <= 0) continue
     const census = await takeCensus(lab, container)
     taken.push({ ...census, move_ms: tookMs, blackout_ms: verdict.blackoutMs ?? 0 })
@@ -69,17 +69,6 @@ export async function runHops(
   }
   witness.close()
   return { hops, failures, growth: growthOf(taken) }
-}
-
-async function tracesLeft(lab: Lab, host: string, container: Parameters<Lab['tracesOf']>[1]): Promise<string[]> {
-  let left: string[] = []
-  try {
-    await waitUntil(`${host} to be clean`, tracesDeadlineMs, async () => {
-      left = await lab.tracesOf(host, container)
-      return left.length === 0
-    })
-  } catch {}
-  return left
 }
 
 export function growthOf(taken: Census[]): Growth[] {
