@@ -1,6 +1,15 @@
 // An uneven start is put right by the cluster itself: each move live, with its reason, and then nothing more happens.
 
-import type { Container, Operation, RebalancePlanView, RebalanceRecord, RebalanceStatus } from '@drover/protocol'
+import type {
+  ClusterEvent,
+  Container,
+  ContainerExplanation,
+  LaunchExplanation,
+  Operation,
+  RebalancePlanView,
+  RebalanceRecord,
+  RebalanceStatus,
+} from '@drover/protocol'
 import { waitUntil } from '@drover/testkit/lab'
 import t from 'tap'
 import { engineOfStories, type Story, tell } from '../src/stories.ts'
@@ -67,12 +76,51 @@ await tell(
       t.match(explained.stdout, /IMBALANCE.*is used to/)
     })
 
+    await t.test('each move’s reason is kept: in the events, and in what explain says', async (t) => {
+      const [moved] = (await story.must<Container[]>('ls')).filter(({ host }) => host !== first) as [Container]
+      const { stdout } = await story.lab.cli(['events', '--json'])
+      const events = stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as ClusterEvent)
+      const planned = events.filter(({ kind }) => kind === 'migration.planned')
+      t.equal(planned.length, 4)
+      for (const { message } of planned)
+        t.match(message, /live move from .*: (IMBALANCE|HOT_HOST): .* is used to \d+ %/)
+      const { lastMove } = await story.must<ContainerExplanation>('explain', moved.name)
+      t.match(lastMove, { from: first, to: moved.host, reason: /^(IMBALANCE|HOT_HOST): / })
+    })
+
     await t.test('off is off, and keeps the settings', async (t) => {
       await story.must('rebalance', 'auto', 'off')
       const { settings } = await story.must<RebalanceStatus>('rebalance', 'auto', 'status')
       t.match(settings, { mode: 'off', stopAt: 0.02 })
       const applied = await story.must<Operation>('rebalance', 'apply')
       t.match(applied, { state: 'done', progress: { message: /^nothing to move/ } })
+    })
+
+    await t.test('a launch that fits nowhere: one moves live to make room, and says for whom', async (t) => {
+      // Two of 64 MiB are on each of three hosts of 512 MiB: 448 MiB are free on none, until one of the two is elsewhere.
+      const input = JSON.stringify({ memoryBytes: 448 * mebibyte, diskBytes: 0 })
+      const { room } = await story.lab.query<LaunchExplanation>(['explain', '--spec', '-'], { input })
+      t.equal(room?.moves.length, 1)
+      await story.must('launch', 'large', '--memory', '448MiB', '--disk', '0')
+      const large = await story.container('large')
+      const operations = await story.client.operations()
+      const launch = operations.find(({ kind, target }) => kind === 'launch' && target === 'large')
+      const made = operations.filter(({ parent }) => parent === launch?.id)
+      t.equal(made.length, 1)
+      t.match(made[0], {
+        kind: 'move',
+        state: 'done',
+        migration: { mode: 'live', source: large.host },
+        parameters: { reason: `makes room for large on ${large.host}` },
+      })
+      t.equal((await story.container(made[0]!.target)).starts, 1, 'it was not started anew')
+      t.strictSame(await story.everyOneRunsOnce([...names, 'large']), [])
+      const none = await story.lab.cli(['launch', 'more', '--memory', '448MiB', '--disk', '0', '--no-make-room'])
+      t.not(none.code, 0)
+      t.match(none.stderr, /NO_CAPACITY|no host/)
     })
   },
   { capacity },

@@ -1,20 +1,22 @@
 // Asking for machines: when nothing fits and one on offer would hold it, the hook is told, tried again, and given up after a while.
 
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { MachineHookConfig, Operation } from '@drover/protocol'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
+import { planConsolidation } from '../src/core/planner-consolidate.ts'
 import { MachineHook } from '../src/shell/machine-hook.ts'
+import { submit } from '../src/shell/submit.ts'
 import { apiFixture } from './support/api-fixture.ts'
 
 const shape = { cpuMilli: 64_000, memoryBytes: 2 ** 36, diskBytes: 2 ** 41, price: 1 }
 const deadlineMs = 60_000
 
 async function cluster(t: Test, config: MachineHookConfig | null) {
-  const { call, context } = await apiFixture(t)
+  const { call, context, models } = await apiFixture(t)
   // Routes ask only where there is somebody to be asked.
   context.config.machineHook = config ?? { command: ['true'] }
   await call('POST', '/v1/policy', { body: { machines: { large: shape } } })
@@ -31,7 +33,23 @@ async function cluster(t: Test, config: MachineHookConfig | null) {
     }
     throw new Error('it never ended')
   }
-  return { launch, ended, machine }
+  return { launch, ended, machine, call, context, models }
+}
+
+/** A server that takes what it is told. */
+async function webhook(t: Test, answer = 204) {
+  const told: unknown[] = []
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      told.push(JSON.parse(Buffer.concat(chunks).toString()))
+      response.writeHead(answer).end('no machines left')
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  return { told, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }
 }
 
 t.test('a launch that fits nowhere asks for a machine that would hold it, once', async (t) => {
@@ -60,19 +78,12 @@ t.test('a launch that fits nowhere asks for a machine that would hold it, once',
 })
 
 t.test('a hook that fails is tried again, five times; the operation says what it said', async (t) => {
-  let calls = 0
-  const server = createServer((_request, response) => {
-    calls += 1
-    response.writeHead(503).end('no machines left')
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => server.close())
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const { told, url } = await webhook(t, 503)
   const { launch, ended } = await cluster(t, { url })
   await launch('big', 2 ** 35)
   const operation = await ended()
   t.match(operation, { state: 'failed', error: { message: /answered 503: no machines left; tried 5 times/ } })
-  t.equal(calls, 5)
+  t.equal(told.length, 5)
 })
 
 t.test('a program that is not there, and nobody to be told', async (t) => {
@@ -82,4 +93,65 @@ t.test('a program that is not there, and nobody to be told', async (t) => {
   const nobody = await cluster(t, null)
   await nobody.launch('big', 2 ** 35)
   t.match(await nobody.ended(), { state: 'done', progress: { message: /nobody is to be told/ } })
+})
+
+t.test('the cluster’s setting goes before the configuration; null gives that back', async (t) => {
+  const file = join(t.testdir(), 'told')
+  const { told, url } = await webhook(t)
+  const { launch, ended, call, machine } = await cluster(t, { command: ['sh', '-c', `cat > ${file}`] })
+  await call('POST', '/v1/policy', { body: { machineHook: { url } } })
+  t.match(await call('GET', '/v1/policy'), { body: { machineHook: { url } } })
+  await launch('big', 2 ** 35)
+  t.match(await ended(), { state: 'done', progress: { message: 'the hook was told' } })
+  t.match(told, [{ event: 'provision', shape: 'large', machines: 1, pending: [{ name: 'big' }] }])
+  t.throws(() => readFileSync(file), { code: 'ENOENT' }, 'the configuration’s program was not run')
+  await call('POST', '/v1/policy', { body: { machineHook: null } })
+  t.equal(machine.state.tables.policies.get('scheduling')?.machineHook, undefined)
+})
+
+t.test('a hook that can’t be one is refused, with the field', async (t) => {
+  const { call } = await cluster(t, null)
+  for (const machineHook of [{ url: 'ftp://x' }, { command: [] }, { url: 'http://x', command: ['/x'] }, 'x']) {
+    const refused = await call('POST', '/v1/policy', { body: { machineHook } })
+    t.match(refused, { status: 400, body: { error: { code: 'BAD_REQUEST', message: /machineHook/ } } })
+  }
+})
+
+t.test('an emptied host: the program is told to power it down; a launch that it would hold powers it on', async (t) => {
+  const file = join(t.testdir(), 'told')
+  const { launch, call, context, machine, models } = await cluster(t, null)
+  const command = ['sh', '-c', `cat >> ${file}; echo >> ${file}`]
+  await call('POST', '/v1/policy', {
+    body: { machineHook: { command }, rebalance: { consolidate: 'on', spareHosts: 0, afterwards: 'power-down' } },
+  })
+  const { log, now } = context
+  const hook = new MachineHook({ config: null, log, now, logger: pino({ level: 'silent' }), firstPauseMs: 1 })
+  const told = async (count: number) => {
+    for (const untilMs = Date.now() + deadlineMs; Date.now() < untilMs; ) {
+      hook.tick(machine.state)
+      const running = [...machine.state.running].some((id) => id.includes('release') || id.includes('machines'))
+      const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
+      if (lines.length >= count && !running) return lines.map((line) => JSON.parse(line))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    throw new Error(`the hook was not told ${count} times`)
+  }
+  // Host b was emptied by consolidation, as its operation says.
+  const evacuation = { type: 'EvacuationStarted', operation: 'consolidate-b-1', host: 'b', parallel: 2 } as const
+  await submit(log, { ...evacuation, atMs: now(), reason: 'CONSOLIDATION: b is used to 0 %' })
+  const ending = { state: 'done', message: 'b is empty', error: null, figures: {} } as const
+  await submit(log, { type: 'OperationEnded', atMs: now(), operation: 'consolidate-b-1', ...ending })
+  const observed = { reports: context.reports.reports, sinceMs: 0 }
+  for (const entry of planConsolidation({ state: machine.state, observed, nowMs: now(), seed: 1 })) {
+    await submit(log, entry)
+  }
+  t.match(await told(1), [{ event: 'release', host: 'b', afterwards: 'power-down' }])
+
+  // It is off: nothing is heard of it for longer than a host may be silent.
+  context.now = () => Date.now() + 60_000
+  context.reports.receive(Buffer.from(JSON.stringify(models.get('a')!.report())), context.now())
+  t.match(await launch('first', 6 * 2 ** 30), { status: 202 })
+  const refused = await launch('web', 6 * 2 ** 30)
+  t.match(refused, { status: 409, body: { error: { code: 'NO_CAPACITY', message: /asks for a machine/ } } })
+  t.match((await told(2))[1], { event: 'power-on', host: 'b', pending: [{ name: 'web' }] })
 })

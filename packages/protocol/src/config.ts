@@ -1,7 +1,7 @@
 // Configuration files of the daemons, one JSON file each, given as the only argument: `node main.js FILE`.
 
 import { type Static, Type } from 'typebox'
-import { Name, Resources } from './resources.ts'
+import { MachineHookConfig, Name, Resources } from './resources.ts'
 
 /** PEM files with which a part shows who it is, and knows the others of its cluster. */
 export const TlsFiles = Type.Object(
@@ -14,12 +14,6 @@ export const TlsFiles = Type.Object(
   { additionalProperties: false },
 )
 export type TlsFiles = Static<typeof TlsFiles>
-
-export const MachineHookConfig = Type.Union([
-  Type.Object({ url: Type.String({ pattern: '^https?://' }) }, { additionalProperties: false }),
-  Type.Object({ command: Type.Array(Type.String(), { minItems: 1 }) }, { additionalProperties: false }),
-])
-export type MachineHookConfig = Static<typeof MachineHookConfig>
 
 export const ControllerConfig = Type.Object(
   {
@@ -51,7 +45,7 @@ export const ControllerConfig = Type.Object(
     gateway: Type.Union([Type.String(), Type.Null()]),
     /** Absent: connections to the bus and to agents are not encrypted, which only loopback may do. */
     tls: Type.Optional(TlsFiles),
-    /** Who is asked for new machines and told of emptied ones: a URL that takes a POST, or a program that reads standard input. */
+    /** Holds as long as the cluster's policy names no hook. */
     machineHook: Type.Optional(MachineHookConfig),
     logLevel: Type.Optional(Type.String()),
   },

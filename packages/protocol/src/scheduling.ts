@@ -142,6 +142,10 @@ export const RebalanceSettings = Type.Object(
     consolidate: Type.Optional(words('off', 'on')),
     spareHosts: Type.Optional(Type.Integer({ minimum: 0, maximum: 1000, description: 'empty hosts that stay open' })),
     emptyBelow: Type.Optional(share),
+    afterwards: Type.Optional(
+      // Of a host that consolidation has emptied; keep: nobody is told.
+      words('hand-back', 'power-down', 'keep'),
+    ),
     quietHours: Type.Optional(
       Type.Array(Type.Object({ fromMinute: minutes, toMinute: minutes }, { additionalProperties: false }), {
         maxItems: 8,
@@ -181,12 +185,30 @@ export const MachineShape = Type.Object(
 )
 export type MachineShape = Static<typeof MachineShape>
 
+/** Who is asked for new machines and told of emptied ones: a URL that takes a POST, or a program that reads standard input. */
+export const MachineHookConfig = Type.Union([
+  Type.Object({ url: Type.String({ pattern: '^https?://', maxLength: 2048 }) }, { additionalProperties: false }),
+  Type.Object(
+    {
+      command: Type.Array(Type.String({ maxLength: 4096 }), {
+        minItems: 1,
+        maxItems: 64,
+        description: 'program and arguments, without a shell; it must be there on every controller',
+      }),
+    },
+    { additionalProperties: false },
+  ),
+])
+export type MachineHookConfig = Static<typeof MachineHookConfig>
+
 /** What the cluster's operators have said about scheduling. */
 export const SchedulingPolicy = Type.Object({
   pools: Type.Record(Type.String(), Pool),
   projects: Type.Record(Type.String(), Quota),
   rebalance: RebalanceSettings,
   machines: Type.Optional(Type.Record(Type.String(), MachineShape)),
+  /** Goes before the one in the controllers' configuration. */
+  machineHook: Type.Optional(MachineHookConfig),
   moves: Type.Optional(MoveLimits),
   healing: Type.Optional(HealingSettings),
 })
@@ -199,6 +221,8 @@ export const PolicyChange = Type.Object(
     projects: Type.Optional(Type.Record(Name, Nullable(Quota), bounded(1000))),
     /** Machines on offer, by name. */
     machines: Type.Optional(Type.Record(Name, Nullable(MachineShape), bounded(64))),
+    /** Null: that of the controllers' configuration, if there is one. */
+    machineHook: Type.Optional(Nullable(MachineHookConfig)),
     /** Only what is named is changed; null: back to the default. */
     rebalance: Type.Optional(Nullable(RebalanceSettings)),
     /** Replaced as a whole; null: back to the default. */

@@ -26,6 +26,7 @@ interface AutoFlags extends WaitFlags {
   consolidate?: 'on' | 'off'
   spare?: number
   emptyBelow?: number
+  afterwards?: NonNullable<RebalanceSettings['afterwards']>
 }
 
 export function register(parent: Command): void {
@@ -61,6 +62,13 @@ defaults. Hosts short of memory are relieved in quiet hours as well.`,
     .addOption(new Option('--consolidate <on|off>', 'empty whole hosts, and close them').choices(['on', 'off']))
     .option('--spare <number>', 'empty hosts that stay open (default: 1)', parseCount(0, 1000))
     .option('--empty-below <share>', 'only hosts used less than this are emptied, e.g. 0.5', parseShare)
+    .addOption(
+      new Option('--afterwards <what>', 'what the machines hook is told of an emptied host').choices([
+        'hand-back',
+        'power-down',
+        'keep',
+      ]),
+    )
     .option('--quiet <HH:MM-HH:MM>', 'no moves in these hours (UTC); repeatable', parseQuiet)
   addWaitOptions(command).action(
     action(async (session, flags: AutoFlags) => {
@@ -131,6 +139,7 @@ function settingsOf(flags: AutoFlags): RebalanceSettings {
     consolidate: flags.consolidate,
     spareHosts: flags.spare,
     emptyBelow: flags.emptyBelow,
+    afterwards: flags.afterwards,
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as RebalanceSettings
 }

@@ -15,7 +15,7 @@ export function applyMachinesAsked(draft: Draft, entry: EntryOf<'MachinesAsked'>
   for (const other of draft.state.tables.operations.values()) {
     if (other.kind !== 'machines' || other.target !== target || other.parameters.event !== event) continue
     const recent = other.state === 'done' && draft.atMs - other.updatedAtMs < onItsWayMs
-    if (other.state === 'running' || (recent && event === 'provision')) {
+    if (other.state === 'running' || (recent && event !== 'release')) {
       draft.refuse('BUSY', `${event} ${target}: operation ${other.id} has asked already`, { operation: other.id })
     }
   }

@@ -43,11 +43,13 @@ function withSettings(host: Host, change: HostSetRequest): Host {
 }
 
 function withChange(policy: SchedulingPolicy, change: PolicyChange): SchedulingPolicy {
-  const { moves: before, ...others } = policy
+  const { moves: before, machineHook: hookBefore, ...others } = policy
   const moves = change.moves === undefined ? before : (change.moves ?? undefined)
+  const machineHook = change.machineHook === undefined ? hookBefore : (change.machineHook ?? undefined)
   return {
     ...others,
     ...(moves === undefined ? {} : { moves }),
+    ...(machineHook === undefined ? {} : { machineHook }),
     pools: merged(policy.pools, change.pools),
     projects: merged(policy.projects, change.projects),
     machines: merged(policy.machines, change.machines),

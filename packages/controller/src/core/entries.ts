@@ -260,12 +260,12 @@ export const RoomPlanned = entry('RoomPlanned', {
   moves: Type.Array(PlannedMove, { minItems: 1 }),
   parallel: Type.Integer({ minimum: 1 }),
 })
-/** The hook is to be told: machines are wanted, or one is no longer needed. */
+/** The hook is to be told: machines are wanted, one is no longer needed, or one that was powered down is. */
 export const MachinesAsked = entry('MachinesAsked', {
   operation: OperationId,
   /** A shape, or a host. */
   target: Name,
-  event: Type.Union([Type.Literal('provision'), Type.Literal('release')]),
+  event: Type.Union([Type.Literal('provision'), Type.Literal('release'), Type.Literal('power-on')]),
   facts: Type.Record(Type.String(), Type.Unknown()),
   reason: Type.String(),
 })

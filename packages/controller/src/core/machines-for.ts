@@ -1,20 +1,51 @@
-// Whether a demand that fits nowhere is worth another machine: asked when no few moves make room, and a machine on offer would
-// hold it.
+// Whether a demand that fits nowhere is worth another machine: asked when no few moves make room. One that consolidation has emptied and
+// that was powered down since comes first; then the cheapest on offer that would hold it.
 
-import { type Demand, decideRoom, type MachineShape, usualProvisionPolicy } from '@drover/scheduler'
+import { type Demand, decideRoom, type MachineShape, place, usualProvisionPolicy } from '@drover/scheduler'
 import { clusterSnapshot } from './cluster-snapshot.ts'
 import { containerSnapshots, moveModelOf } from './container-snapshots.ts'
 import type { EntryOf } from './entries.ts'
 import type { Observed } from './observed.ts'
+import { emptiedHosts } from './planner-consolidate.ts'
 import { policyOf } from './scheduling-policy.ts'
 import type { ClusterState } from './state.ts'
 
-export type MachinesWanted = Pick<EntryOf<'MachinesAsked'>, 'target' | 'facts' | 'reason'>
+export type MachinesWanted = Pick<EntryOf<'MachinesAsked'>, 'event' | 'target' | 'facts' | 'reason'>
 
 /** Processes aren't what a machine is chosen by. */
 const pidsOfMachine = 100_000
 
 export function machinesFor(
+  state: ClusterState,
+  observed: Observed,
+  nowMs: number,
+  pending: readonly Demand[],
+  seed: number,
+): MachinesWanted | null {
+  return poweredDown(state, observed, nowMs, pending, seed) ?? newMachine(state, observed, nowMs, pending, seed)
+}
+
+/** A host that is closed and silent since it was emptied, and would take the first that is pending. */
+function poweredDown(
+  state: ClusterState,
+  observed: Observed,
+  nowMs: number,
+  [demand]: readonly Demand[],
+  seed: number,
+): MachinesWanted | null {
+  const snapshot = clusterSnapshot(state, observed, nowMs)
+  for (const host of demand === undefined ? [] : emptiedHosts(state)) {
+    const hosts = snapshot.hosts.map((each) => (each.name === host ? { ...each, ready: true, cordoned: false } : each))
+    if (snapshot.hosts.some(({ name, ready }) => name === host && ready)) continue
+    if (place({ ...snapshot, hosts }, demand!, seed).host !== host) continue
+    const { name, requests } = demand!
+    const reason = `${name} fits on host ${host}, which was emptied and is silent`
+    return { event: 'power-on', target: host, facts: { host, pending: [{ name, ...requests }] }, reason }
+  }
+  return null
+}
+
+function newMachine(
   state: ClusterState,
   observed: Observed,
   nowMs: number,
@@ -43,6 +74,7 @@ export function machinesFor(
     .map(({ name, requests: asks }) => ({ name, ...asks }))
   const reason = decisions.find(({ kind }) => kind === 'provision')?.reason ?? 'no host has room'
   return {
+    event: 'provision',
     target: request.shape,
     facts: { shape: request.shape, machines: request.machines, pending: demands },
     reason,

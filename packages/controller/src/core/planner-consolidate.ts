@@ -62,6 +62,8 @@ export function emptiedHosts(state: ClusterState): string[] {
 
 /** Whoever is asked for machines is told of each that is empty, once. */
 function releaseEmptied({ state, nowMs }: PlanContext): Entry[] {
+  const { afterwards = 'hand-back' } = policyOf(state).rebalance
+  if (afterwards === 'keep') return []
   return emptiedHosts(state).flatMap((host): Entry[] => {
     const emptied = [...state.tables.operations.values()]
       .filter((operation) => isConsolidation(operation) && operation.target === host)
@@ -69,7 +71,8 @@ function releaseEmptied({ state, nowMs }: PlanContext): Entry[] {
     const operation = `${emptied.id}-release`
     if (state.tables.operations.has(operation)) return []
     const reason = `host ${host} is empty and closed`
-    return [{ type: 'MachinesAsked', atMs: nowMs, operation, target: host, event: 'release', facts: { host }, reason }]
+    const facts = { host, afterwards }
+    return [{ type: 'MachinesAsked', atMs: nowMs, operation, target: host, event: 'release', facts, reason }]
   })
 }
 

@@ -1,11 +1,12 @@
-// Tells the hook of the configuration (a URL, or a program) what the operations of the kind `machines` want, on the leader: each
-// with a deadline, tried again with growing pauses, a few times, and then it has failed. The operation's id is the hook's
+// Tells the hook (a URL, or a program; the policy's, or else that of the configuration) what the operations of the kind `machines` want,
+// on the leader: each with a deadline, tried again with growing pauses, a few times, and then it has failed. The operation's id is the hook's
 // idempotency key: after a change of leaders it may be told twice.
 
 import { execFile } from 'node:child_process'
 import type { MachineHookConfig, Operation } from '@drover/protocol'
 import type { ReplicatedLog } from '@drover/raft'
 import type { Logger } from 'pino'
+import { policyOf } from '../core/scheduling-policy.ts'
 import { type ClusterState, runningOperations } from '../core/state.ts'
 import { submit } from './submit.ts'
 
@@ -18,7 +19,7 @@ const maxCalls = 4
 const shownCharacters = 300
 
 export interface MachineHookOptions {
-  /** Null: nobody is to be told; operations end at once and say so. */
+  /** Where the policy names none. Null: nobody is to be told; operations end at once and say so. */
   config: MachineHookConfig | null
   log: Pick<ReplicatedLog, 'propose'>
   now(): number
@@ -44,17 +45,19 @@ export class MachineHook {
       const due = (this.#tries.get(operation.id)?.nextMs ?? 0) <= this.#options.now()
       if (!due || this.#calls.has(operation.id) || this.#calls.size >= maxCalls) continue
       this.#calls.add(operation.id)
-      void this.#carryOut(operation).finally(() => this.#calls.delete(operation.id))
+      void this.#carryOut(operation, policyOf(state).machineHook ?? this.#options.config).finally(() =>
+        this.#calls.delete(operation.id),
+      )
     }
   }
 
-  async #carryOut(operation: Operation): Promise<void> {
-    const { config, now, logger, firstPauseMs: pauseMs = firstPauseMs } = this.#options
+  async #carryOut(operation: Operation, config: MachineHookConfig | null): Promise<void> {
+    const { now, logger, firstPauseMs: pauseMs = firstPauseMs } = this.#options
     const count = (this.#tries.get(operation.id)?.count ?? 0) + 1
     try {
       if (config !== null) await tell(config, operation)
       const message =
-        config === null ? 'nobody is to be told: the controllers have no machineHook' : 'the hook was told'
+        config === null ? 'nobody is to be told: no hook is set (drover machines hook)' : 'the hook was told'
       await this.#end(operation, 'done', message, null)
     } catch (thrown) {
       const message = `${String(operation.parameters.event)} ${operation.target}: ${(thrown as Error).message}`

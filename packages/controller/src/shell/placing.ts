@@ -34,6 +34,7 @@ import { machinesFor } from '../core/machines-for.ts'
 import { isSilent } from '../core/observed.ts'
 import { emptiedHosts } from '../core/planner-consolidate.ts'
 import { launchWithProfiles } from '../core/profiles.ts'
+import { policyOf } from '../core/scheduling-policy.ts'
 import { type ClusterState, containerByName, type StoredContainer } from '../core/state.ts'
 import { notJoined } from '../core/views.ts'
 import type { ControllerContext } from './context.ts'
@@ -288,16 +289,11 @@ async function refusedFor(
   refused: DroverError,
 ): Promise<DroverError> {
   const { machine, reports, log, now, seed, config } = context
-  if (refused.code !== 'NO_CAPACITY' || demand.host !== null || config.machineHook === undefined) return refused
+  const hook = policyOf(machine.state).machineHook ?? config.machineHook
+  if (refused.code !== 'NO_CAPACITY' || demand.host !== null || hook === undefined) return refused
   const asked = machinesFor(machine.state, reports, now(), [demand], seed())
   if (!asked) return refused
-  const entry = {
-    type: 'MachinesAsked',
-    atMs: now(),
-    operation: `${id}-machines`,
-    event: 'provision',
-    ...asked,
-  } as const
+  const entry = { type: 'MachinesAsked', atMs: now(), operation: `${id}-machines`, ...asked } as const
   const operation = await submit<Operation>(log, entry).catch((error: DroverError) => error)
   const said = operation instanceof DroverError ? operation.message : `operation ${operation.id} asks for a machine`
   return new DroverError('NO_CAPACITY', `${refused.message}; ${said}`, { context: refused.context, retryable: true })

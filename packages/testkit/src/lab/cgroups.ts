@@ -96,9 +96,9 @@ export function processesIn(roots: string[]): number[] {
 }
 
 /** SIGKILLs everything in these cgroups; frozen ones are thawed after, so that they die without running an instruction. */
-export async function killAllIn(roots: string[], deadlineMs: number): Promise<void> {
+export async function killAllIn(roots: string[], deadlineMs: number, spared = process.pid): Promise<void> {
   await waitUntil(`the processes in ${roots[0]} to end`, deadlineMs, () => {
-    const pids = processesIn(roots).filter((pid) => pid !== process.pid)
+    const pids = processesIn(roots).filter((pid) => pid !== process.pid && pid !== spared)
     for (const pid of pids) {
       try {
         process.kill(pid, 'SIGKILL')

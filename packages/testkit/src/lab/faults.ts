@@ -1,10 +1,10 @@
 // What a fault test does to a laboratory beside killing daemons: arms the points at which an agent holds a migration still
-// (packages/agent/src/fault-points.ts), pulls a host's cable, finds CRIU, and looks for traces of a container on a host.
+// (packages/agent/src/fault-points.ts), pulls a host's cable or its plug, finds CRIU, and looks for traces of a container on a host.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { waitUntil } from '@drover/cli/daemons'
-import { processesIn } from './cgroups.ts'
+import { killAllIn, processesIn } from './cgroups.ts'
 import { must } from './run.ts'
 
 export interface ArmedPoint {
@@ -46,6 +46,10 @@ export function criuProcesses(hostCgroups: readonly string[]): number[] {
     }
   })
 }
+
+/** All of a host's daemons and containers, but not the process that holds its namespaces. */
+export const killAllOf = ({ cgroups, holder }: HostToSearch, deadlineMs: number): Promise<void> =>
+  killAllIn([...cgroups], deadlineMs, holder)
 
 export interface HostToSearch {
   cgroups: readonly string[]

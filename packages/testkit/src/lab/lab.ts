@@ -28,7 +28,7 @@ import {
 } from '@drover/protocol'
 import { processesIn } from './cgroups.ts'
 import { engineState } from './engine-state.ts'
-import { type ArmedPoint, arm, criuProcesses, type HostToSearch, setCable, tracesOf } from './faults.ts'
+import { type ArmedPoint, arm, criuProcesses, type HostToSearch, killAllOf, setCable, tracesOf } from './faults.ts'
 import { type Guardian, startGuardian } from './guardian.ts'
 import {
   type ClusterPlan,
@@ -312,6 +312,18 @@ export class Lab {
   /** Pulls the cable of a host, or plugs it in again: nothing reaches its daemons and containers meanwhile. */
   async setCable(host: string, plugged: boolean): Promise<void> {
     await setCable(this.#search(host).holder, plugged)
+  }
+
+  /** As if its plug were pulled: every daemon and every container of the host is killed. Its disk stays. */
+  async cutPower(host: string): Promise<void> {
+    for (const kind of daemonKinds) if (this.isRunning(host, kind)) await this.kill(host, kind)
+    if (this.engine === 'native') await killAllOf(this.#search(host), clusterDeadlineMs)
+  }
+
+  /** After cutPower: its daemons are started again. */
+  async restorePower(host: string): Promise<void> {
+    const daemons = daemonsOf(this.#plan, this.host(host))
+    for (const kind of daemonKinds) if (daemons[kind] !== undefined) await this.restart(host, kind)
   }
 
   /** The CRIU processes that a host's engine has started. */
