@@ -2,17 +2,16 @@
 // agents do between the engines (copying the writable layer and the images) is done here by tar and cp.
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { DroverError } from '@drover/protocol'
 import type { Test } from 'tap'
 import type { EngineContainer, EngineMethods, EngineSpec } from '../src/index.ts'
+import { binary, repository } from './engine-program.ts'
+import { engineSpec, noLimits } from './engine-spec.ts'
 import { makeMigrationImage } from './migration-image.ts'
 import { type LineStream, type TestHost, TestNetwork, until } from './native-hosts.ts'
 
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-export const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
 /** Where checkpoints lie, on either host; on its tmpfs. */
 export const images = '/run/checkpoints/move'
 /** How long a container that must not run is watched. */
@@ -22,13 +21,6 @@ export interface Launched {
   spec: EngineSpec
   container: EngineContainer
   stream: LineStream
-}
-
-export function reasonToSkip(): string | false {
-  if (process.getuid?.() !== 0) return 'needs root'
-  if (!existsSync(binary)) return `needs the native engine: ${binary} is not built`
-  if (!existsSync('/bin/busybox')) return 'needs /bin/busybox (package busybox-static)'
-  return false
 }
 
 interface Choice {
@@ -130,24 +122,9 @@ export class MigrationStage {
   }
 
   #newSpec(): EngineSpec {
-    const serial = ++this.#serial
-    return {
-      container: `c${serial}`,
-      name: `web-${serial}`,
-      epoch: 1,
-      rootfs: this.#image,
-      init: ['/sbin/init'],
-      environment: {},
-      limits: { cpuMilli: 2000, memoryBytes: 256 << 20, diskBytes: 0, pids: 200 },
-      identity: {
-        serial,
-        uidBase: 1_000_000 + serial * 65_536,
-        mac: `02:78:00:00:01:${serial.toString(16).padStart(2, '0')}`,
-        ipv4: `10.78.1.${serial}/16`,
-        gateway: null,
-        machineId: serial.toString(16).padStart(32, '0'),
-      },
-    }
+    return engineSpec(++this.#serial, 78, this.#image, {
+      limits: { ...noLimits, cpuMilli: 2000, memoryBytes: 256 << 20, pids: 200 },
+    })
   }
 }
 

@@ -2,7 +2,8 @@
 // through where the filter is off.
 
 import t from 'tap'
-import { OneHost, reasonToSkip } from './one-host.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { OneHost } from './one-host.ts'
 
 const outside = '10.84.0.9'
 let stage: OneHost

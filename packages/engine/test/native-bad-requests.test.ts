@@ -2,25 +2,15 @@
 // are broken: each gets an answer that names what is wrong, and the engine goes on.
 
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Frame, FrameType, maxFrameBytes } from '@drover/protocol'
 import t, { type Test } from 'tap'
 import { encodeFrame, FrameStream } from '../src/frame-stream.ts'
 import type { EngineMethod } from '../src/index.ts'
+import { binary, reasonToSkip } from './engine-program.ts'
 import { type TestHost, TestNetwork, until } from './native-hosts.ts'
 
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
 const answerDeadlineMs = 60_000
-
-function reasonToSkip(): string | false {
-  if (process.getuid?.() !== 0) return 'needs root'
-  if (!existsSync(binary)) return `needs the native engine: ${binary} is not built`
-  return false
-}
 
 type Params = Record<string, unknown>
 
@@ -152,7 +142,7 @@ class Raw {
 
 const requestFrame = (value: unknown) => encodeFrame(FrameType.json, JSON.stringify(value))
 
-t.test('bad requests', { skip: reasonToSkip(), timeout: 600_000 }, async (t) => {
+t.test('bad requests', { skip: reasonToSkip, timeout: 600_000 }, async (t) => {
   network = await TestNetwork.make('10.77.0.2/16')
   host = await network.addHost('a', { binary, criu: null })
   t.teardown(async () => {

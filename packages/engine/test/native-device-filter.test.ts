@@ -4,7 +4,8 @@
 import { existsSync } from 'node:fs'
 import type { Devices } from '@drover/protocol'
 import t from 'tap'
-import { OneHost, reasonToSkip } from './one-host.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { OneHost } from './one-host.ts'
 
 let stage: OneHost
 

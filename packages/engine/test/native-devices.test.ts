@@ -2,72 +2,35 @@
 // has none; taken along by a move where they can be.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Devices } from '@drover/protocol'
 import t, { type Test } from 'tap'
-import type { EngineClient, EngineSpec } from '../src/index.ts'
-import { makeEngineImage } from './engine-image.ts'
-import { binary, chooseCriu, MigrationStage, reasonToSkip } from './migration-stage.ts'
-import { TestNetwork, until } from './native-hosts.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { noLimits } from './engine-spec.ts'
+import { chooseCriu, MigrationStage } from './migration-stage.ts'
+import { until } from './native-hosts.ts'
+import { OneHost } from './one-host.ts'
+import { sh } from './run-inside.ts'
 
-const limits = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 }
-
-async function sh(client: EngineClient, container: string, script: string): Promise<string> {
-  let text = ''
-  const take = (data: Uint8Array) => {
-    text += Buffer.from(data)
-  }
-  const session = await client.exec(
-    { container, command: ['sh', '-c', script], environment: {}, directory: null, user: null, terminal: null },
-    { onStdout: take, onStderr: take },
-  )
-  session.end()
-  await session.exit
-  return text.trim()
-}
-
-t.test('devices of a container', { skip: reasonToSkip(), timeout: 100_000 }, async (t) => {
-  const network = await TestNetwork.make('10.81.0.9/16')
-  t.teardown(() => network.close())
-  mkdirSync(join(network.directory, 'image'))
-  makeEngineImage(join(network.directory, 'image'))
-  const data = join(network.directory, 'data')
+t.test('devices of a container', { skip: reasonToSkip, timeout: 100_000 }, async (t) => {
+  const hardware = mkdtempSync(join(tmpdir(), 'drover-hardware-'))
+  mkdirSync(join(hardware, 'dev'))
+  execFileSync('mknod', [join(hardware, 'dev/nvidia0'), 'c', '1', '5'])
+  const stage = await OneHost.make('a', 81, () => {}, { DROVER_HARDWARE: hardware })
+  t.teardown(async () => {
+    await stage.network.close()
+    rmSync(hardware, { recursive: true })
+  })
+  const data = join(stage.network.directory, 'data')
   mkdirSync(data)
   writeFileSync(join(data, 'file'), 'of the host\n')
-  const hardware = join(network.directory, 'hardware')
-  mkdirSync(join(hardware, 'dev'), { recursive: true })
-  execFileSync('mknod', [join(hardware, 'dev/nvidia0'), 'c', '1', '5'])
-  const host = await network.addHost('a', { binary, criu: null })
-  let client = await host.startEngine({ DROVER_HARDWARE: hardware })
-  let serial = 0
-
-  const start = async (test: Test, devices: Devices): Promise<string> => {
-    serial += 1
-    const spec: EngineSpec = {
-      container: `c${serial}`,
-      name: `box-${serial}`,
-      epoch: 1,
-      rootfs: join(network.directory, 'image'),
-      init: ['/sbin/init'],
-      environment: {},
-      limits,
-      identity: {
-        serial,
-        uidBase: 1_000_000 + serial * 65_536,
-        mac: `02:00:00:00:04:0${serial}`,
-        ipv4: `10.81.1.${serial}/16`,
-        gateway: null,
-        machineId: `${serial}`.padStart(32, '0'),
-      },
-      devices,
-    }
-    await client.call('create', { spec })
-    test.teardown(() => client.call('delete', { container: spec.container, epoch: 1 }))
-    await client.call('start', { container: spec.container, epoch: 1 })
-    return spec.container
-  }
-  const give = (container: string, devices: Devices) => client.call('update', { container, epoch: 1, limits, devices })
+  const { host } = stage
+  let client = stage.client
+  const start = (test: Test, devices: Devices) => stage.startFor(test, { devices })
+  const give = (container: string, devices: Devices) =>
+    client.call('update', { container, epoch: 1, limits: noLimits, devices })
   const read = (container: string, path: string) => sh(client, container, `head -c 4 ${path} | wc -c`)
   const fuse: Devices = { fuse: { type: 'char', source: '/dev/fuse', mode: 0o666 } }
 
@@ -192,7 +155,7 @@ t.test('devices of a container', { skip: reasonToSkip(), timeout: 100_000 }, asy
   await t.test('nothing of them is left', async (t) => t.same(host.leftovers(), []))
 })
 
-t.test('devices that don’t pin move along, live', { skip: reasonToSkip(), timeout: 100_000 }, async (t) => {
+t.test('devices that don’t pin move along, live', { skip: reasonToSkip, timeout: 100_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path)

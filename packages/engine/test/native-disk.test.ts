@@ -2,62 +2,28 @@
 // container's own when the tree was another one's.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { EngineClient, EngineSpec } from '../src/index.ts'
-import { makeEngineImage } from './engine-image.ts'
-import { TestNetwork } from './native-hosts.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { OneHost } from './one-host.ts'
+import { run } from './run-inside.ts'
 
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
-const reasonToSkip =
-  process.getuid?.() !== 0
-    ? 'needs root'
-    : !existsSync(binary)
-      ? `needs the native engine: ${binary} is not built`
-      : false
-
-let network: TestNetwork
+let stage: OneHost
 let client: EngineClient
 
 async function launch(test: Test, serial: number): Promise<{ spec: EngineSpec; upper: string }> {
-  const spec: EngineSpec = {
-    container: `c${serial}`,
-    name: `disk-${serial}`,
-    epoch: 1,
-    rootfs: join(network.directory, 'image'),
-    init: ['/sbin/init'],
-    environment: {},
-    limits: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
-    identity: {
-      serial,
-      uidBase: 1_000_000 + serial * 65_536,
-      mac: `02:00:00:00:07:0${serial}`,
-      ipv4: `10.76.1.${serial}/16`,
-      gateway: null,
-      machineId: `${serial}`.padStart(32, '0'),
-    },
-  }
+  const spec = stage.spec(serial, { name: `disk-${serial}` })
   const { upper } = await client.call('create', { spec })
   test.teardown(() => client.call('delete', { container: spec.container, epoch: 1 }))
   return { spec, upper }
 }
 
 async function sh(container: string, script: string): Promise<string> {
-  let text = ''
-  const take = (data: Uint8Array) => {
-    text += Buffer.from(data)
-  }
-  const session = await client.exec(
-    { container, command: ['sh', '-c', script], environment: {}, directory: null, user: null, terminal: null },
-    { onStdout: take, onStderr: take },
-  )
-  session.end()
-  const code = await session.exit
-  if (code !== 0) throw new Error(`${script}: ${code}: ${text}`)
-  return text.trim()
+  const { code, output } = await run(client, container, script)
+  if (code !== 0) throw new Error(`${script}: ${code}: ${output}`)
+  return output
 }
 
 const start = ({ container, epoch }: EngineSpec) => client.call('start', { container, epoch })
@@ -70,13 +36,9 @@ const mess = `mkdir -p /srv/dir && echo one > /srv/file && ln /srv/file /srv/sec
   rm -f /etc/greeting`
 
 t.test('the disk of a container is replaced', { skip: reasonToSkip }, async (t) => {
-  network = await TestNetwork.make('10.76.0.9/16')
-  const image = join(network.directory, 'image')
-  mkdirSync(image)
-  makeEngineImage(image)
-  const host = await network.addHost('disk', { binary, criu: null })
-  client = await host.startEngine()
-  t.teardown(() => network.close())
+  stage = await OneHost.make('disk', 76)
+  t.teardown(() => stage.network.close())
+  client = stage.client
 
   await t.test('by a copy of what it was: later changes are gone, and it starts on it', async (t) => {
     const { spec, upper } = await launch(t, 1)

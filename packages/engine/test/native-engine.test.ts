@@ -5,22 +5,12 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type DroverError, type Frame, FrameType } from '@drover/protocol'
 import t, { type Test } from 'tap'
 import { type EngineClient, type EngineContainer, type EngineSpec, type ExecParams, FrameStream } from '../src/index.ts'
 import { makeEngineImage } from './engine-image.ts'
+import { binary, reasonToSkip } from './engine-program.ts'
 import { kernelIsAtLeast, type TestHost, TestNetwork, until } from './native-hosts.ts'
-
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
-
-function reasonToSkip(): string | false {
-  if (process.getuid?.() !== 0) return 'needs root'
-  if (!existsSync(binary)) return `needs the native engine: ${binary} is not built`
-  if (!existsSync('/bin/busybox')) return 'needs /bin/busybox (package busybox-static)'
-  return false
-}
 
 let nextSerial = 1
 let network: TestNetwork
@@ -97,7 +87,7 @@ function state(container: string): Promise<EngineContainer> {
   return client.call('get', { container })
 }
 
-t.test('the native engine', { skip: reasonToSkip() }, async (t) => {
+t.test('the native engine', { skip: reasonToSkip }, async (t) => {
   network = await TestNetwork.make('10.77.0.9/16')
   mkdirSync(join(network.directory, 'image'))
   makeEngineImage(join(network.directory, 'image'))

@@ -6,7 +6,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { OneHost, reasonToSkip } from './one-host.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { OneHost } from './one-host.ts'
 
 const source = fileURLToPath(new URL('escape-attempts.c', import.meta.url))
 const hasCompiler = spawnSync('cc', ['--version']).status === 0

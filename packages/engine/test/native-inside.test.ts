@@ -1,67 +1,25 @@
 // Files, processes and figures of a real container, asked from outside: what is shown, what is written with which owner, and that
 // no name inside leads the engine, which is root, out of the container or to the kernel.
 
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { ExecUser, InsideResult } from '@drover/protocol'
 import t from 'tap'
-import type { EngineClient, EngineSpec } from '../src/index.ts'
-import { makeEngineImage } from './engine-image.ts'
-import { TestNetwork } from './native-hosts.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { OneHost } from './one-host.ts'
+import { sh as said } from './run-inside.ts'
 
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
-
-function reasonToSkip(): string | false {
-  if (process.getuid?.() !== 0) return 'needs root'
-  if (!existsSync(binary)) return `needs the native engine: ${binary} is not built`
-  return existsSync('/bin/busybox') ? false : 'needs /bin/busybox (package busybox-static)'
-}
-
-const uidBase = 1_065_536
-const container = 'c1'
-
-t.test('inside from outside', { skip: reasonToSkip() }, async (t) => {
-  const network = await TestNetwork.make('10.77.0.9/16')
-  mkdirSync(join(network.directory, 'image'))
-  makeEngineImage(join(network.directory, 'image'))
-  const host = await network.addHost('a', { binary, criu: null })
-  const client: EngineClient = await host.startEngine()
-  t.teardown(() => network.close())
-  const spec: EngineSpec = {
-    container,
-    name: 'web',
-    epoch: 1,
-    rootfs: join(network.directory, 'image'),
-    init: ['/sbin/init'],
-    environment: {},
-    limits: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
-    identity: {
-      serial: 1,
-      uidBase,
-      mac: '02:00:00:00:01:01',
-      ipv4: '10.77.1.1/16',
-      gateway: null,
-      machineId: '1'.padStart(32, '0'),
-    },
-  }
+t.test('inside from outside', { skip: reasonToSkip }, async (t) => {
+  const stage = await OneHost.make('a', 77)
+  t.teardown(() => stage.network.close())
+  const { client } = stage
+  const spec = stage.spec(1, { name: 'web' })
+  const { container, identity } = spec
+  const { uidBase } = identity
   const { upper } = await client.call('create', { spec })
   await client.call('start', { container, epoch: 1 })
 
-  const sh = async (script: string, user: ExecUser | null = null): Promise<string> => {
-    let output = ''
-    const collect = (data: Uint8Array) => {
-      output += Buffer.from(data)
-    }
-    const session = await client.exec(
-      { container, command: ['sh', '-c', script], environment: {}, directory: null, user, terminal: null },
-      { onStdout: collect, onStderr: collect },
-    )
-    session.end()
-    await session.exit
-    return output.trim()
-  }
+  const sh = (script: string, user: ExecUser | null = null) => said(client, container, script, user)
   const kept = { mode: null, uid: null, gid: null }
   const write = (path: string, text: string, owner: object = {}) => {
     const dataBase64 = Buffer.from(text).toString('base64')
@@ -149,7 +107,7 @@ t.test('inside from outside', { skip: reasonToSkip() }, async (t) => {
   })
 
   await t.test('a link inside leads nowhere outside', async (t) => {
-    const outside = join(network.directory, 'outside')
+    const outside = join(stage.network.directory, 'outside')
     writeFileSync(outside, 'of the host')
     const links: [string, string][] = [
       ['absolute', outside],

@@ -1,52 +1,24 @@
 // What runs only under a lease: it stands still and is off the network when the lease is over, whoever else has died, and goes on as the
 // same processes when the lease is back.
 
-import { existsSync, mkdirSync } from 'node:fs'
 import { uptime } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { EngineClient, EngineLimits, EngineSpec } from '../src/index.ts'
-import { makeEngineImage } from './engine-image.ts'
-import { type TestHost, TestNetwork, until } from './native-hosts.ts'
+import type { EngineLimits } from '../src/index.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { noLimits } from './engine-spec.ts'
+import { until } from './native-hosts.ts'
+import { OneHost } from './one-host.ts'
 
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
-const reasonToSkip =
-  process.getuid?.() !== 0
-    ? 'needs root'
-    : !existsSync(binary)
-      ? `needs the native engine: ${binary} is not built`
-      : false
-
-const limits: EngineLimits = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0, leased: true }
+const limits: EngineLimits = { ...noLimits, leased: true }
 const inMs = (ms: number) => Math.round(uptime() * 1000) + ms
 const c1 = { container: 'c1', epoch: 1 }
 
 t.test('native lease', { skip: reasonToSkip }, async (t) => {
-  const network = await TestNetwork.make('10.77.0.9/16')
-  mkdirSync(join(network.directory, 'image'))
-  t.teardown(() => network.close())
-  makeEngineImage(join(network.directory, 'image'))
-  const host: TestHost = await network.addHost('a', { binary, criu: null })
-  let client: EngineClient = await host.startEngine()
-  const spec: EngineSpec = {
-    container: 'c1',
-    name: 'leased',
-    epoch: 1,
-    rootfs: join(network.directory, 'image'),
-    init: ['/sbin/init'],
-    environment: {},
-    limits,
-    identity: {
-      serial: 1,
-      uidBase: 1_000_000,
-      mac: '02:00:00:00:05:01',
-      ipv4: '10.77.1.1/16',
-      gateway: null,
-      machineId: '1'.padStart(32, '0'),
-    },
-  }
+  const stage = await OneHost.make('a', 77)
+  t.teardown(() => stage.network.close())
+  const { host } = stage
+  let client = stage.client
+  const spec = stage.spec(1, { limits })
   const seen = () => client.call('get', { container: 'c1' })
   const lease = (ms: number, containers: Record<string, number> = { c1: 1 }) =>
     client.call('lease', { untilMs: inMs(ms), containers })

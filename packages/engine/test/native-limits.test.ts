@@ -1,56 +1,25 @@
 // Limits of a container, changed as it runs: asked of the kernel's own files, felt by a process inside, refused where they can't be.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import type { EngineClient, EngineLimits, EngineSpec } from '../src/index.ts'
-import { makeEngineImage } from './engine-image.ts'
-import { type TestHost, TestNetwork, until } from './native-hosts.ts'
+import type { EngineClient, EngineLimits } from '../src/index.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { noLimits } from './engine-spec.ts'
+import { type TestHost, until } from './native-hosts.ts'
+import { OneHost } from './one-host.ts'
+import { run } from './run-inside.ts'
 
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
-const reasonToSkip =
-  process.getuid?.() !== 0
-    ? 'needs root'
-    : !existsSync(binary)
-      ? `needs the native engine: ${binary} is not built`
-      : false
 const MiB = 2 ** 20
-const free: EngineLimits = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 }
 
-let network: TestNetwork
+let stage: OneHost
 let host: TestHost
 let client: EngineClient
-let nextSerial = 1
 
-async function start(test: Test, limits: EngineLimits, init = ['/sbin/init']): Promise<string> {
-  const serial = nextSerial++
-  const spec: EngineSpec = {
-    container: `c${serial}`,
-    name: `limited-${serial}`,
-    epoch: 1,
-    rootfs: join(network.directory, 'image'),
-    init,
-    environment: {},
-    limits,
-    identity: {
-      serial,
-      uidBase: 1_000_000 + serial * 65_536,
-      mac: `02:00:00:00:02:0${serial}`,
-      ipv4: `10.77.1.${serial}/16`,
-      gateway: null,
-      machineId: `${serial}`.padStart(32, '0'),
-    },
-  }
-  await client.call('create', { spec })
-  test.teardown(() => client.call('delete', { container: spec.container, epoch: 1 }))
-  await client.call('start', { container: spec.container, epoch: 1 })
-  return spec.container
-}
+const start = (test: Test, limits: EngineLimits) => stage.startFor(test, { limits })
 
 const update = (container: string, limits: Partial<EngineLimits>) =>
-  client.call('update', { container, epoch: 1, limits: { ...free, ...limits } })
+  client.call('update', { container, epoch: 1, limits: { ...noLimits, ...limits } })
 
 /** The first of the files that a controller of v1 or v2 has, as this process reads it; null when there is none. */
 function setting(container: string, ...files: string[]): string | null {
@@ -66,29 +35,16 @@ function setting(container: string, ...files: string[]): string | null {
 const memory = (container: string) => Number(setting(container, 'memory.max', 'memory.limit_in_bytes'))
 const quota = (container: string) => setting(container, 'cpu.max', 'cpu.cfs_quota_us')?.split(' ')[0]
 
-async function sh(container: string, script: string): Promise<{ code: number; text: string }> {
-  let text = ''
-  const take = (data: Uint8Array) => {
-    text += Buffer.from(data)
-  }
-  const session = await client.exec(
-    { container, command: ['sh', '-c', script], environment: {}, directory: null, user: null, terminal: null },
-    { onStdout: take, onStderr: take },
-  )
-  session.end()
-  return { code: await session.exit, text: text.trim() }
-}
+const inside = (container: string, script: string) => run(client, container, script)
 
 t.test('limits of the native engine', { skip: reasonToSkip }, async (t) => {
-  network = await TestNetwork.make('10.77.0.9/16')
-  mkdirSync(join(network.directory, 'image'))
-  makeEngineImage(join(network.directory, 'image'))
-  host = await network.addHost('a', { binary, criu: null })
-  client = await host.startEngine()
-  t.teardown(() => network.close())
+  stage = await OneHost.make('a', 77)
+  t.teardown(() => stage.network.close())
+  host = stage.host
+  client = stage.client
 
   await t.test('limits of the start are the kernel’s, and change as the container runs', async (t) => {
-    const container = await start(t, { ...free, memoryBytes: 64 * MiB, pids: 100, cpuMilli: 500 })
+    const container = await start(t, { ...noLimits, memoryBytes: 64 * MiB, pids: 100, cpuMilli: 500 })
     t.equal(memory(container), 64 * MiB)
     t.equal(setting(container, 'pids.max'), '100')
     t.equal(quota(container), '50000')
@@ -108,7 +64,7 @@ t.test('limits of the native engine', { skip: reasonToSkip }, async (t) => {
 
   await t.test('swap is limited beside the memory, in whatever order both change', async (t) => {
     if (setting('', 'memory.memsw.limit_in_bytes', 'memory.swap.max') === null) return t.pass('no swap accounting here')
-    const container = await start(t, { ...free, memoryBytes: 64 * MiB, swapBytes: 0 })
+    const container = await start(t, { ...noLimits, memoryBytes: 64 * MiB, swapBytes: 0 })
     const both = () => {
       const v2 = setting(container, 'memory.swap.max')
       return v2 === null ? Number(setting(container, 'memory.memsw.limit_in_bytes')) - memory(container) : Number(v2)
@@ -122,8 +78,9 @@ t.test('limits of the native engine', { skip: reasonToSkip }, async (t) => {
   })
 
   await t.test('a pinned container sees its cores only, and again all when it is let go', async (t) => {
-    const container = await start(t, free)
-    const cores = async () => (await sh(container, 'grep Cpus_allowed_list /proc/self/status')).text.split(/\s+/)[1]
+    const container = await start(t, noLimits)
+    const cores = async () =>
+      (await inside(container, 'grep Cpus_allowed_list /proc/self/status')).output.split(/\s+/)[1]
     const before = await cores()
     await update(container, { cpus: '0' })
     t.equal(await cores(), '0')
@@ -132,7 +89,7 @@ t.test('limits of the native engine', { skip: reasonToSkip }, async (t) => {
   })
 
   await t.test('what the kernel refuses is named, and nothing is changed', async (t) => {
-    const container = await start(t, { ...free, memoryBytes: 64 * MiB, pids: 100 })
+    const container = await start(t, { ...noLimits, memoryBytes: 64 * MiB, pids: 100 })
     await t.rejects(update(container, { memoryBytes: 128 * MiB, pids: 100, cpus: '900-901' }), {
       code: 'ENGINE_FAILED',
       message: /update c\d+: set cpuset: the kernel refuses `900-901`/,
@@ -144,21 +101,21 @@ t.test('limits of the native engine', { skip: reasonToSkip }, async (t) => {
   })
 
   await t.test('memory is not lowered below what is in use: nothing is killed by a change', async (t) => {
-    const container = await start(t, { ...free, memoryBytes: 128 * MiB })
+    const container = await start(t, { ...noLimits, memoryBytes: 128 * MiB })
     // What lies on a tmpfs can't be given back without swap.
-    t.equal((await sh(container, 'head -c 40000000 /dev/zero > /dev/shm/held')).code, 0)
+    t.equal((await inside(container, 'head -c 40000000 /dev/zero > /dev/shm/held')).code, 0)
     await t.rejects(update(container, { memoryBytes: 16 * MiB }), {
       code: 'ENGINE_FAILED',
       message: /memory=16777216: \d+ bytes are in use/,
     })
     t.equal(memory(container), 128 * MiB)
-    t.equal((await sh(container, 'rm /dev/shm/held')).code, 0)
+    t.equal((await inside(container, 'rm /dev/shm/held')).code, 0)
     await update(container, { memoryBytes: 16 * MiB })
     t.equal(memory(container), 16 * MiB)
   })
 
   await t.test('disk traffic is limited on the device that holds the containers', async (t) => {
-    const container = await start(t, { ...free, ioWriteBytes: MiB })
+    const container = await start(t, { ...noLimits, ioWriteBytes: MiB })
     const files = ['io.max', 'blkio.throttle.write_bps_device'] as const
     const written = setting(container, ...files)
     if (written === null) return t.pass('no io controller here')
@@ -172,7 +129,7 @@ t.test('limits of the native engine', { skip: reasonToSkip }, async (t) => {
   })
 
   await t.test('the weight of disk traffic', async (t) => {
-    const container = await start(t, { ...free, ioWeight: 300 })
+    const container = await start(t, { ...noLimits, ioWeight: 300 })
     const weight = () => setting(container, 'io.weight', 'blkio.weight', 'io.bfq.weight', 'blkio.bfq.weight')
     if (weight() === null) return t.pass('no weights here')
     t.match(weight(), /300/)
@@ -181,7 +138,7 @@ t.test('limits of the native engine', { skip: reasonToSkip }, async (t) => {
   })
 
   await t.test('the network rate limits both ends of the link, and goes away again', async (t) => {
-    const container = await start(t, { ...free, networkBits: 8_000_000 })
+    const container = await start(t, { ...noLimits, networkBits: 8_000_000 })
     const ends = async () => {
       const { initPid } = await client.call('get', { container })
       return [host.queues(`dv${container.slice(1)}`), host.queues('eth0', initPid ?? 0)]
@@ -196,7 +153,7 @@ t.test('limits of the native engine', { skip: reasonToSkip }, async (t) => {
   })
 
   await t.test('an engine that comes back knows the limits; a stopped container gets them at its start', async (t) => {
-    const container = await start(t, free)
+    const container = await start(t, noLimits)
     await update(container, { memoryBytes: 48 * MiB, cpus: '0', networkBits: 8_000_000 })
     await host.killEngine()
     client = await host.startEngine()

@@ -7,9 +7,10 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { EngineSpec } from '../src/index.ts'
-import { checkCount, chooseCriu, images, MigrationStage, reasonToSkip } from './migration-stage.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { checkCount, chooseCriu, images, MigrationStage } from './migration-stage.ts'
 import { type TestHost, until } from './native-hosts.ts'
-import { inside } from './run-inside.ts'
+import { sh } from './run-inside.ts'
 
 const parent = join(dirname(images), 'parent')
 const program = fileURLToPath(new URL('./writer.c', import.meta.url))
@@ -25,7 +26,7 @@ function compile(to: string): boolean {
   }
 }
 
-t.test('memory ahead of a move', { skip: reasonToSkip(), timeout: 240_000 }, async (t) => {
+t.test('memory ahead of a move', { skip: reasonToSkip, timeout: 240_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const writer = join(t.testdir(), 'writer')
@@ -34,9 +35,9 @@ t.test('memory ahead of a move', { skip: reasonToSkip(), timeout: 240_000 }, asy
   t.teardown(() => stage.strike())
   const launched = await stage.launch(stage.a)
   const { spec, stream } = launched
-  await inside(
-    stage.a,
-    spec,
+  await sh(
+    stage.a.client,
+    spec.container,
     'setsid writer >/dev/null 2>&1 </dev/null & until [ -s /tmp/writer.pid ]; do usleep 1000; done',
   )
 
@@ -61,9 +62,9 @@ t.test('memory ahead of a move', { skip: reasonToSkip(), timeout: 240_000 }, asy
     rmSync(ahead.laid, { recursive: true })
     await to.client.call('restore', { container, epoch, directory: images })
     await stage.finish(from, to, spec)
-    const verdict = await inside(
-      to,
-      spec,
+    const verdict = await sh(
+      to.client,
+      container,
       'rm -f /tmp/verdict; kill -USR1 $(cat /tmp/writer.pid); until [ -s /tmp/verdict ]; do usleep 1000; done; cat /tmp/verdict',
     )
     t.equal(verdict, 'good 12288', `hop ${hop + 1}: every page is what it was`)

@@ -1,71 +1,28 @@
 // What becomes of a container at its limit of memory (the kernel kills and it is told, or everything is frozen, nothing is killed, and it
 // goes on from there when it gets more), and when its host has booted.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import type { EngineClient, EngineContainer, EngineLimits, EngineSpec } from '../src/index.ts'
-import { makeEngineImage } from './engine-image.ts'
-import { type TestHost, TestNetwork, until } from './native-hosts.ts'
+import type { EngineClient, EngineContainer, EngineLimits } from '../src/index.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { noLimits } from './engine-spec.ts'
+import { type TestHost, until } from './native-hosts.ts'
+import { OneHost } from './one-host.ts'
+import { sh } from './run-inside.ts'
 
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
-const reasonToSkip =
-  process.getuid?.() !== 0
-    ? 'needs root'
-    : !existsSync(binary)
-      ? `needs the native engine: ${binary} is not built`
-      : false
 const MiB = 2 ** 20
-const free: EngineLimits = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 }
 
-let network: TestNetwork
+let stage: OneHost
 let host: TestHost
 let client: EngineClient
-let nextSerial = 1
 
-async function start(test: Test, limits: EngineLimits): Promise<string> {
-  const serial = nextSerial++
-  const spec: EngineSpec = {
-    container: `c${serial}`,
-    name: `hungry-${serial}`,
-    epoch: 1,
-    rootfs: join(network.directory, 'image'),
-    init: ['/sbin/init'],
-    environment: {},
-    limits,
-    identity: {
-      serial,
-      uidBase: 1_000_000 + serial * 65_536,
-      mac: `02:00:00:00:03:0${serial}`,
-      ipv4: `10.77.1.${serial}/16`,
-      gateway: null,
-      machineId: `${serial}`.padStart(32, '0'),
-    },
-  }
-  await client.call('create', { spec })
-  test.teardown(() => client.call('delete', { container: spec.container, epoch: 1 }))
-  await client.call('start', { container: spec.container, epoch: 1 })
-  return spec.container
-}
+const start = (test: Test, limits: EngineLimits) => stage.startFor(test, { limits })
 
 const update = (container: string, limits: Partial<EngineLimits>) =>
-  client.call('update', { container, epoch: 1, limits: { ...free, ...limits } })
+  client.call('update', { container, epoch: 1, limits: { ...noLimits, ...limits } })
 
-async function sh(container: string, script: string): Promise<string> {
-  let text = ''
-  const take = (data: Uint8Array) => {
-    text += Buffer.from(data)
-  }
-  const session = await client.exec(
-    { container, command: ['sh', '-c', script], environment: {}, directory: null, user: null, terminal: null },
-    { onStdout: take, onStderr: take },
-  )
-  session.end()
-  await session.exit
-  return text.trim()
-}
+const inside = (container: string, script: string) => sh(client, container, script)
 
 /** Goes on when its session is over: one process, which grows by a megabyte a round and says at the end what it has. */
 const hog = (rounds: number) =>
@@ -79,39 +36,37 @@ const reaches = async (what: string, container: string, is: (seen: EngineContain
 }
 
 t.test('at the limit of memory, and after a boot', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
-  network = await TestNetwork.make('10.77.0.9/16')
-  mkdirSync(join(network.directory, 'image'))
-  makeEngineImage(join(network.directory, 'image'))
-  host = await network.addHost('a', { binary, criu: null })
-  client = await host.startEngine()
-  t.teardown(() => network.close())
+  stage = await OneHost.make('a', 77)
+  t.teardown(() => stage.network.close())
+  host = stage.host
+  client = stage.client
 
   await t.test('policy kill: a process is killed, which is told by its name; the container goes on', async (t) => {
-    const container = await start(t, { ...free, memoryBytes: 24 * MiB, swapBytes: 0 })
+    const container = await start(t, { ...noLimits, memoryBytes: 24 * MiB, swapBytes: 0 })
     t.match((await client.call('get', { container })).memory, { nearLimit: false, frozenAtLimit: false, oomKills: 0 })
-    await sh(container, hog(100))
+    await inside(container, hog(100))
     const seen = await reaches('a kill', container, ({ memory }) => (memory?.oomKills ?? 0) > 0)
     t.equal(seen.state, 'running')
     if (existsSync('/dev/kmsg')) t.match(seen.memory?.killed ?? '', /busybox|awk/)
-    t.equal(await sh(container, 'cat /tmp/done 2> /dev/null'), '')
+    t.equal(await inside(container, 'cat /tmp/done 2> /dev/null'), '')
   })
 
   await t.test('nearness is told before anything is done about it, and when it is over', async (t) => {
-    const container = await start(t, { ...free, memoryBytes: 40 * MiB, swapBytes: 0 })
-    await sh(container, 'head -c 38500000 /dev/zero > /dev/shm/held')
+    const container = await start(t, { ...noLimits, memoryBytes: 40 * MiB, swapBytes: 0 })
+    await inside(container, 'head -c 38500000 /dev/zero > /dev/shm/held')
     const seen = await reaches('nearness', container, ({ memory }) => memory?.nearLimit === true)
     t.match(seen, { state: 'running', memory: { oomKills: 0 } })
-    await sh(container, 'rm /dev/shm/held')
+    await inside(container, 'rm /dev/shm/held')
     await reaches('its end', container, ({ memory }) => memory?.nearLimit === false)
     // File pages that nobody needs don't make it near.
-    await sh(container, 'head -c 60000000 /dev/zero > /tmp/file; cat /tmp/file > /dev/null')
+    await inside(container, 'head -c 60000000 /dev/zero > /tmp/file; cat /tmp/file > /dev/null')
     await client.call('list', {})
     t.match((await client.call('get', { container })).memory, { oomKills: 0 })
   })
 
   await t.test('policy freeze: nothing is killed, and with more memory all goes on from where it stood', async (t) => {
-    const container = await start(t, { ...free, memoryBytes: 24 * MiB, swapBytes: 0, memoryPolicy: 'freeze' })
-    await sh(container, hog(50))
+    const container = await start(t, { ...noLimits, memoryBytes: 24 * MiB, swapBytes: 0, memoryPolicy: 'freeze' })
+    await inside(container, hog(50))
     const held = await reaches('the freeze', container, ({ state }) => state === 'frozen')
     t.match(held.memory, { frozenAtLimit: true, oomKills: 0, killed: null })
     // Other limits may change; that is no reason to go on.
@@ -122,29 +77,33 @@ t.test('at the limit of memory, and after a boot', { skip: reasonToSkip, timeout
     t.match(await client.call('get', { container }), { state: 'frozen', memory: { frozenAtLimit: true } })
     const raised = await update(container, { memoryBytes: 400 * MiB, memoryPolicy: 'freeze' })
     t.match(raised, { state: 'running', memory: { frozenAtLimit: false } })
-    await until('the end of its work', async () => (await sh(container, 'cat /tmp/done 2> /dev/null')) !== '', 90_000)
-    t.equal(await sh(container, 'cat /tmp/done'), '50000091', 'all that it had, and the rest')
-    t.match(await sh(container, 'cat /proc/$(cat /tmp/pid)/comm'), /busybox|awk/, 'the same process')
+    await until(
+      'the end of its work',
+      async () => (await inside(container, 'cat /tmp/done 2> /dev/null')) !== '',
+      90_000,
+    )
+    t.equal(await inside(container, 'cat /tmp/done'), '50000091', 'all that it had, and the rest')
+    t.match(await inside(container, 'cat /proc/$(cat /tmp/pid)/comm'), /busybox|awk/, 'the same process')
     t.match((await client.call('get', { container })).memory, { oomKills: 0 })
   })
 
   await t.test('frozen at the limit: with the policy kill the kernel decides; a stop is not held up', async (t) => {
     const freeze = { memoryBytes: 24 * MiB, swapBytes: 0, memoryPolicy: 'freeze' } as const
-    const container = await start(t, { ...free, ...freeze })
-    await sh(container, hog(400))
+    const container = await start(t, { ...noLimits, ...freeze })
+    await inside(container, hog(400))
     await reaches('the freeze', container, ({ state }) => state === 'frozen')
     await update(container, { memoryBytes: 24 * MiB, swapBytes: 0, memoryPolicy: 'kill' })
     await reaches('a kill', container, ({ state, memory }) => state === 'running' && (memory?.oomKills ?? 0) > 0)
     // What the killed one had is given back in its own time.
     await reaches('room for the limit', container, ({ memoryBytes }) => memoryBytes < 20 * MiB)
     await update(container, freeze)
-    await sh(container, hog(400))
+    await inside(container, hog(400))
     await reaches('the freeze', container, ({ state }) => state === 'frozen')
     t.match(await client.call('stop', { container, epoch: 1, timeoutMs: 5_000 }), { state: 'stopped' })
   })
 
   await t.test('what ran before the host booted is stopped, and it is said that it went down with it', async (t) => {
-    const container = await start(t, free)
+    const container = await start(t, noLimits)
     await host.killEngine()
     const file = join(host.stateDirectory, container, 'record.json')
     const record = JSON.parse(readFileSync(file, 'utf8'))

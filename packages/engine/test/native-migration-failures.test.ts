@@ -3,15 +3,8 @@
 import { existsSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import {
-  checkCount,
-  checkStill,
-  chooseCriu,
-  failureOf,
-  images,
-  MigrationStage,
-  reasonToSkip,
-} from './migration-stage.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { checkCount, checkStill, chooseCriu, failureOf, images, MigrationStage } from './migration-stage.ts'
 import { until } from './native-hosts.ts'
 
 /** CRIU refuses a UTS namespace inside the container's. */
@@ -28,7 +21,7 @@ function listed(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory) : []
 }
 
-t.test('native moves that fail', { skip: reasonToSkip(), timeout: 110_000 }, async (t) => {
+t.test('native moves that fail', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path)

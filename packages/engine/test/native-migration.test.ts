@@ -3,15 +3,8 @@
 import { type DroverError, protocolVersion } from '@drover/protocol'
 import t from 'tap'
 import type { EngineContainer, EngineFigures } from '../src/index.ts'
-import {
-  checkCount,
-  checkStill,
-  chooseCriu,
-  confinement,
-  images,
-  MigrationStage,
-  reasonToSkip,
-} from './migration-stage.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { checkCount, checkStill, chooseCriu, confinement, images, MigrationStage } from './migration-stage.ts'
 import { type TestHost, until } from './native-hosts.ts'
 
 const hops = 10
@@ -33,7 +26,7 @@ const checkThings = `
   cat /proc/$pid/fd/3 /proc/$pid/fd/4 /work/two /proc/$pid/fd/5
   [ -d /sys/fs/cgroup/empty ] && echo cgroup`
 
-t.test('native moves', { skip: reasonToSkip(), timeout: 110_000 }, async (t) => {
+t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path)

@@ -1,67 +1,18 @@
 // Another name for a real container: its hostname as it runs and after a start, and its own files where they say the old one.
 
-import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import type { EngineClient, EngineSpec } from '../src/index.ts'
-import { makeEngineImage } from './engine-image.ts'
-import { TestNetwork } from './native-hosts.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { noLimits } from './engine-spec.ts'
+import { OneHost } from './one-host.ts'
+import { sh as said } from './run-inside.ts'
 
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
-
-function reasonToSkip(): string | false {
-  if (process.getuid?.() !== 0) return 'needs root'
-  if (!existsSync(binary)) return `needs the native engine: ${binary} is not built`
-  return existsSync('/bin/busybox') ? false : 'needs /bin/busybox (package busybox-static)'
-}
-
-const container = 'c1'
-
-t.test('a container gets another name', { skip: reasonToSkip() }, async (t) => {
-  const network = await TestNetwork.make('10.77.0.9/16')
-  mkdirSync(join(network.directory, 'image'))
-  makeEngineImage(join(network.directory, 'image'))
-  const host = await network.addHost('a', { binary, criu: null })
-  const client: EngineClient = await host.startEngine()
-  t.teardown(() => network.close())
-  const limits = { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 }
-  const mac = '02:00:00:00:01:01'
-  const spec: EngineSpec = {
-    container,
-    name: 'web',
-    epoch: 1,
-    rootfs: join(network.directory, 'image'),
-    init: ['/sbin/init'],
-    environment: {},
-    limits,
-    identity: {
-      serial: 1,
-      uidBase: 1_065_536,
-      mac,
-      ipv4: '10.77.1.1/16',
-      gateway: null,
-      machineId: '1'.padStart(32, '0'),
-    },
-  }
-  await client.call('create', { spec })
-  await client.call('start', { container, epoch: 1 })
-
-  const sh = async (script: string): Promise<string> => {
-    let output = ''
-    const collect = (data: Uint8Array) => {
-      output += Buffer.from(data)
-    }
-    const session = await client.exec(
-      { container, command: ['sh', '-c', script], environment: {}, directory: null, user: null, terminal: null },
-      { onStdout: collect, onStderr: collect },
-    )
-    session.end()
-    await session.exit
-    return output.trim()
-  }
-  const rename = (name: string | null) => client.call('update', { container, epoch: 1, limits, name })
+t.test('a container gets another name', { skip: reasonToSkip }, async (t) => {
+  const stage = await OneHost.make('a', 77)
+  t.teardown(() => stage.network.close())
+  const { client, host } = stage
+  const { container } = await stage.start(1, { name: 'web' })
+  const sh = (script: string) => said(client, container, script)
+  const rename = (name: string | null) => client.call('update', { container, epoch: 1, limits: noLimits, name })
 
   await t.test('as it runs: hostname and files, and nothing else in them', async (t) => {
     t.equal(await sh('hostname'), 'web')

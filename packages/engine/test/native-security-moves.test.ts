@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { EngineContainer } from '../src/index.ts'
-import { checkCount, chooseCriu, confinement, MigrationStage, reasonToSkip } from './migration-stage.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { checkCount, chooseCriu, confinement, MigrationStage } from './migration-stage.ts'
 import type { TestHost } from './native-hosts.ts'
 
 async function run(host: TestHost, container: string, script: string): Promise<string> {
@@ -31,7 +32,7 @@ const mounts = ({ initPid }: EngineContainer) =>
     })
     .sort()
 
-t.test('live moves and security', { skip: reasonToSkip(), timeout: 110_000 }, async (t) => {
+t.test('live moves and security', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path)

@@ -6,7 +6,8 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync } from 'nod
 import { dirname, join } from 'node:path'
 import type { DroverError, Security } from '@drover/protocol'
 import t from 'tap'
-import { OneHost, reasonToSkip } from './one-host.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { OneHost } from './one-host.ts'
 
 const bit = (number: number) => 1n << BigInt(number)
 const [sysModule, netRaw, sysTime] = [bit(16), bit(13), bit(25)]

@@ -1,30 +1,18 @@
 // What a container sees of memory, processors and time is its own: at once after a change, after a move, and after lxcfs has died.
 
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { EngineClient, EngineSpec } from '../src/index.ts'
-import { makeEngineImage } from './engine-image.ts'
-import { binary, chooseCriu, MigrationStage, reasonToSkip } from './migration-stage.ts'
-import { type TestHost, TestNetwork, until } from './native-hosts.ts'
+import type { EngineClient } from '../src/index.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { chooseCriu, MigrationStage } from './migration-stage.ts'
+import { type TestHost, until } from './native-hosts.ts'
+import { OneHost } from './one-host.ts'
+import { sh } from './run-inside.ts'
 
-const whyNot = reasonToSkip() || (existsSync('/usr/bin/lxcfs') ? false : 'needs lxcfs')
+const whyNot = reasonToSkip || (existsSync('/usr/bin/lxcfs') ? false : 'needs lxcfs')
 const MiB = 2 ** 20
 const limits = { cpuMilli: 1000, memoryBytes: 256 * MiB, diskBytes: 0, pids: 0 }
-
-async function sh(client: EngineClient, container: string, script: string): Promise<string> {
-  let text = ''
-  const take = (data: Uint8Array) => {
-    text += Buffer.from(data)
-  }
-  const session = await client.exec(
-    { container, command: ['sh', '-c', script], environment: {}, directory: null, user: null, terminal: null },
-    { onStdout: take, onStderr: take },
-  )
-  session.end()
-  await session.exit
-  return text.trim()
-}
 
 /** kB, as `free` takes it. */
 const memoryIn = async (client: EngineClient, container: string) =>
@@ -34,38 +22,11 @@ const lxcfsOf = (host: TestHost): number =>
   JSON.parse(readFileSync(join(host.stateDirectory, '.lxcfs/process.json'), 'utf8')).pid
 
 t.test('what a container sees of itself', { skip: whyNot, timeout: 100_000 }, async (t) => {
-  const network = await TestNetwork.make('10.79.0.9/16')
-  t.teardown(() => network.close())
-  mkdirSync(join(network.directory, 'image'))
-  makeEngineImage(join(network.directory, 'image'))
-  const host = await network.addHost('a', { binary, criu: null })
-  let client = await host.startEngine()
-  let serial = 0
-
-  const start = async (test: Test): Promise<string> => {
-    serial += 1
-    const spec: EngineSpec = {
-      container: `c${serial}`,
-      name: `seen-${serial}`,
-      epoch: 1,
-      rootfs: join(network.directory, 'image'),
-      init: ['/sbin/init'],
-      environment: {},
-      limits,
-      identity: {
-        serial,
-        uidBase: 1_000_000 + serial * 65_536,
-        mac: `02:00:00:00:03:0${serial}`,
-        ipv4: `10.79.1.${serial}/16`,
-        gateway: null,
-        machineId: `${serial}`.padStart(32, '0'),
-      },
-    }
-    await client.call('create', { spec })
-    test.teardown(() => client.call('delete', { container: spec.container, epoch: 1 }))
-    await client.call('start', { container: spec.container, epoch: 1 })
-    return spec.container
-  }
+  const stage = await OneHost.make('a', 79)
+  t.teardown(() => stage.network.close())
+  const { host } = stage
+  let client = stage.client
+  const start = (test: Test) => stage.startFor(test, { limits })
 
   await t.test('its limits are what it sees, and changes at once', async (t) => {
     const container = await start(t)

@@ -6,9 +6,10 @@ import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { checkCount, chooseCriu, MigrationStage, reasonToSkip } from './migration-stage.ts'
+import { reasonToSkip } from './engine-program.ts'
+import { checkCount, chooseCriu, MigrationStage } from './migration-stage.ts'
 import { until } from './native-hosts.ts'
-import { inside } from './run-inside.ts'
+import { sh } from './run-inside.ts'
 
 const program = fileURLToPath(new URL('./watcher.c', import.meta.url))
 /** Of the image, and made in the container; directories have none of what is watched otherwise. */
@@ -18,7 +19,7 @@ const directories = ['/etc/folder', '/var/own/folder']
 const links = ['/etc/link', '/var/own/link']
 const eventDeadlineMs = 60_000
 
-t.test('watches over a move between file systems', { skip: reasonToSkip(), timeout: 240_000 }, async (t) => {
+t.test('watches over a move between file systems', { skip: reasonToSkip, timeout: 240_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const watcher = join(t.testdir(), 'watcher')
@@ -39,9 +40,9 @@ t.test('watches over a move between file systems', { skip: reasonToSkip(), timeo
   const launched = await stage.launch(a)
   const { spec, stream } = launched
   const all = [...files, ...directories, ...links]
-  await inside(
-    a,
-    spec,
+  await sh(
+    a.client,
+    spec.container,
     `mkdir -p /var/own/folder; echo 1 > /var/own/file; ln -s nowhere /var/own/link
      setsid watcher ${all.join(' ')} >/dev/null 2>&1 </dev/null & until [ -s /tmp/watcher.pid ]; do usleep 1000; done`,
   )
@@ -55,13 +56,15 @@ t.test('watches over a move between file systems', { skip: reasonToSkip(), timeo
       t.comment(`hop ${hop}: dump ${dump.figures.dump_ms} ms`)
       await stage.finish(from, to, spec)
     }
-    await inside(
-      to,
-      spec,
+    await sh(
+      to.client,
+      spec.container,
       `rm -f /tmp/events; for f in ${files.join(' ')}; do echo ${hop} >> $f; done; for d in ${directories.join(' ')}; do touch $d/${hop}; done; touch -h ${links.join(' ')}`,
     )
     const seen = async () => {
-      const numbers = new Set((await inside(to, spec, 'cat /tmp/events 2>/dev/null; true')).split('\n').filter(Boolean))
+      const numbers = new Set(
+        (await sh(to.client, spec.container, 'cat /tmp/events 2>/dev/null; true')).split('\n').filter(Boolean),
+      )
       return all.every((_, index) => numbers.has(String(index + 1)))
     }
     await until(`an event of each watch on ${to.name} (hop ${hop})`, seen, eventDeadlineMs)

@@ -1,26 +1,21 @@
-// One host of the native engine with containers of busybox on it, for tests that look out of them.
+// One host of the native engine with containers of busybox on it.
 
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
 import type { EngineClient, EngineContainer, EngineSpec } from '../src/index.ts'
 import { makeEngineImage } from './engine-image.ts'
+import { binary } from './engine-program.ts'
+import { engineSpec } from './engine-spec.ts'
 import { type TestHost, TestNetwork } from './native-hosts.ts'
-
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = process.env.DROVER_ENGINE ?? join(repository, 'native/engine/build/drover-engine')
-export const reasonToSkip =
-  process.getuid?.() !== 0
-    ? 'needs root'
-    : !existsSync(binary)
-      ? `needs the native engine: ${binary} is not built`
-      : false
+import { run } from './run-inside.ts'
 
 export class OneHost {
   readonly network: TestNetwork
   readonly host: TestHost
   /** The second number of the addresses of this test. */
   readonly #net: number
+  #serial = 0
 
   private constructor(network: TestNetwork, host: TestHost, net: number) {
     this.network = network
@@ -28,15 +23,20 @@ export class OneHost {
     this.#net = net
   }
 
-  /** `fill` may put more into the image. */
-  static async make(name: string, net: number, fill: (image: string) => void = () => {}): Promise<OneHost> {
+  /** `fill` may put more into the image; `environment` is more of the engine's. */
+  static async make(
+    name: string,
+    net: number,
+    fill: (image: string) => void = () => {},
+    environment: Record<string, string> = {},
+  ): Promise<OneHost> {
     const network = await TestNetwork.make(`10.${net}.0.9/16`)
     const image = join(network.directory, 'image')
     mkdirSync(image)
     makeEngineImage(image)
     fill(image)
     const host = await network.addHost(name, { binary, criu: null })
-    await host.startEngine()
+    await host.startEngine(environment)
     return new OneHost(network, host, net)
   }
 
@@ -45,25 +45,7 @@ export class OneHost {
   }
 
   spec(serial: number, change: Partial<EngineSpec> = {}): EngineSpec {
-    const hex = (number: number) => number.toString(16).padStart(2, '0')
-    return {
-      container: `c${serial}`,
-      name: `web-${serial}`,
-      epoch: 1,
-      rootfs: join(this.network.directory, 'image'),
-      init: ['/sbin/init'],
-      environment: {},
-      limits: { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
-      identity: {
-        serial,
-        uidBase: 1_000_000 + serial * 65_536,
-        mac: `02:00:00:${hex(this.#net)}:04:${hex(serial)}`,
-        ipv4: `10.${this.#net}.1.${serial}/16`,
-        gateway: null,
-        machineId: serial.toString(16).padStart(32, '0'),
-      },
-      ...change,
-    }
+    return engineSpec(serial, this.#net, join(this.network.directory, 'image'), change)
   }
 
   async start(serial: number, change: Partial<EngineSpec> = {}): Promise<EngineContainer> {
@@ -72,17 +54,18 @@ export class OneHost {
     return this.client.call('start', { container: spec.container, epoch: spec.epoch })
   }
 
+  /** The next one, which goes with its test; its id. */
+  async startFor(test: Test, change: Partial<EngineSpec> = {}): Promise<string> {
+    const spec = this.spec(++this.#serial, change)
+    const { container, epoch } = spec
+    await this.client.call('create', { spec })
+    test.teardown(() => this.client.call('delete', { container, epoch }))
+    await this.client.call('start', { container, epoch })
+    return container
+  }
+
   /** By root inside; both outputs together. */
-  async sh(container: string, script: string): Promise<{ code: number; output: string }> {
-    let output = ''
-    const take = (data: Uint8Array) => {
-      output += Buffer.from(data)
-    }
-    const session = await this.client.exec(
-      { container, command: ['sh', '-c', script], environment: {}, directory: null, user: null, terminal: null },
-      { onStdout: take, onStderr: take },
-    )
-    session.end()
-    return { code: await session.exit, output: output.trim() }
+  sh(container: string, script: string): Promise<{ code: number; output: string }> {
+    return run(this.client, container, script)
   }
 }
