@@ -1,16 +1,19 @@
-// The assignments of this host, kept on disk, one small JSON file per container, each written before anything is done about it:
-// a restarted agent goes on without a controller, and a late, older message can't make it thaw or release a container that a
-// newer one has forbidden to run. Files are replaced by rename; a file that can't be read counts as unknown (the next pull brings it).
+// The assignments of this host, kept on disk, each written before anything is done about it: a restarted agent goes on without a
+// controller, and a late, older message can't make it thaw or release a container that a newer one has forbidden to run. What can't
+// be read counts as unknown (the next pull brings it).
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Assignment, type AssignmentBatch } from '@drover/protocol'
 import { Compile } from 'typebox/compile'
+import { AssignmentJournal } from './assignment-journal.ts'
 
 interface Stored {
   assignment: Assignment
   ranUnder: number | null
 }
+
+/** A line of the journal; later ones count. */
+type Line = Stored | { removed: string } | { term: number; index: number }
 
 export interface BatchEffect {
   /** Containers whose assignment changed, came or went. */
@@ -23,8 +26,7 @@ const validator = Compile(Assignment)
 const containerPattern = /^[a-z0-9-]{1,32}$/
 
 export class AssignmentStore {
-  readonly #directory: string
-  readonly #warn: (message: string) => void
+  readonly #journal: AssignmentJournal
   #stored = new Map<string, Stored>()
   #term = 0
   #index = 0
@@ -32,11 +34,10 @@ export class AssignmentStore {
   /** Listed by the controller, but they could not be written down: they are not taken up, and not removed either. */
   #refused = new Set<string>()
   #positionPending = false
+  #compacting = false
 
   constructor(dataDirectory: string, warn: (message: string) => void = () => {}) {
-    this.#warn = warn
-    this.#directory = join(dataDirectory, 'assignments')
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+    this.#journal = new AssignmentJournal(join(dataDirectory, 'assignments', 'journal'), warn)
     this.#load()
   }
 
@@ -86,7 +87,7 @@ export class AssignmentStore {
       // One that was pushed after this batch was made is not missing from it.
       if (listed.has(container) || assignment.revision > batch.index) continue
       this.#stored.delete(container)
-      rmSync(this.#path(container), { force: true })
+      this.#append({ removed: container })
       removed.push(container)
     }
     return removed
@@ -101,7 +102,7 @@ export class AssignmentStore {
     this.#positionPending = true
     setImmediate(() => {
       this.#positionPending = false
-      this.#replace(join(this.#directory, 'position.json'), { term: this.#term, index: this.#index })
+      this.#append({ term: this.#term, index: this.#index })
     })
   }
 
@@ -118,7 +119,7 @@ export class AssignmentStore {
     this.#stored.set(container, stored)
     setImmediate(() => {
       const now = this.#stored.get(container)
-      if (now?.assignment === stored.assignment) this.#replace(this.#path(container), now)
+      if (now?.assignment === stored.assignment) this.#append(now)
     })
     return true
   }
@@ -126,7 +127,7 @@ export class AssignmentStore {
   /** What can't be kept is not taken up: nothing is done that a restart would forget. */
   #write(stored: Stored): boolean {
     const { container } = stored.assignment
-    if (!this.#replace(this.#path(container), stored)) {
+    if (!this.#append(stored)) {
       this.#refused.add(container)
       return false
     }
@@ -135,46 +136,36 @@ export class AssignmentStore {
     return true
   }
 
-  #path(container: string): string {
-    return join(this.#directory, `container-${container}.json`)
+  #append(line: Line): boolean {
+    const written = this.#journal.append(line)
+    if (this.#journal.overgrown && !this.#compacting) {
+      this.#compacting = true
+      setImmediate(() => this.#compact())
+    }
+    return written
   }
 
-  #replace(path: string, value: unknown): boolean {
-    try {
-      writeFileSync(`${path}.new`, JSON.stringify(value), { mode: 0o600 })
-      renameSync(`${path}.new`, path)
-      return true
-    } catch (error) {
-      this.#warn(`write ${path}: ${(error as Error).message}`)
-      return false
-    }
+  #compact(): void {
+    this.#compacting = false
+    this.#journal.replace([...this.#stored.values(), { term: this.#term, index: this.#index }])
   }
 
   #load(): void {
-    for (const file of readdirSync(this.#directory)) {
-      const value = readJson(join(this.#directory, file))
-      if (file === 'position.json') {
-        const position = value as { term?: unknown; index?: unknown } | null
-        if (typeof position?.term === 'number') this.#term = position.term
-        if (typeof position?.index === 'number') this.#index = position.index
-      } else if (file.startsWith('container-') && file.endsWith('.json')) {
-        const stored = value as Partial<Stored> | null
-        if (!validator.Check(stored?.assignment)) continue
-        const ranUnder = typeof stored?.ranUnder === 'number' ? stored.ranUnder : null
-        this.#stored.set(stored.assignment.container, { assignment: stored.assignment, ranUnder })
+    for (const value of this.#journal.read()) {
+      const line = value as Partial<Stored & { removed: string; term: number; index: number }> | null
+      if (typeof line?.removed === 'string') this.#stored.delete(line.removed)
+      else if (typeof line?.term === 'number' && typeof line.index === 'number') {
+        this.#term = line.term
+        this.#index = line.index
+      } else if (validator.Check(line?.assignment)) {
+        const ranUnder = typeof line.ranUnder === 'number' ? line.ranUnder : null
+        this.#stored.set(line.assignment.container, { assignment: line.assignment, ranUnder })
       }
     }
+    this.#compact()
   }
 }
 
 function dropped(reason: string): BatchEffect {
   return { changed: [], dropped: reason }
-}
-
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'))
-  } catch {
-    return null
-  }
 }

@@ -248,7 +248,7 @@ t.test('agent', { skip: withoutNats }, async (t) => {
   await t.test('the data directory holds what the README says', async (t) => {
     const one = await oneHost(t)
     await running(one)
-    t.ok(existsSync(join(one.a.config.dataDirectory, 'assignments', 'container-c1.json')))
+    t.ok(existsSync(join(one.a.config.dataDirectory, 'assignments', 'journal')))
   })
 })
 

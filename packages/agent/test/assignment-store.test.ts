@@ -1,6 +1,6 @@
 // The assignments that an agent remembers: what a batch replaces, and what a restart finds.
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Assignment, AssignmentBatch } from '@drover/protocol'
 import t from 'tap'
@@ -71,14 +71,46 @@ t.test('assignments: a restarted agent has them all, with term, index and what r
   t.same(second.apply(batch([assigned('c1', 4)], { term: 4 })).changed, [])
 })
 
-t.test('assignments: a damaged file is as if it was never there', async (t) => {
+t.test('assignments: a damaged line is as if it was never there, and harms no other', async (t) => {
   const directory = t.testdir()
+  const file = join(directory, 'assignments', 'journal')
   new AssignmentStore(directory).apply(batch([assigned('c1', 5), assigned('c2', 6)]))
-  writeFileSync(join(directory, 'assignments', 'container-c1.json'), '{"assignment": {"container": "c1"')
-  mkdirSync(join(directory, 'assignments', 'container-c9.json'))
+  const lines = readFileSync(file, 'utf8').split('\n')
+  const [first = '', second = ''] = lines.filter((line) => line.includes('assignment'))
+  writeFileSync(
+    file,
+    `${first.slice(0, 40)}\n[]\n"x"\n{"assignment":{"container":"c9"}}\n${second}\n${first.slice(0, 90)}`,
+  )
   const store = new AssignmentStore(directory)
   t.equal(store.get('c1'), null)
   t.equal(store.get('c2')?.revision, 6)
+  appendFileSync(file, '{"assignment": {"contai')
+  store.apply(batch([assigned('c1', 7)]))
+  t.equal(new AssignmentStore(directory).get('c1')?.revision, 7, 'what is written after half a line is read')
+})
+
+t.test('assignments: the file stays small, and loses nothing by it', async (t) => {
+  const directory = t.testdir()
+  const store = new AssignmentStore(directory)
+  store.apply(batch([assigned('c1', 1), assigned('c2', 2), assigned('c3', 2)]))
+  store.apply(batch([assigned('c1', 1), assigned('c2', 2)], { complete: true, index: 3 }))
+  for (let revision = 4; revision < 2_000; revision++) {
+    store.apply(batch([assigned('c1', revision)]))
+    if (revision % 100 === 0) await new Promise(setImmediate)
+  }
+  await new Promise(setImmediate)
+  t.ok(statSync(join(directory, 'assignments', 'journal')).size < 512 * 1024)
+  const again = new AssignmentStore(directory)
+  t.same(
+    again
+      .all()
+      .map(({ container, revision }) => [container, revision])
+      .sort(),
+    [
+      ['c1', 1_999],
+      ['c2', 2],
+    ],
+  )
 })
 
 t.test('assignments: a container id that is no id can not become a path', async (t) => {
@@ -88,12 +120,13 @@ t.test('assignments: a container id that is no id can not become a path', async 
 
 t.test('assignments: what can not be written is not taken up, and said', async (t) => {
   const warnings: string[] = []
-  const directory = t.testdir()
+  const directory = t.testdir({ assignments: { journal: { inTheWay: '' } } })
   const store = new AssignmentStore(directory, (message) => warnings.push(message))
-  mkdirSync(join(directory, 'assignments', 'container-c1.json.new'))
-  t.same(store.apply(batch([assigned('c1', 5), assigned('c2', 6)])).changed, ['c2'])
+  t.same(store.apply(batch([assigned('c1', 5), assigned('c2', 6)])).changed, [])
   t.equal(store.get('c1'), null)
   store.apply(batch([assigned('c1', 5)], { complete: true, index: 9 }))
   t.equal(store.isUnlisted('c1'), false, 'nor is it taken for one that is to be removed')
-  t.match(warnings[0], /container-c1.json/)
+  t.match(warnings[0], /assignments\/journal/)
+  rmSync(join(directory, 'assignments', 'journal'), { recursive: true })
+  t.same(store.apply(batch([assigned('c1', 5)])).changed, ['c1'], 'it is tried again')
 })
