@@ -39,8 +39,9 @@ await tell(
 
     await t.test('a dry run says what it would do, and does nothing', async (t) => {
       await waitUntil('the load to be measured', deadlineMs, async () => {
-        const { imbalanceBefore } = await story.must<RebalancePlanView>('rebalance', 'plan')
-        return imbalanceBefore > 0.1
+        const { imbalanceBefore, moves } = await story.must<RebalancePlanView>('rebalance', 'plan')
+        // What it holds in memory and on its disk is what would be sent.
+        return imbalanceBefore > 0.1 && (moves[0]?.bytes ?? 0) >= 40 * mebibyte
       })
       await turn(story, 'dry-run')
       await waitUntil('a dry run', deadlineMs, async () => (await history(story)).length > 0)
@@ -64,7 +65,10 @@ await tell(
       t.equal(moves.length, 4, 'no more moves than it takes')
       for (const move of moves) {
         t.match(move, { state: 'done', migration: { mode: 'live', source: first } })
-        t.match(move.parameters.reason, /^(IMBALANCE|HOT_HOST): .* is used to \d+ %/)
+        t.match(
+          move.parameters.reason,
+          /^(IMBALANCE|HOT_HOST): .* is used to \d+ %.*; about \d+ ms of blackout, \d+(\.\d)? MiB to send/,
+        )
       }
       const containers = await story.must<Container[]>('ls')
       t.ok(
@@ -126,10 +130,10 @@ await tell(
   { capacity },
 )
 
-/** 32 MiB in a file system in memory, which moves along. */
+/** 32 MiB in a file system in memory, and 8 MiB on its disk, which move along. */
 async function hold(story: Story, name: string): Promise<void> {
   const script =
-    'mkdir -p /run/held && mount -t tmpfs held /run/held 2>/dev/null; dd if=/dev/zero of=/run/held/bytes bs=1M count=32'
+    'mkdir -p /run/held && mount -t tmpfs held /run/held 2>/dev/null; dd if=/dev/zero of=/run/held/bytes bs=1M count=32 && dd if=/dev/zero of=/held bs=1M count=8'
   const { code, stderr } = await story.lab.cli(['exec', name, '--', 'sh', '-c', script])
   if (code !== 0) throw new Error(`hold memory in ${name}: ${stderr}`)
 }

@@ -16,6 +16,7 @@ import {
 import { AssignmentStore } from './assignment-store.ts'
 import { Bus } from './bus.ts'
 import { machineCapacity, UsageMeter } from './capacity.ts'
+import { DiskMeter } from './disk-meter.ts'
 import { EngineMirror } from './engine-mirror.ts'
 import { engineDeadlines } from './engine-port.ts'
 import { FaultPoints } from './fault-points.ts'
@@ -50,6 +51,7 @@ export class Agent {
   readonly #tasks: ImageTasks
   readonly #bus: Bus
   readonly #usage = new UsageMeter()
+  readonly #disks = new DiskMeter()
   #streams: StreamServer | null = null
   #grpc: AgentGrpc | null = null
   #refresh: NodeJS.Timeout | null = null
@@ -211,6 +213,7 @@ export class Agent {
     try {
       const { containers } = await engine.call('list', {}, { deadlineMs: engineDeadlines.quick })
       for (const container of mirror.replaceAll(containers, mark)) this.#containerChanged(container)
+      void this.#disks.turn(containers)
     } catch (thrown) {
       log.warn({ error: DroverError.from(thrown).message }, 'list the containers')
     }
@@ -230,7 +233,7 @@ export class Agent {
       grpcPort: this.#grpc?.port ?? 0,
       streamPort: this.#streams?.port ?? 0,
       capacity: this.#capacity,
-      used: this.#usage.measure(containers),
+      used: { ...this.#usage.measure(containers), diskBytes: this.#disks.totalBytes },
       features: hostFeatures(mirror.hello),
       images: images.digests(),
       engineUp: mirror.up,
@@ -241,7 +244,7 @@ export class Agent {
         this.#workers.failures(),
         (container, assignment) =>
           this.#workers.restarts.look(container, assignment, store.ranUnder(container.container)),
-      ),
+      ).map((seen) => ({ ...seen, ...this.#disks.of(seen.container) })),
       migrations: sessions.report(),
       imageTasks: this.#tasks.results(),
       snapshots: this.#parts.snapshots.report(),

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { arch, release } from 'node:os'
 import type { EngineHello } from '@drover/engine'
 import { type HostFeatures, protocolVersion } from '@drover/protocol'
+import { hostLimits } from './host-limits.ts'
 
 export function hostFeatures(hello: EngineHello | null): HostFeatures {
   if (!hello) {
@@ -16,10 +17,12 @@ export function hostFeatures(hello: EngineHello | null): HostFeatures {
     }
   }
   const { kernel, architecture, cgroup, criu, version } = hello
+  const native = !version.includes('simulated')
   // The simulated engine names itself in its version: there is nothing else to tell the two apart by.
-  const compared = { cpuFlags: cpuFlags(), protocolVersion }
+  limits ??= hostLimits()
+  const compared = { cpuFlags: cpuFlags(), protocolVersion, ...(native ? { limits } : {}) }
   return {
-    engine: version.includes('simulated') ? 'simulated' : 'native',
+    engine: native ? 'native' : 'simulated',
     kernel,
     architecture,
     cgroup,
@@ -32,6 +35,7 @@ export function hostFeatures(hello: EngineHello | null): HostFeatures {
 const instructionSets =
   /^(sse|ssse|avx|amx|aes$|pclmul|vpclmul|vaes|gfni|sha|bmi|abm$|adx$|fma|f16c$|popcnt$|movbe$|movdir|rdrand$|rdseed$|rdpid$|xsave|fsgsbase$|rtm$|hle$|erms$|clflushopt$|clwb$|serialize$|cx16$|lahf_lm$|asimd|sve|sme|crc32$|atomics$)/
 let flags: string[] | null = null
+let limits: HostFeatures['limits'] | null = null
 
 function cpuFlags(): string[] {
   flags ??= flagsIn(readCpuInfo())

@@ -19,6 +19,10 @@ export const placementRules: readonly PlacementRule[] = [
   rule('architecture', 'only hosts of this architecture', (text) => text),
   rule('require', 'only hosts with these labels, disk=ssd,net=10g', parseLabels),
   { key: 'pin', meaning: 'only on these hosts, a,b', change: pinned },
+  rule('cpuFeatures', 'only hosts whose processor has these, avx2,sha_ni', parseList, 'cpu-features'),
+  rule('kernelFeatures', 'only hosts whose kernel has these, cgroup-v2', parseList, 'kernel-features'),
+  rule('criuFeatures', 'only hosts whose CRIU has these: live, or criu-4.2.1', parseList, 'criu-features'),
+  rule('claim', 'devices that it has for itself, of those that hosts are said to have, gpu=1', parseCounts),
   rule('tolerate', 'taints it may go to all the same, gpu,spot', parseList),
   rule('group', 'placement group: NAME, or NAME:pack|spread[:strict][:host|rack|zone]', parseGroup),
   words('leave', 'how it leaves a host that is emptied', ['live', 'frozen', 'cold', 'stop', 'stay']),
@@ -29,11 +33,12 @@ export const placementRules: readonly PlacementRule[] = [
 ]
 
 function rule<K extends keyof Scheduling>(
-  key: K,
+  field: K,
   meaning: string,
   parse: (text: string) => Scheduling[K],
+  key: string = field,
 ): PlacementRule {
-  return { key, meaning, change: (text) => ({ [key]: text === 'none' ? null : parse(text) }) as SchedulingChange }
+  return { key, meaning, change: (text) => ({ [field]: text === 'none' ? null : parse(text) }) as SchedulingChange }
 }
 
 function words(key: Words, meaning: string, allowed: readonly string[]): PlacementRule {
@@ -57,6 +62,12 @@ function parseLabels(text: string): Record<string, string> {
   const pairs = parseList(text).map((part) => part.split('='))
   if (pairs.every((pair) => pair.length === 2 && pair[0] !== '')) return Object.fromEntries(pairs)
   throw new InvalidArgumentError(`${JSON.stringify(text)} is not KEY=VALUE,KEY=VALUE.`)
+}
+
+function parseCounts(text: string): Record<string, number> {
+  const pairs = parseList(text).map((part) => /^([^=]+)=(\d{1,6})$/.exec(part))
+  if (pairs.every((pair) => pair !== null)) return Object.fromEntries(pairs.map((pair) => [pair[1], Number(pair[2])]))
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not KIND=NUMBER,KIND=NUMBER.`)
 }
 
 function parsePriority(text: string): number {

@@ -67,6 +67,29 @@ t.test('an uneven cluster is put right, two at a time, each move live and with i
   t.match(messages.at(-1), /IMBALANCE: a is used/)
 })
 
+t.test('what a move costs is reckoned from what was measured of the container', async (t) => {
+  const cluster = uneven({ mode: 'on', minGain: 0.3 })
+  const [host] = cluster.hosts.values()
+  const measure = (diskBytes: number, dirtyBytesPerS: number) => {
+    for (const [id, seen] of host!.containers) host!.containers.set(id, { ...seen, diskBytes, dirtyBytesPerS })
+    cluster.pass(1000)
+    return rebalancePlan(cluster.state, measured(cluster), cluster.nowMs, 'manual').view
+  }
+  const [light] = measure(0, 0).moves
+  const [heavy] = measure(2 ** 30, 2 ** 20).moves
+  t.equal(light?.bytes, 64 << 20)
+  t.match(heavy, { dirtyBytesPerS: 2 ** 20 })
+  t.ok(heavy!.bytes > 2 ** 30 + (64 << 20), 'the writable layer, and what is written to it meanwhile, is sent too')
+  t.ok(heavy!.blackoutMs > light!.blackoutMs + 50, 'and that lengthens the blackout')
+  const held = measure(2 ** 36, 2 ** 27)
+  t.match(held, { moves: [], verdict: 'NOTHING_WORTHWHILE' }, 'a disk that costs more than it gains stays')
+  measure(2 ** 30, 2 ** 20)
+  plan(cluster)
+  cluster.settle()
+  const why = started(cluster)[0]?.reason
+  t.match(why, /; about \d+ ms of blackout, 1[01]\d\d(\.\d)? MiB to send, 1 MiB\/s written meanwhile$/)
+})
+
 t.test('off says nothing; a dry run is kept and moves nobody, and the same one is kept once', async (t) => {
   const cluster = uneven({ mode: 'off' })
   t.strictSame(plan(cluster), [])

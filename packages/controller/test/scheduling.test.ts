@@ -7,6 +7,7 @@ import { clusterSnapshot } from '../src/core/cluster-snapshot.ts'
 import { demandOf } from '../src/core/demand.ts'
 import { decodeSnapshot, encodeSnapshot } from '../src/core/state.ts'
 import { UseHistory } from '../src/core/use-history.ts'
+import { hostNamed } from '../src/core/views.ts'
 import { ModelCluster } from './support/model-cluster.ts'
 
 const requests = { cpuMilli: 100, memoryBytes: 64 << 20, diskBytes: 0, pids: 100 }
@@ -46,6 +47,63 @@ t.test('a label that is required, a pin and a taint decide where it goes', async
   t.strictSame(cluster.state.tables.hosts.get('b')!.labels, { disk: 'ssd' }, 'reports don’t take it away')
   setHost(cluster, 'b', { labels: { disk: null } })
   t.equal(placed(cluster, { require: { disk: 'ssd' } }).host, null)
+})
+
+t.test('what its processor, kernel and CRIU must have', async (t) => {
+  const cluster = new ModelCluster([
+    { name: 'a', features: { cpuFlags: ['avx2'], cgroup: 'hybrid' } },
+    { name: 'b', features: { cpuFlags: [] } },
+    { name: 'c', migratable: false },
+  ])
+  t.equal(placed(cluster, { cpuFeatures: ['avx2'] }).host, 'a')
+  t.equal(refusal(placed(cluster, { cpuFeatures: ['avx2'] }), 'b'), 'MISSING_CPU_FEATURE')
+  t.equal(refusal(placed(cluster, { kernelFeatures: ['cgroup-v2'] }), 'a'), 'MISSING_KERNEL_FEATURE')
+  t.equal(refusal(placed(cluster, { criuFeatures: ['live'] }), 'c'), 'MISSING_CRIU_FEATURE')
+  t.equal(placed(cluster, { kernelFeatures: ['cgroup-v2'], criuFeatures: ['live'] }).host, 'b')
+})
+
+t.test(
+  'devices that are claimed are taken, also by those on their way, and free again with their container',
+  async (t) => {
+    const cluster = threeHosts()
+    const claim = { gpu: 1 }
+    setHost(cluster, 'b', { deviceCounts: { gpu: 1 } })
+    setHost(cluster, 'c', { deviceCounts: { gpu: 1 } })
+    cluster.settle()
+    t.strictSame(cluster.state.tables.hosts.get('b')!.deviceCounts, { gpu: 1 }, 'reports don’t take them away')
+    cluster.launch('first', 'b', 'l1', { scheduling: { claim } })
+    cluster.settle()
+    const second = placed(cluster, { claim })
+    t.equal(second.host, 'c')
+    t.match(
+      second.placement.hosts.find(({ host }) => host === 'b'),
+      {
+        refusal: 'MISSING_DEVICE',
+        detail: 'needs 1 of gpu, 0 free',
+      },
+    )
+    cluster.move('first', 'c')
+    t.equal(placed(cluster, { claim }).host, null, 'it has both while it moves')
+    cluster.settle()
+    t.equal(placed(cluster, { claim }).host, 'b')
+    setHost(cluster, 'b', { deviceCounts: { gpu: null } })
+    t.equal(placed(cluster, { claim }).host, null)
+  },
+)
+
+t.test('a host whose kernel has no more of what every container needs takes no more', async (t) => {
+  const cluster = new ModelCluster([
+    { name: 'a', features: { limits: { bridgePorts: 2, neighbourEntries: 100 } } },
+    { name: 'b', features: { limits: { bridgePorts: 100, neighbourEntries: 1 } } },
+  ])
+  for (const [name, host] of Object.entries({ one: 'a', two: 'a', three: 'b' })) cluster.launch(name, host)
+  cluster.settle()
+  const result = placed(cluster, {})
+  t.equal(result.host, null)
+  t.equal(refusal(result, 'a'), 'INSUFFICIENT_BRIDGE_PORTS')
+  t.equal(refusal(result, 'b'), 'INSUFFICIENT_NEIGHBOUR_ENTRIES')
+  const { limit } = hostNamed(cluster.state, cluster.observed, cluster.nowMs, 'a')
+  t.strictSame(limit, { resource: 'bridgePorts', share: 1, free: 0 }, 'which the host’s view says as well')
 })
 
 t.test('members of a strict group are kept apart, those on their way included', async (t) => {

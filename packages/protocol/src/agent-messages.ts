@@ -136,6 +136,9 @@ export const ObservedContainer = Type.Object({
   memoryBytes: Type.Integer(),
   cpuUsec: Type.Integer(),
   memory: Type.Optional(MemoryPressure),
+  /** Its writable layer, and how much of it is written a second; missing: not measured yet. */
+  diskBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+  dirtyBytesPerS: Type.Optional(Type.Integer({ minimum: 0 })),
   /** It runs only under the host's lease, which names it; missing: an older agent, or it needs none. */
   leased: Type.Optional(Type.Boolean()),
 })

@@ -13,6 +13,7 @@ const RebalanceMoveView = Type.Object({
   gain: Type.Number({ description: 'the gap between two hosts that it closes, in shares of a host' }),
   blackoutMs: Type.Number({ description: 'estimated' }),
   bytes: Type.Number({ description: 'estimated' }),
+  dirtyBytesPerS: Type.Optional(Type.Number({ description: 'what it writes, to memory and disk, as last measured' })),
 })
 export type RebalanceMoveView = Static<typeof RebalanceMoveView>
 

@@ -166,6 +166,15 @@ export const HostFeatures = Type.Object({
   }),
   cpuFlags: Type.Optional(Type.Array(Type.String(), { description: 'instruction sets that programs can see' })),
   protocolVersion: Type.Optional(Type.Integer()),
+  limits: Type.Optional(
+    Type.Object(
+      {
+        bridgePorts: Type.Optional(Type.Integer({ minimum: 0 })),
+        neighbourEntries: Type.Optional(Type.Integer({ minimum: 0 })),
+      },
+      { description: 'what its kernel gives so many of, one for each container' },
+    ),
+  ),
 })
 export type HostFeatures = Static<typeof HostFeatures>
 

@@ -18,6 +18,9 @@ const labelKey = '^[a-z0-9]([a-z0-9./_-]{0,61}[a-z0-9])?$'
 const Label = Type.String({ pattern: '^[A-Za-z0-9._-]{0,63}$', description: 'up to 63 letters, digits, dots, _ and -' })
 const Labels = Type.Record(Type.String({ pattern: labelKey }), Label, bounded(64))
 const Key = Type.String({ pattern: labelKey })
+const Features = Type.Array(Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,62}$' }), { maxItems: 64 })
+/** Kind of device → how many. */
+const DeviceCounts = Type.Record(Key, Type.Integer({ minimum: 0, maximum: 1_000_000 }), bounded(64))
 
 /** Members of a placement group are kept apart (`spread`) or together (`pack`). */
 export const Group = Type.Object(
@@ -49,6 +52,12 @@ export const Scheduling = Type.Object(
     pool: Type.Optional(Name),
     require: Type.Optional(Labels),
     architecture: Type.Optional(Type.String({ maxLength: 32 })),
+    /** What processor, kernel and CRIU of its host must have: avx2; cgroup-v2; live. */
+    cpuFeatures: Type.Optional(Features),
+    kernelFeatures: Type.Optional(Features),
+    criuFeatures: Type.Optional(Features),
+    /** Of the devices that hosts are said to have, so many are its own as long as it is there. */
+    claim: Type.Optional(DeviceCounts),
     hosts: Type.Optional(Type.Array(Name, { minItems: 1, maxItems: 64, description: 'pinned to one of these' })),
     tolerate: Type.Optional(Type.Array(Key, { maxItems: 64, description: 'taints it may go to all the same' })),
     group: Type.Optional(Group),
@@ -81,6 +90,8 @@ export const hostSettingProperties = {
   pool: Type.Optional(Name),
   rack: Type.Optional(Name),
   zone: Type.Optional(Name),
+  /** What it has of devices that containers claim. */
+  deviceCounts: Type.Optional(DeviceCounts),
 }
 
 /** Body of a host's set: what isn't named stays, null takes away. */
@@ -88,6 +99,9 @@ export const HostSetRequest = Type.Object(
   {
     labels: Type.Optional(Type.Record(Key, Nullable(Label), bounded(64))),
     taints: Type.Optional(Type.Record(Key, Nullable(TaintEffect), bounded(64))),
+    deviceCounts: Type.Optional(
+      Type.Record(Key, Nullable(Type.Integer({ minimum: 0, maximum: 1_000_000 })), bounded(64)),
+    ),
     pool: Type.Optional(Nullable(Name)),
     rack: Type.Optional(Nullable(Name)),
     zone: Type.Optional(Nullable(Name)),

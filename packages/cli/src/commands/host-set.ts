@@ -16,6 +16,7 @@ interface HostSetFlags extends WaitFlags {
   unlabel?: string[]
   taint?: Effects
   untaint?: string[]
+  device?: Record<string, number | null>
   pool?: string
   rack?: string
   zone?: string
@@ -23,13 +24,15 @@ interface HostSetFlags extends WaitFlags {
 
 export function register(group: Command): void {
   const command = defineCommand(group, 'set', {
-    summary: 'set labels, taints, pool, rack and zone of a host',
+    summary: 'set labels, taints, devices, pool, rack and zone of a host',
     description: `Says of a host what containers are placed by: labels that they may require, taints that keep away those which don't
-tolerate them (refuse) or that others rather avoid, its pool, and where it stands. What isn't named stays. Nothing moves
+tolerate them (refuse) or that others rather avoid, how many devices it has that containers claim (\`set claim=…\`; they are
+counted, not given: \`drover device add\` does that), its pool, and where it stands. What isn't named stays. Nothing moves
 by it at once; rebalancing puts right what no longer fits.`,
     examples: [
       ['drover host set a --label disk=ssd --rack r1', 'for launch --require disk=ssd, and groups by rack'],
       ['drover host set b --taint gpu --pool gpu', 'only containers that tolerate gpu, of the pool gpu'],
+      ['drover host set c --device gpu=4', 'for launch --set claim=gpu=1'],
       ['drover host set a --unlabel disk --untaint gpu --pool none', 'takes them away'],
     ],
   })
@@ -38,6 +41,7 @@ by it at once; rebalancing puts right what no longer fits.`,
     .option('--unlabel <key>', 'take a label away; repeatable', gather)
     .option('--taint <KEY[=EFFECT]>', 'a taint: refuse (default) or avoid; repeatable', parseTaint)
     .option('--untaint <key>', 'take a taint away; repeatable', gather)
+    .option('--device <KIND=NUMBER>', 'so many of this kind; 0: none any more; repeatable', parseDevices)
     .option('--pool <name>', 'its pool; none: the default one', parseName)
     .option('--rack <name>', 'its rack; none: not known', parseName)
     .option('--zone <name>', 'its zone; none: not known', parseName)
@@ -56,12 +60,20 @@ function requestOf(flags: HostSetFlags): HostSetRequest {
   const request: HostSetRequest = {
     ...(flags.label || flags.unlabel ? { labels: { ...away(flags.unlabel), ...flags.label } } : {}),
     ...(flags.taint || flags.untaint ? { taints: { ...away(flags.untaint), ...flags.taint } } : {}),
+    ...(flags.device === undefined ? {} : { deviceCounts: flags.device }),
     ...(flags.pool === undefined ? {} : { pool: place(flags.pool) as string | null }),
     ...(flags.rack === undefined ? {} : { rack: place(flags.rack) as string | null }),
     ...(flags.zone === undefined ? {} : { zone: place(flags.zone) as string | null }),
   }
-  if (Object.keys(request).length === 0) throw new UsageError('nothing to set: name a label, taint, pool, rack or zone')
+  if (Object.keys(request).length === 0)
+    throw new UsageError('nothing to set: name a label, taint, device, pool, rack or zone')
   return request
+}
+
+function parseDevices(text: string, before: Record<string, number | null> = {}): Record<string, number | null> {
+  const [, kind, count] = /^([^=]+)=(\d{1,6})$/.exec(text) ?? []
+  if (kind !== undefined) return { ...before, [kind]: Number(count) || null }
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not KIND=NUMBER.`)
 }
 
 function parseTaint(text: string, before: Effects = {}): Effects {

@@ -70,23 +70,26 @@ const resourceNames: Record<string, string> = {
   cpuMilli: 'cpu',
   diskBytes: 'disk',
   pids: 'pids',
+  bridgePorts: 'ports of the bridge',
+  neighbourEntries: 'entries in the table of neighbours',
 }
 
 /** `memory: 82 % asked for, 11.2 GiB free` */
 function describeLimit({ limit }: HostView): string | null {
   if (!limit) return null
-  const format = limit.resource === 'cpuMilli' ? formatCpu : limit.resource === 'pids' ? String : formatBytes
+  const format = limit.resource === 'cpuMilli' ? formatCpu : limit.resource.endsWith('Bytes') ? formatBytes : String
   const name = resourceNames[limit.resource] ?? limit.resource
   return `${name}: ${Math.round(100 * limit.share)} % asked for, ${format(limit.free)} free`
 }
 
 /** `pool gpu · rack r1 · disk=ssd · tainted gpu (refuse)` */
-function describeSettings({ pool, rack, zone, labels, taints }: HostView): string | null {
+function describeSettings({ pool, rack, zone, labels, taints, deviceCounts }: HostView): string | null {
   const parts = [
     ...(pool === undefined ? [] : [`pool ${pool}`]),
     ...(rack === undefined ? [] : [`rack ${rack}`]),
     ...(zone === undefined ? [] : [`zone ${zone}`]),
     ...Object.entries(labels ?? {}).map(([key, value]) => `${key}=${value}`),
+    ...Object.entries(deviceCounts ?? {}).map(([kind, count]) => `${count} of ${kind}`),
     ...Object.entries(taints ?? {}).map(([key, effect]) => `tainted ${key} (${effect})`),
   ]
   return parts.length === 0 ? null : parts.join(' · ')

@@ -6,7 +6,7 @@ import { action, defineCommand, defineGroup } from '../define-command.ts'
 import { followToSuccess } from '../follow-operation.ts'
 import { formatDuration } from '../output/durations.ts'
 import type { Palette } from '../output/palette.ts'
-import { formatBytes, percent } from '../output/sizes.ts'
+import { formatBytes, formatRate, percent } from '../output/sizes.ts'
 import { renderTable } from '../output/table.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
 import * as auto from './rebalance-auto.ts'
@@ -75,6 +75,7 @@ function movesTable(palette: Palette, moves: readonly RebalanceMoveView[]): stri
       { header: 'GAIN', align: 'right', value: ({ gain }) => (gain === 0 ? '–' : percent(gain)) },
       { header: 'BLACKOUT', align: 'right', value: ({ blackoutMs }) => `~${formatDuration(blackoutMs)}` },
       { header: 'SENT', align: 'right', value: ({ bytes }) => `~${formatBytes(bytes)}` },
+      { header: 'WRITES', align: 'right', value: ({ dirtyBytesPerS: rate }) => (rate ? formatRate(rate) : '–') },
       { header: '', value: ({ detail }) => palette.dim(detail) },
     ],
     moves,

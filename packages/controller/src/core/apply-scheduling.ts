@@ -36,6 +36,7 @@ function withSettings(host: Host, change: HostSetRequest): Host {
     ...rest,
     labels: merged(host.labels, change.labels),
     taints: merged(host.taints, change.taints),
+    ...(change.deviceCounts === undefined ? {} : { deviceCounts: merged(host.deviceCounts, change.deviceCounts) }),
     ...named('pool'),
     ...named('rack'),
     ...named('zone'),

@@ -1,9 +1,10 @@
 // The committed state and the last reports, as the scheduler wants them.
 
-import type { ContainerSpec, Group, Host, Resources } from '@drover/protocol'
+import type { ContainerSpec, Group, Host, Resources, Scheduling } from '@drover/protocol'
 import type { ClusterSnapshot, HostSnapshot, MeasuredUse } from '@drover/scheduler'
 import { add, arrivingHost, loads } from './capacity.ts'
 import { canRestoreFrom } from './container-snapshots.ts'
+import { amountsOf, featuresOf, takenAmounts } from './host-amounts.ts'
 import { isReady, type Observed } from './observed.ts'
 import { overcommits, poolOfHost, poolPolicies, projectsOf } from './scheduling-policy.ts'
 import type { ClusterState } from './state.ts'
@@ -14,6 +15,7 @@ export interface PendingPlacement {
   requests: Resources
   group?: Group
   project?: string
+  claim?: Scheduling['claim']
 }
 
 export const pendingOf = (
@@ -24,13 +26,14 @@ export const pendingOf = (
   requests,
   ...(scheduling?.group === undefined ? {} : { group: scheduling.group }),
   ...(scheduling?.project === undefined ? {} : { project: scheduling.project }),
+  ...(scheduling?.claim === undefined ? {} : { claim: scheduling.claim }),
 })
 
 export interface SnapshotOptions {
   /** The container leaves this host, so only hosts that can restore what it dumps are migratable. */
   source?: string
   pending?: Iterable<PendingPlacement>
-  /** It isn't a member of its own group: where it is doesn't keep it from anywhere. */
+  /** It isn't a member of its own group, and its devices are free for it: where it is doesn't keep it from anywhere. */
   without?: string
 }
 
@@ -50,6 +53,7 @@ export function clusterSnapshot(
     })
   }
   const groups = groupMembers(state, pending, options.without)
+  const taken = takenAmounts(state, pending, options.without)
   const from = options.source === undefined ? undefined : state.tables.hosts.get(options.source)?.features
   const hosts = [...state.tables.hosts.values()].map((host): HostSnapshot => {
     const load = byHost.get(host.name)
@@ -64,6 +68,8 @@ export function clusterSnapshot(
       images: new Set(host.images),
       containers: load?.containers ?? 0,
       architecture: host.features.architecture,
+      ...featuresOf(host),
+      ...amountsOf(host, taken.get(host.name)),
       ...settingsOf(host),
       ...(members === undefined ? {} : { groups: members }),
       ...(overcommits(poolOfHost(state, host)) ? { measured: measuredOn(observed, host.name, nowMs) } : {}),

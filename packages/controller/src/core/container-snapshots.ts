@@ -1,7 +1,14 @@
 // Containers where they are now, as the planners of moves want them: what each asks of another host, what it is expected to use,
 // what moving it means, and why it can't be moved.
 
-import { describePins, featureObstacles, type HostFeatures, type Operation, pinsOf } from '@drover/protocol'
+import {
+  describePins,
+  featureObstacles,
+  type HostFeatures,
+  type ObservedContainer,
+  type Operation,
+  pinsOf,
+} from '@drover/protocol'
 import { type ContainerSnapshot, learnMoveModel, type MeasuredMove, type MoveModel } from '@drover/scheduler'
 import { demandOf } from './demand.ts'
 import { isReady, type Observed } from './observed.ts'
@@ -16,6 +23,8 @@ const leastFixedMs = 10
 
 export function containerSnapshots(state: ClusterState, observed: Observed, nowMs: number): ContainerSnapshot[] {
   const unfit = new Map<string, string[]>()
+  const seen = seenWhereTheyAre(state, observed)
+  const moved = lastLiveMoves(state)
   for (const { name, features } of state.tables.hosts.values()) unfit.set(name, hostsUnfitFor(state, features))
   const snapshots = [...state.tables.containers.values()].map((container): ContainerSnapshot => {
     const fixed = whyFixed(state, observed, nowMs, container)
@@ -33,11 +42,43 @@ export function containerSnapshots(state: ClusterState, observed: Observed, nowM
       // Just started or just heard of: what it holds is known, and its load is too young to plan by.
       use: expected ?? (measured === null ? null : { cpuMilli: 0, memoryBytes: measured.memoryBytes }),
       residentBytes: live ? (measured?.memoryBytes ?? 0) : 0,
-      diskBytes: 0,
-      dirtyBytesPerS: 0,
+      diskBytes: seen.get(container.id)?.diskBytes ?? 0,
+      dirtyBytesPerS: live ? (seen.get(container.id)?.dirtyBytesPerS ?? 0) : 0,
+      ...(live ? ofItsLastMove(moved.get(container.name)) : {}),
     }
   })
   return snapshots.sort((left, right) => (left.demand.name < right.demand.name ? -1 : 1))
+}
+
+/** What the hosts that have them say of them. */
+function seenWhereTheyAre(state: ClusterState, { reports }: Observed): Map<string, ObservedContainer> {
+  const seen = new Map<string, ObservedContainer>()
+  for (const [host, { report }] of reports) {
+    for (const each of report.containers) {
+      if (state.tables.containers.get(each.container)?.host === host) seen.set(each.container, each)
+    }
+  }
+  return seen
+}
+
+/** By the container’s name. */
+function lastLiveMoves(state: ClusterState): Map<string, Operation> {
+  const last = new Map<string, Operation>()
+  for (const operation of state.tables.operations.values()) {
+    if (operation.state !== 'done' || operation.migration?.mode !== 'live') continue
+    if (operation.revision > (last.get(operation.target)?.revision ?? 0)) last.set(operation.target, operation)
+  }
+  return last
+}
+
+function ofItsLastMove(
+  move: Operation | undefined,
+): Pick<ContainerSnapshot, 'memoryFrozenBytes' | 'memoryDirtyBytesPerS'> {
+  const { switch_bytes: frozen, dirty_bytes_per_s: dirty } = move?.migration?.figures ?? {}
+  return {
+    ...(frozen === undefined ? {} : { memoryFrozenBytes: frozen }),
+    ...(dirty === undefined ? {} : { memoryDirtyBytesPerS: dirty }),
+  }
 }
 
 /** What a move costs in this cluster. */
@@ -56,11 +97,7 @@ export function moveModelOf(state: ClusterState): MoveModel {
 
 /** What the last live move of this container took beyond the bytes that it sent while it stood still; undefined: it never moved. */
 export function fixedBlackoutOf(state: ClusterState, name: string): number | undefined {
-  let last: Operation | undefined
-  for (const operation of state.tables.operations.values()) {
-    if (operation.target !== name || operation.state !== 'done' || operation.migration?.mode !== 'live') continue
-    if (!last || operation.revision > last.revision) last = operation
-  }
+  const last = lastLiveMoves(state).get(name)
   const { blackout_ms: blackoutMs, switch_bytes: bytes = 0 } = last?.migration?.figures ?? {}
   if (blackoutMs === undefined) return undefined
   return Math.max(leastFixedMs, Math.round(blackoutMs - bytes / restBytesPerMs))

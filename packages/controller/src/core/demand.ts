@@ -2,6 +2,7 @@
 
 import type { ContainerSpec, Scheduling } from '@drover/protocol'
 import type { Constraints, Demand } from '@drover/scheduler'
+import { limitsOfContainer } from './host-amounts.ts'
 
 export interface DemandFacts {
   /** Only this host; null: any. */
@@ -23,6 +24,7 @@ export function demandOf(
     host,
     excluded: new Set(excluded),
     live,
+    limits: limitsOfContainer,
     ...(constraints === null ? {} : { constraints }),
     ...(group === undefined ? {} : { group }),
     ...(project === undefined ? {} : { project }),
@@ -32,11 +34,15 @@ export function demandOf(
 }
 
 function constraintsOf(scheduling: Scheduling = {}): Constraints | null {
-  const { pool, require, architecture, hosts, tolerate } = scheduling
+  const { pool, require, architecture, hosts, tolerate, cpuFeatures, kernelFeatures, criuFeatures, claim } = scheduling
   const constraints: Constraints = {
     ...(pool === undefined ? {} : { pool }),
     ...(require === undefined ? {} : { labels: require }),
     ...(architecture === undefined ? {} : { architecture }),
+    ...(cpuFeatures === undefined ? {} : { cpuFeatures }),
+    ...(kernelFeatures === undefined ? {} : { kernelFeatures }),
+    ...(criuFeatures === undefined ? {} : { criuFeatures }),
+    ...(claim === undefined ? {} : { devices: claim }),
     ...(hosts === undefined ? {} : { hosts }),
     ...(tolerate === undefined ? {} : { tolerations: tolerate }),
   }

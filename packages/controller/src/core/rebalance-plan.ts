@@ -65,14 +65,21 @@ export function rebalancePolicy(state: ClusterState, pool: string, trigger: Trig
 
 /** As the log keeps it. */
 export function plannedMovesOf(state: ClusterState, { moves }: RebalancePlanView): PlannedMove[] {
-  return moves.map(({ container, from, to, reason, detail, urgent }) => ({
-    container: containerByName(state, container)?.id ?? '',
-    name: container,
-    destination: to,
-    from,
-    reason: `${reason}: ${detail}`,
-    urgent,
+  return moves.map((move) => ({
+    container: containerByName(state, move.container)?.id ?? '',
+    name: move.container,
+    destination: move.to,
+    from: move.from,
+    reason: `${move.reason}: ${move.detail}; ${priceInWords(move)}`,
+    urgent: move.urgent,
   }))
+}
+
+/** `about 90 ms of blackout, 12 MiB to send, 0.1 MiB/s written meanwhile` */
+function priceInWords({ blackoutMs, bytes, dirtyBytesPerS = 0 }: RebalanceMoveView): string {
+  const mebibytes = (count: number) => Number((count / 2 ** 20).toFixed(1))
+  const written = dirtyBytesPerS > 0 ? `, ${mebibytes(dirtyBytesPerS)} MiB/s written meanwhile` : ''
+  return `about ${Math.round(blackoutMs)} ms of blackout, ${mebibytes(bytes)} MiB to send${written}`
 }
 
 export const maxConcurrentMoves = (state: ClusterState): number =>
@@ -147,4 +154,5 @@ const viewOf = ({ cost, ...move }: RebalanceMove): RebalanceMoveView => ({
   ...move,
   blackoutMs: cost.blackoutMs,
   bytes: cost.bytes,
+  dirtyBytesPerS: cost.dirtyBytesPerS,
 })

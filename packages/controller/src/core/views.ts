@@ -82,19 +82,27 @@ function hostView(
     requested: load?.requested ?? { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
     used: received?.report.used ?? null,
     containers: load?.containers ?? 0,
-    limit: limitOf(askable(state, host), load?.requested),
+    limit: limitOf(host, askable(state, host), load),
   }
 }
 
 /** What runs out first: the largest share that is asked for. */
-function limitOf(capacity: Resources, requested: Resources = nothing): NonNullable<HostView['limit']> | null {
+function limitOf(
+  { features }: Host,
+  capacity: Resources,
+  { requested, containers }: HostLoad = { requested: nothing, containers: 0 },
+): NonNullable<HostView['limit']> | null {
   let limit: NonNullable<HostView['limit']> | null = null
-  for (const resource of ['memoryBytes', 'cpuMilli', 'diskBytes', 'pids'] as const) {
-    if (capacity[resource] === 0) continue
-    const share = requested[resource] / capacity[resource]
-    if (limit === null || share > limit.share)
-      limit = { resource, share, free: Math.max(0, capacity[resource] - requested[resource]) }
+  const consider = (resource: string, asked: number, has: number) => {
+    const share = asked / has
+    if (has > 0 && (limit === null || share > limit.share)) {
+      limit = { resource, share, free: Math.max(0, has - asked) }
+    }
   }
+  for (const resource of ['memoryBytes', 'cpuMilli', 'diskBytes', 'pids'] as const) {
+    consider(resource, requested[resource], capacity[resource])
+  }
+  for (const [resource, has] of Object.entries(features.limits ?? {})) consider(resource, containers, has)
   return limit
 }
 

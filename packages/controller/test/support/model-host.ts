@@ -26,6 +26,8 @@ export interface ModelHostOptions {
   cluster?: string
   wire: Wire
   capacity?: Resources
+  /** What its kernel and processor have beside the usual. */
+  features?: Partial<HostReport['features']>
   images?: string[]
   address?: string
   migratable?: boolean
@@ -145,6 +147,7 @@ export class ModelHost {
         architecture: 'x64',
         cgroup: 'v2',
         criu: { usable: migratable, path: null, version: null, reason: migratable ? 'simulated' : 'none passes' },
+        ...this.#options.features,
       },
       images: [...this.images],
       engineUp: this.engineUp,

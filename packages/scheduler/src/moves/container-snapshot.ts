@@ -18,8 +18,12 @@ export interface ContainerSnapshot extends PlacedContainer {
   /** Sent while it is moved: resident memory, and the disk's upper layer. */
   residentBytes: number
   diskBytes: number
-  /** How fast it writes to its memory and disk. */
+  /** How fast it writes to its disk. */
   dirtyBytesPerS: number
+  /** Of its memory, what its last live move had to send after the freeze; missing: it never moved, so all of it. */
+  memoryFrozenBytes?: number
+  /** How fast it wrote to its memory then; missing: not known. */
+  memoryDirtyBytesPerS?: number
 }
 
 export const useOf = ({ use, demand }: ContainerSnapshot): Use => use ?? demand.requests

@@ -8,6 +8,8 @@ export interface MoveCost {
   /** Everything that is sent: disk, memory, and what is written while they are on their way. */
   bytes: number
   durationMs: number
+  /** How fast it writes, memory and disk: what is written meanwhile is sent twice. */
+  dirtyBytesPerS: number
 }
 
 export interface MoveModel {
@@ -29,17 +31,22 @@ export const usualMoveModel: MoveModel = {
   overheadMs: 700,
 }
 
-/** The disk goes ahead while the container runs; what was dirtied since, and the memory, go while it is frozen. */
+/**
+ * The disk goes ahead while the container runs, and of the memory as much as its last move could send ahead; what is written to the disk
+ * meanwhile, and the rest of the memory, go while it is frozen.
+ */
 export function moveCost(container: ContainerSnapshot, model: MoveModel): MoveCost {
-  const ahead = container.diskBytes / model.bytesPerS
-  const dirtied = Math.min(container.dirtyBytesPerS * ahead, container.diskBytes)
-  const frozenBytes = container.residentBytes + dirtied
+  const { residentBytes, diskBytes, dirtyBytesPerS } = container
+  const memoryFrozen = Math.min(residentBytes, container.memoryFrozenBytes ?? residentBytes)
+  const ahead = (diskBytes + residentBytes - memoryFrozen) / model.bytesPerS
+  const dirtied = Math.min(dirtyBytesPerS * ahead, diskBytes)
   const blackoutMs =
-    model.blackoutBaseMs + 1000 * (frozenBytes / model.bytesPerS + container.residentBytes / model.dumpBytesPerS)
+    model.blackoutBaseMs + 1000 * ((memoryFrozen + dirtied) / model.bytesPerS + memoryFrozen / model.dumpBytesPerS)
   return {
     blackoutMs,
-    bytes: container.diskBytes + frozenBytes,
+    bytes: diskBytes + residentBytes + dirtied,
     durationMs: model.overheadMs + 1000 * ahead + blackoutMs,
+    dirtyBytesPerS: dirtyBytesPerS + (container.memoryDirtyBytesPerS ?? 0),
   }
 }
 

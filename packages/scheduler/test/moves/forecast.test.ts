@@ -37,7 +37,7 @@ t.test('percentile by nearest rank', async (t) => {
 
 t.test('the cost of a move', async (t) => {
   const idle = moveCost(container('w', 'a', { residentBytes: 0, diskBytes: 0 }), usualMoveModel)
-  t.same(idle, { blackoutMs: 80, bytes: 0, durationMs: 780 })
+  t.same(idle, { blackoutMs: 80, bytes: 0, durationMs: 780, dirtyBytesPerS: 0 })
   const disk = moveCost(container('w', 'a', { residentBytes: 0, diskBytes: GiB }), usualMoveModel)
   t.equal(disk.blackoutMs, 80, 'an idle disk goes ahead')
   const busy = moveCost(
@@ -50,6 +50,10 @@ t.test('the cost of a move', async (t) => {
   )
   const large = moveCost(container('w', 'a', { residentBytes: GiB, diskBytes: 0 }), usualMoveModel)
   t.ok(large.blackoutMs > 10_000, 'memory goes while it is frozen')
+  const known = container('w', 'a', { residentBytes: GiB, diskBytes: 0, memoryFrozenBytes: MiB })
+  const moved = moveCost(known, usualMoveModel)
+  t.ok(moved.blackoutMs < 100, 'but for what its last move sent ahead')
+  t.equal(moved.bytes, GiB, 'which is sent all the same')
 })
 
 t.test('the model is learnt from measured moves', async (t) => {

@@ -1,0 +1,61 @@
+// What a container takes of its host beside its requests: one of each of the things that the kernel gives a host so many of, and the
+// devices that it claims of those which the host is said to have.
+
+import type { Host, Scheduling } from '@drover/protocol'
+import type { DensityAmounts, HostSnapshot } from '@drover/scheduler'
+import { arrivingHost } from './capacity.ts'
+import type { ClusterState } from './state.ts'
+
+/** A port of the bridge for its link, and an entry in the host's table of neighbours for its address. */
+export const limitsOfContainer: Partial<DensityAmounts> = { bridgePorts: 1, neighbourEntries: 1 }
+
+export interface TakenAmounts {
+  containers: number
+  devices: Record<string, number>
+}
+
+/** Host → what is taken, by those that are there or on their way there; `without` counts nowhere. */
+export function takenAmounts(
+  state: ClusterState,
+  pending: readonly { host: string; claim?: Scheduling['claim'] }[],
+  without: string | undefined,
+): Map<string, TakenAmounts> {
+  const byHost = new Map<string, TakenAmounts>()
+  const count = (host: string, claim: Scheduling['claim'] = {}) => {
+    const taken = byHost.get(host) ?? { containers: 0, devices: {} }
+    taken.containers += 1
+    for (const [kind, number] of Object.entries(claim)) taken.devices[kind] = (taken.devices[kind] ?? 0) + number
+    byHost.set(host, taken)
+  }
+  for (const { id, host, spec, operation } of state.tables.containers.values()) {
+    if (id === without) continue
+    count(host, spec.scheduling?.claim)
+    const arriving = arrivingHost(state, operation)
+    if (arriving !== null) count(arriving, spec.scheduling?.claim)
+  }
+  for (const { host, claim } of pending) count(host, claim)
+  return byHost
+}
+
+/** As the scheduler wants it. */
+export function amountsOf(
+  { features, deviceCounts }: Host,
+  taken: TakenAmounts = { containers: 0, devices: {} },
+): Pick<HostSnapshot, 'limits' | 'limitsRequested' | 'devices'> {
+  const free = Object.entries(deviceCounts ?? {}).map(([kind, has]) => [kind, has - (taken.devices[kind] ?? 0)])
+  return {
+    ...(features.limits === undefined ? {} : { limits: features.limits }),
+    limitsRequested: { bridgePorts: taken.containers, neighbourEntries: taken.containers },
+    ...(deviceCounts === undefined ? {} : { devices: Object.fromEntries(free) }),
+  }
+}
+
+/** What a container may ask its host's processor, kernel and CRIU for, by name. */
+export function featuresOf({ features }: Host): Pick<HostSnapshot, 'cpuFeatures' | 'kernelFeatures' | 'criuFeatures'> {
+  const { cpuFlags, cgroup, criu } = features
+  return {
+    cpuFeatures: new Set(cpuFlags ?? []),
+    kernelFeatures: new Set(cgroup === 'none' ? [] : [`cgroup-${cgroup}`]),
+    criuFeatures: new Set(criu.usable ? ['live', ...(criu.version === null ? [] : [`criu-${criu.version}`])] : []),
+  }
+}
