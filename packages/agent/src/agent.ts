@@ -7,7 +7,6 @@ import {
   type AgentConfig,
   type AssignmentBatch,
   DroverError,
-  type HostReport,
   heartbeatMs,
   type Peer,
   protocolVersion,
@@ -29,9 +28,10 @@ import { LeaseKeeper } from './lease-keeper.ts'
 import { checkpointRootFor } from './migration/checkpoint-directory.ts'
 import { acceptMigration } from './migration/destination.ts'
 import { MigrationSessions } from './migration/sessions.ts'
-import { observeContainers } from './observe.ts'
+import { ContainerObserver } from './observe.ts'
 import type { AgentParts, Log } from './parts.ts'
 import { machinePressure } from './pressure.ts'
+import { type ReportFacts, ReportWriter } from './report-writer.ts'
 import { sendDisk } from './snapshots/copy-over.ts'
 import { SnapshotJobs } from './snapshots/jobs.ts'
 import type { Hello } from './streams/messages.ts'
@@ -55,7 +55,8 @@ export class Agent {
   #streams: StreamServer | null = null
   #grpc: AgentGrpc | null = null
   #refresh: NodeJS.Timeout | null = null
-  #sequence = 0
+  readonly #reports = new ReportWriter()
+  readonly #observer = new ContainerObserver()
 
   constructor(config: AgentConfig, log: Log) {
     this.#config = config
@@ -92,7 +93,10 @@ export class Agent {
       secret,
       tls: config.tls ?? null,
       log,
-      report: () => this.#report(),
+      report: (everything) => {
+        if (everything) this.#reports.sayEverything()
+        return this.#reports.next(this.#reportFacts())
+      },
       take: (batch, askedAtMs) => this.#take(batch, askedAtMs),
     })
   }
@@ -219,7 +223,7 @@ export class Agent {
     }
   }
 
-  #report(): HostReport {
+  #reportFacts(): ReportFacts {
     const { mirror, store, images, sessions } = this.#parts
     const { cluster, host, address } = this.#config
     const containers = mirror.all()
@@ -228,7 +232,6 @@ export class Agent {
       cluster,
       host,
       session: this.#session,
-      sequence: ++this.#sequence,
       address,
       grpcPort: this.#grpc?.port ?? 0,
       streamPort: this.#streams?.port ?? 0,
@@ -238,14 +241,15 @@ export class Agent {
       images: images.digests(),
       engineUp: mirror.up,
       ...(pressure === null ? {} : { pressure }),
-      containers: observeContainers(
+      containers: this.#observer.observe(
         containers,
         (container) => store.get(container),
         this.#workers.failures(),
         (container, assignment) =>
           this.#workers.restarts.look(container, assignment, store.ranUnder(container.container)),
-      ).map((seen) => ({ ...seen, ...this.#disks.of(seen.container) })),
-      migrations: sessions.report(),
+        (container) => this.#disks.of(container),
+      ),
+      sessions: sessions.all(),
       imageTasks: this.#tasks.results(),
       snapshots: this.#parts.snapshots.report(),
     }

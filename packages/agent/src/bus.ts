@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import {
   AssignmentBatch,
   DroverError,
+  type HostChanges,
   type HostReport,
   heartbeatMs,
   maxMessageBytes,
@@ -27,7 +28,8 @@ export interface BusOptions {
   secret: string
   tls: TlsFiles | null
   log: Log
-  report(): HostReport
+  /** `everything`: what was said before may not have been heard. */
+  report(everything: boolean): HostReport | HostChanges
   /** `askedAtMs`: by CLOCK_BOOTTIME, when it is the answer to a pull. */
   take(batch: AssignmentBatch, askedAtMs: number | null): void
 }
@@ -47,6 +49,7 @@ export class Bus {
   #connection: NatsConnection | null = null
   #closed = false
   #scheduled = false
+  #everything = true
   #pulled = false
   #pulling = false
   #heartbeat: NodeJS.Timeout | null = null
@@ -58,7 +61,7 @@ export class Bus {
 
   /** Connects in the background, for as long as it takes; the agent works on without. */
   start(): void {
-    this.#heartbeat = setInterval(() => this.publishSoon(), heartbeatMs)
+    this.#heartbeat = setInterval(() => this.#publishEverythingSoon(), heartbeatMs)
     void this.#connect()
   }
 
@@ -128,7 +131,7 @@ export class Bus {
       if (this.#closed) return
       if (status.type === 'reconnect') {
         log.info({ server: connection.getServer() }, 'reconnected to the bus')
-        this.publishSoon()
+        this.#publishEverythingSoon()
         void this.#pull()
       } else if (status.type === 'disconnect') {
         log.warn({}, 'lost the bus')
@@ -136,10 +139,16 @@ export class Bus {
     }
   }
 
+  #publishEverythingSoon(): void {
+    this.#everything = true
+    this.publishSoon()
+  }
+
   #publish(): void {
     const connection = this.#connection
     if (!connection || connection.isClosed() || this.#closed) return
-    const payload = JSON.stringify(this.#options.report())
+    const payload = JSON.stringify(this.#options.report(this.#everything))
+    this.#everything = false
     if (payload.length > maxMessageBytes) {
       this.#options.log.error({ bytes: payload.length, limit: maxMessageBytes }, 'the report is too large to be sent')
       return
@@ -147,6 +156,7 @@ export class Bus {
     try {
       connection.publish(subjects.reports(this.#options.cluster), payload)
     } catch (thrown) {
+      this.#everything = true
       this.#options.log.warn({ error: DroverError.from(thrown).message }, 'publish report')
     }
   }

@@ -1,31 +1,83 @@
-// Pure: what the report says about the containers of this host, from the engine's list, the assignments and failed steps. A container
-// that is assigned but could not be made shows as failed with the reason; one whose later step failed keeps its state and says why.
+// What the report says about the containers of this host, from the engine's list, the assignments and failed steps. A container that is
+// assigned but could not be made shows as failed with the reason; one whose later step failed keeps its state and says why. A container
+// is looked at anew only when something about it is, and stays the same object as long as nothing but its use has changed.
 
 import type { EngineContainer } from '@drover/engine'
 import type { Assignment, ObservedContainer } from '@drover/protocol'
+import type { DiskUse } from './disk-meter.ts'
 import { configured } from './reconcile/engine-limits.ts'
 import type { RestartHistory } from './reconcile/restart-policy.ts'
 import type { StepFailure } from './workers.ts'
 
-export function observeContainers(
-  containers: EngineContainer[],
-  assignment: (container: string) => Assignment | null,
-  failures: [string, StepFailure][],
-  restart: (container: EngineContainer, assignment: Assignment) => RestartHistory | null = () => null,
-): ObservedContainer[] {
-  const failed = new Map(failures)
-  const observed = containers.map((container) => {
-    const assigned = assignment(container.container)
-    const seen = observe(container, assigned, failed.get(container.container))
-    const planned = assigned && restart(container, assigned)
-    return planned && seen.errorCode === null ? waiting(seen, planned) : seen
-  })
-  const present = new Set(containers.map((container) => container.container))
-  for (const [container, failure] of failed) {
-    const assigned = assignment(container)
-    if (!present.has(container) && assigned) observed.push(unmade(assigned, failure))
+interface Seen {
+  engine: EngineContainer | null
+  assignment: Assignment | null
+  failure: StepFailure | undefined
+  planned: RestartHistory | null
+  observed: ObservedContainer
+}
+
+type Sources = Omit<Seen, 'observed'>
+
+export class ContainerObserver {
+  #seen = new Map<string, Seen>()
+
+  observe(
+    containers: EngineContainer[],
+    assignment: (container: string) => Assignment | null,
+    failures: [string, StepFailure][],
+    restart: (container: EngineContainer, assignment: Assignment) => RestartHistory | null = () => null,
+    diskUse: (container: string) => DiskUse | null = () => null,
+  ): ObservedContainer[] {
+    const failed = new Map(failures)
+    const before = this.#seen
+    this.#seen = new Map()
+    for (const engine of containers) {
+      const assigned = assignment(engine.container)
+      const planned = assigned && restart(engine, assigned)
+      const sources = { engine, assignment: assigned, failure: failed.get(engine.container), planned }
+      this.#seen.set(
+        engine.container,
+        look(before.get(engine.container), sources, () => present(sources, engine)),
+      )
+    }
+    for (const [container, failure] of failed) {
+      const assigned = assignment(container)
+      if (this.#seen.has(container) || !assigned) continue
+      const sources = { engine: null, assignment: assigned, failure, planned: null }
+      this.#seen.set(
+        container,
+        look(before.get(container), sources, () => unmade(assigned, failure)),
+      )
+    }
+    return [...this.#seen.values()].map(({ observed }) => observed)
   }
-  return observed
+}
+
+function look(before: Seen | undefined, sources: Sources, make: () => ObservedContainer): Seen {
+  const same =
+    before !== undefined &&
+    (Object.keys(sources) as (keyof Sources)[]).every((source) => before[source] === sources[source])
+  if (same) return before
+  const made = make()
+  if (before === undefined || factsOf(before.observed) !== factsOf(made)) return { ...sources, observed: made }
+  return { ...sources, observed: Object.assign(before.observed, made) }
+}
+
+/** All but what it uses. */
+function factsOf({
+  memoryBytes: _memory,
+  cpuUsec: _cpu,
+  diskBytes: _disk,
+  dirtyBytesPerS: _dirty,
+  ...facts
+}: ObservedContainer): string {
+  return JSON.stringify(facts)
+}
+
+function present({ assignment, failure, planned }: Sources, engine: EngineContainer): ObservedContainer {
+  const seen = observe(engine, assignment, failure)
+  return planned && seen.errorCode === null ? waiting(seen, planned) : seen
 }
 
 function observe(

@@ -8,11 +8,13 @@ import { join } from 'node:path'
 import {
   type AgentConfig,
   type Assignment,
+  type HostChanges,
   type HostReport,
   type ImageTask,
   type MigrationStep,
   type Peer,
   subjects,
+  withChanges,
 } from '@drover/protocol'
 import { SimulatedEngine } from '@drover/testkit/simulated-engine'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
@@ -38,6 +40,7 @@ export class TestCluster {
   readonly #nats: ChildProcess
   readonly #connection: NatsConnection
   readonly #assigned = new Map<string, Map<string, Assignment>>()
+  readonly #complete = new Map<string, HostReport>()
   readonly #reports = new Map<string, HostReport>()
   readonly #watchers = new Set<() => void>()
   readonly hosts: TestHost[] = []
@@ -52,8 +55,10 @@ export class TestCluster {
     this.#connection = connection
     connection.subscribe(subjects.reports(cluster), {
       callback: (_, message) => {
-        const report = message.json<HostReport>()
-        this.#reports.set(report.host, report)
+        const said = message.json<HostReport | HostChanges>()
+        if (!('since' in said)) this.#complete.set(said.host, said)
+        const report = 'since' in said ? withChanges(this.#complete.get(said.host), said) : said
+        if (report) this.#reports.set(report.host, report)
         for (const watcher of this.#watchers) watcher()
       },
     })

@@ -3,7 +3,7 @@
 import type { EngineContainer } from '@drover/engine'
 import t from 'tap'
 import { UsageMeter } from '../src/capacity.ts'
-import { observeContainers } from '../src/observe.ts'
+import { ContainerObserver } from '../src/observe.ts'
 import type { StepFailure } from '../src/workers.ts'
 import { assignmentFor } from './harness.ts'
 
@@ -32,7 +32,7 @@ const failure = (kind: StepFailure['kind']): StepFailure => ({
 
 t.test('report: a container as the engine has it, with the revision it reflects', async (t) => {
   t.match(
-    observeContainers([engine], () => assignment, []),
+    new ContainerObserver().observe([engine], () => assignment, []),
     [
       {
         container: 'c1',
@@ -47,7 +47,7 @@ t.test('report: a container as the engine has it, with the revision it reflects'
     ],
   )
   t.match(
-    observeContainers([engine], () => null, []),
+    new ContainerObserver().observe([engine], () => null, []),
     [{ revision: 0 }],
     'none when nobody assigned it',
   )
@@ -55,7 +55,7 @@ t.test('report: a container as the engine has it, with the revision it reflects'
 
 t.test('report: failed steps', async (t) => {
   const of = (container: EngineContainer[], kind: StepFailure['kind']) =>
-    observeContainers(container, () => assignment, [['c1', failure(kind)]])
+    new ContainerObserver().observe(container, () => assignment, [['c1', failure(kind)]])
   t.match(of([], 'create'), [{ state: 'failed', message: 'why', errorCode: 'ENGINE_FAILED', epoch: 1, revision: 9 }])
   t.match(of([{ ...engine, state: 'created' }], 'start'), [{ state: 'failed', message: 'why' }])
   t.match(
@@ -64,7 +64,7 @@ t.test('report: failed steps', async (t) => {
     'it runs, all the same',
   )
   t.same(
-    observeContainers([], () => null, [['c1', failure('delete')]]),
+    new ContainerObserver().observe([], () => null, [['c1', failure('delete')]]),
     [],
     'what is neither there nor assigned is not reported',
   )
@@ -77,7 +77,7 @@ t.test('report: how a container ended', async (t) => {
     [{ reason: 'exit', status: 3 }, 'init ended with status 3'],
   ] as const) {
     t.match(
-      observeContainers([{ ...engine, state: 'stopped', exit }], () => assignment, []),
+      new ContainerObserver().observe([{ ...engine, state: 'stopped', exit }], () => assignment, []),
       [{ message }],
     )
   }
@@ -91,7 +91,7 @@ t.test('report: use is the sum over the containers', async (t) => {
 t.test('report: what is seen of its memory, and why it stands still', async (t) => {
   const memory = { nearLimit: true, frozenAtLimit: true, oomKills: 0, killed: null }
   t.match(
-    observeContainers([{ ...engine, state: 'frozen', memory }], () => assignment, []),
+    new ContainerObserver().observe([{ ...engine, state: 'frozen', memory }], () => assignment, []),
     [{ state: 'frozen', memory, message: /limit of memory/ }],
   )
 })

@@ -3,7 +3,7 @@
 import type { EngineContainer } from '@drover/engine'
 import type { RestartPolicy } from '@drover/protocol'
 import t from 'tap'
-import { observeContainers } from '../src/observe.ts'
+import { ContainerObserver } from '../src/observe.ts'
 import { planRestart, type RestartHistory, waitsForOthers } from '../src/reconcile/restart-policy.ts'
 import { assignmentFor } from './harness.ts'
 
@@ -79,7 +79,7 @@ t.test(
     const planned = { starts: 1, attempts: 3, dueMs: 5 }
     const crashed = ended({ reason: 'exit', status: 4 })
     t.match(
-      observeContainers(
+      new ContainerObserver().observe(
         [crashed],
         () => assigned('always'),
         [],
@@ -88,7 +88,7 @@ t.test(
       [{ state: 'created', message: 'init ended with status 4; restart 3 in a row is due' }],
     )
     t.match(
-      observeContainers(
+      new ContainerObserver().observe(
         [crashed],
         () => assigned('no'),
         [],
@@ -122,7 +122,7 @@ t.test(
     t.equal(waitsForOthers('c1', [row('c1', 1), row('c2', 2, { failed: true })]), false, 'what fails holds up nobody')
     t.equal(waitsForOthers('c1', [row('c1', 1), row('c2', 2, { assignment: autostart(2, { enabled: false }) })]), false)
     t.match(
-      observeContainers(
+      new ContainerObserver().observe(
         [ended(host)],
         () => assigned('no'),
         [],

@@ -1,12 +1,12 @@
 // When a report is read: as soon as somebody looks, at the latest after 2 s, and never when a newer one came before that.
 
-import type { DroverError, HostReport } from '@drover/protocol'
+import type { DroverError, HostChanges, HostReport } from '@drover/protocol'
 import t, { type Test } from 'tap'
 import { Reports } from '../src/shell/reports.ts'
 import { ModelHost } from './support/model-host.ts'
 
 const host = new ModelHost({ name: 'a', wire: { sent: new Set() } })
-const bytesOf = (report: HostReport) => Buffer.from(JSON.stringify(report))
+const bytesOf = (report: HostReport | HostChanges) => Buffer.from(JSON.stringify(report))
 /** Begins like a report and is none. */
 const damaged = () => bytesOf(host.report()).subarray(0, 200)
 
@@ -56,4 +56,43 @@ t.test('reports: those of another cluster, and what is no report, are not taken 
   t.equal(reports.receive(bytesOf({ ...host.report(), cluster: 'another' }), 1_100), null)
   t.throws(() => reports.receive(Buffer.from('[]'), 1_100), { code: 'BAD_REQUEST' })
   t.equal(reports.reports.size, 1)
+})
+
+/** As an agent writes it: what the report is about comes first. */
+function changesOf(report: HostReport, more: Partial<HostChanges> = {}): HostChanges {
+  const { cluster, host, session, sequence, used, engineUp } = report
+  const empty = { containers: [], gone: [], migrations: [], imageTasks: [], snapshots: [] }
+  return { cluster, host, since: sequence, session, sequence: sequence + 1, used, engineUp, ...empty, ...more }
+}
+
+t.test('reports: changes are about the last complete report, read together or one after the other', async (t) => {
+  const { reports, refused } = listen(t)
+  const complete = host.report()
+  reports.receive(bytesOf(complete), 1_100)
+  reports.receive(bytesOf(changesOf(complete, { sequence: complete.sequence + 1, engineUp: false })), 1_200)
+  t.match(reports.reports.get('a'), {
+    report: { sequence: complete.sequence + 1, engineUp: false, address: complete.address },
+    receivedAtMs: 1_200,
+  })
+  reports.receive(bytesOf(changesOf(complete, { sequence: complete.sequence + 3 })), 1_300)
+  t.match(reports.reports.get('a'), { report: { engineUp: true }, receivedAtMs: 1_300 })
+  reports.receive(bytesOf(changesOf(complete, { sequence: complete.sequence + 2, engineUp: false })), 1_400)
+  t.match(reports.reports.get('a'), { report: { engineUp: true }, receivedAtMs: 1_300 }, 'older ones are not believed')
+  t.same(refused, [])
+})
+
+t.test('reports: changes to a report that was lost say nothing', async (t) => {
+  const { reports, refused } = listen(t)
+  const before = reports.reports.get('a')
+  const lost = host.report()
+  reports.receive(bytesOf(changesOf(lost, { engineUp: false })), 1_100)
+  t.equal(reports.reports.get('a'), before)
+  reports.receive(
+    bytesOf(changesOf({ ...lost, session: lost.session + 1 }, { since: before?.report.sequence ?? 0 })),
+    1_200,
+  )
+  t.equal(reports.reports.get('a'), before, 'nor those of another life of the agent')
+  reports.receive(Buffer.from('{"cluster":"test","host":"a","since":"x"}'), 1_300)
+  t.equal(reports.reports.get('a'), before)
+  t.match(refused, [{ code: 'BAD_REQUEST' }])
 })

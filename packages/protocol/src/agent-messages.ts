@@ -1,6 +1,7 @@
 // What controllers and agents say to each other over NATS. Everything is level-triggered: an assignment is the whole
 // truth about one container on one host, a report is the whole truth about what a host does; both may be lost, repeated or
-// arrive late, and newer ones replace older ones (assignments by revision, reports by session and sequence).
+// arrive late, and newer ones replace older ones (assignments by revision, reports by session and sequence). Between two reports
+// an agent says what is different from the last one, all of it each time: whoever has that one has the whole truth again.
 
 import { type Static, Type } from 'typebox'
 import { MoveTerms } from './move-options.ts'
@@ -161,7 +162,7 @@ export const ImageTaskResult = Type.Object({
 })
 export type ImageTaskResult = Static<typeof ImageTaskResult>
 
-/** Agent → all controllers on subjects.reports: at once when something changes, and every heartbeatMs. Always complete. */
+/** Agent → all controllers on subjects.reports every heartbeatMs, and when what HostChanges can't say has changed. */
 export const HostReport = Type.Object({
   cluster: Type.String(),
   host: Type.String(),
@@ -189,6 +190,27 @@ export const HostReport = Type.Object({
   snapshots: Type.Optional(Type.Array(SnapshotResult)),
 })
 export type HostReport = Static<typeof HostReport>
+
+/** Agent → all controllers on subjects.reports, at once when something changes: how a report made now would differ. */
+export const HostChanges = Type.Object({
+  cluster: Type.String(),
+  host: Type.String(),
+  /** Sequence of the last report, in the same session. */
+  since: Type.Integer(),
+  session: Type.Integer(),
+  sequence: Type.Integer(),
+  used: Resources,
+  engineUp: Type.Boolean(),
+  /** Those that are new or different, but for what they use. */
+  containers: Type.Array(ObservedContainer),
+  /** Containers that are not there any more. */
+  gone: Type.Array(Type.String()),
+  /** Those that are new or may be different. One that was forgotten stays until the next report. */
+  migrations: Type.Array(MigrationStep),
+  imageTasks: Type.Array(ImageTaskResult),
+  snapshots: Type.Array(SnapshotResult),
+})
+export type HostChanges = Static<typeof HostChanges>
 
 /** Agent → leader, request on subjects.pull; the leader answers with a complete AssignmentBatch or an ErrorBody. */
 export const PullRequest = Type.Object({ cluster: Type.String(), host: Type.String(), session: Type.Integer() })

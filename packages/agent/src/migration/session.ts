@@ -74,8 +74,8 @@ export class MigrationSession {
     }
   }
 
-  report(): MigrationStep {
+  report(withFigures = true): MigrationStep {
     const { operation, container, side, step, error, figures } = this
-    return { operation, container, side, step, error, figures }
+    return { operation, container, side, step, error, figures: withFigures || !this.ended ? figures : {} }
   }
 }

@@ -1,6 +1,5 @@
 // The migration sessions of this process, by operation.
 
-import type { MigrationStep } from '@drover/protocol'
 import type { Side } from '../reconcile.ts'
 import { MigrationSession } from './session.ts'
 
@@ -38,8 +37,8 @@ export class MigrationSessions {
     }
   }
 
-  report(): MigrationStep[] {
-    return [...this.#sessions.values()].map((session) => session.report())
+  all(): MigrationSession[] {
+    return [...this.#sessions.values()]
   }
 
   /** Forgets closed sessions that no assignment speaks of any more. */

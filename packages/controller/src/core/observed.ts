@@ -7,6 +7,8 @@ import type { UseHistory } from './use-history.ts'
 export interface ReceivedReport {
   report: HostReport
   receivedAtMs: number
+  /** Those of its containers that may not be as they were when everything was last said; missing: all. */
+  changed?: readonly ObservedContainer[]
 }
 
 export interface Observed {

@@ -15,12 +15,16 @@ export function planHost({ state, nowMs }: PlanContext, { report }: ReceivedRepo
   return committed && sameHost(committed, host) ? [] : [{ type: 'HostObserved', atMs: nowMs, host }]
 }
 
-/** Its containers. */
-export function planContainers(context: PlanContext, { report }: ReceivedReport): Entry[] {
+/** Its containers, or some of them. */
+export function planContainers(
+  context: PlanContext,
+  { report }: ReceivedReport,
+  containers: readonly ObservedContainer[] = report.containers,
+): Entry[] {
   // Without its engine an agent doesn't know what runs: absence means nothing then.
   if (!report.engineUp) return []
   const entries: Entry[] = []
-  for (const seen of report.containers) {
+  for (const seen of containers) {
     const container = context.state.tables.containers.get(seen.container)
     const entry = container && observation(context, container, report.host, seen)
     if (entry) entries.push(entry)

@@ -35,7 +35,8 @@ export interface PlanContext {
 export function planForHost(context: PlanContext, host: string): Entry[] {
   const received = context.observed.reports.get(host)
   if (!received) return []
-  return [...planHost(context, received), ...planOperations(context), ...planContainers(context, received)]
+  const observed = planContainers(context, received, received.changed)
+  return [...planHost(context, received), ...planOperations(context), ...observed]
 }
 
 /** What the operations under way need next. */

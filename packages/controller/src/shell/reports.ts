@@ -1,7 +1,8 @@
 // The last report of every host, checked before it counts. A report is read when somebody looks: only the leader looks at each, and what
-// came since replaces what nobody has looked at, so that the reports of a busy cluster cost its followers next to nothing.
+// came since replaces what nobody has looked at, so that the reports of a busy cluster cost its followers next to nothing. Changes are
+// about the last complete report: without it they say nothing, and the next complete one is soon there.
 
-import { DroverError, HostReport } from '@drover/protocol'
+import { DroverError, HostChanges, HostReport, withChanges } from '@drover/protocol'
 import { Compile } from 'typebox/compile'
 import { isNewer, type Observed, type ReceivedReport } from '../core/observed.ts'
 import { UseHistory } from '../core/use-history.ts'
@@ -13,19 +14,26 @@ const maxHosts = 10_000
 const readWithinMs = 2_000
 /** The names that a report begins with are within so many bytes. */
 const headBytes = 512
-const senderPattern = /^\{"cluster":"([^"\\]+)","host":"([^"\\]+)",/
+const senderPattern = /^\{"cluster":"([^"\\]+)","host":"([^"\\]+)",("since":)?/
 
-const validator = Compile(HostReport)
+const reportValidator = Compile(HostReport)
+const changesValidator = Compile(HostChanges)
 
-interface UnreadReport {
+interface Unread {
   bytes: Uint8Array
   receivedAtMs: number
 }
 
+/** The newest of each kind since the one that was read. */
+interface UnreadMessages {
+  complete: Unread | null
+  changes: Unread | null
+}
+
 export class Reports implements Observed {
   readonly #reports = new Map<string, ReceivedReport>()
-  /** The newest of each host since the one that was read. */
-  readonly #unread = new Map<string, UnreadReport>()
+  readonly #complete = new Map<string, HostReport>()
+  readonly #unread = new Map<string, UnreadMessages>()
   readonly #readAtMs = new Map<string, number>()
   readonly #refused: (error: DroverError) => void
   readonly uses = new UseHistory()
@@ -49,11 +57,14 @@ export class Reports implements Observed {
    * nonsense that shows at once.
    */
   receive(bytes: Uint8Array, nowMs: number): string | null {
-    const [, cluster, host] = senderPattern.exec(Buffer.from(bytes.subarray(0, headBytes)).toString()) ?? []
-    if (host === undefined) return this.#take(bytes, nowMs)
+    const [, cluster, host, since] = senderPattern.exec(Buffer.from(bytes.subarray(0, headBytes)).toString()) ?? []
+    if (host === undefined) return this.#takeComplete(bytes, nowMs)
     if (cluster !== this.#cluster) return null
-    if (!this.#unread.has(host) && this.#unread.size >= maxHosts) throw tooMany(host)
-    this.#unread.set(host, { bytes, receivedAtMs: nowMs })
+    const unread = this.#unread.get(host)
+    if (!unread && this.#unread.size >= maxHosts) throw tooMany(host)
+    const message = { bytes, receivedAtMs: nowMs }
+    if (since === undefined) this.#unread.set(host, { complete: message, changes: null })
+    else this.#unread.set(host, { complete: unread?.complete ?? null, changes: message })
     if (nowMs - (this.#readAtMs.get(host) ?? Number.NEGATIVE_INFINITY) >= readWithinMs) this.#read(host)
     return host
   }
@@ -67,20 +78,37 @@ export class Reports implements Observed {
     const unread = this.#unread.get(host)
     if (unread === undefined) return
     this.#unread.delete(host)
+    const { complete, changes } = unread
+    if (complete) this.#attempt(host, complete, () => this.#takeComplete(complete.bytes, complete.receivedAtMs))
+    if (changes) this.#attempt(host, changes, () => this.#takeChanges(changes.bytes, changes.receivedAtMs))
+  }
+
+  #attempt(host: string, { receivedAtMs }: Unread, take: () => string | null): void {
     try {
-      if (this.#take(unread.bytes, unread.receivedAtMs) === host) this.#readAtMs.set(host, unread.receivedAtMs)
+      if (take() === host) this.#readAtMs.set(host, receivedAtMs)
     } catch (thrown) {
       this.#refused(DroverError.from(thrown))
     }
   }
 
-  #take(bytes: Uint8Array, receivedAtMs: number): string | null {
-    const report = decodeReport(bytes)
+  #takeComplete(bytes: Uint8Array, receivedAtMs: number): string | null {
+    const report = decode(bytes, reportValidator)
     if (report.cluster !== this.#cluster) return null
     if (!isNewer(report, this.#reports.get(report.host)?.report)) return null
     if (!this.#reports.has(report.host) && this.#reports.size >= maxHosts) throw tooMany(report.host)
+    this.#complete.set(report.host, report)
     this.#reports.set(report.host, { report, receivedAtMs })
     this.uses.record(report, receivedAtMs)
+    return report.host
+  }
+
+  #takeChanges(bytes: Uint8Array, receivedAtMs: number): string | null {
+    const changes = decode(bytes, changesValidator)
+    if (changes.cluster !== this.#cluster) return null
+    const report = withChanges(this.#complete.get(changes.host), changes)
+    if (report === null || !isNewer(report, this.#reports.get(changes.host)?.report)) return null
+    this.#reports.set(report.host, { report, receivedAtMs, changed: changes.containers })
+    this.uses.record({ ...report, containers: changes.containers }, receivedAtMs)
     return report.host
   }
 }
@@ -88,7 +116,10 @@ export class Reports implements Observed {
 const tooMany = (host: string): DroverError =>
   new DroverError('LIMIT_REACHED', `take a report of host ${host}: ${maxHosts} hosts report already`)
 
-function decodeReport(bytes: Uint8Array): HostReport {
+function decode<Message>(
+  bytes: Uint8Array,
+  validator: { Check(value: unknown): value is Message; Errors(value: unknown): Iterable<Violation> },
+): Message {
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder().decode(bytes))
@@ -98,4 +129,9 @@ function decodeReport(bytes: Uint8Array): HostReport {
   if (validator.Check(value)) return value
   const first = [...validator.Errors(value)][0]
   throw new DroverError('BAD_REQUEST', `read a host report: ${first?.instancePath || '/'} ${first?.message ?? ''}`)
+}
+
+interface Violation {
+  instancePath: string
+  message: string
 }
