@@ -15,7 +15,7 @@ import { ParentImages } from './memory-ahead.ts'
 import { MemoryFileWriter } from './memory-files.ts'
 import type { MigrationSession } from './session.ts'
 import { requireCriu } from './source.ts'
-import { startExtraction, type TarProcess } from './tar-process.ts'
+import { keepDeltaExtractionReady, startDeltaExtraction, startExtraction, type TarProcess } from './tar-process.ts'
 import { throttleDestination } from './throttle.ts'
 
 type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
@@ -89,18 +89,11 @@ async function receiveAll(
   const upper = await receiveDisk(parts, session, assignment, connection)
   const checkpoint = checkpointDirectory(parts.checkpointRoot, assignment.migration.operation, true)
   session.defer(checkpoint.remove)
-  const extraction = startExtraction(session, upper)
+  keepDeltaExtractionReady()
   await connection.sendMessage({ kind: 'disk-received', bytes: connection.bytesReceived })
   session.advance('precopied')
 
-  session.figures.sourceFrozenAtNs = await receiveSwitch(
-    parts,
-    session,
-    connection,
-    upper,
-    checkpoint.directory,
-    extraction,
-  )
+  session.figures.sourceFrozenAtNs = await receiveSwitch(parts, session, connection, upper, checkpoint.directory)
   await parts.faults.at('destination.restoring')
   if (live) await restore(parts, session, assignment, checkpoint.directory)
   await parts.faults.at('destination.restored')
@@ -146,7 +139,6 @@ async function receiveSwitch(
   connection: StreamConnection,
   upper: string,
   directory: string,
-  extraction: TarProcess,
 ): Promise<number> {
   let files = new MemoryFileWriter(directory)
   let parent: ParentImages | null = null
@@ -181,7 +173,7 @@ async function receiveSwitch(
       files = new MemoryFileWriter(directory)
       files.begin(message.files)
       await parts.faults.at('destination.memory-receiving')
-    } else if (message.kind === 'delta') await receiveDelta(session, connection, upper, message, extraction)
+    } else if (message.kind === 'delta') await receiveDelta(session, connection, upper, message)
     else if (message.kind === 'switched') return message.frozenAtNs
     else throw unexpected(message)
   }
@@ -192,13 +184,11 @@ async function receiveDelta(
   connection: StreamConnection,
   upper: string,
   delta: Message<'delta'>,
-  extraction: TarProcess,
 ): Promise<void> {
   const startedAt = performance.now()
   if (delta.deletions.length > 0) await removePaths(upper, delta.deletions)
   if (delta.sockets.length > 0) await makeSockets(upper, delta.sockets)
-  if (delta.archive) await receiveArchive(connection, extraction)
-  else extraction.kill()
+  if (delta.archive) await receiveArchive(connection, startDeltaExtraction(session, upper))
   session.figures.delta_ms = performance.now() - startedAt
 }
 

@@ -6,7 +6,6 @@ import { dirname, join } from 'node:path'
 import type { EngineContainer } from '@drover/engine'
 import { type Assignment, DroverError } from '@drover/protocol'
 import { engineDeadlines, stopSlackMs } from '../engine-port.ts'
-import { runCommand } from '../images/run-command.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
 import { sendSnapshots } from '../snapshots/travel.ts'
 import { stopParams } from '../steps/stop-params.ts'
@@ -14,6 +13,7 @@ import { openStream } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 import { movePlan, requireBudget, requireStrategy } from './blackout-budget.ts'
 import { checkpointDirectory } from './checkpoint-directory.ts'
+import { cleanPages } from './clean-pages.ts'
 import { diskDelta, socketsOf } from './disk-delta.ts'
 import { type Manifest, pathBytes, scanManifest, sizeOf } from './disk-manifest.ts'
 import { DiskProgress } from './disk-progress.ts'
@@ -21,7 +21,7 @@ import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
 import { sendMemoryFiles } from './memory-files.ts'
 import { checkpointPatiently, requireMovable, residentBytes } from './preflight.ts'
 import type { MigrationSession } from './session.ts'
-import { startDeltaArchive, startPrecopyArchive, type TarProcess } from './tar-process.ts'
+import { keepDeltaArchiveReady, startDeltaArchive, startPrecopyArchive, type TarProcess } from './tar-process.ts'
 import { throttleSource } from './throttle.ts'
 
 type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
@@ -31,7 +31,6 @@ interface Precopied {
   connection: StreamConnection
   upper: string
   manifest: Manifest
-  deltaArchive: TarProcess
   /** Where the checkpoint will be. */
   checkpoint: string
 }
@@ -39,7 +38,6 @@ interface Precopied {
 /** The destination may first have to fetch nothing, mount and make cgroups; then the whole disk goes through its tar. */
 const acceptDeadlineMs = 10_000
 const diskDeadlineMs = 30 * 60_000
-const syncDeadlineMs = 60_000
 
 const precopied = new WeakMap<MigrationSession, Precopied>()
 const connections = new WeakMap<MigrationSession, StreamConnection>()
@@ -99,7 +97,7 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   throttleSource(parts, connection, migration.terms)
 
   const manifest = await scanManifest(engine.upper, session.signal)
-  await cleanPages(engine.upper, session)
+  await cleanPages(engine.upper, manifest, session.signal)
   const { startedAtMs, starts, memoryRoomBytes = 0 } = engine
   const arrival = { frozen: standsStillThere(assignment, engine), memoryRoomBytes }
   await connection.sendMessage({ kind: 'disk', sockets: socketsOf(manifest), startedAtMs, starts, ...arrival })
@@ -112,7 +110,7 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
 
   session.figures.precopy_bytes = connection.bytesSent
   session.figures.precopy_ms = performance.now() - startedAt
-  const deltaArchive = startDeltaArchive(session, engine.upper)
+  keepDeltaArchiveReady()
   const { directory: checkpoint, remove } = checkpointDirectory(parts.checkpointRoot, migration.operation, false)
   session.defer(remove)
   if (migration.mode === 'live') {
@@ -121,7 +119,7 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
     if (plan.strategy === 'stop-and-copy') requireBudget(session, plan)
     else await sendMemoryAhead(parts, session, connection, { container, epoch: assignment.epoch, directory }, plan)
   }
-  precopied.set(session, { connection, upper: engine.upper, manifest, deltaArchive, checkpoint })
+  precopied.set(session, { connection, upper: engine.upper, manifest, checkpoint })
   session.advance('precopied')
 }
 
@@ -165,7 +163,7 @@ async function checkpointAndSend(
   // The scan takes the CPU while the kernel sends. It must come after the dump: CRIU may have made link-remap files.
   const [memoryBytes, delta] = await Promise.all([sending, scanDelta(session, ready)])
   session.figures.memory_bytes = memoryBytes
-  await sendDelta(ready, delta)
+  await sendDelta(session, ready, delta)
   session.figures.transfer_ms = performance.now() - dumpedAt
   return answer.figures.frozenAtNs ?? 0
 }
@@ -183,7 +181,7 @@ async function stopAndSend(
     parts.mirror.answer(answer)
   }
   session.signal.throwIfAborted()
-  await sendDelta(ready, await scanDelta(session, ready))
+  await sendDelta(session, ready, await scanDelta(session, ready))
   return 0
 }
 
@@ -195,14 +193,16 @@ async function scanDelta(session: MigrationSession, ready: Precopied) {
   return delta
 }
 
-async function sendDelta(ready: Precopied, delta: ReturnType<typeof diskDelta>): Promise<void> {
-  const { connection, deltaArchive } = ready
+async function sendDelta(
+  session: MigrationSession,
+  ready: Precopied,
+  delta: ReturnType<typeof diskDelta>,
+): Promise<void> {
+  const { connection, upper } = ready
   const archive = delta.archive.length > 0
   await connection.sendMessage({ kind: 'delta', deletions: delta.deletions, sockets: delta.sockets, archive })
-  if (!archive) {
-    deltaArchive.kill()
-    return
-  }
+  if (!archive) return
+  const deltaArchive = startDeltaArchive(session, upper)
   const names = delta.archive.map((path) => Buffer.concat([pathBytes('.', path), Buffer.from([0])]))
   const named = deltaArchive.write(Buffer.concat(names)).then(() => deltaArchive.endInput())
   await Promise.all([named, sendArchive(connection, deltaArchive)])
@@ -215,14 +215,6 @@ async function sendArchive(connection: StreamConnection, archive: TarProcess, pr
   }
   await archive.done()
   await connection.sendEnd()
-}
-
-/**
- * Writes dirty pages back. A page of a shared mapping that is dirty already can be written again without the file's times changing;
- * once it is clean, the next write faults and shows. So: scan, clean, copy; whatever is written after the scan is in the copy or the delta.
- */
-async function cleanPages(upper: string, session: MigrationSession): Promise<void> {
-  await runCommand('sync', ['--file-system', upper], { deadlineMs: syncDeadlineMs, signal: session.signal })
 }
 
 async function expect(

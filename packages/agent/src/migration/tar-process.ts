@@ -2,8 +2,9 @@
 // files, ACLs and all extended attributes, trusted ones included (overlayfs keeps `opaque` and `redirect` there). Left out are the
 // attributes by which overlayfs ties a layer to the file system that it lies on: on another host they would point nowhere.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { DroverError } from '@drover/protocol'
+import { StandbyTar } from './standby-tar.ts'
 
 const boundToHost = ['origin', 'uuid', 'nlink', 'impure'].map((name) => `--xattrs-exclude=trusted.overlay.${name}`)
 const attributes = () =>
@@ -26,35 +27,61 @@ export function startPrecopyArchive(scope: TarScope, upper: string): TarProcess 
     '--warning=no-file-removed',
     '--warning=no-file-ignored',
   ]
-  return new TarProcess(scope, ['--create', '--directory', upper, ...base(), ...options, ...tolerant, '.'], [0, 1])
+  return TarProcess.start(scope, ['--create', '--directory', upper, ...base(), ...options, ...tolerant, '.'], [0, 1])
 }
 
 /** Only the paths that are written to its standard input, each ended by a zero byte. It may be started long before they are known. */
 export function startDeltaArchive(scope: TarScope, upper: string): TarProcess {
-  const options = ['--sparse', '--format=posix', '--pax-option=delete=atime,delete=ctime', '--warning=no-file-ignored']
-  const names = ['--no-recursion', '--null', '--verbatim-files-from', '--files-from=-']
-  return new TarProcess(scope, ['--create', '--directory', upper, ...base(), ...options, ...names], [0])
+  return new TarProcess(scope, deltaArchives.take(upper), [0])
 }
 
 export function startExtraction(scope: TarScope, upper: string): TarProcess {
-  const options = ['--same-permissions', '--delay-directory-restore']
-  return new TarProcess(scope, ['--extract', '--directory', upper, ...base(), ...options], [0])
+  return TarProcess.start(scope, [...extractionArgs(), '--directory', upper], [0])
+}
+
+/** As startExtraction, by the one that waits. */
+export function startDeltaExtraction(scope: TarScope, upper: string): TarProcess {
+  return new TarProcess(scope, deltaExtractions.take(upper), [0])
+}
+
+/** So that the two of the delta take no time when they are wanted. */
+export function keepDeltaArchiveReady(): void {
+  deltaArchives.keepReady()
+}
+
+export function keepDeltaExtractionReady(): void {
+  deltaExtractions.keepReady()
+}
+
+function deltaArchiveArgs(): string[] {
+  const options = ['--sparse', '--format=posix', '--pax-option=delete=atime,delete=ctime', '--warning=no-file-ignored']
+  const names = ['--no-recursion', '--null', '--verbatim-files-from', '--files-from=-']
+  return ['--create', ...base(), ...options, ...names]
+}
+
+function extractionArgs(): string[] {
+  return ['--extract', ...base(), '--same-permissions', '--delay-directory-restore']
 }
 
 function base(): string[] {
   return ['--numeric-owner', ...attributes()]
 }
 
+const deltaArchives = new StandbyTar(deltaArchiveArgs())
+const deltaExtractions = new StandbyTar(extractionArgs())
+
 export class TarProcess {
   readonly #child: ChildProcess
   readonly #closed: Promise<void>
   #errorTail = ''
 
-  constructor(scope: TarScope, args: string[], goodStatuses: number[]) {
-    this.#child = spawn('tar', args, {
-      stdio: ['pipe', args[0] === '--create' ? 'pipe' : 'ignore', 'pipe'],
-      env: { ...process.env, LC_ALL: 'C' },
-    })
+  static start(scope: TarScope, args: string[], goodStatuses: number[]): TarProcess {
+    const stdio: StdioOptions = ['pipe', args[0] === '--create' ? 'pipe' : 'ignore', 'pipe']
+    return new TarProcess(scope, spawn('tar', args, { stdio, env: { ...process.env, LC_ALL: 'C' } }), goodStatuses)
+  }
+
+  constructor(scope: TarScope, child: ChildProcess, goodStatuses: number[]) {
+    this.#child = child
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#errorTail = (this.#errorTail + chunk.toString()).slice(-keptErrorCharacters)
     })
