@@ -36,10 +36,8 @@ export class ContainerObserver {
       const assigned = assignment(engine.container)
       const planned = assigned && restart(engine, assigned)
       const sources = { engine, assignment: assigned, failure: failed.get(engine.container), planned }
-      this.#seen.set(
-        engine.container,
-        look(before.get(engine.container), sources, () => present(sources, engine)),
-      )
+      const make = () => ({ ...present(sources, engine), ...diskUse(engine.container) })
+      this.#seen.set(engine.container, look(before.get(engine.container), sources, make))
     }
     for (const [container, failure] of failed) {
       const assigned = assignment(container)

@@ -94,6 +94,17 @@ t.test('reports: changes name what is different, and nothing else', async (t) =>
   )
 })
 
+t.test('reports: what a container uses is told with the next complete report', async (t) => {
+  const observer = new ContainerObserver()
+  const use = (diskBytes: number) => () => ({ diskBytes, dirtyBytesPerS: 7 })
+  const look = (memoryBytes: number, diskBytes: number) =>
+    observer.observe([engine('c1', { memoryBytes })], () => null, [], undefined, use(diskBytes))[0]
+  const first = look(10, 100)
+  t.match(first, { memoryBytes: 10, diskBytes: 100, dirtyBytesPerS: 7 })
+  t.equal(look(20, 200), first, 'it is no change')
+  t.match(first, { memoryBytes: 20, diskBytes: 200 })
+})
+
 t.test('reports: sessions that ended long ago are told without their figures', async (t) => {
   const host = new Host()
   const session = new MigrationSession('op', 'c1', 'source', () => {})
