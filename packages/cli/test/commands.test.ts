@@ -95,8 +95,9 @@ t.test('launch numbers names, sends sizes, and shows where each went and why', a
   t.match(stdout, /launched 3 containers in .*: 2 on a, 1 on b/)
   const expected = { memoryBytes: 128 * 2 ** 20, cpuMilli: 500, labels: { team: 'blue', x: 'y=z' } }
   t.same(
-    cluster.writes.map(([, path, body]) => [path, body]).sort(),
-    ['web-1', 'web-2', 'web-3'].map((name) => ['/v1/containers', { name, ...expected }]),
+    cluster.writes,
+    [['POST', '/v1/launches', { launches: ['web-1', 'web-2', 'web-3'].map((name) => ({ name, ...expected })) }]],
+    'in one call, so that they are planned together',
   )
 })
 

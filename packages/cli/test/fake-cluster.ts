@@ -161,6 +161,17 @@ function scripted(cluster: FakeCluster, id: string): Operation | undefined {
 
 function write(cluster: FakeCluster, response: ServerResponse, method: string, path: string, body: unknown): void {
   cluster.writes.push([method, path, body])
+  if (path === '/v1/launches') {
+    const { launches } = body as { launches: { name: string }[] }
+    const outcomes = launches.map((each) => {
+      const result = cluster.onWrite(method, path, each)
+      if (!('status' in result)) return { name: each.name, operation: result, error: null }
+      const { code, message } = result
+      return { name: each.name, operation: null, error: { code, message, retryable: false, context: {} } }
+    })
+    answer(response, 202, outcomes)
+    return
+  }
   const result = cluster.onWrite(method, path, body)
   if ('status' in result) refuse(response, result.status, result.code, result.message)
   else answer(response, 202, result)

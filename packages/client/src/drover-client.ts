@@ -25,6 +25,7 @@ import type {
   InsideParams,
   InsideResult,
   LaunchExplanation,
+  LaunchOutcome,
   LaunchRequest,
   MoveRequest,
   Operation,
@@ -109,6 +110,11 @@ export class DroverClient {
   explainLaunch = (request: ExplainRequest, options: ReadOptions = {}) =>
     this.#transport.json('POST', paths.explain, { ...options, body: request }) as Promise<LaunchExplanation>
   launch = (request: LaunchRequest, options?: WriteOptions) => this.#write(paths.containers, request, options)
+  /** Planned together; what became of each, in this order. */
+  launchAll = (launches: LaunchRequest[], options: WriteOptions = {}) =>
+    this.#transport.json('POST', paths.launches, { ...withKey(options), body: { launches } }) as Promise<
+      LaunchOutcome[]
+    >
   start = async (name: string, options?: WriteOptions) => this.#action(name, 'start', {}, options)
   stop = async (name: string, request: StopRequest = {}, options?: WriteOptions) =>
     this.#action(name, 'stop', request, options)

@@ -13,6 +13,7 @@ import {
   Lifecycle,
   Limits,
   Name,
+  Operation,
   Placement,
   ProfileNames,
   type Resources,
@@ -55,6 +56,29 @@ export const LaunchRequest = Type.Object(
   { additionalProperties: false },
 )
 export type LaunchRequest = Static<typeof LaunchRequest>
+
+/** Planned together, so that all of them find room where one after the other would not. */
+export const LaunchesRequest = Type.Object(
+  { launches: Type.Array(LaunchRequest, { minItems: 1, maxItems: 500 }) },
+  { additionalProperties: false },
+)
+export type LaunchesRequest = Static<typeof LaunchesRequest>
+
+/** What became of one launch of several; one of the two is null. */
+export const LaunchOutcome = Type.Object({
+  name: Name,
+  operation: Type.Union([Operation, Type.Null()]),
+  error: Type.Union([
+    Type.Object({
+      code: Type.String(),
+      message: Type.String(),
+      retryable: Type.Boolean(),
+      context: Type.Record(Type.String(), Type.Unknown()),
+    }),
+    Type.Null(),
+  ]),
+})
+export type LaunchOutcome = Static<typeof LaunchOutcome>
 
 /** A launch that nobody has asked for: where would it go? */
 export const ExplainRequest = Type.Object(

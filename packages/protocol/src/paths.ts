@@ -19,6 +19,7 @@ export const paths = {
   rebalance: '/v1/rebalance',
   rebalancePart: (part: 'plan' | 'apply' | 'history') => `/v1/rebalance/${part}`,
   containers: '/v1/containers',
+  launches: '/v1/launches',
   container: (name: string) => `/v1/containers/${name}`,
   containerAction: (
     name: string,

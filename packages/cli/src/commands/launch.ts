@@ -1,6 +1,8 @@
 // `drover launch`: makes containers and starts them where the scheduler, or the user, says.
 
-import type { Container, Devices, LaunchRequest, SetRequest } from '@drover/protocol'
+import type { DroverClient } from '@drover/client'
+import type { Container, Devices, LaunchOutcome, LaunchRequest, Operation, SetRequest } from '@drover/protocol'
+import { DroverError } from '@drover/protocol/plain'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { parseDeviceFlag } from '../device-words.ts'
@@ -15,6 +17,9 @@ import { addSchedulingOptions, type SchedulingFlags, schedulingOf } from '../sch
 import { addSecurityOptions, privilegedWarning, type SecurityFlags, securityOf } from '../security-flags.ts'
 import type { Session } from '../session.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
+
+/** In one call; larger ones are planned in parts. */
+const plannedTogether = 64
 
 interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags, FirstBootFlags {
   makeRoom: boolean
@@ -82,8 +87,10 @@ async function launch(session: Session, given: string[], flags: LaunchFlags): Pr
   const { outcomes, exitCode } = await runMany(session, names, flags, {
     doing: 'launching',
     done: 'launched',
-    begin: (name) =>
-      client.launch({ ...launchRequest(name, flags), ...(Object.keys(scheduling).length > 0 ? { scheduling } : {}) }),
+    begin: launcher(client, names, (name) => ({
+      ...launchRequest(name, flags),
+      ...(Object.keys(scheduling).length > 0 ? { scheduling } : {}),
+    })),
   })
   const begun = outcomes.filter(({ operation }) => operation !== null)
   const containers = begun.length === 0 ? new Map() : await containersByName(session, begun)
@@ -98,6 +105,27 @@ async function launch(session: Session, given: string[], flags: LaunchFlags): Pr
     output.line(describeLaunched(session, launched, flags.wait ? 'launched' : 'launching', took))
   }
   return exitCode
+}
+
+/** Begins one, or all that are in the same call with it, which are planned together. */
+function launcher(
+  client: DroverClient,
+  names: readonly string[],
+  requestFor: (name: string) => LaunchRequest,
+): (name: string) => Promise<Operation> {
+  if (names.length === 1) return (name) => client.launch(requestFor(name))
+  const calls = new Map<number, Promise<LaunchOutcome[]>>()
+  const given = new Set<LaunchOutcome>()
+  return async (name) => {
+    const at = Math.floor(names.indexOf(name) / plannedTogether) * plannedTogether
+    const together = names.slice(at, at + plannedTogether)
+    const call = calls.get(at) ?? client.launchAll(together.map(requestFor))
+    calls.set(at, call)
+    const outcome = (await call).find((each) => each.name === name && !given.has(each))
+    if (outcome) given.add(outcome)
+    if (outcome?.operation) return outcome.operation
+    throw DroverError.fromJSON({ error: outcome?.error })
+  }
 }
 
 function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {

@@ -4,7 +4,6 @@
 import {
   type ContainerExplanation,
   DroverError,
-  defaultImageName,
   type ExplainRequest,
   type LaunchExplanation,
   type Operation,
@@ -13,11 +12,11 @@ import { makeRoom, place } from '@drover/scheduler'
 import { clusterSnapshot } from '../core/cluster-snapshot.ts'
 import { containerSnapshots } from '../core/container-snapshots.ts'
 import { demandOf } from '../core/demand.ts'
-import { launchWithProfiles } from '../core/profiles.ts'
 import { containerByName } from '../core/state.ts'
 import type { ControllerContext } from './context.ts'
+import { demandOfLaunch } from './launch-demand.ts'
 import { maxMovesForRoom } from './making-room.ts'
-import { requestsOf } from './placing.ts'
+import type { requestsOf } from './placing.ts'
 
 export function explainContainer(context: ControllerContext, name: string): ContainerExplanation {
   const { machine, reports, now } = context
@@ -43,16 +42,7 @@ export function explainContainer(context: ControllerContext, name: string): Cont
 export function explainLaunch(context: ControllerContext, asked: ExplainRequest): LaunchExplanation {
   const { machine, reports, now, pending } = context
   const { state } = machine
-  const { request } = launchWithProfiles(state, asked)
-  const image = state.tables.images.get(request.image ?? defaultImageName)
-  const spec = {
-    requests: requestsOf(request),
-    // An image that isn't there yet is on no host: it costs no host anything.
-    image: image?.digest ?? '',
-    ...(request.scheduling === undefined ? {} : { scheduling: request.scheduling }),
-  }
-  const name = request.name ?? 'new'
-  const demand = demandOf({ name, spec }, { host: request.host ?? null, excluded: [], live: false })
+  const demand = demandOfLaunch(state, asked)
   const snapshot = clusterSnapshot(state, reports, now(), { pending: pending.values() })
   const { host, placement } = place(snapshot, demand, 1)
   if (host !== null) return { host, placement, room: null }

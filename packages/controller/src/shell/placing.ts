@@ -45,7 +45,13 @@ import { submit } from './submit.ts'
 const maxPlacements = 8
 const hearingPollMs = 50
 
-export async function launch(context: ControllerContext, id: string, asked: LaunchRequest): Promise<Operation> {
+/** `planned`: where it was planned to go, together with others. */
+export async function launch(
+  context: ControllerContext,
+  id: string,
+  asked: LaunchRequest,
+  planned: string | null = null,
+): Promise<Operation> {
   const { machine, config } = context
   const before = machine.state.tables.operations.get(id)
   if (before?.kind === 'launch' && before.target === asked.name) return before
@@ -107,7 +113,7 @@ export async function launch(context: ControllerContext, id: string, asked: Laun
       placement,
     })
   const makeRoom = request.makeRoom === false ? undefined : () => makeRoomFor(context, id, demand, facts)
-  return await placeAndSubmit(context, id, { demand, spec }, {}, propose, makeRoom)
+  return await placeAndSubmit(context, id, { demand, spec, planned }, {}, propose, makeRoom)
 }
 
 /** What a launch asks for: what it says, else the default; nobody asks for more than its limit. */
@@ -252,7 +258,11 @@ type Placed = Extract<PlaceResult, { host: string }>
 async function placeAndSubmit(
   context: ControllerContext,
   id: string,
-  { demand, spec }: { demand: Demand; spec: Pick<ContainerSpec, 'requests' | 'scheduling'> },
+  {
+    demand,
+    spec,
+    planned = null,
+  }: { demand: Demand; spec: Pick<ContainerSpec, 'requests' | 'scheduling'>; planned?: string | null },
   origin: Pick<SnapshotOptions, 'source' | 'without'>,
   propose: (placed: Placed) => Promise<Operation>,
   makeRoom?: () => Promise<Operation | null>,
@@ -262,7 +272,8 @@ async function placeAndSubmit(
   await hostsHeard(context)
   for (let attempt = 1; ; attempt += 1) {
     const options = { pending: pending.values(), ...origin }
-    const placed = place(clusterSnapshot(machine.state, reports, context.now(), options), demand, context.seed())
+    const best = place(clusterSnapshot(machine.state, reports, context.now(), options), demand, context.seed())
+    const placed = asPlanned(best, planned)
     if (placed.host === null) {
       if (attempt < maxPlacements && (await openEmptied(context, id, demand, origin))) continue
       const begun = await makeRoom?.()
@@ -279,6 +290,14 @@ async function placeAndSubmit(
       pending.delete(id)
     }
   }
+}
+
+/** The plan of many knows better than a look at one, as long as it is still possible. */
+function asPlanned(best: PlaceResult, planned: string | null): PlaceResult {
+  const there = best.placement.hosts.find(({ host }) => host === planned)
+  if (best.host === null || best.host === planned || !there?.feasible) return best
+  const reason = `planned together with others: with it on ${there.host} they all fit best`
+  return { host: there.host, placement: { ...best.placement, chosen: there.host, reason } }
 }
 
 /** The refusal, with what was asked for because of it. */

@@ -5,6 +5,8 @@ import {
   ContainerExplanation,
   ExplainRequest,
   LaunchExplanation,
+  LaunchesRequest,
+  LaunchOutcome,
   LaunchRequest,
   MoveRequest,
   RenameRequest,
@@ -18,6 +20,7 @@ import { containerByName } from '../../core/state.ts'
 import { containerView, containerViews } from '../../core/views.ts'
 import type { ControllerContext } from '../context.ts'
 import { explainContainer, explainLaunch } from '../explaining.ts'
+import { launchAll } from '../launch-batch.ts'
 import { launch, move } from '../placing.ts'
 import { submit } from '../submit.ts'
 import { operationId } from './operation-id.ts'
@@ -61,6 +64,18 @@ export function containerRoutes(app: FastifyInstance, context: ControllerContext
     writeRoute(context, { summary: 'Launch a container where it fits best', body: LaunchRequest }),
     async (request, reply) =>
       reply.status(202).send(await launch(context, operationId(request), request.body as LaunchRequest)),
+  )
+  app.post(
+    '/v1/launches',
+    writeRoute(context, {
+      summary: 'Launch several containers, planned together; what became of each',
+      body: LaunchesRequest,
+      answer: Type.Array(LaunchOutcome),
+    }),
+    async (request, reply) => {
+      const { launches } = request.body as LaunchesRequest
+      return reply.status(202).send(await launchAll(context, operationId(request), launches))
+    },
   )
   app.post(
     '/v1/containers/:name/move',

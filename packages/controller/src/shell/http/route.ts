@@ -24,6 +24,8 @@ interface RouteFacts {
   summary: string
   params?: TSchema
   body?: TSchema
+  /** Of a write that isn't one operation. */
+  answer?: TSchema
 }
 
 export function readRoute(context: ControllerContext, answer: TSchema, facts: RouteFacts): RouteShorthandOptions {
@@ -40,7 +42,7 @@ export function writeRoute(context: ControllerContext, facts: RouteFacts): Route
     preValidation: async (request) => {
       if (facts.body && (request.body === undefined || request.body === null)) request.body = {}
     },
-    schema: { ...schemaOf(facts), response: { 202: Operation, default: ErrorAnswer } },
+    schema: { ...schemaOf(facts), response: { 202: facts.answer ?? Operation, default: ErrorAnswer } },
   }
 }
 
