@@ -28,7 +28,10 @@ export function register(program: Command): void {
         const data = options.data ?? defaultDataDirectory()
         const settings = readSettings(data)
         if (settings === null) {
-          throw new DroverError('NOT_CONFIGURED', `drover down: no cluster was ever started in ${data}`)
+          throw new DroverError(
+            'NOT_CONFIGURED',
+            `stop this machine’s cluster: none was ever started in ${data}; say --data as drover up did`,
+          )
         }
         const deleted = options.deleteContainers ? await deleteContainers(data, session.output) : []
         const stopped = await bringDown(data, (line) => session.output.note(line))
