@@ -53,6 +53,11 @@ export class AssignmentStore {
     return [...this.#stored.values()].map((stored) => stored.assignment)
   }
 
+  /** Whether a controller has said, to this process, all that this host has. */
+  get isComplete(): boolean {
+    return this.#complete
+  }
+
   /** Whether the controller has said, to this process, all that this host has, and `container` is not in it. */
   isUnlisted(container: string): boolean {
     return this.#complete && !this.#stored.has(container) && !this.#refused.has(container)

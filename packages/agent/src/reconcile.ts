@@ -2,7 +2,8 @@
 // the one next step for a container (or null: all is as it should be). It is asked again after every step and every change, so
 // it needs no plan longer than one step. Rules that keep a container from running twice:
 // - a checkpointed container is thawed, and a restored one released, only on word of the outcome, never on a guess;
-// - an assignment of an older epoch than the engine's record does nothing.
+// - an assignment of an older epoch than the engine's record does nothing;
+// - after a boot of the host nothing is started before a controller has said what is still this host's.
 
 import type { EngineContainer } from '@drover/engine'
 import type { Assignment, MigrationStep } from '@drover/protocol'
@@ -35,6 +36,8 @@ export interface Facts {
   diskHere?: boolean | null
   /** It stands still for a copy of its disk. */
   held?: boolean
+  /** It went down with its host, and no controller has said since what is still of this host: what is known may be from before the end. */
+  unconfirmed?: boolean
   /** Snapshots lie here that the assignment doesn't list. */
   unlistedSnapshots?: boolean
 }
@@ -71,6 +74,7 @@ export type StepKind = Step['kind']
 
 export function nextStep(facts: Facts): Step | null {
   const { assignment, engine } = facts
+  if (facts.unconfirmed) return null
   if (!assignment) return facts.unlisted && engine ? { kind: 'delete', epoch: engine.epoch } : null
   if (assignment.role === 'none') return nextWhenNone(facts)
   switch (migrationSide(facts.host, assignment)) {

@@ -134,6 +134,7 @@ export class Workers {
       host,
       assignment,
       unlisted: store.isUnlisted(container),
+      unconfirmed: engine !== null && wentDownWithHost(engine) && !store.isComplete,
       engine,
       session,
       imageHeld: assignment !== null && images.has(assignment.spec.image),

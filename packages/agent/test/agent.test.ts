@@ -215,6 +215,27 @@ t.test('agent', { skip: withoutNats }, async (t) => {
     t.match(containerOf(cluster.report('a'), 'c3'), { state: 'stopped', starts: 1, message: 'its host went down' })
   })
 
+  await t.test('after a boot nothing starts before a controller has said what is still here', async (t) => {
+    const one = await oneHost(t)
+    const { cluster, a } = one
+    await running(one)
+    await a.agent.stop()
+    await a.engine.close()
+    cluster.answersPulls = false
+    await a.startEngine('another-boot')
+    await a.startAgent()
+    const told = () => containerOf(cluster.report('a'), 'c1')?.message ?? ''
+    await cluster.until('its end is told', () => told().startsWith('its host went down'))
+    t.equal(a.engineState('c1'), 'stopped')
+    // A push of something else is no list.
+    cluster.assign('a', assignmentFor('c2', one.image))
+    await cluster.until('the other runs', () => cluster.state('a', 'c2') === 'running')
+    t.equal(a.engineState('c1'), 'stopped')
+    cluster.answersPulls = true
+    await cluster.until('it runs', () => cluster.state('a', 'c1') === 'running')
+    t.match(containerOf(cluster.report('a'), 'c1'), { starts: 2 })
+  })
+
   await t.test('an image build that fails is reported with its code', async (t) => {
     const { cluster } = await oneHost(t)
     cluster.buildImage('a', { operation: 'build-1', recipe: 'windows', name: 'windows', revision: 1 })

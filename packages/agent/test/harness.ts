@@ -45,6 +45,8 @@ export class TestCluster {
   readonly #watchers = new Set<() => void>()
   readonly hosts: TestHost[] = []
   imageTasks: ImageTask[] = []
+  /** False: as if there were no leader. */
+  answersPulls = true
   term = 1
   index = 0
 
@@ -64,6 +66,7 @@ export class TestCluster {
     })
     connection.subscribe(subjects.pull(cluster), {
       callback: (_, message) => {
+        if (!this.answersPulls) return
         const { host } = message.json<{ host: string }>()
         const assignments = [...(this.#assigned.get(host)?.values() ?? [])]
         message.respond(JSON.stringify({ ...this.#head(true), assignments }))
