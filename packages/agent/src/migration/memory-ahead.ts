@@ -3,7 +3,7 @@
 // had, the dump holds everything, and only a budget for the blackout makes that a reason to refuse.
 
 import { chmodSync, closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DroverError } from '@drover/protocol'
 import { engineDeadlines } from '../engine-port.ts'
 import type { AgentParts } from '../parts.ts'
@@ -45,8 +45,9 @@ export async function sendMemoryAhead(
     let bytes = 0
     for (let leftBytes = 1; leftBytes > 0; ) {
       const part = await copy(partBytes).catch(() => null)
+      // A move that ended while the engine was at it has nobody else to forget it.
+      if (!begun && part !== null) session.defer(() => forget(parts, copy, ahead))
       session.signal.throwIfAborted()
-      if (!begun && part !== null) session.defer(() => copy(0).catch(() => {}))
       // The engine has forgotten what it tracked, or nothing is worth it: the dump will hold all there is.
       if (!part?.tracked) return requireBudget(session, plan)
       if (!begun) await sendParent(connection, ahead.directory)
@@ -70,6 +71,18 @@ export async function sendMemoryAhead(
     tell(session, estimate)
     if (verdict !== 'another') return
   }
+}
+
+/** The engine makes the directory, perhaps after the session has removed what is around it. */
+async function forget(
+  parts: AgentParts,
+  copy: (mostBytes: number) => Promise<unknown>,
+  { container, directory }: Ahead,
+): Promise<void> {
+  await copy(0).catch((thrown) => {
+    parts.log.warn({ container, error: DroverError.from(thrown).message }, 'forget the memory that went ahead')
+  })
+  rmSync(dirname(directory), { recursive: true, force: true })
 }
 
 async function sendParent(connection: StreamConnection, directory: string): Promise<void> {

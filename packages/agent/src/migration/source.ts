@@ -2,6 +2,7 @@
 // `switched` every millisecond is blackout: connection and tar are there before it, and the disk is scanned while memory is sent.
 // A failure only fails the session; the controller then aborts, and reconciling thaws.
 
+import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { EngineContainer } from '@drover/engine'
 import { type Assignment, DroverError } from '@drover/protocol'
@@ -110,6 +111,7 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
 
   session.figures.precopy_bytes = connection.bytesSent
   session.figures.precopy_ms = performance.now() - startedAt
+  session.signal.throwIfAborted()
   keepDeltaArchiveReady()
   const { directory: checkpoint, remove } = checkpointDirectory(parts.checkpointRoot, migration.operation, false)
   session.defer(remove)
@@ -129,6 +131,7 @@ export async function switchOver(parts: AgentParts, session: MigrationSession, a
   const { connection } = ready
   connection.throttleSending([])
   await parts.faults.at('source.freezing')
+  session.signal.throwIfAborted()
   const sentBefore = connection.bytesSent
   const frozenAtNs =
     assignment.migration.mode !== 'cold'
@@ -153,7 +156,10 @@ async function checkpointAndSend(
   const { container, epoch } = assignment
   const { checkpoint: directory } = ready
   const calledAt = performance.now()
-  const answer = await checkpointPatiently(parts, session, { container, epoch, directory })
+  // The engine makes the directory, perhaps when a session that was closed meanwhile has removed it.
+  const remove = () => rmSync(dirname(directory), { recursive: true, force: true })
+  const asked = checkpointPatiently(parts, session, { container, epoch, directory })
+  const answer = await asked.finally(() => session.defer(remove))
   const dumpedAt = performance.now()
   parts.mirror.answer(answer.container)
   await parts.faults.at('source.frozen')

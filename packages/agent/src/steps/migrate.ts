@@ -58,8 +58,9 @@ export async function note(
   step: 'released' | 'cleaned' | 'restored',
 ): Promise<void> {
   const operation = assignment.migration?.operation
-  const session =
-    sessionOf(parts, container, operation) ?? (operation ? parts.sessions.open(operation, container, side) : null)
+  const known = sessionOf(parts, container, operation)
+  if (!known && side === 'source') await forgetAhead(parts, assignment)
+  const session = known ?? (operation ? parts.sessions.open(operation, container, side) : null)
   session?.advance(step)
   if (step !== 'restored') await session?.close()
 }
@@ -67,12 +68,22 @@ export async function note(
 export async function giveUp({ parts, container, assignment }: Assigned, side: Side): Promise<void> {
   const { operation, phase } = (assignment as Moving).migration
   const session = parts.sessions.open(operation, container, side)
+  if (side === 'source') await forgetAhead(parts, assignment)
   session.fail(
     new DroverError(
       'TRANSFER_FAILED',
       `move ${assignment.name}: the agent of ${parts.host} was restarted while ${phase}`,
     ),
   )
+}
+
+/** What an earlier life of this agent had the engine do ahead of a freeze: it would go on tracking writes. */
+async function forgetAhead(parts: StepContext['parts'], { container, epoch }: Assignment): Promise<void> {
+  if (!parts.mirror.get(container)) return
+  const nothing = { container, epoch, directory: '/', mostBytes: 0 }
+  await parts.engine.call('copyMemory', nothing, { deadlineMs: engineDeadlines.quick }).catch((thrown) => {
+    parts.log.warn({ container, error: DroverError.from(thrown).message }, 'forget the memory that went ahead')
+  })
 }
 
 /** The session of the operation, or, when the assignment names none any more, the container's latest. */
