@@ -2,10 +2,11 @@
 
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
+import { installationRoot } from '@drover/cli/daemons'
 import { waitUntil } from '@drover/testkit/lab'
 import type { Story } from './stories.ts'
 
-const source = join(import.meta.dirname, '..', 'test', 'keeper.c')
+const source = join(installationRoot, 'cluster-tests', 'test', 'keeper.c')
 const deadlineMs = 120_000
 
 export interface KeeperWord {

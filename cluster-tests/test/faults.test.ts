@@ -1,10 +1,14 @@
 // A selection of the fault table (docs/faults.md; the whole of it is `npm run faults`): those in which the outcome is open or has just
-// been decided, since there two copies exist.
+// been decided, since there two copies exist; CRIU killed at its work; and a cancel in each phase.
 
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { casesMatching, describeCase, faultCases } from '../src/faults/cases.ts'
-import { makeSubject, runCase } from '../src/faults/run-case.ts'
-import { faultTable } from '../src/faults/table.ts'
+import { enginePoints } from '../src/faults/points.ts'
+import { runCase } from '../src/faults/run-case.ts'
+import { Subject } from '../src/faults/subject.ts'
+import { faultTables, withTables } from '../src/faults/table.ts'
 import { tell } from '../src/stories.ts'
 
 const selection = [
@@ -16,6 +20,14 @@ const selection = [
   'destination.restored: stop destination agent',
   'destination.releasing: kill destination engine',
   'source.cleaning: kill source agent',
+  'checkpoint:dumped: kill source criu',
+  'restore:network: kill destination criu',
+  'thaw:attached: kill source engine',
+  'destination.preparing: cancel move',
+  'source.disk-sent: cancel move',
+  'copy:part: cancel move',
+  'checkpoint:frozen: cancel move',
+  'destination.restored: cancel move',
 ]
 
 t.test('the fault table shows what went wrong', async (t) => {
@@ -23,18 +35,36 @@ t.test('the fault table shows what went wrong', async (t) => {
   if (fault === undefined) throw new Error('there are no cases')
   const good = { fault, outcome: 'done', blackoutMs: 60, problems: [] }
   const bad = { fault, outcome: 'done', blackoutMs: 60, problems: ['web should run on a and has processes on a, b'] }
-  t.match(faultTable([good, good]), /done 2/)
-  t.match(faultTable([good, bad]), /done 1, \*\*wrong 1\*\*/)
-  t.match(faultTable([bad]), /1 moves; 1 wrong: .*running twice 1/)
+  t.match(faultTables([good, good]), /done 2/)
+  t.match(faultTables([good, bad]), /done 1, \*\*wrong 1\*\*/)
+  t.match(faultTables([bad]), /1 moves, 1 of them wrong.\nOf the last run: .*running twice 1/)
+
+  const empty = '# Faults\n<!-- table: npm run faults -- --write -->\n<!-- end of table -->\n'
+  const step = { ...good, fault: { point: 'restore:network', victim: 'destination criu', harm: 'kill' } as const }
+  const page = withTables(withTables(empty, [good, good]), [step])
+  t.match(page, /done 2/, 'a later run of other cases leaves the outcome')
+  t.match(page, /\| restore:network \| done 1 \|\n\n3 moves, 0 of them wrong/)
+  t.equal(withTables(page, []), page)
+})
+
+t.test('each step of a move in an engine is one of the table, and the other way round', async (t) => {
+  const sources = join(import.meta.dirname, '../../native/engine/src')
+  const others = ['create', 'replace', 'start', 'stop', 'kill', 'delete']
+  const steps = readdirSync(sources)
+    .filter((file) => file.endsWith('.cc'))
+    .flatMap((file) => [...readFileSync(join(sources, file), 'utf8').matchAll(/crashPoint\("([a-z:-]+)"\)/g)])
+    .map((match) => match[1] as string)
+    .filter((step) => !others.includes(step.split(':')[0] as string))
+  t.strictSame(steps.sort(), [...enginePoints].sort())
 })
 
 await tell(t, async (story) => {
-  await makeSubject(story, 'subject')
+  const subject = await Subject.make(story, 'subject')
   for (const text of selection) {
     const fault = casesMatching(text).find((each) => describeCase(each) === text)
     await t.test(text, async (t) => {
       if (fault === undefined) throw new Error(`there is no case ${text}`)
-      const { outcome, problems } = await runCase(story, 'subject', fault)
+      const { outcome, problems } = await runCase(story, subject, fault)
       t.match(outcome, /^(done|aborted: [A-Z_]+)$/)
       t.strictSame(problems, [])
     })

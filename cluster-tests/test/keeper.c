@@ -61,13 +61,15 @@ int main(int count, char **words) {
       }
       last = now;
       ticks++;
-      if (ticks % tell_every == 1 || asked) {
+      // It may be asked at any moment: what comes from here on is for the next time.
+      const int answering = asked;
+      asked = 0;
+      if (ticks % tell_every == 1 || answering) {
         FILE *out = fopen("/tmp/keeper.new", "w");
-        fprintf(out, "%ld %ld %lld %lld %lld %s\n", ticks, gaps, longest, from, to, !asked ? "-" : whole() ? "whole" : "broken");
+        fprintf(out, "%ld %ld %lld %lld %lld %s\n", ticks, gaps, longest, from, to, !answering ? "-" : whole() ? "whole" : "broken");
         fclose(out);
         rename("/tmp/keeper.new", "/tmp/keeper");
-        if (asked) rename("/tmp/keeper", "/tmp/verdict");
-        asked = 0;
+        if (answering) rename("/tmp/keeper", "/tmp/verdict");
       }
     }
     if (busy == 0) nanosleep(&(struct timespec){.tv_nsec = tick_ms * 1000000L / 2}, NULL);

@@ -1,12 +1,11 @@
-// Every fault that a migration is put to: at each point at which an agent can be held (packages/agent/src/fault-points.ts), each
-// part that takes part in it is killed, stopped for a while or cut off.
+// Every fault that a migration is put to: at each point at which it can be held (points.ts), each part that takes part in it is killed,
+// stopped for a while or cut off, or the move is cancelled. The steps of an engine are for what happens to that engine and its CRIU.
 
-import { type FaultPoint as Point, faultPoints as points } from '@drover/agent'
+import { agentPoints, enginePoints, onTheWayBack, type Point, type Side, sideOf } from './points.ts'
 
-export type Side = 'source' | 'destination'
-export type Victim = `${Side} ${'agent' | 'engine' | 'criu' | 'nats' | 'cable'}` | 'leader'
+export type Victim = `${Side} ${'agent' | 'engine' | 'criu' | 'nats' | 'cable'}` | 'leader' | 'move'
 /** kill: SIGKILL, and started again after a while. stop: SIGSTOP, and SIGCONT after a while. cut: unplugged for a while. */
-export type Harm = 'kill' | 'stop' | 'cut'
+export type Harm = 'kill' | 'stop' | 'cut' | 'cancel'
 
 export interface FaultCase {
   point: Point
@@ -15,6 +14,7 @@ export interface FaultCase {
 }
 
 const harms: readonly [Victim, Harm][] = [
+  ['move', 'cancel'],
   ['source agent', 'kill'],
   ['source agent', 'stop'],
   ['destination agent', 'kill'],
@@ -28,14 +28,29 @@ const harms: readonly [Victim, Harm][] = [
   ['leader', 'kill'],
   ['leader', 'stop'],
   ['source nats', 'kill'],
+  ['source nats', 'stop'],
   ['destination nats', 'kill'],
+  ['destination nats', 'stop'],
   ['source cable', 'cut'],
   ['destination cable', 'cut'],
 ]
 
-export const faultCases: readonly FaultCase[] = points.flatMap((point) =>
-  harms.map(([victim, harm]) => ({ point, victim, harm })),
-)
+/** At a step of an engine: what happens to it, to the agent that waits for its answer, and to the wish that it is done at all. */
+const harmsInEngine = (point: Point): readonly [Victim, Harm][] => {
+  const side = sideOf(point)
+  return [
+    [`${side} engine`, 'kill'],
+    [`${side} criu`, 'kill'],
+    [`${side} agent`, 'kill'],
+    // It has been cancelled to come there.
+    ...(onTheWayBack(point) ? [] : [['move', 'cancel'] as [Victim, Harm]]),
+  ]
+}
+
+export const faultCases: readonly FaultCase[] = [
+  ...agentPoints.flatMap((point) => harms.map(([victim, harm]) => ({ point, victim, harm }))),
+  ...enginePoints.flatMap((point) => harmsInEngine(point).map(([victim, harm]) => ({ point, victim, harm }))),
+]
 
 /** The cases whose text contains every word of the filter. */
 export function casesMatching(filter: string): FaultCase[] {

@@ -7,17 +7,17 @@ import { whyNot } from '../stories.ts'
 import { casesMatching, describeCase } from './cases.ts'
 import { type CaseOutcome, runCase } from './run-case.ts'
 import { Stage } from './stage.ts'
-import { faultTable, withTable } from './table.ts'
+import { faultTables, withTables } from './table.ts'
 
 const help = `npm run faults [-- WORD… --rounds N --json --write]
 
-Moves a container again and again, each time with one part killed, stopped or cut off at one point of the move, and checks
-that exactly one copy goes on, whole, with nothing left behind.
+Moves a container again and again, each time with one part killed, stopped or cut off at one point of the move, or the move
+cancelled there, and checks that exactly one copy goes on, whole, with nothing left behind.
 
   WORD      only the cases with all these words, e.g. 'source.frozen' 'kill leader'
   --rounds  how often each case is run (1)
   --json    one JSON array of outcomes on stdout
-  --write   put the table into docs/faults.md`
+  --write   put the outcomes into the tables of docs/faults.md`
 
 const page = fileURLToPath(new URL('../../../../docs/faults.md', import.meta.url))
 
@@ -58,8 +58,8 @@ async function main(args: string[]): Promise<number> {
     await stage?.close()
   }
   if (values.json) process.stdout.write(`${JSON.stringify(outcomes)}\n`)
-  else process.stdout.write(`${faultTable(outcomes)}\n`)
-  if (values.write) writeFileSync(page, withTable(readFileSync(page, 'utf8'), outcomes))
+  else process.stdout.write(`${faultTables(outcomes)}\n`)
+  if (values.write) writeFileSync(page, withTables(readFileSync(page, 'utf8'), outcomes))
   return outcomes.some(({ problems }) => problems.length > 0) ? 1 : 0
 }
 

@@ -1,6 +1,6 @@
-// One fault case on a laboratory: a container with a client at it is moved, the move is held at the point, the victim is harmed,
-// the move goes on, the victim comes back. Then the operation must have ended, and the container run once, with its memory, its
-// connection and its disk as they were, and with no trace on the other host.
+// One fault case on a laboratory: a container with a client at it is moved, the move is held at the point, the victim is harmed (or the
+// move cancelled), the move goes on, the victim comes back. Then the operation must have ended, and the container run once, with its memory,
+// its connection and its disk as they were, and with no trace of container or move where none belongs.
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Container, Operation } from '@drover/protocol'
@@ -8,7 +8,9 @@ import { waitUntil } from '@drover/testkit/lab'
 import type { Story } from '../stories.ts'
 import { tracesLeft } from '../traces.ts'
 import { Witness } from '../witness.ts'
-import type { FaultCase, Side } from './cases.ts'
+import type { FaultCase } from './cases.ts'
+import { isCommitted, onTheWayBack, sideOf } from './points.ts'
+import type { Subject } from './subject.ts'
 
 export interface CaseOutcome {
   fault: FaultCase
@@ -20,48 +22,75 @@ export interface CaseOutcome {
   problems: string[]
 }
 
-const reachDeadlineMs = 30_000
+const reachDeadlineMs = 60_000
 const endDeadlineMs = 120_000
+const settleDeadlineMs = 60_000
 /** How long the harm lasts: longer than an election, shorter than any deadline of a migration. */
 const harmMs = 2_000
 
-export async function runCase(story: Story, name: string, fault: FaultCase): Promise<CaseOutcome> {
-  const before = await story.container(name)
+/** A move under way, held at the point of its case. */
+interface Held {
+  story: Story
+  fault: FaultCase
+  source: string
+  destination: string
+  operation: string
+}
+
+export async function runCase(story: Story, subject: Subject, fault: FaultCase): Promise<CaseOutcome> {
+  const before = await story.container(subject.name)
   const source = before.host as string
   const destination = story.otherHost(before)
   const witness = await Witness.of(story.lab, before)
-  const side = fault.point.split('.')[0] as Side
-  const armed = story.lab.arm(side === 'source' ? source : destination, fault.point)
+  const criusBefore = story.lab.hosts.map(({ name }) => story.lab.criuProcesses(name).length)
+  const armed = story.lab.arm(sideOf(fault.point) === 'source' ? source : destination, fault.point)
+  const wayBack = onTheWayBack(fault.point) ? story.lab.arm(source, 'source.frozen') : null
   const problems: string[] = []
   let outcome = 'never ended'
+  let operation = ''
   try {
-    const moving = await story.client.move(name, { host: destination })
+    operation = (await story.client.move(subject.name, { host: destination })).id
+    const held = { story, fault, source, destination, operation }
+    if (wayBack) {
+      await wayBack.reached(reachDeadlineMs)
+      await cancel(held)
+      wayBack.letGo()
+    }
     await armed.reached(reachDeadlineMs)
-    const heal = await harm(story, fault, source, destination)
+    const heal = await harm(held)
     armed.letGo()
-    await pause(harmMs)
+    if (fault.harm !== 'cancel') await pause(harmMs)
     await heal()
-    const ended = await ending(story, moving.id)
+    const ended = await ending(story, operation)
     outcome = ended.state === 'done' ? 'done' : `aborted: ${ended.error?.code ?? ended.state}`
   } catch (error) {
     problems.push((error as Error).message)
   } finally {
     armed.letGo()
+    wayBack?.letGo()
   }
-  problems.push(...(await story.everyOneRunsOnce([name])))
-  const after = await story.container(name)
+  problems.push(...(await story.everyOneRunsOnce([subject.name])))
+  const after = await story.container(subject.name)
   const verdict = await witness.verdict(after)
   witness.close()
   if (!verdict.unbroken) problems.push(verdict.detail)
   if (outcome === 'done' && after.host !== destination) problems.push(`done, and it is on ${after.host}`)
   if (outcome.startsWith('aborted') && after.host !== source) problems.push(`${outcome}, and it is on ${after.host}`)
-  problems.push(...(await diskProblems(story, name)), ...(await traces(story, after)))
+  const due = isCommitted(fault.point) ? 'done' : 'aborted: CANCELLED'
+  if (fault.harm === 'cancel' && outcome !== due) problems.push(`cancelled, and the move ended ${outcome}, not ${due}`)
+  problems.push(...(await subject.problems()), ...(await traces(story, after, operation, criusBefore)))
   return { fault, outcome, blackoutMs: verdict.blackoutMs, problems }
 }
 
 /** Does it; the result undoes it. */
-async function harm(story: Story, { victim, harm }: FaultCase, source: string, destination: string) {
+async function harm(held: Held) {
+  const { story, fault, source, destination } = held
   const { lab } = story
+  const { victim, harm } = fault
+  if (victim === 'move') {
+    await cancel(held)
+    return async () => {}
+  }
   const [who, part] = victim === 'leader' ? ['', 'controller'] : victim.split(' ')
   const host = victim === 'leader' ? await lab.leader() : who === 'source' ? source : destination
   if (part === 'cable') {
@@ -81,6 +110,21 @@ async function harm(story: Story, { victim, harm }: FaultCase, source: string, d
   return () => lab.restart(host, kind)
 }
 
+/** Asks for it, and waits until it is decided: what is held meanwhile learns of it only afterwards. */
+async function cancel({ story, fault, operation }: Held): Promise<void> {
+  const asked = story.client.cancel(operation)
+  if (isCommitted(fault.point)) {
+    // It may be refused.
+    await asked.catch(() => {})
+    return
+  }
+  await asked
+  await waitUntil(`operation ${operation} to be aborted`, endDeadlineMs, async () => {
+    const { migration, state } = await story.client.operation(operation)
+    return migration?.phase === 'aborted' || state !== 'running'
+  })
+}
+
 async function ending(story: Story, id: string): Promise<Operation> {
   return await waitUntil(`operation ${id} to end`, endDeadlineMs, async () => {
     const operation = await story.client.operation(id).catch(() => null)
@@ -88,29 +132,27 @@ async function ending(story: Story, id: string): Promise<Operation> {
   })
 }
 
-/** The files that were there before still are, to the byte. */
-async function diskProblems(story: Story, name: string): Promise<string[]> {
-  const checked = await story.lab.cli([
-    'exec',
-    name,
-    '--',
-    'sh',
-    '-c',
-    'cd /data && sha256sum -c -s SUMS && echo intact',
-  ])
-  return checked.stdout.includes('intact') ? [] : [`disk: ${(checked.stderr || checked.stdout).trim() || 'it differs'}`]
-}
-
-/** Hosts that the container isn't on have nothing of it, once everything has settled. */
-async function traces({ lab }: Story, container: Container): Promise<string[]> {
-  const others = lab.hosts.map(({ name }) => name).filter((name) => name !== container.host)
-  return (await tracesLeft(lab, others, container)).map((trace) => `left behind: ${trace}`)
-}
-
-/** A container with files to lose. */
-export async function makeSubject(story: Story, name: string): Promise<void> {
-  await story.must('launch', name)
-  const files = 'mkdir /data && cd /data && for n in $(seq 40); do head -c $((n * 5000)) /dev/urandom > f$n; done'
-  const made = await story.lab.cli(['exec', name, '--', 'sh', '-c', `${files} && sha256sum f* > SUMS`])
-  if (made.code !== 0) throw new Error(`fill the disk of ${name}: ${made.stderr}`)
+/** Hosts that the container isn't on have nothing of it, and no host has anything of the move, once everything has settled. */
+async function traces(
+  { lab }: Story,
+  container: Container,
+  operation: string,
+  criusBefore: number[],
+): Promise<string[]> {
+  const names = lab.hosts.map(({ name }) => name)
+  const others = names.filter((name) => name !== container.host)
+  let ofMove: string[] = []
+  await waitUntil('the hosts to be clean of the move', settleDeadlineMs, () => {
+    ofMove = names.flatMap((name, index) =>
+      [
+        ...lab
+          .criuProcesses(name)
+          .slice(criusBefore[index])
+          .map((pid) => `criu ${pid}`),
+        ...(operation === '' ? [] : lab.tracesOfMove(name, operation, container.id)),
+      ].map((trace) => `${trace} on ${name}`),
+    )
+    return ofMove.length === 0
+  }).catch(() => {})
+  return [...(await tracesLeft(lab, others, container)), ...ofMove].map((trace) => `left behind: ${trace}`)
 }

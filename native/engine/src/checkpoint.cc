@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cgroup_tree.h"
+#include "crash_point.h"
 #include "criu_move.h"
 #include "devices.h"
 #include "link_remaps.h"
@@ -94,6 +95,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   for (auto& each : bindMountsForDump(before.spec)) request.external.push_back(std::move(each));
   if (copied && copied->reliable()) request.parentImages = std::string("../") + parentDirectory;
   DROVER_TRY(beginMove(engine, *container, "dump", *criu));
+  crashPoint("checkpoint:begun");
 
   Figures figures;
   Status stopped;
@@ -103,10 +105,12 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     // Frozen first, cut off second: what arrives in between is acknowledged by the kernel and part of the dump.
     DROVER_TRY(engine.cgroups().freeze(container->id));
     figures.lap("freeze_ms");
+    crashPoint("checkpoint:frozen");
     DROVER_TRY(detachVeth(before.spec.identity));
     figures.lap("detach_ms");
     if (engine.cgroups().freezerIsUnified()) DROVER_TRY(saveCgroupTree(request.freezeCgroup, images.get()));
     figures.lap("cgroups_ms");
+    crashPoint("checkpoint:detached");
     // Since CRIU was asked a process may have begun to let devices write into its memory.
     overtaken = relies && !copied->reliable();
     return overtaken ? Status(engineError("what was copied ahead is not reliable any more")) : Status();
@@ -126,7 +130,9 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   auto dump = [&]() -> Status {
     Status kept;
     CriuAnswer answer = criu->run(request, criuDeadline, [&](std::string_view script, pid_t) {
+      if (script == "network-lock") crashPoint("checkpoint:seized");
       if (script == "post-dump") kept = keep();
+      if (script == "post-dump") crashPoint("checkpoint:dumped");
       return kept.ok();
     });
     figures.lap("dump_ms");
@@ -147,6 +153,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     if (overtaken && container->snapshot().state == State::running && !container->snapshot().extra.contains("move")) return checkpointContainer(engine, container, directory);
     return Error{failed, text};
   }
+  crashPoint("checkpoint:left");
   forgetLog(images.get());
   DROVER_TRY(endMove(engine, *container, [&](Record& record) {
     record.state = State::checkpointed;
@@ -155,6 +162,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     record.extra["linkRemaps"] = linkRemaps;
     record.extra["figures"] = figures.json();
   }));
+  crashPoint("checkpoint:recorded");
   return moveResult(engine, *container, figures.json());
 }
 

@@ -1,6 +1,8 @@
-// The injection switch of the crash tests: with DROVER_CRASH_AT=<operation>:<step> in its environment the engine kills itself, as
-// if by kill -9, when it comes to that step. Nobody else sets the variable; then a point costs one comparison. The steps are
-// named in packages/engine/test/native-crashes.test.ts, which holds that list and these calls against each other.
+// The injection switch of the crash and fault tests. With DROVER_CRASH_AT=<operation>:<step> in its environment the engine kills itself, as
+// if by kill -9, when it comes to that step. With DROVER_FAULT_DIRECTORY it stands still at a step that has a file of its name in there,
+// until that file, which it renames to NAME.reached, is gone: a test then kills or stops what it likes. Nobody else sets these
+// variables; then a point costs two comparisons. packages/engine/test/native-crashes.test.ts and cluster-tests/src/faults/points.ts
+// name the steps; tests hold these lists and the calls against each other.
 #pragma once
 
 namespace drover {

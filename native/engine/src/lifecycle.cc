@@ -108,7 +108,9 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
     // It stood still before the dump, and does so again.
     if (before.extra.value("frozenBefore", false)) return engine.update(*container, [](Record& record) { record.state = State::frozen; });
   }
+  if (before.state == State::checkpointed) crashPoint("thaw:attached");
   DROVER_TRY(engine.cgroups().thaw(container->id));
+  if (before.state == State::checkpointed) crashPoint("thaw:thawed");
   DROVER_TRY(engine.update(*container, [](Record& record) {
     record.state = State::running;
     record.memoryRoomBytes = 0;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "crash_point.h"
 #include "criu_move.h"
 #include "file_io.h"
 
@@ -190,8 +191,10 @@ Result<nlohmann::json> copyMemory(Engine& engine, const std::shared_ptr<Containe
     copy.reset();
     DROVER_TRY_ASSIGN(begun, MemoryCopy::begin(engine, *container, directory));
     copy = std::move(begun);
+    crashPoint("copy:tracked");
   }
   DROVER_TRY_ASSIGN(part, copy->next(mostBytes));
+  crashPoint("copy:part");
   nlohmann::json result = {{"bytes", part.bytes}, {"round", part.round}, {"leftBytes", part.leftBytes}, {"tracked", copy->anything()}};
   result["file"] = part.file.empty() ? nlohmann::json() : nlohmann::json(part.file);
   std::lock_guard lock(copiesMutex);

@@ -10,6 +10,7 @@
 #include "attach_warmer.h"
 #include "cgroup_tree.h"
 #include "checkpoint.h"
+#include "crash_point.h"
 #include "criu_move.h"
 #include "devices.h"
 #include "idmap.h"
@@ -81,9 +82,17 @@ class RestoreSteps {
 
   bool notified(std::string_view script, pid_t pid) {
     if (pid > 0) pid_ = pid;
-    if (script == "setup-namespaces") status_ = makeNetwork(pid);
+    if (script == "setup-namespaces") {
+      crashPoint("restore:namespaces");
+      status_ = makeNetwork(pid);
+      crashPoint("restore:network");
+    }
     // CRIU still traces them all: once frozen here, letting go of them does not let them run.
-    if (script == "pre-resume") status_ = engine_.cgroups().freeze(spec_.container);
+    if (script == "pre-resume") {
+      crashPoint("restore:stopped");
+      status_ = engine_.cgroups().freeze(spec_.container);
+      crashPoint("restore:frozen");
+    }
     return status_.ok();
   }
   const Status& status() const { return status_; }
@@ -121,6 +130,7 @@ Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Cont
   // Stopped: a snapshot with memory is put back in place.
   if (before.state != State::created && before.state != State::stopped) return wrongState(*container, "prepare the restore of", before.state, "created or stopped");
   DROVER_TRY_ASSIGN(prepared, prepare(engine, before.spec, arrival.memoryRoomBytes));
+  crashPoint("prepare:ready");
   DROVER_TRY(engine.update(*container, [&](Record& record) {
     record.state = State::created;
     record.startedAtMs = arrival.startedAtMs;
@@ -152,6 +162,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
     prepared = std::move(fresh);
   }
   DROVER_TRY(beginMove(engine, *container, "restore", *prepared->criu));
+  crashPoint("restore:begun");
   figures.lap("prepare_ms");
   RestoreSteps steps(engine, before.spec);
   auto restore = [&]() -> Result<pid_t> {
@@ -160,6 +171,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
       DROVER_TRY(restoreCgroupTree(engine.cgroups().freezerDirectory(container->id), images.get()));
     figures.lap("mount_ms");
     DROVER_TRY_ASSIGN(binds, AttachedBinds::attach(before.spec, prepared->userNamespace.get()));
+    crashPoint("restore:mounted");
     CriuRequest request = criuRequest(engine, CriuRequest::Kind::restore, *container, images.get());
     request.external.insert(request.external.end(), binds->external().begin(), binds->external().end());
     CriuAnswer answer = prepared->criu->run(request, criuDeadline, [&](std::string_view script, pid_t pid) {
@@ -182,6 +194,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
   };
   Result<pid_t> pid = restore();
   if (!pid.ok()) return fail(pid.error().message);
+  crashPoint("restore:left");
   forgetLog(images.get());
   Status watched = engine.watchInit(container, pid.value(), [&](Record& record) {
     record.state = State::restored;
@@ -189,6 +202,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
     record.extra["figures"] = figures.json();
   });
   if (!watched.ok()) return fail(watched.error().message);
+  crashPoint("restore:recorded");
   return moveResult(engine, *container, figures.json());
 }
 
@@ -205,11 +219,13 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
   // The kernel's TCP spoke up while the link led nowhere.
   DROVER_TRY(forgetNeighbours(network.get(), before.spec.identity));
   figures.lap("attach_ms");
+  crashPoint("release:attached");
   const bool wakes = !before.extra.value("arrivesFrozen", false);
   if (wakes) {
     DROVER_TRY(engine.cgroups().thaw(container->id));
     figures.set("resumedAtNs", realtimeNs());
     figures.lap("thaw_ms");
+    crashPoint("release:thawed");
   }
   // It runs: a failure from here on is no reason to call it not released. Peers then learn the address from its traffic.
   Status announced = announce(network.get(), before.spec.identity, Announcement::moved);

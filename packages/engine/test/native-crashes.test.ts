@@ -111,7 +111,10 @@ t.test('every crash point of the engine is in the table, and every one of the ta
     .flatMap((file) =>
       [...readFileSync(join(sources, file), 'utf8').matchAll(/crashPoint\("([a-z:-]+)"\)/g)].map((match) => match[1]),
     )
-  t.same([...new Set(steps.map(([, step]) => step))].sort(), points.sort())
+  // Those of a move need two hosts: cluster-tests/test/faults.test.ts has them.
+  const own = ['kill', ...operations]
+  const here = points.filter((step) => own.includes((step as string).split(':')[0] as string))
+  t.same([...new Set(steps.map(([, step]) => step))].sort(), here.sort())
 })
 
 t.test('the engine is killed', { skip: reasonToSkip }, async (t) => {

@@ -168,13 +168,17 @@ async function receiveSwitch(
       parent = new ParentImages(directory, message.sparse)
       files = new MemoryFileWriter(parent.directory)
       files.begin(message.files)
-    } else if (message.kind === 'pages' && parent !== null) parent.begin(message.sizeBytes)
-    else if (message.kind === 'memory') {
+    } else if (message.kind === 'pages' && parent !== null) {
+      parent.begin(message.sizeBytes)
+      await parts.faults.at('destination.pages-receiving')
+    } else if (message.kind === 'memory') {
       files = new MemoryFileWriter(directory)
       files.begin(message.files)
       await parts.faults.at('destination.memory-receiving')
-    } else if (message.kind === 'delta') await receiveDelta(session, connection, upper, message)
-    else if (message.kind === 'switched') return message.frozenAtNs
+    } else if (message.kind === 'delta') {
+      await parts.faults.at('destination.delta-receiving')
+      await receiveDelta(session, connection, upper, message)
+    } else if (message.kind === 'switched') return message.frozenAtNs
     else throw unexpected(message)
   }
 }

@@ -36,15 +36,28 @@ export async function setCable(holder: number, plugged: boolean): Promise<void> 
   await must('nsenter', ['--target', String(holder), '--net', '--', ...command])
 }
 
-/** The CRIU processes of a host's engine: those in its cgroups that are not a container's. */
-export function criuProcesses(hostCgroups: readonly string[]): number[] {
-  return processesIn(hostCgroups.map((directory) => join(directory, 'daemons'))).filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'criu'
-    } catch {
-      return false
-    }
-  })
+/** The CRIU processes that a host's engine has started, without their children: those are what a dead CRIU leaves behind. */
+export function criuProcesses(hostCgroups: readonly string[], engine: number | null): number[] {
+  return daemonsNamed(hostCgroups, ['criu']).filter((pid) => parentOf(pid) === engine)
+}
+
+/** Processes with these names in a host's cgroups that are not a container's. */
+function daemonsNamed(hostCgroups: readonly string[], names: readonly string[]): number[] {
+  return processesIn(hostCgroups.map((directory) => join(directory, 'daemons'))).filter((pid) =>
+    names.includes(readOf(pid, 'comm').trim()),
+  )
+}
+
+/** `pid (name) state ppid …`, proc(5). */
+const parentOf = (pid: number): number => Number(readOf(pid, 'stat').split(') ').at(-1)?.split(' ')[1])
+
+/** Empty for a process that has ended. */
+function readOf(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 /** All of a host's daemons and containers, but not the process that holds its namespaces. */
@@ -77,7 +90,7 @@ export async function tracesOf(
     ...readFileSync(`/proc/${holder}/mountinfo`, 'utf8')
       .split('\n')
       .map((line) => line.split(' ')[4] ?? '')
-      .filter((point) => point.includes(container))
+      .filter((point) => names(point, container))
       .map((point) => `mount ${point}`),
     ...(links.split('\n').some((line) => linkName(line) === link) ? [`link ${link}`] : []),
     ...filesNamed(container, `/proc/${holder}/root/run/drover`),
@@ -85,12 +98,35 @@ export async function tracesOf(
   ]
 }
 
+/**
+ * One line per trace of a move on a host that took part in it: checkpoints, processes that carried it, and writes to the container's
+ * memory that are still tracked (`uw` among a mapping's flags, proc(5)).
+ */
+export function tracesOfMove(
+  operation: string,
+  container: string,
+  { cgroups, holder, directory }: HostToSearch,
+): string[] {
+  const own = processesIn(cgroups.map((root) => join(root, 'drover', container)).filter((path) => existsSync(path)))
+  return [
+    ...filesNamed(operation, `/proc/${holder}/root/run/drover`),
+    ...filesNamed(operation, join(directory, 'agent')),
+    ...daemonsNamed(cgroups, ['tar']).map((pid) => `process ${pid} (tar)`),
+    ...own
+      .filter((pid) => /^VmFlags:.* uw/m.test(readOf(pid, 'smaps')))
+      .map((pid) => `tracked writes of process ${pid}`),
+  ]
+}
+
+/** Ids are short: `c1` is no part of `bfc12`. */
+const names = (text: string, id: string): boolean => new RegExp(`(?<![A-Za-z0-9])${id}(?![A-Za-z0-9])`).test(text)
+
 /** Files and directories with the container's id in their name; what is in such a directory isn't listed. */
 function filesNamed(container: string, directory: string, depth = 4): string[] {
   if (depth === 0 || !existsSync(directory)) return []
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
     const path = join(directory, entry.name)
-    if (entry.name.includes(container)) return [`file ${path}`]
+    if (names(entry.name, container)) return [`file ${path}`]
     return entry.isDirectory() ? filesNamed(container, path, depth - 1) : []
   })
 }

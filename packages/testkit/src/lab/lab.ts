@@ -3,7 +3,7 @@
 // It knows nothing of what the cluster does; the tour, the stories and the benchmarks do.
 
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   type DaemonKind,
@@ -26,9 +26,20 @@ import {
   type Resources,
   type TlsFiles,
 } from '@drover/protocol'
+import { ask } from './ask.ts'
 import { processesIn } from './cgroups.ts'
+import { writeClient } from './client-files.ts'
 import { engineState } from './engine-state.ts'
-import { type ArmedPoint, arm, criuProcesses, type HostToSearch, killAllOf, setCable, tracesOf } from './faults.ts'
+import {
+  type ArmedPoint,
+  arm,
+  criuProcesses,
+  type HostToSearch,
+  killAllOf,
+  setCable,
+  tracesOf,
+  tracesOfMove,
+} from './faults.ts'
 import { type Guardian, startGuardian } from './guardian.ts'
 import {
   type ClusterPlan,
@@ -77,7 +88,6 @@ export interface CliOutcome extends Outcome {
 /** Three controllers on a busy two-core machine have elected a leader, and all hosts have joined, well before this. */
 const clusterDeadlineMs = 90_000
 /** A follower waits this long for a leader before it refuses. */
-const answerDeadlineMs = 4_000
 const defaultCapacity: Resources = { cpuMilli: 8000, memoryBytes: 4 * 2 ** 30, diskBytes: 100 * 2 ** 30, pids: 131_072 }
 
 export class Lab {
@@ -153,7 +163,7 @@ export class Lab {
         authority: join(directory, 'authority'),
       }
       const lab = new Lab(state, plan, directory, places.clientPrefix, guardian)
-      lab.#writeClient()
+      writeClient(directory, lab.endpoints, lab.secret)
       if (options.handleSignals !== false) {
         process.on('SIGINT', lab.#onSignal)
         process.on('SIGTERM', lab.#onSignal)
@@ -260,7 +270,7 @@ export class Lab {
   /** The status that any controller answers; null when none does. */
   async status(): Promise<ClusterStatus | null> {
     const answers = await Promise.all(
-      this.endpoints.map((endpoint) => this.#get<ClusterStatus>([endpoint], paths.status)),
+      this.endpoints.map((endpoint) => ask<ClusterStatus>(this.secret, [endpoint], paths.status)),
     )
     return answers.find((status) => status?.leader != null) ?? null
   }
@@ -271,7 +281,7 @@ export class Lab {
       const status = await this.status()
       if (status === null) return null
       // A cordoned host is not counted as ready, and reports all the same.
-      const hosts = await this.#get<HostView[]>(this.endpoints, paths.hosts)
+      const hosts = await ask<HostView[]>(this.secret, this.endpoints, paths.hosts)
       const heard = hosts?.filter((host) => host.status !== 'silent').length
       return heard === this.hosts.length ? status : null
     })
@@ -304,7 +314,7 @@ export class Lab {
     return (await Promise.all(asked)).flat()
   }
 
-  /** Makes the agent of a host hold the next migration that comes to this point. */
+  /** Makes the agent or the engine of a host hold the next migration that comes to this point. */
   arm(host: string, point: string): ArmedPoint {
     return arm(faultDirectory(this.host(host)), point)
   }
@@ -328,12 +338,17 @@ export class Lab {
 
   /** The CRIU processes that a host's engine has started. */
   criuProcesses(host: string): number[] {
-    return criuProcesses(this.#search(host).cgroups)
+    return criuProcesses(this.#search(host).cgroups, this.pidOf(host, 'engine'))
   }
 
   /** What a host has of a container; empty when it never ran there, or is wholly gone. */
   async tracesOf(host: string, { id, identity }: Container): Promise<string[]> {
     return await tracesOf(id, `dv${identity.serial}`, this.#search(host))
+  }
+
+  /** What a host has of a move that is over; empty when nothing of it was left. */
+  tracesOfMove(host: string, operation: string, container: string): string[] {
+    return tracesOfMove(operation, container, this.#search(host))
   }
 
   #search(host: string): HostToSearch {
@@ -368,28 +383,6 @@ export class Lab {
     tell(
       `controllers ${status.controllers.map((at) => at.name).join(', ')} follow ${status.leader}; agents have joined`,
     )
-  }
-
-  /** The first endpoint's answer that is one; null when none gives any. */
-  async #get<Resource>(endpoints: string[], path: string): Promise<Resource | null> {
-    for (const endpoint of endpoints) {
-      try {
-        const response = await fetch(`${endpoint}${path}`, {
-          headers: { authorization: `Bearer ${this.secret}` },
-          signal: AbortSignal.timeout(answerDeadlineMs),
-        })
-        if (response.ok) return (await response.json()) as Resource
-      } catch {}
-    }
-    return null
-  }
-
-  #writeClient(): void {
-    const client = { endpoints: this.endpoints, secret: this.secret }
-    writeFileSync(join(this.directory, 'client.json'), `${JSON.stringify(client, null, 2)}\n`, { mode: 0o600 })
-    const wrapper = `#!/bin/sh\nexport DROVER_CONFIG='${join(this.directory, 'client.json')}'\nexec '${process.execPath}' '${programs.cli}' "$@"\n`
-    mkdirSync(join(this.directory, 'bin'), { recursive: true })
-    writeFileSync(join(this.directory, 'bin', 'drover'), wrapper, { mode: 0o755 })
   }
 }
 

@@ -47,6 +47,7 @@ export interface ClusterPlan {
   authority: string
 }
 
+/** Where tests arm points of the host's agent and steps of its engine. */
 export const faultDirectory = (host: HostPlace) => join(host.directory, 'faults')
 
 export const daemonDirectory = (host: HostPlace, kind: DaemonKind) => join(host.directory, kind)
@@ -95,12 +96,13 @@ function nats(plan: ClusterPlan, host: HostPlace): Daemon {
 
 function engine(plan: ClusterPlan, host: HostPlace): Daemon {
   const criu = criuChoice()
-  const settings = Object.entries(plan.engineEnvironment).map(([name, value]) => `${name}=${value}`)
+  const environment = { DROVER_FAULT_DIRECTORY: faultDirectory(host), ...plan.engineEnvironment }
+  const settings = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
   return engineDaemon({
     kind: plan.engine,
     owner: host.name,
     directory: daemonDirectory(host, 'engine'),
-    prefix: settings.length === 0 ? host.prefix : [...host.prefix, 'env', ...settings],
+    prefix: [...host.prefix, 'env', ...settings],
     config: {
       socket: host.engineSocket,
       stateDirectory: join(host.directory, 'containers'),
