@@ -33,7 +33,7 @@ await tell(
     await t.test('all begin on one host, and hold memory', async (t) => {
       await story.must('pool', 'set', 'default', '--policy', 'balance')
       await story.must('launch', ...names, '--host', first, '--memory', '64MiB', '--disk', '0')
-      for (const name of names) await hold(story, name)
+      await Promise.all(names.map((name) => hold(story, name)))
       t.strictSame(await perHost(story), { [first]: 6 })
     })
 

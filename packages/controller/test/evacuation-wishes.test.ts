@@ -55,10 +55,21 @@ t.test('two hosts at once: none is sent to the other', async (t) => {
 t.test('after its deadline nothing new begins; what is under way ends, and the rest is named', async (t) => {
   const cluster = clusterOf(4)
   const operation = evacuate(cluster, 'a', { parallel: 1, deadlineMs: 1000 })
+  cluster.until('the first moves', () => operation().progress.total === 4)
+  t.match(operation().progress.message, /^4 containers to move; about \d+ s to go$/, 'an estimate from the plan')
+  cluster.pass(500)
   cluster.until('one has gone', () => cluster.container('web-1').host !== 'a' || operation().progress.done > 0)
   cluster.pass(1500)
   cluster.settle()
   const { state, error, progress } = operation()
+  const told = cluster.entries.filter((entry) => entry.type === 'OperationAdvanced' && entry.operation === 'empty-a')
+  t.ok(
+    told.some(
+      (entry) =>
+        'progress' in entry && /^[123] of 4 containers have left a; about \d+ s to go$/.test(entry.progress.message),
+    ),
+    'and then by its own pace',
+  )
   t.match({ state, error }, { state: 'failed', error: { code: 'TIMED_OUT', message: /its deadline of 1 s is over/ } })
   t.ok(progress.done >= 1 && progress.done < 4, `${progress.done} left`)
   for (const name of names(4)) t.strictSame(cluster.executing(name), [cluster.container(name).host])

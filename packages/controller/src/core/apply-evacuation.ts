@@ -48,15 +48,19 @@ export function applyEvacuationPlanned(draft: Draft, entry: EntryOf<'EvacuationP
   const known = plannedMoves(operation) ?? []
   const added = entry.plan.filter(({ container }) => !known.some((move) => move.container === container))
   const plan = [...known, ...added]
+  const { etaMs } = entry
+  const lasts =
+    etaMs === undefined || plan.length === 0 ? '' : `; about ${Math.max(1, Math.round(etaMs / 1000))} s to go`
+  const message = `${plan.length} containers to move${lasts}`
   const planned = draft.putOperation({
     ...operation,
     phase: 'moving',
-    progress: { done: operation.progress.done, total: plan.length, message: `${plan.length} containers to move` },
+    progress: { done: operation.progress.done, total: plan.length, message },
     parameters: {
       ...operation.parameters,
       plan,
       phaseSinceMs: draft.atMs,
-      ...(entry.etaMs === undefined ? {} : { etaMs: entry.etaMs }),
+      ...(etaMs === undefined ? {} : { etaMs }),
     },
   })
   const stuck = plan.filter(({ destination, how }) => destination === null && how === undefined).length
