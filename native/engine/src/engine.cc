@@ -309,6 +309,8 @@ Json Engine::describe(const Container& container) {
   // Nearly all are as usual, and are told of often.
   if (alive && record.memoryRoomBytes > 0) described["memoryRoomBytes"] = record.memoryRoomBytes;
   if (record.spec.security != Security()) described["security"] = securityToJson(record.spec.security);
+  if (!record.spec.sysctls.empty()) described["sysctls"] = sysctlsToJson(record.spec.sysctls);
+  if (!record.spec.rlimits.empty()) described["rlimits"] = resourceLimitsToJson(record.spec.rlimits);
   return described;
 }
 

@@ -15,14 +15,15 @@
 
 #include "capabilities.h"
 #include "child_setup.h"
+#include "resource_limits.h"
 
 namespace drover {
 
-const char* const execStages[] = {"join its cgroups", "enter its namespaces", "become its root", "make a terminal", "change directory", "drop privileges", "run"};
+const char* const execStages[] = {"join its cgroups", "enter its namespaces", "become its root", "make a terminal", "change directory", "drop privileges", "limit its resources", "run"};
 
 namespace {
 
-enum Stage { joinCgroups, enterNamespaces, becomeRoot, makeTerminal, changeDirectory, dropPrivileges, execute };
+enum Stage { joinCgroups, enterNamespaces, becomeRoot, makeTerminal, changeDirectory, dropPrivileges, limitResources, execute };
 static_assert(execute == execStageExecute);
 
 void check(const ExecPlan& plan, Stage stage, int number) {
@@ -59,6 +60,7 @@ int usePipes(const ExecPlan& plan) {
 void runExec(const ExecPlan& plan) {
   becomePlainProcess();
   check(plan, joinCgroups, joinTasks(plan.taskFiles.data(), static_cast<int>(plan.taskFiles.size())));
+  check(plan, limitResources, raiseOwnResourceLimits(*plan.rlimits));
   if (setns(plan.initPidfd, (plan.privileged ? 0 : CLONE_NEWUSER) | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWTIME) != 0)
     check(plan, enterNamespaces, errno);
   check(plan, becomeRoot, becomeUser(0, 0));
@@ -77,6 +79,7 @@ void runExec(const ExecPlan& plan) {
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   // As with an init: no descriptor that the engine was started with.
   if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) check(plan, dropPrivileges, errno);
+  check(plan, limitResources, setOwnResourceLimits(*plan.rlimits));
   int number = ENOENT;
   for (const char* candidate : plan.candidates) {
     execve(candidate, plan.arguments, plan.environment);

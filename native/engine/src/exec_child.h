@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "kernel_settings.h"
 #include "seccomp_profile.h"
 
 namespace drover {
@@ -33,11 +34,12 @@ struct ExecPlan {
   uint64_t lackingCapabilities;
   /** Without a user namespace to enter. */
   bool privileged;
+  const ResourceLimits* rlimits;
 };
 
 /** Names of the stages that ChildFailure::stage counts; the last one is execve. */
 extern const char* const execStages[];
-constexpr int execStageExecute = 6;
+constexpr int execStageExecute = 7;
 
 [[noreturn]] void runExec(const ExecPlan& plan);
 

@@ -166,6 +166,7 @@ Result<StartedExec> startExec(Engine& engine, Container& container, const ExecRe
   plan.seccomp = &engine.seccomp();
   plan.lackingCapabilities = lackingCapabilities(record.spec.security);
   plan.privileged = record.spec.security.privileged;
+  plan.rlimits = &record.spec.rlimits;
 
   ForkResult child;
   {

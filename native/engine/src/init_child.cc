@@ -22,17 +22,18 @@
 #include "child_setup.h"
 #include "open_beneath.h"
 #include "own_view.h"
+#include "resource_limits.h"
 
 namespace drover {
 
 const char* const initStages[] = {"join its cgroups",   "attach its root file system", "become root of its user namespace",
                                   "make its namespaces", "change its root",             "mount its file systems",
                                   "prepare /run",        "open its console",            "drop privileges",
-                                  "run its init"};
+                                  "limit its resources",                                   "run its init"};
 
 namespace {
 
-enum Stage { joinCgroups, attachRoot, becomeRoot, makeNamespaces, changeRoot, mountAll, prepareRun, openConsole, dropPrivileges, execute };
+enum Stage { joinCgroups, attachRoot, becomeRoot, makeNamespaces, changeRoot, mountAll, prepareRun, openConsole, dropPrivileges, limitResources, execute };
 
 struct Mount {
   const char* source;
@@ -249,6 +250,7 @@ void runInit(const InitPlan& plan) {
   check(plan, dropPrivileges, installSeccomp(*plan.seccomp));
   // Also what the engine itself was started with: a descriptor of the host would be a way out, and CRIU could not dump it.
   if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) check(plan, dropPrivileges, errno);
+  check(plan, limitResources, setOwnResourceLimits(*plan.rlimits));
   execve(plan.arguments[0], plan.arguments, plan.environment);
   reportFailure(plan.sync, execute, errno);
 }

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "kernel_settings.h"
 #include "seccomp_profile.h"
 
 namespace drover {
@@ -27,6 +28,8 @@ struct InitPlan {
   bool nesting;
   /** It has the host's user namespace: what reaches past it is made read-only. */
   bool privileged;
+  /** Within the hard limits that the engine has given it by then. */
+  const ResourceLimits* rlimits;
 };
 
 /** Names of the stages that ChildFailure::stage counts. */

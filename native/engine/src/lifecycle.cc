@@ -16,6 +16,8 @@
 #include "network_rate.h"
 #include "pidfd.h"
 #include "power_off.h"
+#include "resource_limits.h"
+#include "sysctl.h"
 
 namespace drover {
 
@@ -87,6 +89,24 @@ Status changeSecurity(Engine& engine, Container& container, const Security& secu
   if (before.spec.security.privileged != security.privileged)
     return badRequest("field `privileged`: " + container.id + " was made " + (security.privileged ? "unprivileged" : "privileged") + ", which its files are owned for");
   return engine.update(container, [&](Record& record) { record.spec.security = security; });
+}
+
+Status changeKernelSettings(Engine& engine, Container& container, const std::optional<Sysctls>& sysctls, const std::optional<ResourceLimits>& rlimits) {
+  const Record before = container.snapshot();
+  const Sysctls variables = sysctls.value_or(before.spec.sysctls);
+  const ResourceLimits limits = rlimits.value_or(before.spec.rlimits);
+  if (before.spec.sysctls == variables && before.spec.rlimits == limits) return {};
+  if (before.state == State::checkpointed || before.state == State::restored)
+    return wrongState("change kernel settings of", container, before.state, "created, running, frozen or stopped");
+  if (before.initPid > 0) {
+    Status changed = before.spec.rlimits == limits ? Status() : changeResourceLimits(before.initPid, engine.cgroups().processes(container.id), limits);
+    if (changed.ok() && before.spec.sysctls != variables) changed = setSysctls(before.initPid, variables);
+    if (!changed.ok()) return Error{changed.error().code, "update " + container.id + ": " + changed.error().message};
+  }
+  return engine.update(container, [&](Record& record) {
+    record.spec.sysctls = variables;
+    record.spec.rlimits = limits;
+  });
 }
 
 Status freezeContainer(Engine& engine, const std::shared_ptr<Container>& container) {

@@ -159,9 +159,10 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
   if (method == "freeze") return onContainer(call, container, respond, described(freezeContainer));
   if (method == "thaw") return onContainer(call, container, respond, described(thawContainer));
   if (method == "update")
-    return onContainer(call, container, respond, [&engine, limits = *call.limits, devices = call.devices, name = call.name, security = call.security](const auto& queued) -> Result<Json> {
+    return onContainer(call, container, respond, [&engine, limits = *call.limits, devices = call.devices, name = call.name, security = call.security, sysctls = call.sysctls, rlimits = call.rlimits](const auto& queued) -> Result<Json> {
       if (security) DROVER_TRY(changeSecurity(engine, *queued, *security));
       DROVER_TRY(updateContainer(engine, queued, limits, devices));
+      DROVER_TRY(changeKernelSettings(engine, *queued, sysctls, rlimits));
       if (name) DROVER_TRY(renameContainer(engine, queued, *name));
       return engine.describe(*queued);
     });

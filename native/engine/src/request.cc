@@ -114,6 +114,18 @@ const Field security{"security", [](const Json& params, Call& call) -> Status {
                        call.security = std::move(parsed);
                        return {};
                      }};
+const Field sysctls{"sysctls", [](const Json& params, Call& call) -> Status {
+                      if (!present(params, "sysctls")) return {};
+                      DROVER_TRY_ASSIGN(parsed, parseSysctls(params["sysctls"]));
+                      call.sysctls = std::move(parsed);
+                      return {};
+                    }};
+const Field rlimits{"rlimits", [](const Json& params, Call& call) -> Status {
+                      if (!present(params, "rlimits")) return {};
+                      DROVER_TRY_ASSIGN(parsed, parseResourceLimits(params["rlimits"]));
+                      call.rlimits = std::move(parsed);
+                      return {};
+                    }};
 const Field devices{"devices", [](const Json& params, Call& call) -> Status {
                       if (!present(params, "devices")) return {};
                       DROVER_TRY_ASSIGN(parsed, parseDevices(params["devices"]));
@@ -155,7 +167,7 @@ const std::vector<Rule> rules = {
     {"start", {container, epoch}},
     {"stop", {container, epoch, timeout, stopSignal}},
     {"kill", {container, epoch, signalNumber}},
-    {"update", {container, epoch, limits, devices, otherName, security}},
+    {"update", {container, epoch, limits, devices, otherName, security, sysctls, rlimits}},
     {"freeze", {container, epoch}},
     {"thaw", {container, epoch}},
     {"delete", {container, epoch}},

@@ -45,6 +45,8 @@ struct Call {
   std::optional<Limits> limits;
   std::optional<std::vector<Device>> devices;
   std::optional<Security> security;
+  std::optional<Sysctls> sysctls;
+  std::optional<ResourceLimits> rlimits;
   std::optional<std::string> name;
   /** Epochs by container. */
   std::map<std::string, int64_t> leases;

@@ -21,6 +21,7 @@
 #include "network_rate.h"
 #include "overlay_origin.h"
 #include "pidfd.h"
+#include "sysctl.h"
 #include "view_mounts.h"
 
 namespace drover {
@@ -105,6 +106,7 @@ class RestoreSteps {
     DROVER_TRY(createVeth(network.get(), spec_.identity));
     if (spec_.security.addressFilter) DROVER_TRY(filterAddresses(spec_.identity));
     DROVER_TRY(prepareDevices(engine_, spec_, network.get()));
+    DROVER_TRY(setSysctls(pid, spec_.sysctls, SysctlScope::network));
     return spec_.limits.networkBits > 0 ? limitNetwork(network.get(), spec_.identity, spec_.limits.networkBits) : Status();
   }
 

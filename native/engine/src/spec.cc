@@ -212,6 +212,14 @@ Result<Spec> parseSpec(const Json& value) {
     DROVER_TRY_ASSIGN(security, parseSecurity(securityJson));
     spec.security = security;
   }
+  if (present(value, "sysctls")) {
+    DROVER_TRY_ASSIGN(sysctls, parseSysctls(value["sysctls"]));
+    spec.sysctls = sysctls;
+  }
+  if (present(value, "rlimits")) {
+    DROVER_TRY_ASSIGN(rlimits, parseResourceLimits(value["rlimits"]));
+    spec.rlimits = rlimits;
+  }
   spec.container = container;
   spec.name = name;
   spec.epoch = epoch;
@@ -234,6 +242,8 @@ Json specToJson(const Spec& spec) {
       {"limits", limitsToJson(spec.limits)},
       {"devices", devicesToJson(spec.devices)},
       {"security", securityToJson(spec.security)},
+      {"sysctls", sysctlsToJson(spec.sysctls)},
+      {"rlimits", resourceLimitsToJson(spec.rlimits)},
       {"identity",
        {{"serial", spec.identity.serial},
         {"uidBase", spec.identity.uidBase},

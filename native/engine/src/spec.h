@@ -13,6 +13,7 @@
 
 #include "device.h"
 #include "error.h"
+#include "kernel_settings.h"
 #include "security.h"
 
 namespace drover {
@@ -72,6 +73,8 @@ struct Spec {
   Identity identity;
   std::vector<Device> devices;
   Security security;
+  Sysctls sysctls;
+  ResourceLimits rlimits;
 
   /** The host's number of its root, and the first of its ids. */
   uint32_t owner() const { return security.privileged ? 0 : identity.uidBase; }

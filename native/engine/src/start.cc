@@ -19,7 +19,9 @@
 #include "netlink.h"
 #include "network_rate.h"
 #include "pidfd.h"
+#include "resource_limits.h"
 #include "root_files.h"
+#include "sysctl.h"
 
 namespace drover {
 
@@ -75,6 +77,7 @@ class Starting {
     plan.lackingCapabilities = lackingCapabilities(spec_.security);
     plan.nesting = spec_.security.nesting;
     plan.privileged = spec_.security.privileged;
+    plan.rlimits = &spec_.rlimits;
     plan.showCgroups = unified.valid();
     plan.awaitsDevices = hasDevices(container_->snapshot());
     std::string view = engine_.view().noticedRoot();
@@ -99,6 +102,10 @@ class Starting {
   }
 
  private:
+  Status ofItsOwn(const Status& set) const {
+    return set.ok() ? set : Error{set.error().code, "start " + spec_.container + ": " + set.error().message};
+  }
+
   Status bringDevices(pid_t pid, int sync) {
     if (!hasDevices(container_->snapshot())) return {};
     bool ready = false;
@@ -126,6 +133,8 @@ class Starting {
     if (spec_.security.addressFilter) DROVER_TRY(filterAddresses(spec_.identity));
     crashPoint("start:network");
     if (spec_.limits.networkBits > 0) DROVER_TRY(limitNetwork(network.get(), spec_.identity, spec_.limits.networkBits));
+    DROVER_TRY(ofItsOwn(setSysctls(pid, spec_.sysctls)));
+    DROVER_TRY(ofItsOwn(raiseResourceLimits(pid, spec_.rlimits)));
     DROVER_TRY(attachVeth(spec_.identity, engine_.config().bridge));
     crashPoint("start:attached");
     // The record first: an engine that dies after "go" must find the process.

@@ -17,8 +17,8 @@ export function expandedSettings({ spec }: Container, profiles: readonly Profile
       settings: flat(profiles.find(({ name }) => name === from)?.settings ?? {}),
     })),
   ]
-  const { requests, limits, restart, autostart, snapshots, devices, security, lifecycle } = spec
-  const now = flat({ requests, limits, restart, autostart, snapshots, devices, security, lifecycle })
+  const { requests, limits, restart, autostart, snapshots, devices, security, sysctls, rlimits, lifecycle } = spec
+  const now = flat({ requests, limits, restart, autostart, snapshots, devices, security, sysctls, rlimits, lifecycle })
   return [...now]
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([key, value]) => ({

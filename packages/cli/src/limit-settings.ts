@@ -10,6 +10,7 @@ import type {
   SnapshotPolicy,
 } from '@drover/protocol'
 import { InvalidArgumentError } from 'commander'
+import { kernelKeys, parseKernelSetting } from './kernel-settings.ts'
 import { parseDuration } from './output/durations.ts'
 import { parseSignal } from './output/signals.ts'
 import { parseBytes, parseCount, parseCpu } from './output/sizes.ts'
@@ -214,10 +215,12 @@ export const settings: readonly Setting[] = [
 
 /** Adds one KEY=VALUE to what was read before. */
 export function parseSetting(text: string, before: SetRequest = {}): SetRequest {
+  const kernel = parseKernelSetting(text, before)
+  if (kernel !== null) return kernel
   const at = text.indexOf('=')
   const setting = settings.find(({ key }) => key === text.slice(0, at))
   if (at < 1 || !setting) {
-    const known = settings.map(({ key }) => key).join(', ')
+    const known = [...settings, ...kernelKeys].map(({ key }) => key).join(', ')
     throw new InvalidArgumentError(`${JSON.stringify(text)} is not KEY=VALUE with one of the keys ${known}.`)
   }
   const value = text.slice(at + 1)
@@ -251,8 +254,9 @@ export function parseSetting(text: string, before: SetRequest = {}): SetRequest 
 
 /** For --help: a line per key. */
 export function describeSettings(): string {
-  const width = Math.max(...settings.map(({ key }) => key.length))
-  return settings.map(({ key, meaning }) => `  ${key.padEnd(width)}  ${meaning}`).join('\n')
+  const all = [...settings, ...kernelKeys]
+  const width = Math.max(...all.map(({ key }) => key.length))
+  return all.map(({ key, meaning }) => `  ${key.padEnd(width)}  ${meaning}`).join('\n')
 }
 
 function parseCpuList(text: string): string {

@@ -32,6 +32,13 @@ t.test('each key and unit means what it says', async (t) => {
     ['security.cap-add=cap_sys_time,SYSLOG', { security: { addCapabilities: ['SYS_TIME', 'SYSLOG'] } }],
     ['ephemeral=true', { lifecycle: { ephemeral: true } }],
     ['protection.delete=false', { lifecycle: { protected: false } }],
+    ['sysctl.net.ipv4.ip_forward=1', { sysctls: { 'net.ipv4.ip_forward': '1' } }],
+    ['sysctl.kernel.sem=32000 1024000000 500 32000', { sysctls: { 'kernel.sem': '32000 1024000000 500 32000' } }],
+    ['sysctl.net.core.somaxconn=none', { sysctls: { 'net.core.somaxconn': null } }],
+    ['rlimit.nofile=1024:65536', { rlimits: { nofile: { soft: 1024, hard: 65_536 } } }],
+    ['rlimit.memlock=64MiB', { rlimits: { memlock: { soft: 64 * MiB, hard: 64 * MiB } } }],
+    ['rlimit.core=0:unlimited', { rlimits: { core: { soft: 0, hard: null } } }],
+    ['rlimit.core=none', { rlimits: { core: null } }],
     ['security.cap-drop=none', { security: { dropCapabilities: [] } }],
   ]
   for (const [text, meaning] of table) t.same(parseSetting(text), meaning, text)
@@ -46,6 +53,23 @@ t.test('set sends the change and waits; launch takes the same keys', async (t) =
   t.same(cluster.writes[0], ['POST', '/v1/containers/web-1/set', { limits }])
   await cluster.drover(['launch', 'db', '--set', 'memory=512MiB', '--set', 'cpu=none', '--set', 'cpu.request=0.5'])
   t.match(cluster.writes[1], ['POST', '/v1/containers', { name: 'db', limits, cpuMilli: 500 }])
+  await cluster.drover([
+    'launch',
+    'gw',
+    '--sysctl',
+    'net.ipv4.ip_forward=1',
+    '--set',
+    'sysctl.kernel.msgmax=9000',
+    '--rlimit',
+    'nofile=100:200',
+    '--rlimit',
+    'core=0',
+  ])
+  const kernel = {
+    sysctls: { 'net.ipv4.ip_forward': '1', 'kernel.msgmax': '9000' },
+    rlimits: { nofile: { soft: 100, hard: 200 }, core: { soft: 0, hard: 0 } },
+  }
+  t.same(cluster.writes[2], ['POST', '/v1/containers', { name: 'gw', ...kernel }])
 })
 
 t.test('what can’t be meant is refused with what would be right, and nothing is sent', async (t) => {
@@ -61,6 +85,10 @@ t.test('what can’t be meant is refused with what would be right, and nothing i
     ['stop.signal=65', /to 64/],
     ['memory.request=none', /needs a value/],
     ['security.cap-add=EVERYTHING', /NET_ADMIN/],
+    ['sysctl.vm.swappiness=1', /net\.ipv4\.ip_forward=1/],
+    ['sysctl.net.ipv4.ip_forward', /NAME=VALUE/],
+    ['rlimit.files=1', /nofile/],
+    ['rlimit.nofile=10:5', /above the hard one/],
     ['security.nesting=maybe', /neither true nor false/],
   ]
   for (const [text, hint] of table) {

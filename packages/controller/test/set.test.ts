@@ -72,6 +72,26 @@ t.test('set: security is changed while it is stopped, and privilege never', asyn
   t.match(made.container('web').spec.security, { nesting: false, dropCapabilities: ['NET_RAW'] })
 })
 
+t.test('set: sysctls and rlimits are named one by one; null takes one away', async (t) => {
+  const { made, set } = cluster()
+  set(
+    { sysctls: { 'net.ipv4.ip_forward': '1', 'net.core.somaxconn': '99' }, rlimits: { nofile: { soft: 1, hard: 2 } } },
+    'first',
+  )
+  made.settle()
+  set({ sysctls: { 'net.core.somaxconn': null }, rlimits: { core: { soft: 0, hard: null } } })
+  made.settle()
+  t.match(made.operation('set-web'), { state: 'done' })
+  const { sysctls, rlimits } = made.container('web').spec
+  t.same(sysctls, { 'net.ipv4.ip_forward': '1' })
+  t.same(rlimits, { nofile: { soft: 1, hard: 2 }, core: { soft: 0, hard: null } })
+  const refused = (change: SetRequest, message: RegExp) =>
+    t.match(set(change, String(message)), { ok: false, error: { error: { code: 'BAD_REQUEST', message } } })
+  refused({ sysctls: { 'net/../kernel/core_pattern': 'x' } }, /no variable of a container/)
+  refused({ sysctls: { 'net.core.somaxconn': '1', 'net/core/somaxconn': '2' } }, /there twice/)
+  refused({ rlimits: { nofile: { soft: 3, hard: 2 } } }, /soft limit 3 is above the hard one, 2/)
+})
+
 t.test('set: limits move with the container', async (t) => {
   const { made, set } = cluster()
   set({ limits: { networkBits: 1_000_000 } })

@@ -14,7 +14,9 @@ import type {
   InsideResult,
   MemoryPressure,
   Resources,
+  Rlimits,
   Security,
+  Sysctls,
 } from '@drover/protocol'
 
 /** created: rootfs prepared, no process. checkpointed: frozen after a dump. restored: frozen after a restore. */
@@ -54,6 +56,10 @@ export interface EngineSpec {
   devices?: Devices
   /** Missing: as usual. */
   security?: Security
+  /** Variables of its own network, IPC and UTS namespaces, set before init runs. Missing: as the kernel has them. */
+  sysctls?: Sysctls
+  /** Of each of its processes. Missing: as the engine’s. */
+  rlimits?: Rlimits
 }
 
 export interface EngineContainer {
@@ -85,6 +91,9 @@ export interface EngineContainer {
   devices?: Devices
   /** Missing: as usual. */
   security?: Security
+  /** Missing: none. */
+  sysctls?: Sysctls
+  rlimits?: Rlimits
   /** It runs only under a lease, and the last one named it; missing: an engine that knows no leases. */
   leased?: boolean
   /** Frozen and off the network because the lease was over: the next lease that names it lets it go on. */
@@ -125,7 +134,8 @@ export interface EngineMethods extends EngineInsideMethods {
   /**
    * Changes limits and, if given, devices, live if it runs. What the host refuses is an error, and then all stays as it was. `name`: as
    * well another name, which becomes its hostname and replaces the old one in /etc/hostname and /etc/hosts, where its users left that.
-   * `security`: refused with WRONG_STATE while it has processes.
+   * `security`: refused with WRONG_STATE while it has processes. `sysctls`, `rlimits`: all of them; what is set no longer keeps its value
+   * until the next start.
    */
   update: {
     params: {
@@ -135,6 +145,8 @@ export interface EngineMethods extends EngineInsideMethods {
       devices?: Devices
       name?: string | null
       security?: Security
+      sysctls?: Sysctls
+      rlimits?: Rlimits
     }
     result: EngineContainer
   }

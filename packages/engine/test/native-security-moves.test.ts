@@ -1,8 +1,9 @@
-// Live moves of containers whose security is not the usual one: it is what it was afterwards, for init and for new commands.
+// Live moves of containers whose security or settings of the kernel are not the usual ones: they are what they were afterwards, for init
+// and for new commands.
 
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import type { EngineContainer } from '../src/index.ts'
+import type { EngineContainer, EngineSpec } from '../src/index.ts'
 import { reasonToSkip } from './engine-program.ts'
 import { checkCount, chooseCriu, confinement, MigrationStage } from './migration-stage.ts'
 import type { TestHost } from './native-hosts.ts'
@@ -39,14 +40,26 @@ t.test('live moves and security', { skip: reasonToSkip, timeout: 110_000 }, asyn
   t.teardown(() => stage.strike())
   const { a, b } = stage
 
-  for (const [name, security] of [
-    ['other capabilities', { addCapabilities: ['SYS_TIME'], dropCapabilities: ['NET_RAW', 'MKNOD'] }],
-    ['nesting', { nesting: true }],
-    ['privileged', { privileged: true }],
-  ] as const) {
+  const cases: [string, Partial<EngineSpec>][] = [
+    ['other capabilities', { security: { addCapabilities: ['SYS_TIME'], dropCapabilities: ['NET_RAW', 'MKNOD'] } }],
+    ['nesting', { security: { nesting: true } }],
+    ['privileged', { security: { privileged: true } }],
+    [
+      'sysctls and rlimits',
+      {
+        sysctls: { 'net.ipv4.ip_forward': '1', 'net.ipv4.conf.eth0.rp_filter': '2', 'kernel.msgmax': '9000' },
+        rlimits: { nofile: { soft: 100, hard: 200 }, core: { soft: 0, hard: 0 } },
+      },
+    ],
+  ]
+  for (const [name, change] of cases) {
     await t.test(`${name}: there and back`, async (t) => {
-      const launched = await stage.launch(a, { security: structuredClone(security) as object })
+      const launched = await stage.launch(a, change)
       const { spec, container, stream } = launched
+      const settings =
+        'cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0/rp_filter /proc/sys/kernel/msgmax; ulimit -n; ulimit -Hn; cat /proc/1/limits'
+      const settled = await run(a, spec.container, settings)
+      if (name === 'sysctls and rlimits') t.match(settled, /^1\n2\n9000\n100\n200\n/)
       const before = { confinement: confinement(container), mounts: mounts(container) }
       for (const [from, to] of [
         [a, b],
@@ -56,6 +69,7 @@ t.test('live moves and security', { skip: reasonToSkip, timeout: 110_000 }, asyn
         await stage.moveUntilRestored(from, to, spec)
         const { container: moved } = await stage.finish(from, to, spec)
         t.same({ confinement: confinement(moved), mounts: mounts(moved) }, before, 'all is as it was')
+        t.equal(await run(to, spec.container, settings), settled)
         const [line] = before.confinement.filter((each) => each.startsWith('CapBnd'))
         t.match(await run(to, spec.container, 'grep CapBnd /proc/self/status'), line as string, 'for new commands, too')
       }

@@ -18,10 +18,12 @@ import {
   ProfileNames,
   type Resources,
   RestartPolicy,
+  Rlimits,
   Scheduling,
   Security,
   SnapshotPolicy,
   StopPolicy,
+  Sysctls,
 } from './resources.ts'
 
 export * from './paths.ts'
@@ -44,6 +46,8 @@ export const LaunchRequest = Type.Object(
     devices: Type.Optional(Devices),
     firstBoot: Type.Optional(FirstBoot),
     security: Type.Optional(Security),
+    sysctls: Type.Optional(Sysctls),
+    rlimits: Type.Optional(Rlimits),
     lifecycle: Type.Optional(Lifecycle),
     profiles: Type.Optional(ProfileNames),
     scheduling: Type.Optional(Scheduling),

@@ -3,6 +3,7 @@
 
 import { type Static, Type } from 'typebox'
 import { DeviceChange } from './devices.ts'
+import { RlimitChange, SysctlChange } from './kernel-settings.ts'
 import { namePattern } from './names.ts'
 import { SchedulingChange } from './scheduling.ts'
 import { Security } from './security.ts'
@@ -116,6 +117,8 @@ export const SetRequest = Type.Object(
     snapshots: Type.Optional(SnapshotPolicy),
     devices: Type.Optional(DeviceChange),
     security: Type.Optional(Security),
+    sysctls: Type.Optional(SysctlChange),
+    rlimits: Type.Optional(RlimitChange),
     lifecycle: Type.Optional(Lifecycle),
     profiles: Type.Optional(ProfileNames),
     scheduling: Type.Optional(Type.Unsafe<SchedulingChange>(SchedulingChange)),

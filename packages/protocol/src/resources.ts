@@ -4,6 +4,7 @@
 import { type Static, Type } from 'typebox'
 import { Devices } from './devices.ts'
 import { FirstBoot } from './first-boot.ts'
+import { Rlimits, Sysctls } from './kernel-settings.ts'
 import { Autostart, Lifecycle, Limits, ProfileNames, RestartPolicy, StopPolicy } from './limits.ts'
 import { MoveTerms } from './move-options.ts'
 import { namePattern } from './names.ts'
@@ -15,6 +16,7 @@ import { Snapshot, SnapshotPolicy } from './snapshots.ts'
 export * from './devices.ts'
 export * from './first-boot.ts'
 export * from './first-boot-problem.ts'
+export * from './kernel-settings.ts'
 export * from './limits.ts'
 export * from './names.ts'
 export * from './profiles.ts'
@@ -53,6 +55,8 @@ export const ContainerSpec = Type.Object(
     devices: Type.Optional(Devices),
     firstBoot: Type.Optional(FirstBoot),
     security: Type.Optional(Security),
+    sysctls: Type.Optional(Sysctls),
+    rlimits: Type.Optional(Rlimits),
     lifecycle: Type.Optional(Lifecycle),
     /** Missing: none. */
     profiles: Type.Optional(ProfileNames),

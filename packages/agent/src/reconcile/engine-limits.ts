@@ -27,13 +27,15 @@ export function engineLimits({ requests, limits = {}, scheduling }: ContainerSpe
 
 /** An engine that doesn't say can't change them either. */
 export function configured(
-  { limits, devices, name, security }: EngineContainer,
+  { limits, devices, name, security, sysctls, rlimits }: EngineContainer,
   { spec, name: given }: Pick<Assignment, 'spec' | 'name'>,
 ): boolean {
   if (devices !== undefined && canonical(devices) !== canonical(spec.devices ?? {})) return false
   if (limits === undefined) return true
   if (canonical(wholeSecurity(security)) !== canonical(wholeSecurity(spec.security))) return false
   if (name !== given) return false
+  if (canonical(sysctls ?? {}) !== canonical(spec.sysctls ?? {})) return false
+  if (canonical(rlimits ?? {}) !== canonical(spec.rlimits ?? {})) return false
   const wanted = engineLimits(spec)
   return (Object.keys(wanted) as (keyof EngineLimits)[]).every((key) => (limits[key] ?? absent(key)) === wanted[key])
 }

@@ -18,5 +18,7 @@ export function engineSpec(parts: AgentParts, assignment: Assignment): EngineSpe
     identity,
     devices: spec.devices ?? {},
     security: wholeSecurity(spec.security),
+    sysctls: spec.sysctls ?? {},
+    rlimits: spec.rlimits ?? {},
   }
 }

@@ -30,6 +30,8 @@ export async function update({ parts, assignment }: Owned): Promise<void> {
       limits: engineLimits(spec),
       devices: spec.devices ?? {},
       security: wholeSecurity(spec.security),
+      sysctls: spec.sysctls ?? {},
+      rlimits: spec.rlimits ?? {},
     },
     engineDeadlines.quick,
   )

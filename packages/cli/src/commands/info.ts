@@ -15,7 +15,7 @@ import { action, defineCommand } from '../define-command.ts'
 import { expandedSettings } from '../expanded.ts'
 import { parseName } from '../names.ts'
 import { formatAge, formatTime } from '../output/durations.ts'
-import { describeLimits, describePressure } from '../output/limits.ts'
+import { describeLimits, describePressure, describeRlimits } from '../output/limits.ts'
 import { listFigures } from '../output/migration.ts'
 import type { Output } from '../output/output.ts'
 import { type Palette, paintState } from '../output/palette.ts'
@@ -97,6 +97,8 @@ export function describeContainer(
     ['memory', describePressure(container.memory)],
     ['devices', Object.keys(spec.devices ?? {}).join(' ') || null],
     ['security', describeSecurity(palette, spec.security)],
+    ['sysctls', describePairs(spec.sysctls ?? {})],
+    ['rlimits', describeRlimits(spec.rlimits)],
     ['profiles', spec.profiles?.join(' ') || null],
     ['restart', spec.restart && spec.restart.policy !== 'no' ? describeRestart(spec.restart) : null],
     ['autostart', describeAutostart(spec.autostart)],

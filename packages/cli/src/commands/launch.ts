@@ -8,6 +8,7 @@ import { action, defineCommand } from '../define-command.ts'
 import { parseDeviceFlag } from '../device-words.ts'
 import { addFirstBootOptions, type FirstBootFlags, firstBootOf } from '../first-boot-flags.ts'
 import { type Outcome, runMany } from '../follow-many.ts'
+import { addKernelOptions, type KernelFlags } from '../kernel-settings.ts'
 import { parseSetting } from '../limit-settings.ts'
 import { expandNames, maxCount, parseName, parseNames, parsePair } from '../names.ts'
 import { formatDuration } from '../output/durations.ts'
@@ -21,7 +22,7 @@ import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
 /** In one call; larger ones are planned in parts. */
 const plannedTogether = 64
 
-interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags, FirstBootFlags {
+interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags, FirstBootFlags, KernelFlags {
   makeRoom: boolean
   count?: number
   image?: string
@@ -52,6 +53,7 @@ export function register(program: Command): void {
       ['drover launch db -i debian --ssh-key ~/.ssh/id_ed25519.pub', 'one that you can log in to'],
       ['drover launch ci --nesting', 'one that runs containers itself'],
       ['drover launch job --ephemeral --device data,type=bind,source=/srv/data,path=/data', 'gone when it stops'],
+      ['drover launch gw --sysctl net.ipv4.ip_forward=1 --rlimit nofile=65536', 'settings of the kernel for it alone'],
       ['drover launch x --require disk=ssd --priority 10', 'on a host with that label, before others'],
     ],
     json: 'print one JSON array on stdout: {name, operation, container, error} each',
@@ -73,6 +75,7 @@ export function register(program: Command): void {
     .option('-l, --label <KEY=VALUE>', 'label to find it by; repeatable', parsePair)
   addFirstBootOptions(command)
   addSecurityOptions(command)
+  addKernelOptions(command)
   addSchedulingOptions(command)
   addWaitOptions(command).action(action(launch))
 }
@@ -102,7 +105,9 @@ async function launch(session: Session, given: string[], flags: LaunchFlags): Pr
   const launched = begun.filter(({ error }) => !error).flatMap(({ name }) => containers.get(name) ?? [])
   if (launched.length > 0) {
     const took = flags.wait ? ` in ${formatDuration(performance.now() - startedAt)}` : ''
-    output.line(describeLaunched(session, launched, flags.wait ? 'launched' : 'launching', took))
+    output.line(
+      describeLaunched(session, launched, flags.wait ? 'launched' : 'launching', took),
+    )
   }
   return exitCode
 }
@@ -132,6 +137,8 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
   const lifecycle = flags.ephemeral ? { ...flags.set?.lifecycle, ephemeral: true } : flags.set?.lifecycle
   const security = securityOf(flags, flags.set?.security)
   const firstBoot = firstBootOf(flags)
+  const sysctls = present({ ...flags.set?.sysctls, ...flags.sysctl })
+  const rlimits = present({ ...flags.set?.rlimits, ...flags.rlimit })
   return {
     name,
     ...(flags.image === undefined ? {} : { image: flags.image }),
@@ -148,6 +155,8 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...(flags.set?.stop === undefined ? {} : { stop: flags.set.stop }),
     ...(flags.set?.snapshots === undefined ? {} : { snapshots: flags.set.snapshots }),
     ...(security === undefined ? {} : { security }),
+    ...(sysctls === null ? {} : { sysctls }),
+    ...(rlimits === null ? {} : { rlimits }),
     ...(flags.device === undefined ? {} : { devices: flags.device }),
     ...(lifecycle === undefined ? {} : { lifecycle }),
     ...(flags.profile === undefined ? {} : { profiles: flags.profile }),
@@ -155,6 +164,12 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...(flags.env === undefined ? {} : { environment: flags.env }),
     ...(flags.label === undefined ? {} : { labels: flags.label }),
   }
+}
+
+/** `none` takes nothing away at a launch. */
+function present<T>(named: Record<string, T | null>): Record<string, T> | null {
+  const kept = Object.entries(named).filter((each): each is [string, T] => each[1] !== null)
+  return kept.length === 0 ? null : Object.fromEntries(kept)
 }
 
 async function containersByName(session: Session, begun: readonly Outcome[]): Promise<Map<string, Container>> {

@@ -1,6 +1,6 @@
 // The limits of a container on one line; those that only follow from its requests are left out.
 
-import type { ContainerSpec, MemoryPressure } from '@drover/protocol'
+import type { ContainerSpec, MemoryPressure, Rlimits } from '@drover/protocol'
 import { formatBytes, formatCpu } from './sizes.ts'
 
 export function describeLimits({ limits = {} }: ContainerSpec): string | null {
@@ -30,4 +30,13 @@ export function describePressure(memory: MemoryPressure | undefined): string | n
     memory.oomKills > 0 ? `${memory.oomKills} killed${memory.killed ? `, last ${memory.killed}` : ''}` : null,
   ].filter((part) => part !== null)
   return parts.length === 0 ? null : parts.join(' · ')
+}
+
+/** `nofile=1024:65536`; one number where both are the same. */
+export function describeRlimits(rlimits: Rlimits = {}): string | null {
+  const bound = (value: number | null) => value ?? 'unlimited'
+  const parts = Object.entries(rlimits).map(([name, { soft, hard }]) =>
+    soft === hard ? `${name}=${bound(soft)}` : `${name}=${bound(soft)}:${bound(hard)}`,
+  )
+  return parts.length === 0 ? null : parts.join(' ')
 }

@@ -3,8 +3,8 @@
 
 import {
   contradiction,
-  type Device,
   defaultAutostart,
+  kernelSettingsProblem,
   type Limits,
   type Operation,
   type Resources,
@@ -18,7 +18,7 @@ import { loadOf, shortage } from './capacity.ts'
 import { demandOf } from './demand.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
-import { mergeSettings, ownOf } from './merge-settings.ts'
+import { mergeNamed, mergeSettings, ownOf } from './merge-settings.ts'
 import { beginOperation, begunBefore } from './operations.ts'
 import { askable, projectsOf } from './scheduling-policy.ts'
 import type { StoredContainer } from './state.ts'
@@ -40,6 +40,8 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
   }
   refuseUnknown(draft, container, entry.change)
   refuseSecurity(draft, container, entry.change)
+  const problem = kernelSettingsProblem(entry.change.sysctls, entry.change.rlimits)
+  if (problem !== null) draft.refuse('BAD_REQUEST', `set ${container.name}: ${problem}`)
   const spec = changed(container.spec, entry.change)
   refuseShortage(draft, container, spec.requests)
   refuseQuota(draft, container, spec)
@@ -66,6 +68,8 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
         snapshots: container.spec.snapshots ?? {},
         devices: container.spec.devices ?? {},
         security: container.spec.security ?? {},
+        sysctls: container.spec.sysctls ?? {},
+        rlimits: container.spec.rlimits ?? {},
         lifecycle: container.spec.lifecycle ?? {},
         ...(container.spec.own === undefined ? {} : { own: container.spec.own }),
         ...(container.spec.profiles === undefined ? {} : { profiles: container.spec.profiles }),
@@ -90,6 +94,8 @@ export function takeBack(draft: Draft, operation: Operation): void {
         | 'snapshots'
         | 'devices'
         | 'security'
+        | 'sysctls'
+        | 'rlimits'
         | 'lifecycle'
         | 'own'
         | 'profiles'
@@ -124,10 +130,7 @@ function changed(spec: StoredContainer['spec'], change: SetRequest): StoredConta
   const own = profiles === undefined ? {} : { profiles, own: mergeSettings(ownOf(spec), settings) }
   const limited = { ...spec, limits, restart, autostart, stop, snapshots, requests }
   const rest = { ...limited, ...security, ...lifecycle, ...own, ...scheduling }
-  if (change.devices === undefined) return rest
-  const merged = Object.entries({ ...spec.devices, ...change.devices })
-  const devices = Object.fromEntries(merged.filter((each): each is [string, Device] => each[1] !== null))
-  return { ...rest, devices }
+  return { ...rest, ...mergeNamed(spec, change) }
 }
 
 /** It is in force from a start on, and files are owned for a privileged container or for another. */

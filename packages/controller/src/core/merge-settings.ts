@@ -1,6 +1,6 @@
 // Settings upon settings: of profiles, and of what was said of one container alone. Pure.
 
-import type { ContainerSpec, ProfileSettings } from '@drover/protocol'
+import type { ContainerSpec, ProfileSettings, SetRequest } from '@drover/protocol'
 
 /** `over` wins, key by key; null stays, since it takes away what is below. */
 export function mergeSettings(base: ProfileSettings, over: ProfileSettings): ProfileSettings {
@@ -15,7 +15,25 @@ export function mergeSettings(base: ProfileSettings, over: ProfileSettings): Pro
 /** What counts as said of it alone when a container that had no profiles is given some: all that it has. */
 export function ownOf(spec: ContainerSpec): ProfileSettings {
   if (spec.own !== undefined) return spec.own
-  const { requests, limits, restart, autostart, stop, snapshots, devices, security, lifecycle } = spec
-  const all = Object.entries({ requests, limits, restart, autostart, stop, snapshots, devices, security, lifecycle })
+  const { requests, limits, restart, autostart, stop, snapshots, security, lifecycle } = spec
+  const { devices, sysctls, rlimits } = spec
+  const settings = { requests, limits, restart, autostart, stop, snapshots, devices, security, sysctls, rlimits }
+  const all = Object.entries({ ...settings, lifecycle })
   return Object.fromEntries(all.filter(([, value]) => value !== undefined))
 }
+
+/** Sections whose keys are names that null takes away. */
+type Named = Pick<ContainerSpec, 'devices' | 'sysctls' | 'rlimits'>
+
+/** Those that the change speaks of, as they are with it. */
+export function mergeNamed(spec: Named, change: Pick<SetRequest, keyof Named>): Named {
+  const { devices, sysctls, rlimits } = change
+  return {
+    ...(devices === undefined ? {} : { devices: withoutNulls({ ...spec.devices, ...devices }) }),
+    ...(sysctls === undefined ? {} : { sysctls: withoutNulls({ ...spec.sysctls, ...sysctls }) }),
+    ...(rlimits === undefined ? {} : { rlimits: withoutNulls({ ...spec.rlimits, ...rlimits }) }),
+  }
+}
+
+export const withoutNulls = <T>(named: Record<string, T | null> = {}): Record<string, T> =>
+  Object.fromEntries(Object.entries(named).filter((each): each is [string, T] => each[1] !== null))

@@ -2,7 +2,6 @@
 
 import {
   type ContainerSpec,
-  type Device,
   DroverError,
   defaultAutostart,
   defaultRequests,
@@ -13,7 +12,7 @@ import {
 } from '@drover/protocol'
 import { withinLimits } from './apply-set.ts'
 import { loadOf, shortage } from './capacity.ts'
-import { mergeSettings } from './merge-settings.ts'
+import { mergeSettings, withoutNulls } from './merge-settings.ts'
 import { askable } from './scheduling-policy.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
@@ -37,9 +36,13 @@ export function launchWithProfiles<Request extends Omit<LaunchRequest, 'name'>>(
     })
   }
   const own = ownSettings(request)
-  const { requests, devices, ...rest } = expandSettings(state, names, own)
-  const kept = Object.entries(devices ?? {}).filter((each): each is [string, Device] => each[1] !== null)
-  return { request: { ...request, ...rest, ...requests, devices: Object.fromEntries(kept) }, own }
+  const { requests, devices, sysctls, rlimits, ...rest } = expandSettings(state, names, own)
+  const named = {
+    devices: withoutNulls(devices),
+    ...(sysctls === undefined ? {} : { sysctls: withoutNulls(sysctls) }),
+    ...(rlimits === undefined ? {} : { rlimits: withoutNulls(rlimits) }),
+  }
+  return { request: { ...request, ...rest, ...requests, ...named }, own }
 }
 
 const sections = [
@@ -49,6 +52,8 @@ const sections = [
   'snapshots',
   'devices',
   'security',
+  'sysctls',
+  'rlimits',
   'lifecycle',
   'scheduling',
   'environment',
@@ -64,22 +69,32 @@ function ownSettings(request: Omit<LaunchRequest, 'name'>): ProfileSettings {
 
 type Reached = Pick<
   ContainerSpec,
-  'requests' | 'limits' | 'restart' | 'autostart' | 'snapshots' | 'devices' | 'security' | 'lifecycle'
+  | 'requests'
+  | 'limits'
+  | 'restart'
+  | 'autostart'
+  | 'snapshots'
+  | 'devices'
+  | 'security'
+  | 'sysctls'
+  | 'rlimits'
+  | 'lifecycle'
 >
 
 /** What its profiles want of it now; environment, labels and scheduling are those of its launch. */
 function wantedOf(state: ClusterState, { profiles = [], own = {} }: ContainerSpec): Reached {
   const settings = expandSettings(state, profiles, own)
   const { limits = {}, restart = { policy: 'no', most: 0 }, snapshots = {}, security = {}, lifecycle = {} } = settings
-  const devices = Object.entries(settings.devices ?? {}).filter((each): each is [string, Device] => each[1] !== null)
   return {
     requests: withinLimits({ ...defaultRequests, ...settings.requests }, limits),
     limits,
     restart,
     autostart: { ...defaultAutostart, ...settings.autostart },
     snapshots,
-    devices: Object.fromEntries(devices),
+    devices: withoutNulls(settings.devices),
     security,
+    sysctls: withoutNulls(settings.sysctls),
+    rlimits: withoutNulls(settings.rlimits),
     lifecycle,
   }
 }

@@ -15,6 +15,7 @@ import {
   describePins,
   featureObstacles,
   firstBootProblem,
+  kernelSettingsProblem,
   type LaunchRequest,
   type MigrationMode,
   type MoveRequest,
@@ -71,7 +72,8 @@ export async function launch(
   }
   const contradicts = contradiction(request.security ?? {})
   if (contradicts !== null) throw new DroverError('BAD_REQUEST', `launch ${request.name}: security: ${contradicts}`)
-  const problem = firstBootProblem(request.firstBoot ?? {})
+  const problem =
+    firstBootProblem(request.firstBoot ?? {}) ?? kernelSettingsProblem(request.sysctls, request.rlimits)
   if (problem !== null) throw new DroverError('BAD_REQUEST', `launch ${request.name}: ${problem}`)
   const requests = requestsOf(request)
   const spec = {
@@ -87,6 +89,8 @@ export async function launch(
     ...(request.devices === undefined ? {} : { devices: request.devices }),
     ...(request.scheduling === undefined ? {} : { scheduling: request.scheduling }),
     ...(request.security === undefined ? {} : { security: request.security }),
+    ...(request.sysctls === undefined ? {} : { sysctls: request.sysctls }),
+    ...(request.rlimits === undefined ? {} : { rlimits: request.rlimits }),
     ...(request.lifecycle === undefined ? {} : { lifecycle: request.lifecycle }),
     ...(own === null ? {} : { profiles: asked.profiles ?? [], own }),
     init: image.init,

@@ -30,6 +30,8 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     devices: 'object or missing',
     name: 'label or nothing',
     security: 'object or missing',
+    sysctls: 'object or missing',
+    rlimits: 'object or missing',
   },
   start: { container: 'name', epoch: 'integer' },
   stop: { container: 'name', epoch: 'integer', timeoutMs: 'integer', signal: 'integer or missing' },
@@ -102,6 +104,8 @@ const specShape: { [field: string]: Kind } = {
   identity: 'object',
   devices: 'object or missing',
   security: 'object or missing',
+  sysctls: 'object or missing',
+  rlimits: 'object or missing',
 }
 
 export function isMethod(method: unknown): method is EngineMethod | 'simulate' {

@@ -8,7 +8,7 @@ import { readImages, writeImages } from './checkpoint-images.ts'
 import { Lease } from './lease.ts'
 import { freezePulse, pulseAt, startPulse, thawPulse } from './pulse.ts'
 import { type ContainerRecord, newRecord, RecordStore } from './record.ts'
-import { hasProcesses, refuseDevices, refuseSecurity } from './refusals.ts'
+import { hasProcesses, refuseDevices, refuseSecurity, refuseSysctls } from './refusals.ts'
 
 /** What a simulated container is said to use. */
 const simulatedMemoryBytes = 1 << 20
@@ -79,12 +79,16 @@ export class SimulatedContainers {
   update(
     container: string,
     epoch: number,
-    { name = null, ...change }: Pick<EngineSpec, 'limits' | 'devices' | 'security'> & { name?: string | null },
+    {
+      name = null,
+      ...change
+    }: Pick<EngineSpec, 'limits' | 'devices' | 'security' | 'sysctls' | 'rlimits'> & { name?: string | null },
   ): EngineContainer {
     const record = this.#command(container, epoch)
     this.#expect('update', record, ['created', 'running', 'frozen', 'stopped'])
     refuseDevices(change.devices)
     refuseSecurity(record, change.security)
+    refuseSysctls(change.sysctls)
     const { limits } = change
     const { limits: before } = record.spec
     const more = limits.memoryBytes === 0 || limits.memoryBytes > before.memoryBytes
@@ -382,6 +386,8 @@ export class SimulatedContainers {
       },
       devices: record.spec.devices ?? {},
       ...(record.spec.security === undefined ? {} : { security: record.spec.security }),
+      sysctls: record.spec.sysctls ?? {},
+      rlimits: record.spec.rlimits ?? {},
       leased: this.#lease.names(record),
       fenced: alive && record.fenced === true,
     }

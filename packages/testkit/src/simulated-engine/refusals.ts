@@ -24,3 +24,11 @@ export function refuseDevices(devices: EngineSpec['devices'] = {}): void {
     }
   }
 }
+
+/** A simulated kernel has every variable but those that are said to be missing. */
+export function refuseSysctls(sysctls: EngineSpec['sysctls'] = {}): void {
+  const missing = Object.keys(sysctls).find((name) => name.startsWith('net.missing.'))
+  if (missing !== undefined) {
+    throw new DroverError('BAD_REQUEST', `sysctl ${missing}: this host's kernel gives containers none of their own`)
+  }
+}
