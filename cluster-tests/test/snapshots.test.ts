@@ -1,6 +1,9 @@
 // Snapshots from the command line to the file system and back: a tree put back to the byte, processes that go on from where they were,
 // copies with an identity of their own, and all of it along with a move.
 
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { DroverError } from '@drover/protocol'
 import t from 'tap'
 import { engineOfStories, type Story, tell } from '../src/stories.ts'
@@ -103,6 +106,29 @@ await tell(
       await story.must('start', 'now')
       t.equal(await inside(story, 'now', 'cat /srv/file'), 'four')
       await story.must('delete', 'now', 'was')
+    })
+
+    await t.test('exported into a file, and imported again with all that was in it', async (t) => {
+      const directory = t.testdir({})
+      const file = join(directory, 'web.tar.gz')
+      await story.must('set', 'web', 'pids=300')
+      if (native) await inside(story, 'web', 'busybox setfattr -n user.mark -v here /srv/file 2>/dev/null; true')
+      const exported = await sum()
+      const { starts } = await story.container('web')
+      t.match(await story.must('export', 'web', file), { container: 'web', file, bytes: Number })
+      t.match(await story.container('web'), { state: 'running', starts, operation: null })
+      const named = execFileSync('tar', ['-tf', file], { encoding: 'utf8' })
+      t.equal(named, 'drover.json\nimage.tar\ndisk.tar\nSHA256SUMS\n')
+      t.match((await lab.cli(['import', file])).stderr, /a container of that name exists/)
+      await story.must('import', file, 'back', '--host', 'b', '--no-start')
+      t.match(await story.container('back'), { state: 'stopped', host: 'b', spec: { limits: { pids: 300 } } })
+      await story.must('start', 'back')
+      t.equal(await sum('back'), exported)
+      if (native)
+        t.match(await inside(story, 'back', 'hostname; ls /etc/motd 2>&1; true'), /^back\n.*No such file/, 'whiteouts')
+      t.not((await story.container('back')).identity.machineId, (await story.container('web')).identity.machineId)
+      await story.must('delete', 'back')
+      t.notOk(existsSync(`${file}.part`))
     })
 
     await t.test('snapshots go along with a live move and can be put back there', async (t) => {

@@ -24,6 +24,7 @@ import { AgentGrpc } from './grpc.ts'
 import { ImageStore } from './images/image-store.ts'
 import { ImageTasks } from './images/image-tasks.ts'
 import { ImageFetcher, sendImage } from './images/image-transfer.ts'
+import { Uploads } from './images/uploads.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
 import { checkpointRootFor } from './migration/checkpoint-directory.ts'
 import { acceptMigration } from './migration/destination.ts'
@@ -78,6 +79,7 @@ export class Agent {
       fetcher: new ImageFetcher(images, access),
       sessions: new MigrationSessions((container) => this.#containerChanged(container)),
       snapshots: new SnapshotJobs(),
+      uploads: new Uploads(config.dataDirectory),
       links: { outgoing: new Pace(), incoming: new Pace() },
       lease: new LeaseKeeper(this.#client, store, log),
       log,
@@ -168,8 +170,8 @@ export class Agent {
   #prune({ images }: AssignmentBatch): void {
     if (images) this.#parts.images.keepOnly(images)
     const current = new Set<string>()
-    for (const { migration, snapshotTask, origin } of this.#parts.store.all()) {
-      for (const under of [migration, snapshotTask, origin]) if (under) current.add(under.operation)
+    for (const { migration, snapshotTask, exportTask, origin } of this.#parts.store.all()) {
+      for (const under of [migration, snapshotTask, exportTask, origin]) if (under) current.add(under.operation)
     }
     this.#parts.sessions.prune(current)
     this.#parts.snapshots.prune(current)

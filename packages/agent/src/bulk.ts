@@ -30,6 +30,13 @@ const validator = Compile(
     Type.Object({ kind: Type.Literal('write'), upload, offset }),
     Type.Object({ kind: Type.Literal('status'), upload }),
     Type.Object({
+      kind: Type.Literal('read'),
+      upload,
+      offset,
+      limit: Type.Integer({ minimum: 1, maximum: bulkPieceBytes }),
+    }),
+    Type.Object({ kind: Type.Literal('remove'), upload }),
+    Type.Object({
       kind: Type.Literal('image'),
       digest: Type.String(),
       offset,
@@ -55,17 +62,28 @@ async function answer(head: BulkHead, bytes: Buffer, { images, uploads }: BulkPa
       return encodeBulk({ receivedBytes: await uploads.write(head.upload, head.offset, bytes) })
     case 'status':
       return encodeBulk({ receivedBytes: uploads.receivedBytes(head.upload) })
-    case 'image': {
-      const { sizeBytes } = images.get(head.digest)
-      const file = await open(images.layer(head.digest), 'r')
-      try {
-        const piece = Buffer.allocUnsafe(head.limit)
-        const { bytesRead } = await file.read(piece, 0, head.limit, head.offset)
-        return encodeBulk({ sizeBytes }, piece.subarray(0, bytesRead))
-      } finally {
-        await file.close()
-      }
-    }
+    case 'read':
+      return readPiece(uploads.path(head.upload), uploads.receivedBytes(head.upload), head)
+    case 'remove':
+      uploads.remove(head.upload)
+      return encodeBulk({ receivedBytes: 0 })
+    case 'image':
+      return readPiece(images.layer(head.digest), images.get(head.digest).sizeBytes, head)
+  }
+}
+
+async function readPiece(
+  path: string,
+  sizeBytes: number,
+  { limit, offset }: { limit: number; offset: number },
+): Promise<Buffer> {
+  const file = await open(path, 'r')
+  try {
+    const piece = Buffer.allocUnsafe(limit)
+    const { bytesRead } = await file.read(piece, 0, limit, offset)
+    return encodeBulk({ sizeBytes }, piece.subarray(0, bytesRead))
+  } finally {
+    await file.close()
   }
 }
 

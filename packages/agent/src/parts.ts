@@ -9,6 +9,7 @@ import type { EnginePort } from './engine-port.ts'
 import type { FaultPoints } from './fault-points.ts'
 import type { ImageStore } from './images/image-store.ts'
 import type { ImageFetcher } from './images/image-transfer.ts'
+import type { Uploads } from './images/uploads.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
 import type { MigrationSessions } from './migration/sessions.ts'
 import type { SnapshotJobs } from './snapshots/jobs.ts'
@@ -37,6 +38,7 @@ export interface AgentParts {
   /** This host's link, each way: moves share it. */
   links: { outgoing: Pace; incoming: Pace }
   snapshots: SnapshotJobs
+  uploads: Uploads
   lease: LeaseKeeper
   log: Log
 }

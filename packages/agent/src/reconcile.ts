@@ -57,6 +57,8 @@ export type Step =
   | { kind: 'release' }
   /** As the assignment's snapshotTask says. */
   | { kind: 'snapshot' }
+  /** As the assignment's exportTask says. */
+  | { kind: 'export' }
   /** Fetch the disk that it is a copy of. */
   | { kind: 'fill' }
   | { kind: 'prune-snapshots' }
@@ -174,6 +176,7 @@ function nextForPower(facts: Facts, assignment: Assignment): Step | null {
   const waits = engine.state === 'checkpointed' || engine.state === 'restored'
   if (!waits && !configured(engine, assignment)) return { kind: 'update' }
   if (assignment.snapshotTask) return nextForTask(facts, engine, assignment.snapshotTask)
+  if (assignment.exportTask && !facts.taskEnded && !facts.held && !waits) return { kind: 'export' }
   // Nothing of a copy runs before its disk is there.
   if (assignment.origin && engine.state === 'created' && facts.diskHere !== true) {
     return facts.diskHere === false ? null : { kind: 'fill' }

@@ -74,7 +74,10 @@ export class Workers {
 
   #cutShort(container: string, running: { kind: StepKind; operation: string | null }): void {
     const assigned = this.#parts.store.get(container)
-    this.#parts.snapshots.cancelOthers(container, (assigned?.snapshotTask ?? assigned?.origin)?.operation)
+    this.#parts.snapshots.cancelOthers(
+      container,
+      (assigned?.snapshotTask ?? assigned?.exportTask ?? assigned?.origin)?.operation,
+    )
     if (!isObsolete(running.kind, running.operation, this.#parts.store.get(container))) return
     if (running.operation) void this.#parts.sessions.get(running.operation)?.close()
   }

@@ -1,6 +1,7 @@
 // Snapshots, restores and copies as an agent does them, on simulated engines with real files: whole trees, exactly as they were.
 
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Assignment, SnapshotTask } from '@drover/protocol'
@@ -213,3 +214,52 @@ t.test(
     t.notOk(snapshotsOf(upper).includes('bad'))
   },
 )
+
+t.test('export: a file of the host from which another makes the same disk', { skip: withoutNats }, async (t) => {
+  const { cluster, hosts, image, upper, assign, perform, result } = await begin(t, ['a', 'b'])
+  makeMess(upper)
+  mkdirSync(join(upper, 'etc'), { recursive: true })
+  await perform({ name: 'was' })
+  const before = picture(join(dirname(upper), 'snapshots/was/disk'))
+  writeFileSync(join(upper, 'later'), 'later')
+  const upload = 'e'.repeat(32)
+  const file = join(cluster.directory, 'a', 'agent', 'uploads', upload)
+  const exported = async (operation: string, snapshot: string | null) => {
+    assign({ snapshots: ['was'], exportTask: { operation, upload, snapshot } })
+    await cluster.until('it has ended', () => result(operation) !== undefined)
+    return result(operation)
+  }
+  t.match(await exported('out-now', null), { state: 'done', sizeBytes: Number, figures: { export_ms: Number } })
+  t.match(execFileSync('tar', ['--list', '--file', file], { encoding: 'utf8' }), /\.\/later\n/)
+  t.match(await exported('out', 'was'), { state: 'done', error: null })
+  t.same(readdirSync(dirname(file)), [upload], 'nothing half made is left')
+  t.equal(hosts[0]?.engineState('c1'), 'running')
+
+  const sha256 = createHash('sha256').update(readFileSync(file)).digest('hex')
+  const b = hosts[1] as TestHost
+  const take = async (container: string, sum: string) => {
+    const origin = {
+      operation: `in-${container}`,
+      container,
+      name: 'name-c1',
+      snapshot: null,
+      uidBase: 0,
+      source: cluster.peer('a'),
+      upload: { id: upload, sha256: sum },
+    }
+    cluster.assign('b', assignmentFor(container, image, { origin, snapshots: [], desired: 'stopped' }))
+    await cluster.until('it has ended', () => result(origin.operation, 'b') !== undefined)
+    return result(origin.operation, 'b')
+  }
+  t.match(await take('c2', sha256), { state: 'done' })
+  t.equal(picture(b.engine.containers.upper('c2')), before)
+  t.match(await take('c3', '0'.repeat(64)), { state: 'failed', error: { code: 'TRANSFER_FAILED', message: /SHA-256/ } })
+  if (process.getuid?.() !== 0) return
+  const tree = join(cluster.directory, 'with-device')
+  mkdirSync(tree)
+  execFileSync('mknod', [join(tree, 'disk'), 'b', '8', '0'])
+  execFileSync('tar', ['--create', '--file', file, '--directory', tree, '.'])
+  const other = createHash('sha256').update(readFileSync(file)).digest('hex')
+  t.match(await take('c4', other), { state: 'done' })
+  t.notOk(existsSync(join(b.engine.containers.upper('c4'), 'disk')), 'no device comes in that way')
+})

@@ -52,12 +52,19 @@ export async function sendBulk(
 export async function* readBulk(
   transport: Transport,
   path: string,
-  { signal = null, onSize }: { signal?: AbortSignal | null; onSize?: (sizeBytes: number) => void } = {},
+  {
+    signal = null,
+    onSize,
+    query = {},
+  }: { signal?: AbortSignal | null; onSize?: (sizeBytes: number) => void; query?: Record<string, string> } = {},
 ): AsyncGenerator<Buffer> {
   let offset = 0
   let sizeBytes: number | null = null
   for (let breaks = 0; sizeBytes === null || offset < sizeBytes; ) {
-    const response: IncomingMessage = await transport.stream(`${path}?offset=${offset}`, { idleTimeoutMs, signal })
+    const response: IncomingMessage = await transport.stream(
+      `${path}?${new URLSearchParams({ ...query, offset: String(offset) })}`,
+      { idleTimeoutMs, signal },
+    )
     if (sizeBytes === null) {
       sizeBytes = Number(response.headers[sizeHeader])
       onSize?.(sizeBytes)

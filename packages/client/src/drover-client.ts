@@ -8,12 +8,14 @@ import type {
   ClusterStatus,
   Container,
   ContainerExplanation,
+  ContainerImportRequest,
   CopyRequest,
   EvacuateRequest,
   EvacuationPlanRequest,
   EvacuationPlanView,
   ExecRequest,
   ExplainRequest,
+  ExportRequest,
   HostLostRequest,
   HostSetRequest,
   HostView,
@@ -160,6 +162,16 @@ export class DroverClient {
     sendBulk(this.#transport, content, options)
   importImage = (request: ImageImportRequest, options?: WriteOptions) =>
     this.#write(paths.imageImport, request, options)
+  importContainer = (request: ContainerImportRequest, options?: WriteOptions) =>
+    this.#write(paths.containerImport, request, options)
+  /** When it is done, its parameters say `upload` and `host`: where the disk is read. */
+  exportContainer = async (name: string, request: ExportRequest = {}, options?: WriteOptions) =>
+    this.#write(paths.export(segment(name)), request, options)
+  uploadContent = (upload: string, host: string, options?: Parameters<typeof readBulk>[2]) =>
+    readBulk(this.#transport, paths.uploadContent(segment(upload)), { ...options, query: { host } })
+  removeUpload = async (upload: string, host: string, options: ReadOptions = {}): Promise<void> => {
+    await this.#transport.json('DELETE', `${paths.upload(segment(upload))}?host=${encodeURIComponent(host)}`, options)
+  }
   publish = async (name: string, request: PublishRequest, options?: WriteOptions) =>
     this.#write(paths.publish(segment(name)), request, options)
   setImage = async (name: string, request: ImageSetRequest, options?: WriteOptions) =>

@@ -95,3 +95,14 @@ t.test('protected: it isn’t deleted before that is taken away', async (t) => {
   cluster.settle()
   t.equal(cluster.container('web'), undefined)
 })
+
+t.test('launch without a start: made, and left stopped until it is started', async (t) => {
+  const { cluster, power } = begin()
+  cluster.launch('web', 'a', 'launch-web', {}, { start: false })
+  cluster.settle()
+  t.match(cluster.operation('launch-web'), { state: 'done', progress: { message: 'made on a' } })
+  t.match(cluster.container('web'), { state: 'stopped', starts: 0, operation: null })
+  t.ok(power('start', 'web').ok)
+  cluster.settle()
+  t.match(cluster.container('web'), { state: 'running', starts: 1 })
+})

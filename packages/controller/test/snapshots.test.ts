@@ -256,3 +256,63 @@ t.test('the API takes, lists, restores and deletes snapshots, and says which fie
   t.match(await call('GET', path), { body: [] })
   t.match(await call('GET', '/v1/containers/none/snapshots'), { status: 404 })
 })
+
+t.test('export: done when its host has packed it; the container runs on, and nothing else is done to it', async (t) => {
+  const { made, take } = cluster()
+  const ask = (operation: string, snapshot: string | null = null) =>
+    made.propose({
+      type: 'ExportRequested',
+      atMs: made.nowMs,
+      operation,
+      container: 'web',
+      snapshot,
+      upload: 'e'.repeat(32),
+    })
+  t.match(ask('out', 'none'), { ok: false, error: { error: { code: 'SNAPSHOT_NOT_FOUND' } } })
+  t.match(ask('out'), { ok: true, value: { kind: 'export', state: 'running' } })
+  t.match(assignmentsOf(made.state, made.container('web'))[0]!.assignment.exportTask, {
+    operation: 'out',
+    snapshot: null,
+  })
+  t.match(take('meanwhile'), { ok: false, error: { error: { code: 'BUSY' } } })
+  made.settle()
+  t.match(made.operation('out'), { state: 'done', parameters: { upload: 'e'.repeat(32), host: 'a' } })
+  t.match(made.container('web'), { state: 'running', starts: 1, operation: null })
+  t.equal(assignmentsOf(made.state, made.container('web'))[0]!.assignment.exportTask, undefined)
+})
+
+t.test('import: a new container that waits for its disk; removed again when that fails', async (t) => {
+  const { made } = cluster()
+  const { spec } = made.container('web')
+  const take = (name: string, start: boolean) =>
+    made.propose({
+      type: 'ContainerImported',
+      atMs: made.nowMs,
+      operation: `import-${name}`,
+      name,
+      spec,
+      start,
+      disk: { upload: 'e'.repeat(32), host: 'a', sha256: '0'.repeat(64), uidBase: 1_000_000, name: 'old' },
+      host: 'b',
+      placement: { chosen: 'b', reason: 'the test says so', hosts: [] },
+      machineId: '2'.repeat(32),
+      network: '10.77.0.0/16',
+      gateway: null,
+    })
+  t.match(take('web', true), { ok: false, error: { error: { code: 'NAME_TAKEN' } } })
+  t.match(take('back', true), { ok: true, value: { kind: 'import' } })
+  const { origin } = assignmentsOf(made.state, made.container('back'))[0]!.assignment
+  t.match(origin, { name: 'old', uidBase: 1_000_000, source: { host: 'a' }, upload: { id: 'e'.repeat(32) } })
+  made.settle()
+  t.match(made.operation('import-back'), { state: 'done' })
+  t.match(made.container('back'), { state: 'running', host: 'b', operation: null })
+  take('still', false)
+  made.settle()
+  t.match(made.operation('import-still'), { state: 'done' })
+  t.match(made.container('still'), { state: 'stopped', starts: 0 })
+  made.hosts.get('b')!.failures.add('source snapshot')
+  take('broken', true)
+  made.settle()
+  t.match(made.operation('import-broken'), { state: 'failed' })
+  t.notOk(made.state.idsByName.has('broken'), 'without its disk it is nothing')
+})

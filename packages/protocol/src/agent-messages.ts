@@ -8,6 +8,7 @@ import { MoveTerms } from './move-options.ts'
 import {
   ContainerSpec,
   CopyOrigin,
+  ExportTask,
   HostFeatures,
   Identity,
   ImageProperties,
@@ -46,6 +47,7 @@ export const Assignment = Type.Object({
   /** Names of the snapshots that it has: others are removed. Missing: from an older controller, which knows of none. */
   snapshots: Type.Optional(Type.Array(Type.String())),
   snapshotTask: Type.Optional(SnapshotTask),
+  exportTask: Type.Optional(ExportTask),
   /** Its disk is a copy: nothing of it runs before that is there. */
   origin: Type.Optional(CopyOrigin),
   /** Hosts that hold the image, to fetch it from when it is missing here. */

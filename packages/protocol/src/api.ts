@@ -54,6 +54,7 @@ export const LaunchRequest = Type.Object(
     makeRoom: Type.Optional(
       Type.Boolean({ description: 'when it fits nowhere, others may move live to make room; default true' }),
     ),
+    start: Type.Optional(Type.Boolean({ description: 'false: it is made, and left stopped; default true' })),
     environment: Type.Optional(Type.Record(Type.String(), Type.String())),
     labels: Type.Optional(Type.Record(Type.String(), Type.String())),
   },

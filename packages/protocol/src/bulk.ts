@@ -16,6 +16,9 @@ export type BulkHead =
   /** → {receivedBytes} */
   | { kind: 'write'; upload: string; offset: number }
   | { kind: 'status'; upload: string }
+  /** A piece of what lies there → {sizeBytes} and bytes. */
+  | { kind: 'read'; upload: string; offset: number; limit: number }
+  | { kind: 'remove'; upload: string }
   /** A piece of an image's layer → {sizeBytes} and bytes. */
   | { kind: 'image'; digest: string; offset: number; limit: number }
 

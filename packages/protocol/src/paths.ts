@@ -51,7 +51,10 @@ export const paths = {
   imageContent: (name: string) => `/v1/images/${name}/content`,
   publish: (name: string) => `/v1/containers/${name}/publish`,
   uploads: '/v1/uploads',
-  /** PUT with `?host=&offset=`, GET with `?host=`. */
+  export: (name: string) => `/v1/containers/${name}/export`,
+  containerImport: '/v1/container-imports',
+  /** PUT with `?host=&offset=`, GET and DELETE with `?host=`. */
   upload: (id: string) => `/v1/uploads/${id}`,
+  uploadContent: (id: string) => `/v1/uploads/${id}/content`,
   openapi: '/openapi.json',
 } as const

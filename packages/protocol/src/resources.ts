@@ -278,6 +278,8 @@ export const OperationKind = Type.Union([
   Type.Literal('snapshot-restore'),
   Type.Literal('snapshot-delete'),
   Type.Literal('copy'),
+  Type.Literal('export'),
+  Type.Literal('import'),
   Type.Literal('heal'),
   Type.Literal('host-lost'),
 ])

@@ -2,6 +2,7 @@
 // to do and says about it. They lie beside the container's disk and go where it goes.
 
 import { type Static, Type } from 'typebox'
+import { uploadPattern } from './bulk.ts'
 import { namePattern } from './names.ts'
 
 const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
@@ -84,6 +85,14 @@ export const SnapshotTask = Type.Object({
 })
 export type SnapshotTask = Static<typeof SnapshotTask>
 
+/** Its owner shall write its disk, or that of a snapshot, into this file, once for the operation. */
+export const ExportTask = Type.Object({
+  operation: Type.String(),
+  upload: Type.String({ pattern: uploadPattern }),
+  snapshot: Nullable(SnapshotName),
+})
+export type ExportTask = Static<typeof ExportTask>
+
 /** Where the disk of a new container comes from. */
 export const CopyOrigin = Type.Object({
   operation: Type.String(),
@@ -92,6 +101,8 @@ export const CopyOrigin = Type.Object({
   snapshot: Nullable(SnapshotName),
   uidBase: Type.Integer({ description: 'of its user namespace: the owners of the files' }),
   source: Type.Object({ host: Type.String(), address: Type.String(), streamPort: Type.Integer() }),
+  /** It is no container’s: it was sent to that host. */
+  upload: Type.Optional(Type.Object({ id: Type.String({ pattern: uploadPattern }), sha256: Type.String() })),
 })
 export type CopyOrigin = Static<typeof CopyOrigin>
 

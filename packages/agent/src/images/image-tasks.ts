@@ -12,7 +12,7 @@ import { packLayer, unpackLayer } from './layer.ts'
 import { publishContainer } from './publish-container.ts'
 import { fromReadyLayer } from './ready-layer.ts'
 import { recipeOf } from './recipe.ts'
-import { Uploads } from './uploads.ts'
+import type { Uploads } from './uploads.ts'
 
 /** More tasks than this at once are refused: a controller asks for one at a time. */
 const maxTasks = 16
@@ -28,14 +28,10 @@ export class ImageTasks {
   #queue: Promise<void> = Promise.resolve()
   readonly #stop = new AbortController()
 
-  constructor(
-    parts: AgentParts,
-    { dataDirectory, layersDirectory }: { dataDirectory: string; layersDirectory?: string | undefined },
-    changed: () => void,
-  ) {
+  constructor(parts: AgentParts, { layersDirectory }: { layersDirectory?: string | undefined }, changed: () => void) {
     this.#parts = parts
     this.images = parts.images
-    this.uploads = new Uploads(dataDirectory)
+    this.uploads = parts.uploads
     this.#layersDirectory = layersDirectory
     this.#changed = changed
   }

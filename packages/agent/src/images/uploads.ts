@@ -48,6 +48,27 @@ export class Uploads {
     return Math.max(there, offset + bytes.length)
   }
 
+  /** Where something is made that is to be read from here: it gets its name when it is whole. */
+  draft(upload: string): string {
+    this.#makeRoom()
+    return `${this.path(upload)}.draft`
+  }
+
+  /** At most so much as may be sent here. */
+  async fill(path: string, content: AsyncIterable<Buffer>): Promise<void> {
+    const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o600)
+    let written = 0
+    try {
+      for await (const chunk of content) {
+        written += chunk.length
+        if (written > maxBytes) throw new DroverError('TOO_LARGE', `export: more than ${maxBytes} bytes`)
+        await file.writeFile(chunk)
+      }
+    } finally {
+      await file.close()
+    }
+  }
+
   /** The path of one that is whole: what was said of it is true. */
   async checked(upload: string, sha256: string): Promise<string> {
     const path = this.path(upload)

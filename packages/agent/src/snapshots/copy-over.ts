@@ -1,15 +1,15 @@
 // The disk of one container for a new one, which may be on another host: the new one's agent asks the other's for it, puts what is its
 // own in place of what was the other's, and has the engine shift the owners. The container that is copied is locked for so long.
 
-import { mkdirSync, rmSync } from 'node:fs'
+import { createReadStream, mkdirSync, rmSync } from 'node:fs'
 import { lstat, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { type Assignment, type CopyOrigin, DroverError } from '@drover/protocol'
 import { makeSockets, removePaths } from '../migration/apply-delta.ts'
 import { socketsOf } from '../migration/disk-delta.ts'
-import { scanManifest } from '../migration/disk-manifest.ts'
+import { type Manifest, scanManifest } from '../migration/disk-manifest.ts'
 import { startExtraction, startPrecopyArchive } from '../migration/tar-process.ts'
 import type { AgentParts } from '../parts.ts'
-import { type Hello, StreamFrameType } from '../streams/messages.ts'
+import { type Hello, maxPayloadBytes, StreamFrameType } from '../streams/messages.ts'
 import { openStream } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 import { discard, sizeOf } from './copy-tree.ts'
@@ -37,8 +37,9 @@ export async function fetchDisk(
   discard(incoming)()
   await mkdir(incoming, { mode: 0o700 })
   scope.defer(discard(incoming))
-  const { operation, container, snapshot } = origin
-  const connection = await openStream(origin.source, parts.access, { kind: 'disk', operation, container, snapshot })
+  const { operation, container, snapshot, upload } = origin
+  const wanted = { kind: 'disk', operation, container, snapshot, ...(upload === undefined ? {} : { upload }) } as const
+  const connection = await openStream(origin.source, parts.access, wanted)
   scope.defer(() => connection.destroy())
   const ready = await connection.receiveMessage(readyDeadlineMs)
   if (ready.kind !== 'tree') throw new DroverError('BAD_REQUEST', `copy: ${ready.kind} came where tree was due`)
@@ -52,7 +53,9 @@ export async function fetchDisk(
   await extraction.done()
   connection.finish()
   await forgetIdentity(incoming, origin.name, assignment.name)
-  const sizeBytes = sizeOf(await scanManifest(incoming, scope.signal))
+  const manifest = await scanManifest(incoming, scope.signal)
+  if (upload !== undefined) await removePaths(incoming, devicesIn(manifest))
+  const sizeBytes = sizeOf(manifest)
   await exchangeDisk(parts, assignment, incoming, origin.uidBase)
   return { sizeBytes, figures: { copy_ms: performance.now() - startedAt } }
 }
@@ -63,7 +66,8 @@ export async function sendDisk(
   connection: StreamConnection,
   hello: Extract<Hello, { kind: 'disk' }>,
 ): Promise<void> {
-  const { container, snapshot, operation } = hello
+  const { container, snapshot, operation, upload } = hello
+  if (upload !== undefined) return sendUploaded(parts, connection, upload)
   const assignment = parts.store.get(container)
   const upper = parts.mirror.get(container)?.upper
   if (assignment?.role !== 'owner' || upper === undefined) {
@@ -90,7 +94,26 @@ export async function sendDisk(
   }
 }
 
-async function treeToSend(
+/** What was sent to this host: a tar already. */
+async function sendUploaded(
+  { uploads }: AgentParts,
+  connection: StreamConnection,
+  { id, sha256 }: { id: string; sha256: string },
+): Promise<void> {
+  const path = await uploads.checked(id, sha256)
+  await connection.sendMessage({ kind: 'tree', sockets: [] })
+  for await (const chunk of createReadStream(path, { highWaterMark: maxPayloadBytes }))
+    await connection.sendData(chunk as Buffer)
+  await connection.sendEnd()
+  connection.finish()
+}
+
+/** Of an archive that came from anywhere: overlayfs has whiteouts as devices of number 0, and others the engine makes at a start. */
+function devicesIn(manifest: Manifest): string[] {
+  return [...manifest].flatMap(([path, { type, rdev }]) => (type === 'device' && rdev !== 0n ? [path] : []))
+}
+
+export async function treeToSend(
   parts: AgentParts,
   assignment: Assignment,
   scope: Scope,

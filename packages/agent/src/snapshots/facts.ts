@@ -11,9 +11,10 @@ export function snapshotFacts(
   assignment: Assignment | null,
   engine: EngineContainer | null,
 ): Pick<Facts, 'taskEnded' | 'diskHere' | 'held' | 'unlistedSnapshots'> {
-  const { snapshotTask, origin, snapshots: listed } = assignment ?? {}
+  const { snapshotTask, exportTask, origin, snapshots: listed } = assignment ?? {}
+  const task = snapshotTask ?? exportTask
   return {
-    taskEnded: snapshotTask !== undefined && snapshots.ended(snapshotTask.operation),
+    taskEnded: task !== undefined && snapshots.ended(task.operation),
     diskHere:
       origin === undefined ? null : snapshots.ended(origin.operation) ? snapshots.succeeded(origin.operation) : null,
     held: engine !== null && snapshots.held(engine.container),

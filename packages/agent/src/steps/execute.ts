@@ -6,7 +6,7 @@ import type { Step, StepKind } from '../reconcile.ts'
 import { giveUp, note, release, runMigrationStep } from './migrate.ts'
 import { create, ensureImage, freeze, start, stop, thaw, update } from './power.ts'
 import { remove } from './remove.ts'
-import { fillCopy, pruneSnapshots, runSnapshotTask } from './snapshot.ts'
+import { exportContainer, fillCopy, pruneSnapshots, runSnapshotTask } from './snapshot.ts'
 
 export async function execute(context: StepContext, step: Step): Promise<void> {
   if (step.kind === 'delete') return remove(context, step.epoch)
@@ -35,6 +35,8 @@ export async function execute(context: StepContext, step: Step): Promise<void> {
       return runMigrationStep(assigned, step.kind)
     case 'snapshot':
       return runSnapshotTask(assigned)
+    case 'export':
+      return exportContainer(assigned)
     case 'fill':
       return fillCopy(assigned)
     case 'prune-snapshots':

@@ -4,6 +4,7 @@
 import type { Assignment } from '@drover/protocol'
 import type { StepContext } from '../parts.ts'
 import { fetchDisk } from '../snapshots/copy-over.ts'
+import { exportDisk } from '../snapshots/export-disk.ts'
 import { removeSnapshot, snapshotNames } from '../snapshots/layout.ts'
 import { putBack } from '../snapshots/put-back.ts'
 import { takeSnapshot } from '../snapshots/take.ts'
@@ -18,6 +19,15 @@ export async function runSnapshotTask({ parts, container, assignment }: Assigned
     work(parts, assignment, task, scope),
   )
   if (error) parts.log.warn({ container, operation: task.operation, error: error.message }, `snapshot ${task.kind}`)
+}
+
+export async function exportContainer({ parts, container, assignment }: Assigned): Promise<void> {
+  const task = assignment.exportTask
+  if (!task) return
+  const { error } = await parts.snapshots.run(task.operation, container, (scope) =>
+    exportDisk(parts, assignment, task, scope),
+  )
+  if (error) parts.log.warn({ container, operation: task.operation, error: error.message }, 'export')
 }
 
 export async function fillCopy({ parts, container, assignment }: Assigned): Promise<void> {

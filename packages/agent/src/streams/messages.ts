@@ -9,7 +9,7 @@
 //   delta, [data…, end]                       what changed on disk since
 //   switched                                  all was sent: restore
 
-import { namePattern } from '@drover/protocol'
+import { namePattern, uploadPattern } from '@drover/protocol'
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 
@@ -32,6 +32,10 @@ export const Hello = Type.Union([
     operation: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$' }),
     container: Type.String(),
     snapshot: Type.Union([Type.String({ pattern: namePattern }), Type.Null()]),
+    /** Not a container's disk: what was sent to the host. */
+    upload: Type.Optional(
+      Type.Object({ id: Type.String({ pattern: uploadPattern }), sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }) }),
+    ),
   }),
 ])
 export type Hello = Static<typeof Hello>

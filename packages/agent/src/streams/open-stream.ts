@@ -7,7 +7,13 @@ import { dial } from './transport.ts'
 
 export type StreamPurpose =
   | { kind: 'image'; digest: string }
-  | { kind: 'disk'; operation: string; container: string; snapshot: string | null }
+  | {
+      kind: 'disk'
+      operation: string
+      container: string
+      snapshot: string | null
+      upload?: { id: string; sha256: string }
+    }
   | { kind: 'migration'; operation: string; container: string }
 
 export async function openStream(peer: Peer, access: Access, purpose: StreamPurpose): Promise<StreamConnection> {

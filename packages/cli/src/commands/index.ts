@@ -12,11 +12,13 @@ import * as down from './down.ts'
 import * as events from './events.ts'
 import * as exec from './exec.ts'
 import * as explain from './explain.ts'
+import * as exportContainer from './export.ts'
 import * as file from './file.ts'
 import * as freeze from './freeze.ts'
 import * as healing from './healing.ts'
 import * as host from './host.ts'
 import * as image from './image.ts'
+import * as importContainer from './import.ts'
 import * as info from './info.ts'
 import * as launch from './launch.ts'
 import * as logs from './logs.ts'
@@ -72,6 +74,8 @@ export const commands: readonly ((program: Command) => void)[] = [
   rename.register,
   move.register,
   copy.register,
+  exportContainer.register,
+  importContainer.register,
   snapshot.register,
   preflight.register,
   deleteContainer.register,

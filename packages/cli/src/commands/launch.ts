@@ -24,6 +24,7 @@ const plannedTogether = 64
 
 interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags, FirstBootFlags, KernelFlags {
   makeRoom: boolean
+  start: boolean
   count?: number
   image?: string
   memory?: number
@@ -69,6 +70,7 @@ export function register(program: Command): void {
     .option('--device <NAME,KEY=VALUE,…>', 'a device, as drover device add knows them; repeatable', parseDeviceFlag)
     .option('-p, --profile <name>', 'settings to start from; repeatable, later ones win', parseNames)
     .option('--ephemeral', 'delete it as soon as it stops')
+    .option('--no-start', 'only make them: left stopped until drover start')
     .option('--host <host>', 'only on this host', parseName)
     .option('--no-make-room', 'when it fits nowhere, move no others to make room (usual: up to four, live)')
     .option('-e, --env <KEY=VALUE>', 'environment of its init; repeatable', parsePair)
@@ -106,7 +108,7 @@ async function launch(session: Session, given: string[], flags: LaunchFlags): Pr
   if (launched.length > 0) {
     const took = flags.wait ? ` in ${formatDuration(performance.now() - startedAt)}` : ''
     output.line(
-      describeLaunched(session, launched, flags.wait ? 'launched' : 'launching', took),
+      describeLaunched(session, launched, flags.wait ? (flags.start ? 'launched' : 'made') : 'launching', took),
     )
   }
   return exitCode
@@ -143,6 +145,7 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     name,
     ...(flags.image === undefined ? {} : { image: flags.image }),
     ...(flags.makeRoom ? {} : { makeRoom: false }),
+    ...(flags.start ? {} : { start: false }),
     ...(flags.host === undefined ? {} : { host: flags.host }),
     ...(flags.cpu === undefined ? {} : { cpuMilli: flags.cpu }),
     ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),

@@ -116,13 +116,18 @@ function settle(draft: Draft, operation: Operation, container: StoredContainer):
     restart: 'running',
     freeze: 'frozen',
     copy: 'running',
+    import: 'running',
     'snapshot-restore': 'running',
   } as const
   const state = wanted[operation.kind as keyof typeof wanted]
   if (state === undefined || operation.parameters.container !== container.id) return
   // A restore waits first for its disk, and a copy that isn't to run for nothing else.
   if (operation.kind === 'snapshot-restore' && operation.phase !== 'starting') return
-  if (operation.kind === 'copy' && container.desired !== 'running') return
+  if ((operation.kind === 'copy' || operation.kind === 'import') && container.desired !== 'running') return
+  if (operation.kind === 'launch' && container.desired === 'stopped') {
+    endUnstarted(draft, operation, container)
+    return
+  }
   if (isStoppingFirst(operation)) {
     if (container.state === 'stopped') startAgain(draft, operation, container)
   } else if (container.state === state) {
@@ -132,6 +137,12 @@ function settle(draft: Draft, operation: Operation, container: StoredContainer):
     draft.reassign({ ...container, desired: 'stopped' })
     endOperation(draft, operation, { state: 'failed', message, error: { code: 'WRONG_STATE', message } })
   }
+}
+
+/** A launch that only makes it. */
+function endUnstarted(draft: Draft, operation: Operation, container: StoredContainer): void {
+  if (container.state !== 'stopped') return
+  endOperation(draft, operation, { state: 'done', message: `made on ${container.host}`, error: null })
 }
 
 /** Stopped because its init ended, not because it has yet to be started. */

@@ -8,6 +8,7 @@ import { refuseBusy } from './apply-power.ts'
 import { requireSnapshot } from './apply-snapshots.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
+import { newContainer } from './new-container.ts'
 import { beginOperation, begunBefore } from './operations.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
@@ -44,28 +45,8 @@ export function applyContainerCopied(draft: Draft, entry: EntryOf<'ContainerCopi
     message: `${source.name}${entry.snapshot === null ? '' : `/${entry.snapshot}`} to ${entry.host}`,
     parameters: { container: id, host: entry.host, starts: 0, source: source.id, snapshot: entry.snapshot },
   })
-  draft.reassign({
-    id,
-    name,
-    spec: source.spec,
-    identity,
-    desired: entry.start ? 'running' : 'stopped',
-    deleting: false,
-    host: entry.host,
-    epoch: 1,
-    state: 'pending',
-    message: null,
-    initPid: null,
-    startedAtMs: null,
-    starts: 0,
-    operation: entry.operation,
-    placement: entry.placement,
-    snapshots: [],
-    createdAtMs: draft.atMs,
-    revision: draft.index,
-    assignedRevision: draft.index,
-    stopTimeoutMs: source.stopTimeoutMs,
-  })
+  const copy = newContainer(draft, { ...entry, spec: source.spec, identity }, entry.start ? 'running' : 'stopped')
+  draft.reassign({ ...copy, snapshots: [], stopTimeoutMs: source.stopTimeoutMs })
   draft.event('container.copied', name, `${name} is a copy of ${source.name}, on ${entry.host}`, entry.operation)
   return operation
 }
@@ -73,10 +54,11 @@ export function applyContainerCopied(draft: Draft, entry: EntryOf<'ContainerCopi
 /** For the assignment of the new container, until its copy has ended. */
 export function originOf(state: ClusterState, container: StoredContainer): CopyOrigin | null {
   const operation = container.operation === null ? undefined : state.tables.operations.get(container.operation)
-  if (operation?.kind !== 'copy' || operation.parameters.container !== container.id) return null
+  if (operation?.parameters.container !== container.id) return null
+  if (operation.kind === 'import') return uploadOf(state, container, operation)
+  if (operation.kind !== 'copy') return null
   const source = state.tables.containers.get(String(operation.parameters.source))
   if (!source) return null
-  const host = state.tables.hosts.get(source.host)
   const { snapshot } = operation.parameters
   return {
     operation: operation.id,
@@ -84,6 +66,24 @@ export function originOf(state: ClusterState, container: StoredContainer): CopyO
     name: source.name,
     snapshot: typeof snapshot === 'string' ? snapshot : null,
     uidBase: source.spec.security?.privileged ? 0 : source.identity.uidBase,
-    source: { host: source.host, address: host?.address ?? '', streamPort: host?.streamPort ?? 0 },
+    source: peerOf(state, source.host),
   }
+}
+
+function uploadOf(state: ClusterState, { id, name }: StoredContainer, operation: Operation): CopyOrigin {
+  const disk = operation.parameters.disk as EntryOf<'ContainerImported'>['disk']
+  return {
+    operation: operation.id,
+    container: id,
+    name: disk.name ?? name,
+    snapshot: null,
+    uidBase: disk.uidBase,
+    source: peerOf(state, disk.host),
+    upload: { id: disk.upload, sha256: disk.sha256 },
+  }
+}
+
+function peerOf(state: ClusterState, name: string): CopyOrigin['source'] {
+  const host = state.tables.hosts.get(name)
+  return { host: name, address: host?.address ?? '', streamPort: host?.streamPort ?? 0 }
 }

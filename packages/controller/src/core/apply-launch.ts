@@ -7,6 +7,7 @@ import { loadOf, shortage } from './capacity.ts'
 import { demandOf } from './demand.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
+import { newContainer } from './new-container.ts'
 import { type Beginning, beginOperation, begunBefore } from './operations.ts'
 import { promisedRoom } from './promised-room.ts'
 import { askable, policyOf, projectsOf } from './scheduling-policy.ts'
@@ -24,27 +25,7 @@ export function applyContainerLaunched(draft: Draft, entry: EntryOf<'ContainerLa
   const identity = allocateIdentity(draft, entry)
   const id = `c${identity.serial}`
   draft.write({ table: 'counters', key: 'counters', value: { nextSerial: identity.serial + 1 } })
-  draft.reassign({
-    id,
-    name,
-    spec,
-    identity,
-    desired: 'running',
-    deleting: false,
-    host: entry.host,
-    epoch: 1,
-    state: 'pending',
-    message: null,
-    initPid: null,
-    startedAtMs: null,
-    starts: 0,
-    operation: entry.operation,
-    placement: entry.placement,
-    createdAtMs: draft.atMs,
-    revision: draft.index,
-    assignedRevision: draft.index,
-    stopTimeoutMs: null,
-  })
+  draft.reassign(newContainer(draft, { ...entry, identity }, entry.start === false ? 'stopped' : 'running'))
   const begun = {
     phase: 'creating',
     message: `on ${entry.host}`,

@@ -79,8 +79,9 @@ function cancelNow(draft: Draft, operation: Operation): Operation {
     draft.reassign({ ...container, deleting: true, state: 'deleting' })
   }
   undo(draft, operation)
-  const message =
-    operation.kind === 'launch' || operation.kind === 'copy' ? 'cancelled; what was made of it is removed' : 'cancelled'
+  const message = ['launch', 'copy', 'import'].includes(operation.kind)
+    ? 'cancelled; what was made of it is removed'
+    : 'cancelled'
   return endOperation(draft, operation, {
     state: 'cancelled',
     message,

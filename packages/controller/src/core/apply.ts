@@ -3,6 +3,7 @@
 // nothing but the index.
 
 import { type ClusterEvent, DroverError, type ErrorBody } from '@drover/protocol'
+import { applyContainerImported, applyExportRequested } from './apply-archives.ts'
 import { applyContainerDeleted, applyContainerObserved } from './apply-containers.ts'
 import { applyContainerCopied } from './apply-copy.ts'
 import { applyEvacuationPlanned, applyEvacuationStarted } from './apply-evacuation.ts'
@@ -115,6 +116,10 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applySnapshotsExpired(draft, entry)
     case 'ContainerCopied':
       return applyContainerCopied(draft, entry)
+    case 'ExportRequested':
+      return applyExportRequested(draft, entry)
+    case 'ContainerImported':
+      return applyContainerImported(draft, entry)
     case 'ContainerObserved':
       return applyContainerObserved(draft, entry)
     case 'ContainerDeleted':

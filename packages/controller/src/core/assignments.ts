@@ -116,6 +116,7 @@ function assign(
     identity,
     snapshots: snapshotsOf(container).map((snapshot) => snapshot.name),
     ...snapshotTaskOf(state, container),
+    ...exportTaskOf(state, container),
     ...copyOf(state, container),
     imageSources: role === 'none' ? [] : imageSources(state, spec.image, host),
     migration,
@@ -131,6 +132,14 @@ function snapshotTaskOf(state: ClusterState, container: StoredContainer): Pick<A
   if (kind === undefined) return {}
   const { snapshot, memory } = operation.parameters
   return { snapshotTask: { operation: operation.id, kind, name: String(snapshot), memory: memory === true } }
+}
+
+function exportTaskOf(state: ClusterState, container: StoredContainer): Pick<Assignment, 'exportTask'> {
+  const operation = container.operation === null ? undefined : state.tables.operations.get(container.operation)
+  if (operation?.kind !== 'export' || operation.state !== 'running') return {}
+  const { upload, snapshot } = operation.parameters
+  const task = { operation: operation.id, upload: String(upload) }
+  return { exportTask: { ...task, snapshot: typeof snapshot === 'string' ? snapshot : null } }
 }
 
 function copyOf(state: ClusterState, container: StoredContainer): Pick<Assignment, 'origin'> {

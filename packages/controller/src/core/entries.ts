@@ -4,6 +4,7 @@
 
 import {
   Container,
+  ContainerImportRequest,
   ContainerSpec,
   DroverError,
   Host,
@@ -25,6 +26,7 @@ import {
   RebalanceRecord,
   SetRequest,
   Snapshot,
+  uploadPattern,
 } from '@drover/protocol'
 import { type Static, type TProperties, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -85,6 +87,8 @@ const launchProperties = {
   network: Type.String({ description: 'the cluster’s containerNetwork' }),
   network6: Type.Optional(Type.String({ description: 'the cluster’s containerNetwork6' })),
   gateway: Type.Union([Type.String(), Type.Null()]),
+  /** false: it is made only. */
+  start: Type.Optional(Type.Boolean()),
 }
 export const ContainerLaunched = entry('ContainerLaunched', { operation: OperationId, ...launchProperties })
 export const PowerRequested = entry('PowerRequested', {
@@ -153,6 +157,20 @@ export const ContainerCopied = entry('ContainerCopied', {
   network: ContainerLaunched.properties.network,
   network6: ContainerLaunched.properties.network6,
   gateway: ContainerLaunched.properties.gateway,
+})
+/** Its owner shall write its disk, or that of a snapshot, into this file of its host. */
+export const ExportRequested = entry('ExportRequested', {
+  operation: OperationId,
+  container: Type.String({ description: 'name' }),
+  snapshot: Type.Union([Name, Type.Null()]),
+  upload: Type.String({ pattern: uploadPattern }),
+})
+/** A new container with the disk that was sent to a host. */
+export const ContainerImported = entry('ContainerImported', {
+  operation: OperationId,
+  ...launchProperties,
+  start: Type.Boolean(),
+  disk: ContainerImportRequest.properties.disk,
 })
 /** What the host that may run the container says about it. */
 export const ContainerObserved = entry('ContainerObserved', {
@@ -332,6 +350,8 @@ export const Entry = Type.Union([
   SnapshotDeleteRequested,
   SnapshotsExpired,
   ContainerCopied,
+  ExportRequested,
+  ContainerImported,
   ContainerObserved,
   ContainerDeleted,
   OperationAdvanced,

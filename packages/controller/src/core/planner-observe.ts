@@ -95,7 +95,7 @@ const heldForSnapshot = (state: ClusterState, container: StoredContainer, seen: 
   seen.state === 'frozen' &&
   container.desired === 'running' &&
   container.operation !== null &&
-  ['snapshot', 'copy', 'publish'].includes(state.tables.operations.get(container.operation)?.kind ?? '')
+  ['snapshot', 'copy', 'publish', 'export'].includes(state.tables.operations.get(container.operation)?.kind ?? '')
 
 /** `stopped` while we want it running, from an agent that doesn't know so yet: not news, but the past. */
 const agentHasNotSeen = (container: StoredContainer, seen: ObservedContainer): boolean =>

@@ -1,4 +1,4 @@
-// snapshot, snapshot-restore and copy: each ends as the host says. What comes after (starting a restored or copied one) is as with any start.
+// snapshot, snapshot-restore, export, copy and import: each ends as the host says. What comes after (starting a restored or copied one) is as with any start.
 
 import { maxSnapshots, type Operation } from '@drover/protocol'
 import { snapshotsOf } from './apply-snapshots.ts'
@@ -25,6 +25,10 @@ export function planSnapshot(context: PlanContext, operation: Operation): Entry[
   const { sizeBytes = 0, figures = {} } = result ?? {}
   if (result && operation.kind === 'snapshot') return [{ type: 'SnapshotTaken', ...base, sizeBytes, figures }]
   if (result && operation.kind === 'snapshot-restore') return [{ type: 'SnapshotRestored', ...base, figures }]
+  if (result && operation.kind === 'export') {
+    const done = { state: 'done', message: `packed on ${container.host}`, error: null } as const
+    return [{ type: 'OperationEnded', ...base, ...done, figures: { ...figures, sizeBytes } }]
+  }
   const lastedMs = nowMs - operation.createdAtMs
   if (lastedMs > snapshotDeadlineMs) return [ended(context, operation, 'TIMED_OUT', `not done after ${lastedMs} ms`)]
   if (isSilent(observed, container.host, nowMs) && lastedMs > silentHostDeadlineMs) {

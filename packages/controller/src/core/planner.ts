@@ -80,8 +80,10 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
       return planSet(context, operation)
     case 'snapshot':
     case 'snapshot-restore':
+    case 'export':
       return planSnapshot(context, operation)
     case 'copy':
+    case 'import':
       return planCopy(context, operation)
     case 'launch':
       return operation.phase === makingRoom ? planRoom(context, operation) : planPower(context, operation)

@@ -24,7 +24,7 @@ function takeBackRestore(draft: Draft, operation: Operation): void {
 
 /** Without its disk it is nothing. */
 function removeHalfCopy(draft: Draft, operation: Operation): void {
-  if (operation.kind !== 'copy') return
+  if (operation.kind !== 'copy' && operation.kind !== 'import') return
   const container = draft.state.tables.containers.get(String(operation.parameters.container))
   if (container) draft.reassign({ ...container, deleting: true, state: 'deleting' })
 }

@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
+  type ContainerImportRequest,
   type ContainerSpec,
   type CopyRequest,
   coldFallback,
@@ -61,22 +62,53 @@ export async function launch(
   if (!before && containerByName(machine.state, request.name)) {
     throw new DroverError('NAME_TAKEN', `launch ${request.name}: a container of that name exists`)
   }
+  const spec = specOf(machine.state, request, 'launch', own === null ? {} : { profiles: asked.profiles ?? [], own })
+  const host = request.host ?? null
+  const demand = demandOf({ name: request.name, spec }, { host, excluded: [], live: false })
+  const facts = {
+    name: request.name,
+    spec,
+    machineId: randomBytes(16).toString('hex'),
+    network: config.containerNetwork,
+    ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
+    gateway: config.gateway,
+    ...(request.start === false ? { start: false } : {}),
+  }
+  const propose = ({ host, placement }: Placed) =>
+    submit<Operation>(context.log, {
+      type: 'ContainerLaunched',
+      atMs: context.now(),
+      operation: id,
+      ...facts,
+      host,
+      placement,
+    })
+  const makeRoom = request.makeRoom === false ? undefined : () => makeRoomFor(context, id, demand, facts)
+  return await placeAndSubmit(context, id, { demand, spec, planned }, {}, propose, makeRoom)
+}
+
+/** What a launch, or an import, makes of its request; or why it can't be meant. */
+function specOf(
+  state: ClusterState,
+  request: Omit<LaunchRequest, 'makeRoom' | 'profiles'>,
+  doing: string,
+  profiled: Pick<ContainerSpec, 'profiles' | 'own'> = {},
+): ContainerSpec {
   const imageName = request.image ?? defaultImageName
-  const image = machine.state.tables.images.get(imageName)
+  const image = state.tables.images.get(imageName)
   if (!image) {
     throw new DroverError(
       'IMAGE_NOT_FOUND',
-      `launch ${request.name}: there is no image ${imageName}; build it with: drover image build ${imageName}`,
+      `${doing} ${request.name}: there is no image ${imageName}; build it with: drover image build ${imageName}`,
       { context: { image: imageName } },
     )
   }
   const contradicts = contradiction(request.security ?? {})
-  if (contradicts !== null) throw new DroverError('BAD_REQUEST', `launch ${request.name}: security: ${contradicts}`)
-  const problem =
-    firstBootProblem(request.firstBoot ?? {}) ?? kernelSettingsProblem(request.sysctls, request.rlimits)
-  if (problem !== null) throw new DroverError('BAD_REQUEST', `launch ${request.name}: ${problem}`)
+  if (contradicts !== null) throw new DroverError('BAD_REQUEST', `${doing} ${request.name}: security: ${contradicts}`)
+  const problem = firstBootProblem(request.firstBoot ?? {}) ?? kernelSettingsProblem(request.sysctls, request.rlimits)
+  if (problem !== null) throw new DroverError('BAD_REQUEST', `${doing} ${request.name}: ${problem}`)
   const requests = requestsOf(request)
-  const spec = {
+  return {
     image: image.digest,
     imageName,
     requests,
@@ -92,32 +124,11 @@ export async function launch(
     ...(request.sysctls === undefined ? {} : { sysctls: request.sysctls }),
     ...(request.rlimits === undefined ? {} : { rlimits: request.rlimits }),
     ...(request.lifecycle === undefined ? {} : { lifecycle: request.lifecycle }),
-    ...(own === null ? {} : { profiles: asked.profiles ?? [], own }),
+    ...profiled,
     init: image.init,
     environment: request.environment ?? {},
     labels: request.labels ?? {},
   }
-  const host = request.host ?? null
-  const demand = demandOf({ name: request.name, spec }, { host, excluded: [], live: false })
-  const facts = {
-    name: request.name,
-    spec,
-    machineId: randomBytes(16).toString('hex'),
-    network: config.containerNetwork,
-    ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
-    gateway: config.gateway,
-  }
-  const propose = ({ host, placement }: Placed) =>
-    submit<Operation>(context.log, {
-      type: 'ContainerLaunched',
-      atMs: context.now(),
-      operation: id,
-      ...facts,
-      host,
-      placement,
-    })
-  const makeRoom = request.makeRoom === false ? undefined : () => makeRoomFor(context, id, demand, facts)
-  return await placeAndSubmit(context, id, { demand, spec, planned }, {}, propose, makeRoom)
 }
 
 /** What a launch asks for: what it says, else the default; nobody asks for more than its limit. */
@@ -156,6 +167,39 @@ export async function copy(
       snapshot: request.snapshot ?? null,
       name: request.name,
       start: request.start ?? true,
+      host,
+      placement,
+      machineId: randomBytes(16).toString('hex'),
+      network: config.containerNetwork,
+      ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
+      gateway: config.gateway,
+    }),
+  )
+}
+
+/** A container of a disk that was sent to some host. */
+export async function importContainer(
+  context: ControllerContext,
+  id: string,
+  { container, disk, start = true }: ContainerImportRequest,
+): Promise<Operation> {
+  const { machine, config } = context
+  const { name } = container
+  const before = machine.state.tables.operations.get(id)
+  if (before?.kind === 'import' && before.target === name) return before
+  if (!before && containerByName(machine.state, name))
+    throw new DroverError('NAME_TAKEN', `import ${name}: a container of that name exists`)
+  const spec = specOf(machine.state, container, 'import')
+  const demand = demandOf({ name, spec }, { host: container.host ?? null, excluded: [], live: false })
+  return await placeAndSubmit(context, id, { demand, spec }, {}, ({ host, placement }) =>
+    submit<Operation>(context.log, {
+      type: 'ContainerImported',
+      atMs: context.now(),
+      operation: id,
+      name,
+      spec,
+      start,
+      disk,
       host,
       placement,
       machineId: randomBytes(16).toString('hex'),

@@ -134,7 +134,13 @@ export class ModelCluster {
     this.#sinceMs = this.nowMs
   }
 
-  launch(name: string, host: string, operation = `launch-${name}`, spec: Partial<ContainerSpec> = {}): void {
+  launch(
+    name: string,
+    host: string,
+    operation = `launch-${name}`,
+    spec: Partial<ContainerSpec> = {},
+    more: { start?: boolean } = {},
+  ): void {
     this.must({
       type: 'ContainerLaunched',
       atMs: this.nowMs,
@@ -154,6 +160,7 @@ export class ModelCluster {
       machineId: '0'.repeat(32),
       network: '10.77.0.0/16',
       gateway: null,
+      ...more,
     })
   }
 

@@ -170,19 +170,19 @@ export class ModelHost {
   }
 
   #own(assignment: Assignment): void {
-    const { container: id, desired, epoch, revision, snapshotTask, origin } = assignment
+    const { container: id, desired, epoch, revision, snapshotTask, exportTask, origin } = assignment
     for (const [operation, step] of this.steps) if (step.container === id) this.steps.delete(operation)
     if (this.fenced.has(id)) return
     const now = this.containers.get(id)
     if (now?.revision === revision && now.epoch === epoch) return
-    const operation = (snapshotTask ?? origin)?.operation
+    const operation = (snapshotTask ?? exportTask ?? origin)?.operation
     if (operation !== undefined && this.mute !== 'snapshots')
       this.snapshotResults.set(operation, this.#snapshot(operation))
     if (operation !== undefined && this.snapshotResults.get(operation)?.state !== 'done') {
       this.containers.set(id, { ...(now ?? absent(id)), epoch, revision })
       return
     }
-    if (snapshotTask?.kind === 'create') {
+    if (snapshotTask?.kind === 'create' || exportTask) {
       this.containers.set(id, { ...now!, revision })
       return
     }

@@ -6,6 +6,7 @@ import websocket from '@fastify/websocket'
 import fastify, { type FastifyInstance } from 'fastify'
 import { AgentStreams } from '../agent-streams.ts'
 import type { ControllerContext } from '../context.ts'
+import { archiveRoutes } from './archives.ts'
 import { requireSecret } from './auth.ts'
 import { containerRoutes } from './containers.ts'
 import { dashboardFiles } from './dashboard.ts'
@@ -67,6 +68,7 @@ export async function apiServer(context: ControllerContext): Promise<FastifyInst
     hostRoutes(v1, context)
     containerRoutes(v1, context)
     snapshotRoutes(v1, context)
+    archiveRoutes(v1, context)
     operationRoutes(v1, context)
     policyRoutes(v1, context)
     rebalanceRoutes(v1, context)

@@ -62,6 +62,28 @@ export function uploadRoutes(app: FastifyInstance, context: ControllerContext, a
     const { answer } = await ask(context, agents, host, { kind: 'status', upload: id })
     return { upload: id, host, receivedBytes: answer.receivedBytes ?? 0 }
   })
+  app.delete('/v1/uploads/:id', streamRoute({ ...facts, summary: 'Removes what lies there' }), async (request) => {
+    const { id, host } = { ...(request.params as { id: string }), ...(request.query as UploadQuery) }
+    await ask(context, agents, host, { kind: 'remove', upload: id })
+    return { upload: id, host, receivedBytes: 0 }
+  })
+  app.get(
+    '/v1/uploads/:id/content',
+    streamRoute({ ...facts, summary: 'What an export has left there, from `offset` on' }),
+    async (request, reply) => {
+      const { id, host, offset } = { ...(request.params as { id: string }), ...(request.query as UploadQuery) }
+      const { answer } = await ask(context, agents, host, { kind: 'status', upload: id })
+      const sizeBytes = answer.receivedBytes ?? 0
+      if (sizeBytes === 0) throw new DroverError('TRANSFER_FAILED', `read upload ${id} on ${host}: it is not there`)
+      const piece = (from: number): BulkHead => ({ kind: 'read', upload: id, offset: from, limit: bulkPieceBytes })
+      const read = (from: number) => ask(context, agents, host, piece(from))
+      const bytes = piecesFrom(read, `upload ${id} on ${host}`, sizeBytes, Number(offset ?? 0))
+      return reply
+        .type('application/octet-stream')
+        .header(sizeHeader, String(sizeBytes))
+        .send(Readable.from(bytes, { objectMode: false }))
+    },
+  )
   const content = { params: NameParams, querystring: Type.Object({ offset: Type.Optional(digits) }) }
   app.get(
     '/v1/images/:name/content',
@@ -70,7 +92,11 @@ export function uploadRoutes(app: FastifyInstance, context: ControllerContext, a
       const { name } = request.params as { name: string }
       const { digest, sizeBytes, host } = await whereImageIs(context, name)
       const from = Number((request.query as UploadQuery).offset ?? 0)
-      const bytes = Readable.from(imageBytes(context, agents, host, { digest, sizeBytes }, from), { objectMode: false })
+      const piece = (offset: number): BulkHead => ({ kind: 'image', digest, offset, limit: bulkPieceBytes })
+      const read = (offset: number) => ask(context, agents, host, piece(offset))
+      const bytes = Readable.from(piecesFrom(read, `image ${digest} on ${host}`, sizeBytes, from), {
+        objectMode: false,
+      })
       return reply.type('application/octet-stream').header(sizeHeader, String(sizeBytes)).send(bytes)
     },
   )
@@ -81,17 +107,15 @@ interface UploadQuery {
   offset?: string
 }
 
-async function* imageBytes(
-  context: ControllerContext,
-  agents: AgentStreams,
-  host: string,
-  { digest, sizeBytes }: Pick<Image, 'digest' | 'sizeBytes'>,
+async function* piecesFrom(
+  read: (offset: number) => Promise<{ bytes: Buffer }>,
+  what: string,
+  sizeBytes: number,
   from: number,
 ): AsyncGenerator<Buffer> {
   for (let offset = from; offset < sizeBytes; ) {
-    const { bytes } = await ask(context, agents, host, { kind: 'image', digest, offset, limit: bulkPieceBytes })
-    if (bytes.length === 0)
-      throw new DroverError('TRANSFER_FAILED', `read image ${digest} on ${host}: it ends at byte ${offset}`)
+    const { bytes } = await read(offset)
+    if (bytes.length === 0) throw new DroverError('TRANSFER_FAILED', `read ${what}: it ends at byte ${offset}`)
     offset += bytes.length
     yield bytes
   }
