@@ -108,7 +108,7 @@ await tell(
       await story.must('delete', 'now', 'was')
     })
 
-    await t.test('exported into a file, and imported again with all that was in it', async (t) => {
+    await t.test('exported into a file, imported with all that was in it, rebuilt without', async (t) => {
       const directory = t.testdir({})
       const file = join(directory, 'web.tar.gz')
       await story.must('set', 'web', 'pids=300')
@@ -127,6 +127,11 @@ await tell(
       if (native)
         t.match(await inside(story, 'back', 'hostname; ls /etc/motd 2>&1; true'), /^back\n.*No such file/, 'whiteouts')
       t.not((await story.container('back')).identity.machineId, (await story.container('web')).identity.machineId)
+      const { identity } = await story.container('back')
+      t.match((await lab.cli(['rebuild', 'back'])).stderr, /it is running; stop it first, or end it with --force/)
+      await story.must('rebuild', 'back', '--force')
+      t.match(await story.container('back'), { state: 'running', identity, starts: 1, spec: { limits: { pids: 300 } } })
+      t.not((await lab.cli(['exec', 'back', '--', 'cat', '/srv/file'])).code, 0, 'a fresh disk')
       await story.must('delete', 'back')
       t.notOk(existsSync(`${file}.part`))
     })

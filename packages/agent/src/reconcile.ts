@@ -170,6 +170,9 @@ function nextForPower(facts: Facts, assignment: Assignment): Step | null {
   const { desired } = assignment
   if (!engine) return imageHeld ? { kind: 'create' } : { kind: 'ensure-image' }
   if (engine.epoch > assignment.epoch) return null
+  // The disk was given up: a fresh one is made in its place.
+  if (assignment.diskEpoch !== undefined && engine.epoch < assignment.diskEpoch)
+    return { kind: 'delete', epoch: engine.epoch }
   if (engine.epoch < assignment.epoch) return { kind: 'refuse-stale' }
   // It may run elsewhere by now. The engine lets it go on as soon as the leader says that it doesn't.
   if (engine.fenced) return null

@@ -236,3 +236,11 @@ t.test('reconcile: a running step is cut short only by the end of its move', asy
   t.equal(isObsolete('switch', 'op', null), true)
   t.equal(isObsolete('start', null, null), false)
 })
+
+t.test('reconcile: a disk that was given up is removed before a fresh one is made', async (t) => {
+  const rebuilt = assigned({ epoch: 4, diskEpoch: 3 })
+  t.same(nextStep(facts({ assignment: rebuilt, engine: engine('running', 2) })), { kind: 'delete', epoch: 2 })
+  t.same(nextStep(facts({ assignment: rebuilt })), { kind: 'create' })
+  t.same(nextStep(facts({ assignment: rebuilt, engine: engine('created', 4) })), { kind: 'start' })
+  t.same(nextStep(facts({ assignment: rebuilt, engine: engine('running', 3) })), { kind: 'refuse-stale' })
+})

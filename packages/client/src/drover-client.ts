@@ -39,6 +39,7 @@ import type {
   RebalancePlanView,
   RebalanceRecord,
   RebalanceStatus,
+  RebuildRequest,
   RenameRequest,
   RestoreRequest,
   SchedulingPolicy,
@@ -129,6 +130,8 @@ export class DroverClient {
   set = async (name: string, request: SetRequest, options?: WriteOptions) => this.#action(name, 'set', request, options)
   rename = async (name: string, request: RenameRequest, options?: WriteOptions) =>
     this.#action(name, 'rename', request, options)
+  rebuild = async (name: string, request: RebuildRequest = {}, options?: WriteOptions) =>
+    this.#action(name, 'rebuild', request, options)
   snapshots = async (name: string, options?: ReadOptions) =>
     this.#read<Snapshot[]>(paths.snapshots(segment(name)), options)
   snapshot = async (name: string, request: SnapshotRequest = {}, options?: WriteOptions) =>
@@ -261,7 +264,7 @@ export class DroverClient {
 
   async #action(
     name: string,
-    action: 'start' | 'stop' | 'restart' | 'freeze' | 'thaw' | 'move' | 'set' | 'rename',
+    action: 'start' | 'stop' | 'restart' | 'freeze' | 'thaw' | 'move' | 'set' | 'rename' | 'rebuild',
     body: unknown,
     options?: WriteOptions,
   ): Promise<Operation> {

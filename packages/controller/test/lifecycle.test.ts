@@ -106,3 +106,60 @@ t.test('launch without a start: made, and left stopped until it is started', asy
   cluster.settle()
   t.match(cluster.container('web'), { state: 'running', starts: 1 })
 })
+
+t.test('rebuild: a fresh disk under the same name, address and settings; off stays off', async (t) => {
+  const { cluster, power } = begin()
+  cluster.launch('web', 'a', 'launch-web', { limits: { pids: 7 } })
+  cluster.settle()
+  const before = cluster.container('web')
+  const rebuild = (operation: string, more: { force?: boolean; image?: string } = {}) => {
+    const { force = false, image = 'sha256:2' } = more
+    const made = { image, imageName: 'other', init: ['/init'] }
+    const at = { atMs: cluster.nowMs, operation, container: 'web' }
+    return cluster.propose({ type: 'RebuildRequested', ...at, image: made, force })
+  }
+  t.match(rebuild('running'), { ok: false, error: { error: { code: 'WRONG_STATE', message: /--force/ } } })
+  t.match(rebuild('forced', { force: true }), { ok: true, value: { kind: 'rebuild' } })
+  cluster.settle()
+  t.match(cluster.operation('forced'), { state: 'done' })
+  const after = cluster.container('web')
+  t.match(after, { state: 'running', starts: 1, epoch: 2, identity: before.identity, operation: null })
+  t.match(after.spec, { image: 'sha256:2', imageName: 'other', init: ['/init'], limits: { pids: 7 } })
+  t.ok(power('stop', 'web').ok)
+  cluster.settle()
+  t.ok(rebuild('off', { image: 'sha256:3' }).ok)
+  cluster.settle()
+  t.match(cluster.operation('off'), { state: 'done' })
+  t.match(cluster.container('web'), { state: 'stopped', starts: 0, epoch: 3 })
+})
+
+t.test('rebuild: what would go with the disk is to be deleted first', async (t) => {
+  const { cluster, set } = begin()
+  cluster.launch('web', 'a')
+  cluster.settle()
+  const rebuild = (operation: string) =>
+    cluster.propose({
+      type: 'RebuildRequested',
+      atMs: cluster.nowMs,
+      operation,
+      container: 'web',
+      image: { image: 'sha256:2', imageName: 'other', init: ['/init'] },
+      force: true,
+    })
+  set('web', { protected: true })
+  cluster.settle()
+  t.match(rebuild('protected'), { ok: false, error: { error: { message: /protection\.delete=false/ } } })
+  set('web', { protected: false })
+  cluster.settle()
+  const snapshot = {
+    operation: 'take',
+    container: 'web',
+    name: 'first',
+    memory: false,
+    expiresAtMs: null,
+    scheduled: false,
+  }
+  cluster.must({ type: 'SnapshotRequested', atMs: cluster.nowMs, ...snapshot })
+  cluster.settle()
+  t.match(rebuild('kept'), { ok: false, error: { error: { message: /delete first first/ } } })
+})

@@ -39,6 +39,8 @@ export const Assignment = Type.Object({
   role: Type.Union([Type.Literal('owner'), Type.Literal('source'), Type.Literal('destination'), Type.Literal('none')]),
   /** The epoch under which this host may act: for a destination before the commit, the next one. */
   epoch: Type.Integer(),
+  /** What the host has of it from an older epoch is a disk that was given up; missing: it never was. */
+  diskEpoch: Type.Optional(Type.Integer()),
   desired: PowerState,
   /** How long a stop may take before the container is killed; absent: the agent's default. */
   stopTimeoutMs: Type.Optional(Type.Integer()),

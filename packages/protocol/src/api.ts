@@ -143,6 +143,16 @@ export type MoveRequest = Static<typeof MoveRequest>
 export const RenameRequest = Type.Object({ name: Name }, { additionalProperties: false })
 export type RenameRequest = Static<typeof RenameRequest>
 
+/** A fresh disk, of its image as that is now or of another. */
+export const RebuildRequest = Type.Object(
+  {
+    image: Type.Optional(Name),
+    force: Type.Optional(Type.Boolean({ description: 'also when it runs: its processes are killed' })),
+  },
+  { additionalProperties: false },
+)
+export type RebuildRequest = Static<typeof RebuildRequest>
+
 const evacuation = {
   parallel: Type.Optional(Type.Integer({ minimum: 1, maximum: 32 })),
   deadlineMs: Type.Optional(Type.Integer({ minimum: 1000, maximum: 7 * 86_400_000, description: 'from now' })),

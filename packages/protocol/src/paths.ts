@@ -23,7 +23,7 @@ export const paths = {
   container: (name: string) => `/v1/containers/${name}`,
   containerAction: (
     name: string,
-    action: 'start' | 'stop' | 'restart' | 'freeze' | 'thaw' | 'move' | 'set' | 'rename',
+    action: 'start' | 'stop' | 'restart' | 'freeze' | 'thaw' | 'move' | 'set' | 'rename' | 'rebuild',
   ) => `/v1/containers/${name}/${action}`,
   copy: (name: string) => `/v1/containers/${name}/copy`,
   snapshots: (name: string) => `/v1/containers/${name}/snapshots`,

@@ -259,6 +259,7 @@ export const OperationKind = Type.Union([
   Type.Literal('thaw'),
   Type.Literal('set'),
   Type.Literal('rename'),
+  Type.Literal('rebuild'),
   Type.Literal('delete'),
   Type.Literal('move'),
   Type.Literal('evacuate'),

@@ -33,6 +33,7 @@ import * as project from './project.ts'
 import * as ps from './ps.ts'
 import * as publish from './publish.ts'
 import * as rebalance from './rebalance.ts'
+import * as rebuild from './rebuild.ts'
 import * as rename from './rename.ts'
 import * as restart from './restart.ts'
 import * as set from './set.ts'
@@ -72,6 +73,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   set.register,
   device.register,
   rename.register,
+  rebuild.register,
   move.register,
   copy.register,
   exportContainer.register,

@@ -110,6 +110,7 @@ function settle(draft: Draft, operation: Operation, container: StoredContainer):
   const wanted = {
     launch: 'running',
     heal: 'running',
+    rebuild: 'running',
     start: 'running',
     thaw: 'running',
     stop: 'stopped',
@@ -124,7 +125,7 @@ function settle(draft: Draft, operation: Operation, container: StoredContainer):
   // A restore waits first for its disk, and a copy that isn't to run for nothing else.
   if (operation.kind === 'snapshot-restore' && operation.phase !== 'starting') return
   if ((operation.kind === 'copy' || operation.kind === 'import') && container.desired !== 'running') return
-  if (operation.kind === 'launch' && container.desired === 'stopped') {
+  if ((operation.kind === 'launch' || operation.kind === 'rebuild') && container.desired === 'stopped') {
     endUnstarted(draft, operation, container)
     return
   }
@@ -139,7 +140,7 @@ function settle(draft: Draft, operation: Operation, container: StoredContainer):
   }
 }
 
-/** A launch that only makes it. */
+/** A launch that only makes it, or a fresh disk of one that was off. */
 function endUnstarted(draft: Draft, operation: Operation, container: StoredContainer): void {
   if (container.state !== 'stopped') return
   endOperation(draft, operation, { state: 'done', message: `made on ${container.host}`, error: null })

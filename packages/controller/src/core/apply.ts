@@ -27,6 +27,7 @@ import { applyCancelRequested, applyOperationAdvanced, applyOperationEnded } fro
 import { applyPowerRequested } from './apply-power.ts'
 import { applyProfileChanged, applyProfilesReached } from './apply-profiles.ts'
 import { applyRebalancePlanned } from './apply-rebalance.ts'
+import { applyRebuildRequested } from './apply-rebuild.ts'
 import { applyContainerRenamed } from './apply-rename.ts'
 import { applyRoomPlanned } from './apply-room.ts'
 import { applyHostSet, applyPolicyChanged } from './apply-scheduling.ts'
@@ -116,6 +117,8 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applySnapshotsExpired(draft, entry)
     case 'ContainerCopied':
       return applyContainerCopied(draft, entry)
+    case 'RebuildRequested':
+      return applyRebuildRequested(draft, entry)
     case 'ExportRequested':
       return applyExportRequested(draft, entry)
     case 'ContainerImported':

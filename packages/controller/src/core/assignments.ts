@@ -103,13 +103,14 @@ function assign(
   epoch: number,
   migration: Assignment['migration'],
 ): HostAssignment {
-  const { id, name, desired, spec, identity, assignedRevision, stopTimeoutMs } = container
+  const { id, name, desired, spec, identity, assignedRevision, stopTimeoutMs, diskEpoch } = container
   const assignment: Assignment = {
     container: id,
     name,
     revision: assignedRevision,
     role,
     epoch,
+    ...(diskEpoch === undefined ? {} : { diskEpoch }),
     desired,
     ...(stopTimeoutMs === null ? {} : { stopTimeoutMs }),
     spec,

@@ -158,6 +158,13 @@ export const ContainerCopied = entry('ContainerCopied', {
   network6: ContainerLaunched.properties.network6,
   gateway: ContainerLaunched.properties.gateway,
 })
+/** A fresh disk for a container that stays what it is. */
+export const RebuildRequested = entry('RebuildRequested', {
+  operation: OperationId,
+  container: Type.String({ description: 'name' }),
+  image: Type.Pick(ContainerSpec, ['image', 'imageName', 'init']),
+  force: Type.Boolean(),
+})
 /** Its owner shall write its disk, or that of a snapshot, into this file of its host. */
 export const ExportRequested = entry('ExportRequested', {
   operation: OperationId,
@@ -350,6 +357,7 @@ export const Entry = Type.Union([
   SnapshotDeleteRequested,
   SnapshotsExpired,
   ContainerCopied,
+  RebuildRequested,
   ExportRequested,
   ContainerImported,
   ContainerObserved,

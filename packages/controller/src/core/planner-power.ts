@@ -1,4 +1,4 @@
-// launch, start, stop, restart, freeze, thaw, delete: their good end comes with the observation (apply-containers.ts); here is what
+// launch, start, stop, restart, freeze, thaw, delete, rebuild: their good end comes with the observation (apply-containers.ts); here is what
 // happens when it doesn't come. The agent repeats a step that failed, so a failure is final only when it lasts.
 
 import type { Operation } from '@drover/protocol'
@@ -20,7 +20,7 @@ export function planPower(context: PlanContext, operation: Operation): Entry[] {
   const { state, observed, nowMs } = context
   const container = state.tables.containers.get(String(operation.parameters.container))
   if (!container) return [ended(context, operation, 'INTERNAL', 'its container is gone')]
-  const deadlineMs = ['launch', 'start', 'restart', 'heal'].includes(operation.kind)
+  const deadlineMs = ['launch', 'start', 'restart', 'heal', 'rebuild'].includes(operation.kind)
     ? launchDeadlineMs
     : powerDeadlineMs
   const lastedMs = nowMs - operation.createdAtMs

@@ -94,6 +94,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'thaw':
     case 'delete':
     case 'heal':
+    case 'rebuild':
       return planPower(context, operation)
     case 'restore':
       return planBringBack(context, operation)

@@ -12,6 +12,8 @@ export interface StoredContainer extends Container {
   stopTimeoutMs: number | null
   /** The epoch in which its host has said that it runs there only under the host's lease; missing: it never has. */
   leasedEpoch?: number
+  /** What hosts have of it from an older epoch is a disk that was given up; missing: it never was. */
+  diskEpoch?: number
 }
 
 /** A move that was begun, whoever wanted it: what keeps rebalancing calm. */

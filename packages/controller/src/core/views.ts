@@ -34,7 +34,13 @@ export function containerViews(state: ClusterState): Container[] {
 
 /** What a host says counts only while it is heard. */
 export function containerView(state: ClusterState, container: StoredContainer): Container {
-  const { assignedRevision: _revision, stopTimeoutMs: _timeout, leasedEpoch: _lease, ...view } = container
+  const {
+    assignedRevision: _revision,
+    stopTimeoutMs: _timeout,
+    leasedEpoch: _lease,
+    diskEpoch: _disk,
+    ...view
+  } = container
   const unheard = state.tables.silences.has(container.host) && ['running', 'frozen'].includes(container.state)
   if (!unheard) return view
   const lost = state.tables.losses.has(container.host)

@@ -173,7 +173,8 @@ export class ModelHost {
     const { container: id, desired, epoch, revision, snapshotTask, exportTask, origin } = assignment
     for (const [operation, step] of this.steps) if (step.container === id) this.steps.delete(operation)
     if (this.fenced.has(id)) return
-    const now = this.containers.get(id)
+    const known = this.containers.get(id)
+    const now = known && known.epoch < (assignment.diskEpoch ?? 0) ? undefined : known
     if (now?.revision === revision && now.epoch === epoch) return
     const operation = (snapshotTask ?? exportTask ?? origin)?.operation
     if (operation !== undefined && this.mute !== 'snapshots')

@@ -3,12 +3,14 @@
 import {
   Container,
   ContainerExplanation,
+  DroverError,
   ExplainRequest,
   LaunchExplanation,
   LaunchesRequest,
   LaunchOutcome,
   LaunchRequest,
   MoveRequest,
+  RebuildRequest,
   RenameRequest,
   SetRequest,
   StopRequest,
@@ -115,7 +117,34 @@ export function containerRoutes(app: FastifyInstance, context: ControllerContext
       return reply.status(202).send(operation)
     },
   )
+  app.post(
+    '/v1/containers/:name/rebuild',
+    writeRoute(context, { summary: 'Give a container a fresh disk', params: NameParams, body: RebuildRequest }),
+    async (request, reply) => {
+      const { image, force = false } = request.body as RebuildRequest
+      const operation = await submit(context.log, {
+        type: 'RebuildRequested',
+        atMs: context.now(),
+        operation: operationId(request),
+        container: nameOf(request),
+        image: imageOf(context, nameOf(request), image),
+        force,
+      })
+      return reply.status(202).send(operation)
+    },
+  )
   powerRoutes(app, context)
+}
+
+/** As the cluster has it under that name now; its own one by its digest, if the name is gone. */
+function imageOf({ machine }: ControllerContext, name: string, asked: string | undefined) {
+  const container = containerByName(machine.state, name)
+  if (!container) throw noContainer(name)
+  const { image, imageName, init } = container.spec
+  const found = machine.state.tables.images.get(asked ?? imageName)
+  if (found) return { image: found.digest, imageName: found.name, init: found.init }
+  if (asked === undefined) return { image, imageName, init }
+  throw new DroverError('IMAGE_NOT_FOUND', `rebuild ${name}: there is no image ${asked}`, { context: { image: asked } })
 }
 
 function powerRoutes(app: FastifyInstance, context: ControllerContext): void {
