@@ -67,6 +67,25 @@ t.test(
   },
 )
 
+t.test('an address that is asked for is given, if it is free and a container’s to have', async (t) => {
+  const cluster = new ModelCluster([{ name: 'a' }])
+  cluster.propose(launchEntry(cluster, 'one', 'launch-one', { address: '10.77.1.1' }))
+  t.equal(cluster.container('one').identity.ipv4, '10.77.1.1/16')
+  const table: [string, RegExp][] = [
+    ['10.77.1.1', /it is one’s/],
+    ['10.78.0.5', /not in 10\.77\.0\.0\/16/],
+    ['10.77.0.9', /the hosts’/],
+    ['10.77.255.255', /broadcast/],
+    ['10.77.1.256', /no IPv4 address/],
+  ]
+  for (const [address, message] of table) {
+    const refused = cluster.propose(launchEntry(cluster, 'two', `launch-${address}`, { address }))
+    t.match(refused, { ok: false, error: { error: { code: 'BAD_REQUEST', message } } }, address)
+  }
+  for (const name of ['two', 'three']) cluster.propose(launchEntry(cluster, name, `launch-${name}`))
+  t.equal(cluster.container('two').identity.ipv4, '10.77.1.2/16', 'nobody else gets it')
+})
+
 t.test('IPv6 addresses are made of the serial, where the cluster has a network for them', async (t) => {
   const cluster = new ModelCluster([{ name: 'a' }])
   cluster.propose(launchEntry(cluster, 'one', 'launch-one', { network6: 'fd64:0:4e::/64' }))

@@ -34,6 +34,12 @@ export const LaunchRequest = Type.Object(
     name: Name,
     image: Type.Optional(Name),
     host: Type.Optional(Name),
+    address: Type.Optional(
+      Type.String({
+        pattern: '^\\d{1,3}(\\.\\d{1,3}){3}$',
+        description: 'IPv4, free and in the network of the containers; default: one is given to it',
+      }),
+    ),
     cpuMilli: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_024_000 })),
     memoryBytes: Type.Optional(Type.Integer({ minimum: 4 << 20 })),
     diskBytes: Type.Optional(Type.Integer({ minimum: 0 })),

@@ -18,6 +18,7 @@ import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
 
 interface ImportFlags extends WaitFlags {
   host?: string
+  address?: string
   start: boolean
 }
 
@@ -38,6 +39,7 @@ the SHA-256 sums in the archive before anything is made of it.`,
     .argument('<file>', 'the archive, - for stdin')
     .argument('[name]', 'name of the container; default: that in the archive', parseName)
     .option('--host <host>', 'on this host; default: the scheduler chooses', parseName)
+    .option('--address <ipv4>', 'this address, free and in the containers’ network (default: the next one)')
     .option('--no-start', 'leave it stopped')
   addWaitOptions(command).action(action(importContainer))
 }
@@ -67,7 +69,7 @@ async function importContainer(
       })
       await archive.verify()
       const request: ContainerImportRequest = {
-        container: { ...facts.container, name, image, ...(flags.host === undefined ? {} : { host: flags.host }) },
+        container: { ...facts.container, name, image, ...placeOf(flags) },
         disk: { upload: sent.upload, host: sent.host, sha256: sent.sha256, uidBase: facts.uidBase, name: facts.name },
         start: flags.start,
       }
@@ -156,3 +158,8 @@ async function* unpack(program: string, args: string[], file: string): AsyncGene
     child.kill('SIGKILL')
   }
 }
+
+const placeOf = ({ host, address }: ImportFlags): { host?: string; address?: string } => ({
+  ...(host === undefined ? {} : { host }),
+  ...(address === undefined ? {} : { address }),
+})

@@ -36,6 +36,7 @@ interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags, FirstBo
   ephemeral?: boolean
   profile?: string[]
   host?: string
+  address?: string
   env?: Record<string, string>
   label?: Record<string, string>
 }
@@ -72,6 +73,7 @@ export function register(program: Command): void {
     .option('--ephemeral', 'delete it as soon as it stops')
     .option('--no-start', 'only make them: left stopped until drover start')
     .option('--host <host>', 'only on this host', parseName)
+    .option('--address <ipv4>', 'this address, free and in the containers’ network (default: the next one)')
     .option('--no-make-room', 'when it fits nowhere, move no others to make room (usual: up to four, live)')
     .option('-e, --env <KEY=VALUE>', 'environment of its init; repeatable', parsePair)
     .option('-l, --label <KEY=VALUE>', 'label to find it by; repeatable', parsePair)
@@ -147,6 +149,7 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...(flags.makeRoom ? {} : { makeRoom: false }),
     ...(flags.start ? {} : { start: false }),
     ...(flags.host === undefined ? {} : { host: flags.host }),
+    ...(flags.address === undefined ? {} : { address: flags.address }),
     ...(flags.cpu === undefined ? {} : { cpuMilli: flags.cpu }),
     ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),
     ...(flags.disk === undefined ? {} : { diskBytes: flags.disk }),

@@ -16,7 +16,7 @@ const reservedAddresses = 256
 
 export function allocateIdentity(
   draft: Draft,
-  request: { machineId: string; network: string; network6?: string; gateway: string | null },
+  request: { machineId: string; network: string; network6?: string; gateway: string | null; address?: string },
 ): Identity {
   const { state } = draft
   const serial = nextSerial(state)
@@ -24,7 +24,10 @@ export function allocateIdentity(
     serial,
     uidBase: firstUid + freeSlot(draft) * uidsPerContainer,
     mac: macOf(serial),
-    ipv4: freeAddress(draft, request.network, serial),
+    ipv4:
+      request.address === undefined
+        ? freeAddress(draft, request.network, serial)
+        : thisAddress(draft, request.network, request.address),
     ...(request.network6 === undefined ? {} : { ipv6: address6(draft, request.network6, serial) }),
     gateway: request.gateway,
     machineId: request.machineId,
@@ -49,11 +52,7 @@ function macOf(serial: number): string {
 function freeAddress(draft: Draft, network: string, serial: number): string {
   const range = parseNetwork(network)
   if (!range) return draft.refuse('BAD_REQUEST', `allocate an address: ${network} is not an IPv4 network`, { network })
-  const used = new Set<number>()
-  for (const { identity } of draft.state.tables.containers.values()) {
-    const address = parseAddress(identity.ipv4.split('/')[0] ?? '')
-    if (address !== null) used.add(address - range.first)
-  }
+  const used = new Set(usedAddresses(draft).map(({ address }) => address - range.first))
   // The last address is the broadcast address.
   const last = range.size - 1
   const wanted = reservedAddresses + ((serial - 1) % Math.max(1, last - reservedAddresses))
@@ -63,6 +62,27 @@ function freeAddress(draft: Draft, network: string, serial: number): string {
     return draft.refuse('LIMIT_REACHED', `allocate an address: all ${limit} of ${network} are used`, { network, limit })
   }
   return `${formatAddress(range.first + offset)}/${range.prefix}`
+}
+
+/** The one that was asked for, if it may be given. */
+function thisAddress(draft: Draft, network: string, asked: string): string {
+  const range = parseNetwork(network)
+  const address = parseAddress(asked)
+  const refuse = (why: string) => draft.refuse('BAD_REQUEST', `address ${asked}: ${why}`, { address: asked, network })
+  if (!range || address === null) return refuse('it is no IPv4 address')
+  const offset = address - range.first
+  if (offset < 0 || offset >= range.size) return refuse(`it is not in ${network}, the network of the containers`)
+  if (offset < reservedAddresses) return refuse(`the first ${reservedAddresses} of ${network} are the hosts’`)
+  if (offset === range.size - 1) return refuse(`it is the broadcast address of ${network}`)
+  const owner = usedAddresses(draft).find((each) => each.address === address)?.name
+  return owner === undefined ? `${asked}/${range.prefix}` : refuse(`it is ${owner}’s`)
+}
+
+function usedAddresses({ state }: Draft): { name: string; address: number }[] {
+  return [...state.tables.containers.values()].flatMap(({ name, identity }) => {
+    const address = parseAddress(identity.ipv4.split('/')[0] ?? '')
+    return address === null ? [] : [{ name, address }]
+  })
 }
 
 /** The serial is the interface identifier: there are enough addresses never to use one twice. */

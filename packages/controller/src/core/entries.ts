@@ -87,6 +87,8 @@ const launchProperties = {
   network: Type.String({ description: 'the cluster’s containerNetwork' }),
   network6: Type.Optional(Type.String({ description: 'the cluster’s containerNetwork6' })),
   gateway: Type.Union([Type.String(), Type.Null()]),
+  /** The IPv4 address that was asked for. */
+  address: Type.Optional(Type.String()),
   /** false: it is made only. */
   start: Type.Optional(Type.Boolean()),
 }

@@ -72,6 +72,7 @@ export async function launch(
     network: config.containerNetwork,
     ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
     gateway: config.gateway,
+    ...(request.address === undefined ? {} : { address: request.address }),
     ...(request.start === false ? { start: false } : {}),
   }
   const propose = ({ host, placement }: Placed) =>
@@ -198,6 +199,7 @@ export async function importContainer(
       operation: id,
       name,
       spec,
+      ...(container.address === undefined ? {} : { address: container.address }),
       start,
       disk,
       host,
