@@ -4,8 +4,6 @@
 
 import {
   Container,
-  ContainerImportRequest,
-  ContainerSpec,
   DroverError,
   Host,
   HostSetRequest,
@@ -26,15 +24,13 @@ import {
   RebalanceRecord,
   SetRequest,
   Snapshot,
-  uploadPattern,
 } from '@drover/protocol'
-import { type Static, type TProperties, Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { ContainerImported, ExportRequested, RebuildRequested } from './disk-entries.ts'
+import { entry, launchProperties, OperationId } from './entry-parts.ts'
 
-const entry = <T extends string, P extends TProperties>(type: T, properties: P) =>
-  Type.Object({ type: Type.Literal(type), atMs: Type.Integer(), ...properties })
 const ErrorFacts = Type.Object({ code: Type.String(), message: Type.String() })
-const OperationId = Type.String({ minLength: 1, maxLength: 128 })
 
 /** A host's committed part, from the first report of its agent and whenever it differs from what was committed. */
 export const HostObserved = entry('HostObserved', {
@@ -78,20 +74,6 @@ export const HostCordonRequested = entry('HostCordonRequested', {
 export const HostSet = entry('HostSet', { operation: OperationId, host: Name, change: HostSetRequest })
 /** Pools, projects' quotas, rebalancing. */
 export const PolicyChanged = entry('PolicyChanged', { operation: OperationId, change: PolicyChange })
-const launchProperties = {
-  name: Name,
-  spec: ContainerSpec,
-  host: Name,
-  placement: Placement,
-  machineId: Type.String({ pattern: '^[0-9a-f]{32}$' }),
-  network: Type.String({ description: 'the cluster’s containerNetwork' }),
-  network6: Type.Optional(Type.String({ description: 'the cluster’s containerNetwork6' })),
-  gateway: Type.Union([Type.String(), Type.Null()]),
-  /** The IPv4 address that was asked for. */
-  address: Type.Optional(Type.String()),
-  /** false: it is made only. */
-  start: Type.Optional(Type.Boolean()),
-}
 export const ContainerLaunched = entry('ContainerLaunched', { operation: OperationId, ...launchProperties })
 export const PowerRequested = entry('PowerRequested', {
   operation: OperationId,
@@ -159,27 +141,6 @@ export const ContainerCopied = entry('ContainerCopied', {
   network: ContainerLaunched.properties.network,
   network6: ContainerLaunched.properties.network6,
   gateway: ContainerLaunched.properties.gateway,
-})
-/** A fresh disk for a container that stays what it is. */
-export const RebuildRequested = entry('RebuildRequested', {
-  operation: OperationId,
-  container: Type.String({ description: 'name' }),
-  image: Type.Pick(ContainerSpec, ['image', 'imageName', 'init']),
-  force: Type.Boolean(),
-})
-/** Its owner shall write its disk, or that of a snapshot, into this file of its host. */
-export const ExportRequested = entry('ExportRequested', {
-  operation: OperationId,
-  container: Type.String({ description: 'name' }),
-  snapshot: Type.Union([Name, Type.Null()]),
-  upload: Type.String({ pattern: uploadPattern }),
-})
-/** A new container with the disk that was sent to a host. */
-export const ContainerImported = entry('ContainerImported', {
-  operation: OperationId,
-  ...launchProperties,
-  start: Type.Boolean(),
-  disk: ContainerImportRequest.properties.disk,
 })
 /** What the host that may run the container says about it. */
 export const ContainerObserved = entry('ContainerObserved', {

@@ -15,8 +15,8 @@ import { demandOf } from '../core/demand.ts'
 import { containerByName } from '../core/state.ts'
 import type { ControllerContext } from './context.ts'
 import { demandOfLaunch } from './launch-demand.ts'
+import type { requestsOf } from './launch-spec.ts'
 import { maxMovesForRoom } from './making-room.ts'
-import type { requestsOf } from './placing.ts'
 
 export function explainContainer(context: ControllerContext, name: string): ContainerExplanation {
   const { machine, reports, now } = context

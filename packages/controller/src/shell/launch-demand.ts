@@ -5,7 +5,7 @@ import type { Demand } from '@drover/scheduler'
 import { demandOf } from '../core/demand.ts'
 import { launchWithProfiles } from '../core/profiles.ts'
 import type { ClusterState } from '../core/state.ts'
-import { requestsOf } from './placing.ts'
+import { requestsOf } from './launch-spec.ts'
 
 export function demandOfLaunch(state: ClusterState, asked: ExplainRequest): Demand {
   const { request } = launchWithProfiles(state, asked)

@@ -1,9 +1,10 @@
 // The containers of a simulated engine and what each method does to them: the same states, idempotence and refusals as the
 // native engine, without a process. Time comes in as an argument, so tests can hold the clock.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import type { EngineContainer, EngineFigures, EngineSpec, EngineState } from '@drover/engine'
 import { DroverError } from '@drover/protocol'
+import { currentBootId } from './boot-id.ts'
 import { readImages, writeImages } from './checkpoint-images.ts'
 import { Lease } from './lease.ts'
 import { freezePulse, pulseAt, startPulse, thawPulse } from './pulse.ts'
@@ -391,13 +392,5 @@ export class SimulatedContainers {
       leased: this.#lease.names(record),
       fenced: alive && record.fenced === true,
     }
-  }
-}
-
-function currentBootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  } catch {
-    return ''
   }
 }

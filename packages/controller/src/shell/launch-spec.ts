@@ -1,0 +1,71 @@
+// The spec that a launch or an import asks for, or why it can't be meant.
+
+import {
+  type ContainerSpec,
+  contradiction,
+  DroverError,
+  defaultAutostart,
+  defaultImageName,
+  defaultRequests,
+  firstBootProblem,
+  kernelSettingsProblem,
+  type LaunchRequest,
+  type Resources,
+} from '@drover/protocol'
+import { withinLimits } from '../core/apply-set.ts'
+import type { ClusterState } from '../core/state.ts'
+
+/** What a launch, or an import, makes of its request; or why it can't be meant. */
+export function specOf(
+  state: ClusterState,
+  request: Omit<LaunchRequest, 'makeRoom' | 'profiles'>,
+  doing: string,
+  profiled: Pick<ContainerSpec, 'profiles' | 'own'> = {},
+): ContainerSpec {
+  const imageName = request.image ?? defaultImageName
+  const image = state.tables.images.get(imageName)
+  if (!image) {
+    throw new DroverError(
+      'IMAGE_NOT_FOUND',
+      `${doing} ${request.name}: there is no image ${imageName}; build it with: drover image build ${imageName}`,
+      { context: { image: imageName } },
+    )
+  }
+  const contradicts = contradiction(request.security ?? {})
+  if (contradicts !== null) throw new DroverError('BAD_REQUEST', `${doing} ${request.name}: security: ${contradicts}`)
+  const problem = firstBootProblem(request.firstBoot ?? {}) ?? kernelSettingsProblem(request.sysctls, request.rlimits)
+  if (problem !== null) throw new DroverError('BAD_REQUEST', `${doing} ${request.name}: ${problem}`)
+  const requests = requestsOf(request)
+  return {
+    image: image.digest,
+    imageName,
+    requests,
+    ...(request.limits === undefined ? {} : { limits: request.limits }),
+    ...(request.restart === undefined ? {} : { restart: request.restart }),
+    ...(request.autostart === undefined ? {} : { autostart: { ...defaultAutostart, ...request.autostart } }),
+    ...(request.stop === undefined ? {} : { stop: request.stop }),
+    ...(request.snapshots === undefined ? {} : { snapshots: request.snapshots }),
+    ...(request.firstBoot === undefined ? {} : { firstBoot: request.firstBoot }),
+    ...(request.devices === undefined ? {} : { devices: request.devices }),
+    ...(request.scheduling === undefined ? {} : { scheduling: request.scheduling }),
+    ...(request.security === undefined ? {} : { security: request.security }),
+    ...(request.sysctls === undefined ? {} : { sysctls: request.sysctls }),
+    ...(request.rlimits === undefined ? {} : { rlimits: request.rlimits }),
+    ...(request.lifecycle === undefined ? {} : { lifecycle: request.lifecycle }),
+    ...profiled,
+    init: image.init,
+    environment: request.environment ?? {},
+    labels: request.labels ?? {},
+  }
+}
+
+/** What a launch asks for: what it says, else the default; nobody asks for more than its limit. */
+export function requestsOf(request: Omit<LaunchRequest, 'name'>): Resources {
+  const asked: Resources = {
+    cpuMilli: request.cpuMilli ?? defaultRequests.cpuMilli,
+    memoryBytes: request.memoryBytes ?? defaultRequests.memoryBytes,
+    diskBytes: request.diskBytes ?? defaultRequests.diskBytes,
+    pids: request.pids ?? defaultRequests.pids,
+  }
+  return withinLimits(asked, request.limits ?? {})
+}
