@@ -162,6 +162,32 @@ t.test('healing: evacuating a dead host waits until it is lost, heals, and names
   t.end()
 })
 
+t.test('healing: a host that dies while it is emptied is emptied by healing, in the same operation', (t) => {
+  const cluster = three()
+  const names = ['web-1', 'web-2', 'web-3']
+  for (const name of names) cluster.launch(name, 'a', `l-${name}`, fresh)
+  cluster.launch('db', 'a', 'l-db', { scheduling: { priority: -1 } })
+  cluster.settle()
+  live(cluster, 2)
+  const evacuation = { type: 'EvacuationStarted', operation: 'empty-a', host: 'a', parallel: 1 } as const
+  cluster.must({ ...evacuation, atMs: cluster.nowMs })
+  cluster.until('one has moved and another moves', () => {
+    const moved = names.filter((name) => cluster.container(name).host !== 'a').length
+    return moved === 1 && names.some((name) => cluster.container(name).state === 'migrating')
+  })
+  cluster.hosts.delete('a')
+  live(cluster, 180)
+  const operation = cluster.operation('empty-a')
+  t.match(operation, { state: 'failed', error: { code: 'HOST_UNREACHABLE', message: /not: db \(it waits for host a/ } })
+  for (const name of names) {
+    t.match(cluster.container(name), { state: 'running' }, name)
+    t.equal(cluster.executing(name).length, 1, `${name} runs once`)
+    t.not(cluster.container(name).host, 'a')
+  }
+  t.equal(cluster.container('db').host, 'a')
+  t.end()
+})
+
 t.test('healing: evacuating a silent host waits for it to be lost', (t) => {
   const cluster = three()
   cluster.launch('web', 'a', 'launch-web', fresh)

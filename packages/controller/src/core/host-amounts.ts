@@ -50,12 +50,21 @@ export function amountsOf(
   }
 }
 
+type NamedFeatures = Pick<HostSnapshot, 'cpuFeatures' | 'kernelFeatures' | 'criuFeatures'>
+/** A snapshot is made for each placement, and features seldom change. */
+const known = new WeakMap<Host['features'], NamedFeatures>()
+
 /** What a container may ask its host's processor, kernel and CRIU for, by name. */
-export function featuresOf({ features }: Host): Pick<HostSnapshot, 'cpuFeatures' | 'kernelFeatures' | 'criuFeatures'> {
-  const { cpuFlags, cgroup, criu } = features
-  return {
-    cpuFeatures: new Set(cpuFlags ?? []),
-    kernelFeatures: new Set(cgroup === 'none' ? [] : [`cgroup-${cgroup}`]),
-    criuFeatures: new Set(criu.usable ? ['live', ...(criu.version === null ? [] : [`criu-${criu.version}`])] : []),
+export function featuresOf({ features }: Host): NamedFeatures {
+  let named = known.get(features)
+  if (!named) {
+    const { cpuFlags, cgroup, criu } = features
+    named = {
+      cpuFeatures: new Set(cpuFlags ?? []),
+      kernelFeatures: new Set(cgroup === 'none' ? [] : [`cgroup-${cgroup}`]),
+      criuFeatures: new Set(criu.usable ? ['live', ...(criu.version === null ? [] : [`criu-${criu.version}`])] : []),
+    }
+    known.set(features, named)
   }
+  return named
 }
