@@ -126,6 +126,11 @@ t.test('the same seed gives the same replay, another one another', async (t) => 
   const svg = plot('a & b', [{ label: '<pack>', samples: first.runs[0]!.result.samples }])
   t.match(svg, /^<svg[\s\S]*<polyline[\s\S]*<\/svg>\n$/)
   t.notMatch(svg, /NaN|Infinity|<pack>|a & b/)
+  t.match(svg, /hosts in use/)
+  const [sample] = first.runs[0]!.result.samples
+  const full = plot('full', [{ label: 'pack', samples: [{ ...sample!, refusals: 3, overloaded: 0 }] }])
+  t.match(full, /refusals so far/)
+  t.notMatch(full, /overloaded/, 'nothing to be seen there')
 })
 
 t.test('reads traces by what is in them', async (t) => {

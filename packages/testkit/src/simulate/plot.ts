@@ -1,4 +1,5 @@
-// The replays of one trace as a picture (SVG): hosts in use, fragmentation and overload over time, one line per replay.
+// The replays of one trace as a picture (SVG): hosts in use and empty, refusals, overload and more over time, one line per replay; what
+// stayed at nothing in all of them is left out.
 // No library: four hundred polyline points need none.
 
 import type { Sample } from './measures.ts'
@@ -13,8 +14,10 @@ interface Panel {
   value: (sample: Sample) => number
 }
 
-const panels: Panel[] = [
-  { title: 'hosts in use', value: ({ hostsInUse }) => hostsInUse },
+const allPanels: Panel[] = [
+  { title: 'hosts in use (the others are empty)', value: ({ hostsInUse }) => hostsInUse },
+  { title: 'refusals so far', value: ({ refusals }) => refusals },
+  { title: 'hosts overloaded', value: ({ overloaded }) => overloaded },
   { title: 'fragmentation of free cpu', value: ({ fragmentation }) => fragmentation },
   { title: 'imbalance of loads', value: ({ imbalance }) => imbalance },
   { title: 'moves so far', value: ({ moves }) => moves },
@@ -26,6 +29,7 @@ const panelHeight = 170
 const margin = { left: 70, right: 20, top: 50, bottom: 40, gap: 40 }
 
 export function plot(title: string, lines: readonly PlotLine[]): string {
+  const panels = allPanels.filter(({ value }) => lines.some(({ samples }) => samples.some((at) => value(at) > 0)))
   const height = margin.top + panels.length * (panelHeight + margin.gap) + margin.bottom
   const legend = lines.map(({ label }, index) => {
     const x = margin.left + (index % 4) * 200
