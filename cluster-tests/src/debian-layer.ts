@@ -24,10 +24,15 @@ export const keptLayers = join(labsDirectory, '../layers')
 export const recipeDigest = createHash('sha256').update(fillDebian.toString()).digest('hex').slice(0, 12)
 export const debianDirectory = join(keptLayers, recipeDigest)
 
-/** What the repository has, with what they need beyond the image: cron, and SysV's init in place of systemd. */
+/** For the story of a whole system: the same image with cloud-init in it, which does nothing where it is told nothing. */
+const storyPackages = ['cloud-init']
+export const storyDirectory = join(debianDirectory, `with-${storyPackages.join('-')}`)
+
+/** What the repository has, with what they need beyond the image: cron, SysV's init in place of systemd, and OpenRC beside it. */
 const repositoryPackages = [
   ...['cron', 'cron-daemon-common'],
   ...['sysvinit-core', 'initscripts', 'sysv-rc', 'insserv', 'startpar'],
+  ...['openrc', 'libeinfo1', 'librc1'],
 ]
 const downloadDeadlineMs = 120_000
 
@@ -37,6 +42,14 @@ export async function makeDebianLayer(onProgress: (line: string) => void = () =>
   onProgress('making the image debian, once')
   return await makeLayer(debianDirectory, 'debian', (rootfs) =>
     fillDebian(rootfs, [], () => {}, new AbortController().signal),
+  )
+}
+
+/** The same for the story's image, in storyDirectory. */
+export async function makeStoryLayer(): Promise<string | null> {
+  if (existsSync(join(storyDirectory, 'debian.tar'))) return null
+  return await makeLayer(storyDirectory, 'debian', (rootfs) =>
+    fillDebian(rootfs, storyPackages, () => {}, new AbortController().signal),
   )
 }
 

@@ -2,9 +2,10 @@
 // story ends with: does every container run exactly once?
 
 import { existsSync } from 'node:fs'
+import { Writable } from 'node:stream'
 import { criuChoice, type EngineKind, programs } from '@drover/cli/daemons'
 import { DroverClient } from '@drover/client'
-import type { Container, Operation } from '@drover/protocol'
+import type { Container, FirstBootOutcome, Operation } from '@drover/protocol'
 import { Lab, type LabOptions, waitUntil } from '@drover/testkit/lab'
 import type { Test } from 'tap'
 
@@ -38,6 +39,8 @@ export async function tell(t: Test, body: (story: Story) => Promise<void>, optio
   }
 }
 
+/** Of a script inside: a whole system may have to boot first. */
+const scriptDeadlineMs = 180_000
 /** Recovery of anything killed, on a busy machine. */
 export const settleDeadlineMs = 60_000
 
@@ -73,8 +76,42 @@ export class Story {
     return this.lab.query<T>(args)
   }
 
+  /**
+   * What a script says inside, without white space around it; it must succeed. By the API, as the command asks it: beginning a command
+   * takes longer than most scripts do.
+   */
+  async sh(name: string, script: string): Promise<string> {
+    const said = { out: '', err: '' }
+    const into = (key: 'out' | 'err') =>
+      new Writable({
+        write(data: Buffer, _encoding, done) {
+          said[key] += data
+          done()
+        },
+      })
+    const plain = { environment: {}, directory: null, user: null, terminal: null }
+    const { exitCode } = await this.client.exec(
+      name,
+      { command: ['sh', '-c', script], ...plain },
+      { stdin: null, stdout: into('out'), stderr: into('err'), signal: AbortSignal.timeout(scriptDeadlineMs) },
+    )
+    const code = await exitCode
+    if (code !== 0) throw new Error(`${script} in ${name}: exit code ${code}: ${said.err}${said.out}`)
+    return said.out.trim()
+  }
+
   container(name: string): Promise<Container> {
     return this.must<Container>('info', name)
+  }
+
+  /** How its first boot has ended, which may take a whole boot and what cloud-init does in it. */
+  async firstBoot(name: string): Promise<FirstBootOutcome> {
+    let outcome: FirstBootOutcome | undefined
+    await waitUntil(`the first boot of ${name} to end`, scriptDeadlineMs, async () => {
+      outcome = (await this.client.container(name)).firstBoot
+      return outcome !== undefined && outcome.state !== 'running'
+    })
+    return outcome as FirstBootOutcome
   }
 
   /** Another host than the container's. */

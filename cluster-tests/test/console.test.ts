@@ -1,37 +1,8 @@
 // A console from the command line into real containers: input, several viewers, detaching, and over a live move and a stop.
 
-import { spawn } from 'node:child_process'
-import { programs } from '@drover/cli/daemons'
-import { waitUntil } from '@drover/testkit/lab'
-import t, { type Test } from 'tap'
-import { engineOfStories, type Story, settleDeadlineMs, tell } from '../src/stories.ts'
-
-/** `drover console` as a child, with what it shows. */
-function open(t: Test, story: Story, ...args: string[]) {
-  const child = spawn(process.execPath, [programs.cli, 'console', ...args], { env: story.lab.environment })
-  t.teardown(() => void child.kill('SIGKILL'))
-  const seen = { text: '', code: null as number | null }
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (data: Buffer) => {
-      seen.text += data
-    })
-  }
-  child.on('exit', (code) => {
-    seen.code = code
-  })
-  return {
-    type: (text: string) => child.stdin.write(text),
-    shows: (what: RegExp) =>
-      waitUntil(`the console to show ${what}`, settleDeadlineMs, async () => what.test(seen.text)).catch((error) => {
-        throw new Error(`${error.message}; it shows ${JSON.stringify(seen.text)}`)
-      }),
-    ends: async () => {
-      await waitUntil(`the console to end: ${seen.text}`, settleDeadlineMs, async () => seen.code !== null)
-      return seen.code
-    },
-    seen,
-  }
-}
+import t from 'tap'
+import { openConsole as open } from '../src/console-child.ts'
+import { engineOfStories, tell } from '../src/stories.ts'
 
 await tell(
   t,

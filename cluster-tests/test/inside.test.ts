@@ -9,6 +9,17 @@ import t from 'tap'
 import { engineOfStories, tell } from '../src/stories.ts'
 
 const native = engineOfStories === 'native'
+const firstBoot = `#cloud-config
+users:
+  - {name: ann, groups: ops}
+write_files:
+  - {path: /etc/motd, content: "hello"}
+  - {path: /srv/ours, content: ours, owner: 'ann:ops'}
+runcmd:
+  - cd /root; echo " from $PWD" >>/etc/motd
+  - "false"
+  - hostname >>ran
+`
 
 await tell(
   t,
@@ -62,6 +73,46 @@ await tell(
       t.match(await story.must('df', 'web'), [{ container: 'web', path: '/' }])
       t.match(await story.must('top', '--rounds', '1', '--interval', '10ms'), [{ name: 'web' }])
     })
+
+    await t.test(
+      'first boot without cloud-init: users, files, commands; once, and again in a copy',
+      { skip: !native },
+      async (t) => {
+        writeFileSync(here('told.yaml'), firstBoot)
+        await story.must('launch', 'told', '--user-data', here('told.yaml'))
+        const look = (name: string) => story.sh(name, 'su ann -c id; cat /etc/motd /root/ran; ls -ln /srv')
+        t.match(await story.firstBoot('told'), { state: 'failed', message: 'runcmd[1] ended with 1' })
+        t.match(
+          await look('told'),
+          /^uid=1000\(ann\) gid=1000\(ann\).*1001\(ops\)\nhello from \/root\ntold\n.*-rw-r--r-- +1 1000 +1001 .* ours$/s,
+        )
+        t.match(
+          (await lab.cli(['info', 'told'])).stdout,
+          /first boot +failed: runcmd\[1\] ended with 1 .*drover-first-boot.log/,
+        )
+        t.match(
+          (await lab.cli(['events'])).stdout,
+          /container.first-boot-failed +the first boot of told on a has failed/,
+        )
+        await story.must('restart', 'told')
+        await story.must('copy', 'told', 'second')
+        await story.firstBoot('second')
+        t.match(await look('second'), /\ntoldsecond\n/, 'not once more by a start, but of the copy')
+        const table: [string, RegExp][] = [
+          ['ntp: {enabled: true}', /ntp: is not carried out without cloud-init/],
+          ['users: [', /user-data: .*line 3/],
+          ['users: [{name: 7}]', /users\[0\]\.name: must be a name/],
+          ['hostname: other', /hostname: must be the container’s name refused/],
+        ]
+        for (const [text, message] of table) {
+          writeFileSync(here('bad.yaml'), `#cloud-config\n${text}\n`)
+          const { code, stdout } = await lab.cli(['launch', 'refused', '--user-data', here('bad.yaml'), '--json'])
+          t.equal(code, 1)
+          t.match(JSON.parse(stdout), { error: { code: 'BAD_REQUEST', message } })
+        }
+        for (const name of ['told', 'second']) await story.must('delete', name)
+      },
+    )
 
     await t.test('files of a stopped container', async (t) => {
       await story.must('thaw', 'web')

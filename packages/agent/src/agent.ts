@@ -250,6 +250,7 @@ export class Agent {
         (container, assignment) =>
           this.#workers.restarts.look(container, assignment, store.ranUnder(container.container)),
         (container) => this.#disks.of(container),
+        (container) => this.#workers.firstBoots.outcome(container),
       ),
       sessions: sessions.all(),
       imageTasks: this.#tasks.results(),

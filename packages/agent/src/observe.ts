@@ -3,7 +3,7 @@
 // is looked at anew only when something about it is, and stays the same object as long as nothing but its use has changed.
 
 import type { EngineContainer } from '@drover/engine'
-import type { Assignment, ObservedContainer } from '@drover/protocol'
+import type { Assignment, FirstBootOutcome, ObservedContainer } from '@drover/protocol'
 import type { DiskUse } from './disk-meter.ts'
 import { configured } from './reconcile/engine-limits.ts'
 import type { RestartHistory } from './reconcile/restart-policy.ts'
@@ -14,6 +14,7 @@ interface Seen {
   assignment: Assignment | null
   failure: StepFailure | undefined
   planned: RestartHistory | null
+  firstBoot: FirstBootOutcome | null
   observed: ObservedContainer
 }
 
@@ -28,6 +29,7 @@ export class ContainerObserver {
     failures: [string, StepFailure][],
     restart: (container: EngineContainer, assignment: Assignment) => RestartHistory | null = () => null,
     diskUse: (container: string) => DiskUse | null = () => null,
+    firstBoot: (container: string) => FirstBootOutcome | null = () => null,
   ): ObservedContainer[] {
     const failed = new Map(failures)
     const before = this.#seen
@@ -35,14 +37,20 @@ export class ContainerObserver {
     for (const engine of containers) {
       const assigned = assignment(engine.container)
       const planned = assigned && restart(engine, assigned)
-      const sources = { engine, assignment: assigned, failure: failed.get(engine.container), planned }
+      const sources = {
+        engine,
+        assignment: assigned,
+        failure: failed.get(engine.container),
+        planned,
+        firstBoot: firstBoot(engine.container),
+      }
       const make = () => ({ ...present(sources, engine), ...diskUse(engine.container) })
       this.#seen.set(engine.container, look(before.get(engine.container), sources, make))
     }
     for (const [container, failure] of failed) {
       const assigned = assignment(container)
       if (this.#seen.has(container) || !assigned) continue
-      const sources = { engine: null, assignment: assigned, failure, planned: null }
+      const sources = { engine: null, assignment: assigned, failure, planned: null, firstBoot: null }
       this.#seen.set(
         container,
         look(before.get(container), sources, () => unmade(assigned, failure)),
@@ -73,8 +81,8 @@ function factsOf({
   return JSON.stringify(facts)
 }
 
-function present({ assignment, failure, planned }: Sources, engine: EngineContainer): ObservedContainer {
-  const seen = observe(engine, assignment, failure)
+function present({ assignment, failure, planned, firstBoot }: Sources, engine: EngineContainer): ObservedContainer {
+  const seen = { ...observe(engine, assignment, failure), ...(firstBoot === null ? {} : { firstBoot }) }
   return planned && seen.errorCode === null ? waiting(seen, planned) : seen
 }
 

@@ -3,6 +3,7 @@
 // `maxHeavySteps`). A step that fails is tried again after a pause that doubles; a new assignment tries at once.
 
 import { DroverError, type ErrorCode } from '@drover/protocol'
+import { FirstBootKeeper } from './first-boot/keeper.ts'
 import type { AgentParts } from './parts.ts'
 import { waitsForOthers, wentDownWithHost } from './reconcile/restart-policy.ts'
 import { type Facts, isObsolete, nextStep, type StepKind } from './reconcile.ts'
@@ -35,6 +36,7 @@ export class Workers {
   #workers = new Map<string, Worker>()
   #failures = new Map<string, StepFailure>()
   readonly restarts = new RestartKeeper((container) => this.poke(container))
+  readonly firstBoots: FirstBootKeeper
   #heavy = 0
   #heavyQueue: (() => void)[] = []
   #stopped = false
@@ -42,6 +44,7 @@ export class Workers {
   constructor(parts: AgentParts, changed: () => void) {
     this.#parts = parts
     this.#changed = changed
+    this.firstBoots = new FirstBootKeeper(parts, changed)
   }
 
   failure(container: string): StepFailure | null {
@@ -69,6 +72,7 @@ export class Workers {
   stop(): void {
     this.#stopped = true
     this.restarts.close()
+    this.firstBoots.close()
     for (const worker of this.#workers.values()) if (worker.retry) clearTimeout(worker.retry)
   }
 
@@ -130,7 +134,10 @@ export class Workers {
     const operation = assignment?.migration?.operation
     const session = operation ? sessions.get(operation) : (sessions.ofContainer(container).at(-1) ?? null)
     const engine = mirror.get(container)
-    if (!engine) this.restarts.forget(container)
+    if (!engine) {
+      this.restarts.forget(container)
+      this.firstBoots.forget(container)
+    }
     const ranUnder = store.ranUnder(container)
     const restart = engine && assignment ? this.restarts.look(engine, assignment, ranUnder) : null
     return {
@@ -171,6 +178,7 @@ export class Workers {
     if (!assignment) return
     if (engine?.state === 'running' && assignment.desired === 'running' && engine.epoch === assignment.epoch) {
       this.#parts.store.noteRunning(assignment.container)
+      if (assignment.role === 'owner') this.firstBoots.follow(assignment)
     }
     this.#parts.sessions.closeOthers(assignment.container, assignment.migration?.operation ?? null)
   }

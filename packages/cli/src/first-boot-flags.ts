@@ -15,7 +15,7 @@ export function addFirstBootOptions(command: Command): Command {
   return command
     .option(
       '--user-data <file>',
-      'for cloud-init in the image, e.g. a #cloud-config; not for secrets',
+      'a #cloud-config or script for its first boot, with or without cloud-init; not for secrets',
       parseData('userData'),
     )
     .option('--vendor-data <file>', 'the same, of lower rank', parseData('vendorData'))

@@ -9,6 +9,7 @@ import {
   ContainerSpec,
   CopyOrigin,
   ExportTask,
+  FirstBootOutcome,
   HostFeatures,
   Identity,
   ImageProperties,
@@ -144,6 +145,8 @@ export const ObservedContainer = Type.Object({
   /** Its writable layer, and how much of it is written a second; missing: not measured yet. */
   diskBytes: Type.Optional(Type.Integer({ minimum: 0 })),
   dirtyBytesPerS: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** Missing: nobody looks at it, or it has yet to be looked at. */
+  firstBoot: Type.Optional(FirstBootOutcome),
   /** It runs only under the host's lease, which names it; missing: an older agent, or it needs none. */
   leased: Type.Optional(Type.Boolean()),
 })

@@ -2,6 +2,9 @@
 
 import type { FirstBoot } from './first-boot.ts'
 
+/** Inside: what the commands of a first boot without cloud-init have written. */
+export const firstBootLog = '/var/log/drover-first-boot.log'
+
 /** What cloud-init tells the kinds of user data by. */
 const beginnings = [
   '#cloud-config',

@@ -29,3 +29,11 @@ export const FirstBoot = Type.Object(
   { additionalProperties: false },
 )
 export type FirstBoot = Static<typeof FirstBoot>
+
+/** How its first boot goes, as its own files inside say; missing: it was told nothing, or its host hasn't said yet. */
+export const FirstBootOutcome = Type.Object({
+  state: Type.Union([Type.Literal('running'), Type.Literal('done'), Type.Literal('failed')]),
+  by: Type.Union([Type.Literal('drover'), Type.Literal('cloud-init')]),
+  message: Type.String({ description: 'what it is at, or what has failed; empty: nothing to say' }),
+})
+export type FirstBootOutcome = Static<typeof FirstBootOutcome>

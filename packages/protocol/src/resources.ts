@@ -3,7 +3,7 @@
 
 import { type Static, Type } from 'typebox'
 import { Devices } from './devices.ts'
-import { FirstBoot } from './first-boot.ts'
+import { FirstBoot, FirstBootOutcome } from './first-boot.ts'
 import { Rlimits, Sysctls } from './kernel-settings.ts'
 import { Autostart, Lifecycle, Limits, ProfileNames, RestartPolicy, StopPolicy } from './limits.ts'
 import { MoveTerms } from './move-options.ts'
@@ -15,7 +15,9 @@ import { Snapshot, SnapshotPolicy } from './snapshots.ts'
 
 export * from './devices.ts'
 export * from './first-boot.ts'
+export * from './first-boot-plan.ts'
 export * from './first-boot-problem.ts'
+export type { BootUser } from './first-boot-users.ts'
 export * from './kernel-settings.ts'
 export * from './limits.ts'
 export * from './names.ts'
@@ -148,6 +150,7 @@ export const Container = Type.Object({
   startedAtMs: Nullable(Type.Integer({ description: 'when its init started; a live move does not change it' })),
   starts: Type.Integer({ description: 'how often its init was started' }),
   memory: Type.Optional(MemoryPressure),
+  firstBoot: Type.Optional(FirstBootOutcome),
   operation: Nullable(Type.String({ description: 'the operation under way on it, if any' })),
   placement: Placement,
   snapshots: Type.Optional(Type.Array(Snapshot, { description: 'oldest first' })),

@@ -1,10 +1,11 @@
 // Images that the controller asked for, built or made of what is here: each task is done once per operation, one at a time (they are
 // heavy), and its result is reported until the controller no longer lists the task. One that a restart cut off is simply done again.
 
-import { mkdirSync } from 'node:fs'
+import { lstatSync, mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DroverError, type ImageTask, type ImageTaskResult } from '@drover/protocol'
+import { DroverError, type ImageProperties, type ImageTask, type ImageTaskResult } from '@drover/protocol'
+import { cloudInit } from '../first-boot/place.ts'
 import type { AgentParts } from '../parts.ts'
 import type { ImageRecord, ImageStore } from './image-store.ts'
 import { importImage } from './import-image.ts'
@@ -77,7 +78,7 @@ export class ImageTasks {
     try {
       const progress = (message: string) => this.#report(task, { state: 'running', message })
       signal.throwIfAborted()
-      const image = await this.#make(task, progress, signal)
+      const image = this.#withCloudInit(await this.#make(task, progress, signal))
       this.#report(task, { state: 'done', message: image.digest, image })
     } catch (thrown) {
       const { code, message } = DroverError.from(thrown)
@@ -92,6 +93,12 @@ export class ImageTasks {
     progress('checking what was sent')
     const path = await this.uploads.checked(source.upload, source.sha256)
     return importImage(this.images, { path, name, init: source.init }, progress, signal)
+  }
+
+  /** Whether it has cloud-init decides what its containers can be told at their first boot. */
+  #withCloudInit(image: ImageRecord & { properties?: ImageProperties }) {
+    const there = lstatSync(join(this.images.rootfs(image.digest), cloudInit), { throwIfNoEntry: false })
+    return { ...image, properties: { ...image.properties, 'cloud-init': there ? 'yes' : 'no' } }
   }
 
   #forget(operation: string): void {

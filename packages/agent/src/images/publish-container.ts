@@ -18,7 +18,7 @@ import { TarGuard } from './tar-guard.ts'
 
 const packDeadlineMs = 3 * 60 * 60_000
 /** Written anew by the engine at each first start, or meant for one machine only. */
-const ofThisOne = ['etc/hostname', 'etc/machine-id', 'var/lib/dbus/machine-id']
+const ofThisOne = ['etc/hostname', 'etc/machine-id', 'var/lib/dbus/machine-id', 'var/lib/drover/first-boot']
 
 export async function publishContainer(
   parts: AgentParts,

@@ -3,6 +3,7 @@
 import type {
   Autostart,
   Container,
+  FirstBootOutcome,
   Operation,
   Preflight,
   Profile,
@@ -10,6 +11,7 @@ import type {
   Security,
   Snapshot,
 } from '@drover/protocol'
+import { firstBootLog } from '@drover/protocol/plain'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
 import { expandedSettings } from '../expanded.ts'
@@ -95,6 +97,7 @@ export function describeContainer(
     ],
     ['limits', describeLimits(spec)],
     ['memory', describePressure(container.memory)],
+    ['first boot', describeFirstBoot(palette, container.firstBoot)],
     ['devices', Object.keys(spec.devices ?? {}).join(' ') || null],
     ['security', describeSecurity(palette, spec.security)],
     ['sysctls', describePairs(spec.sysctls ?? {})],
@@ -145,6 +148,14 @@ function describeSnapshots(snapshots: readonly Snapshot[]): string | null {
   if (!newest) return null
   const bytes = snapshots.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
   return `${snapshots.length} · ${formatBytes(bytes)} · newest ${newest.name}`
+}
+
+function describeFirstBoot(palette: Palette, outcome: FirstBootOutcome | undefined): string | null {
+  if (outcome === undefined) return null
+  const { state, by, message } = outcome
+  const log = by === 'drover' ? firstBootLog : '/var/log/cloud-init-output.log'
+  const words = message === '' ? '' : `: ${message}`
+  return `${state === 'failed' ? palette.red(state) : state}${words} · by ${by}, which writes ${log}`
 }
 
 /** Null: as usual. */

@@ -39,10 +39,12 @@ export function applyContainerObserved(draft: Draft, entry: EntryOf<'ContainerOb
     startedAtMs: entry.startedAtMs,
     starts: entry.starts,
     ...(entry.memory === undefined ? {} : { memory: entry.memory }),
+    ...(entry.firstBoot === undefined ? {} : { firstBoot: entry.firstBoot }),
   }
   const after = exited ? draft.reassign({ ...observed, desired: 'stopped' }) : draft.putContainer(observed)
   announce(draft, container, after, exited)
   announceMemory(draft, container, after)
+  announceFirstBoot(draft, container, after)
   if (operation) settle(draft, operation, after)
   if (entry.state === 'stopped' && (exited || operation?.kind === 'stop')) endEphemeral(draft, container.id)
   return draft.state.tables.containers.get(container.id)!
@@ -89,6 +91,22 @@ function announce(draft: Draft, before: StoredContainer, after: StoredContainer,
   } else if (after.starts > before.starts && before.starts > 0 && before.state === 'running') {
     draft.event('container.rebooted', name, `${name} on ${host} has rebooted`, operation)
   }
+}
+
+function announceFirstBoot(
+  draft: Draft,
+  before: StoredContainer,
+  { name, host, firstBoot, operation }: StoredContainer,
+) {
+  if (firstBoot === undefined || firstBoot.state === 'running' || firstBoot.state === before.firstBoot?.state) return
+  const message = firstBoot.message === '' ? '' : `: ${firstBoot.message}`
+  const kind = `container.first-boot-${firstBoot.state}`
+  draft.event(
+    kind,
+    name,
+    `the first boot of ${name} on ${host} has ${firstBoot.state === 'done' ? 'been done' : 'failed'}${message}`,
+    operation,
+  )
 }
 
 /** It was to live until its first stop. */

@@ -43,7 +43,7 @@ export function applyRebuildRequested(draft: Draft, entry: EntryOf<'RebuildReque
     })
   }
   const epoch = container.epoch + 1
-  const { leasedEpoch: _lease, ...rest } = container
+  const { leasedEpoch: _lease, firstBoot: _told, ...rest } = container
   draft.reassign({
     ...rest,
     spec: { ...container.spec, ...entry.image },

@@ -160,6 +160,7 @@ export const ContainerObserved = entry('ContainerObserved', {
   starts: Container.properties.starts,
   /** Missing in older entries, and where nobody watches it. */
   memory: Container.properties.memory,
+  firstBoot: Container.properties.firstBoot,
   leased: Type.Optional(Type.Boolean()),
 })
 /** The host no longer has anything of a container that is being deleted. */

@@ -72,6 +72,7 @@ function observation(
     container.startedAtMs === seen.startedAtMs &&
     container.starts === seen.starts &&
     (seen.memory === undefined || same(container.memory, seen.memory)) &&
+    (seen.firstBoot === undefined || same(container.firstBoot, seen.firstBoot)) &&
     (seen.leased === true) === (container.leasedEpoch === seen.epoch)
   if (unchanged || agentHasNotSeen(container, seen)) return null
   return {
@@ -86,6 +87,7 @@ function observation(
     startedAtMs: seen.startedAtMs,
     starts: seen.starts,
     ...(seen.memory === undefined ? {} : { memory: seen.memory }),
+    ...(seen.firstBoot === undefined ? {} : { firstBoot: seen.firstBoot }),
     ...(seen.leased === undefined ? {} : { leased: seen.leased }),
   }
 }

@@ -7,7 +7,9 @@ import {
   defaultAutostart,
   defaultImageName,
   defaultRequests,
-  firstBootProblem,
+  firstBootPlanProblem,
+  firstBootSyntaxProblem,
+  type Image,
   kernelSettingsProblem,
   type LaunchRequest,
   type Resources,
@@ -33,7 +35,7 @@ export function specOf(
   }
   const contradicts = contradiction(request.security ?? {})
   if (contradicts !== null) throw new DroverError('BAD_REQUEST', `${doing} ${request.name}: security: ${contradicts}`)
-  const problem = firstBootProblem(request.firstBoot ?? {}) ?? kernelSettingsProblem(request.sysctls, request.rlimits)
+  const problem = bootProblem(request, image) ?? kernelSettingsProblem(request.sysctls, request.rlimits)
   if (problem !== null) throw new DroverError('BAD_REQUEST', `${doing} ${request.name}: ${problem}`)
   const requests = requestsOf(request)
   return {
@@ -57,6 +59,14 @@ export function specOf(
     environment: request.environment ?? {},
     labels: request.labels ?? {},
   }
+}
+
+/** An image without cloud-init is told a part of what cloud-init knows; of one whose host didn't say, its host finds out at the start. */
+function bootProblem(
+  { firstBoot = {}, name }: Pick<LaunchRequest, 'firstBoot' | 'name'>,
+  { properties }: Image,
+): string | null {
+  return properties?.['cloud-init'] === 'no' ? firstBootPlanProblem(firstBoot, name) : firstBootSyntaxProblem(firstBoot)
 }
 
 /** What a launch asks for: what it says, else the default; nobody asks for more than its limit. */
