@@ -16,6 +16,8 @@
 //    watch on the link itself, as systemd has on /etc/localtime, was carried without a path, as a handle that means nothing on another
 //    host. CRIU asks for a path relative to a container's root alone when it wants what has that name: it gets the link.
 // 6. A dump waits, made ready, until the engine has frozen the container (gate.h).
+// 7. What a dump would save of the container's own cgroups, no restore uses (own_cgroup.h).
+// 8. The directory in which the mounts are put together is in /run, a tmpfs, rather than in /tmp, where to remove it has to wait for a disk's journal.
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
@@ -38,6 +40,7 @@
 #include <unistd.h>
 
 #include "gate.h"
+#include "own_cgroup.h"
 #include "quick_tar.h"
 
 /** The sequence number that CRIU's requests carry and its receiver insists on is copied from the request. */
@@ -48,6 +51,7 @@ __attribute__((constructor)) static void begin(void) {
   // CRIU's children are left alone.
   unsetenv("LD_PRELOAD");
   findGate();
+  findOwnCgroup();
 }
 
 int socket(int domain, int type, int protocol) {
@@ -238,6 +242,23 @@ int openat64(int folder, const char* path, int flags, ...) {
   int fd = real(folder, path, flags, mode);
   if ((flags & O_ACCMODE) == O_RDONLY && strncmp(path, "tmpfs-", 6) == 0 && strstr(path, ".tar.gz")) restoredArchive = fd;
   return fd;
+}
+
+int access(const char* path, int mode) {
+  int (*real)(const char*, int) = (int (*)(const char*, int))dlsym(RTLD_NEXT, "access");
+  if (mode != F_OK || !isOwnCgroupProperty(path)) return real(path, mode);
+  errno = ENOENT;
+  return -1;
+}
+
+char* mkdtemp(char* pattern) {
+  char* (*real)(char*) = (char* (*)(char*))dlsym(RTLD_NEXT, "mkdtemp");
+  static const char mounts[] = "/tmp/.criu.mntns.";
+  if (strncmp(pattern, mounts, sizeof mounts - 1) != 0) return real(pattern);
+  memcpy(pattern, "/run", 4);
+  if (real(pattern)) return pattern;
+  memcpy(pattern, "/tmp", 4);
+  return real(pattern);
 }
 
 int rename(const char* from, const char* to) {

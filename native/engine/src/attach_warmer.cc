@@ -2,8 +2,15 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <mutex>
+#include <string>
+#include <thread>
 
 #include "file_io.h"
+#include "unique_fd.h"
 
 namespace drover {
 namespace {
@@ -26,12 +33,29 @@ UniqueFd openOwnProcs() {
   return UniqueFd();
 }
 
+std::mutex warmingMutex;
+std::chrono::steady_clock::time_point warmUntil;
+bool warming = false;
+
+/** Whether to go on; once it says no, the next call for warmth starts another thread. */
+bool goesOn() {
+  std::lock_guard lock(warmingMutex);
+  return warming = std::chrono::steady_clock::now() < warmUntil;
+}
+
 }  // namespace
 
-AttachWarmer::AttachWarmer() {
-  std::thread([stop = stop_.get_token()] {
+void keepAttachingWarm(std::chrono::milliseconds duration) {
+  std::lock_guard lock(warmingMutex);
+  warmUntil = std::max(warmUntil, std::chrono::steady_clock::now() + duration);
+  if (warming) return;
+  warming = true;
+  std::thread([] {
     UniqueFd procs = openOwnProcs();
-    while (procs.valid() && !stop.stop_requested() && write(procs.get(), "0", 1) == 1) poll(nullptr, 0, everyMs);
+    while (goesOn()) {
+      if (procs.valid()) (void)!write(procs.get(), "0", 1);
+      poll(nullptr, 0, everyMs);
+    }
   }).detach();
 }
 

@@ -1,27 +1,19 @@
 // Moving a process between cgroups takes a kernel-wide lock whose first taker waits for an RCU grace period (10 ms and more); for a
 // while after that it costs some microseconds. CRIU moves every restored task while the container stands still. So a thread
-// takes the lock from the beginning of a restore on, while CRIU still reads its images, by moving the engine to where it is.
+// takes the lock from shortly before a restore on, by moving the engine to where it is: one for all restores.
 // See cgroup_attach_lock and rcu_sync_enter in the kernel.
 #pragma once
 
-#include <stop_token>
-#include <string>
-#include <thread>
-
-#include "unique_fd.h"
+#include <chrono>
 
 namespace drover {
 
-class AttachWarmer {
- public:
-  AttachWarmer();
-  /** Does not wait for the thread, which ends within milliseconds: the container stands still. */
-  ~AttachWarmer() { stop_.request_stop(); }
-  AttachWarmer(const AttachWarmer&) = delete;
-  AttachWarmer& operator=(const AttachWarmer&) = delete;
+/** From the preparation of a restore to where CRIU moves its tasks, if little has to be sent ahead. What takes longer is warmed again. */
+constexpr std::chrono::milliseconds warmBeforeRestore{400};
+/** From the beginning of a restore until then. */
+constexpr std::chrono::milliseconds warmInRestore{100};
 
- private:
-  std::stop_source stop_;
-};
+/** For so long from now on, if not longer already. Does not wait. */
+void keepAttachingWarm(std::chrono::milliseconds duration);
 
 }  // namespace drover

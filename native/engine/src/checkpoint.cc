@@ -80,7 +80,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   if (before.state != State::running && before.state != State::frozen) return wrongState(*container, "checkpoint", before.state, "running or frozen");
 
   // All that can be done while it runs: criu is up and waits, and the directory is open, before the freeze.
-  DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed, true));
+  DROVER_TRY_ASSIGN(criu, spawnCriuForDump(engine, failed, *container));
   engine.endExecSessions(*container);
   auto watched = holdWatchedNames(before.initPid, engine.cgroups().processes(container->id));
   if (!watched.ok()) return Error{failed, "dump of " + container->id + ": " + watched.error().message};

@@ -164,7 +164,7 @@ std::string describeEnd(int status) {
 
 }  // namespace
 
-std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::string& error, bool gated) {
+std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::string& error, bool gated, const std::string& ownCgroup) {
   int pair[2], gate[2] = {-1, -1};
   if (gated && gatesWork && !quickLibrary().empty() && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) != 0) {
     error = std::string("socketpair for criu: ") + strerror(errno);
@@ -198,12 +198,16 @@ std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::
   char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   std::string preload = "LD_PRELOAD=" + quickLibrary();
   std::string gateNumber = "DROVER_CRIU_GATE=" + std::to_string(childGate);
-  char* environment[] = {path, quickLibrary().empty() ? nullptr : preload.data(), theirGate.valid() ? gateNumber.data() : nullptr, nullptr};
+  std::string cgroup = "DROVER_CRIU_CGROUP=" + ownCgroup;
+  std::vector<char*> environment = {path};
+  if (!quickLibrary().empty()) environment.insert(environment.end(), {preload.data(), cgroup.data()});
+  if (theirGate.valid()) environment.push_back(gateNumber.data());
+  environment.push_back(nullptr);
   pid_t pid = -1;
   int failure;
   {
     std::lock_guard lock(runningMutex);
-    failure = posix_spawn(&pid, binary.c_str(), &actions, &attributes, arguments, environment);
+    failure = posix_spawn(&pid, binary.c_str(), &actions, &attributes, arguments, environment.data());
     if (failure == 0) running.insert(pid);
   }
   posix_spawn_file_actions_destroy(&actions);

@@ -62,8 +62,11 @@ using CriuNotify = std::function<bool(std::string_view script, pid_t pid)>;
 
 class CriuProcess {
  public:
-  /** Starts `binary swrk`, with or without a gate at which it waits before a dump. Null and `error` when it can't. */
-  static std::unique_ptr<CriuProcess> spawn(const std::string& binary, std::string& error, bool gated = false);
+  /**
+   * Starts `binary swrk`. For a dump: with a gate at which it waits, and with the container's own cgroup, whose properties are left out.
+   * Null and `error` when it can't.
+   */
+  static std::unique_ptr<CriuProcess> spawn(const std::string& binary, std::string& error, bool gated = false, const std::string& ownCgroup = "");
   /** SIGKILLs what still runs and reaps it. */
   ~CriuProcess();
   CriuProcess(const CriuProcess&) = delete;

@@ -26,14 +26,22 @@ std::string cgroupYard(const Cgroups& cgroups) {
   return yard;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code, bool gated) {
+Result<std::unique_ptr<CriuProcess>> spawn(const Engine& engine, const std::string& code, bool gated, const std::string& ownCgroup) {
   if (!engine.config().criu) return Error{code, "this host has no usable CRIU: " + engine.config().criuReason};
   std::string error;
-  auto criu = CriuProcess::spawn(*engine.config().criu, error, gated);
+  auto criu = CriuProcess::spawn(*engine.config().criu, error, gated, ownCgroup);
   if (!criu) return Error{code, error};
   return criu;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code) {
+  return spawn(engine, code, false, "");
+}
+
+Result<std::unique_ptr<CriuProcess>> spawnCriuForDump(const Engine& engine, const std::string& code, const Container& container) {
+  return spawn(engine, code, true, engine.cgroups().path(container.id));
 }
 
 CriuRequest criuRequest(Engine& engine, CriuRequest::Kind kind, const Container& container, int directory) {

@@ -16,7 +16,9 @@ namespace drover {
 /** Longest dump or restore; the slowest part is memory at about 1 GB/s. */
 constexpr std::chrono::milliseconds criuDeadline{120'000};
 
-Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code, bool gated = false);
+Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code);
+/** Waits before the dump of this container until it is stopped. */
+Result<std::unique_ptr<CriuProcess>> spawnCriuForDump(const Engine& engine, const std::string& code, const Container& container);
 /** A request with the options that both directions need. */
 CriuRequest criuRequest(Engine& engine, CriuRequest::Kind kind, const Container& container, int directory);
 

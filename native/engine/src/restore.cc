@@ -140,6 +140,7 @@ Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Cont
     record.extra["arrivesFrozen"] = arrival.frozen;
     record.memoryRoomBytes = arrival.memoryRoomBytes;
   }));
+  keepAttachingWarm(warmBeforeRestore);
   {
     std::lock_guard lock(preparedMutex);
     preparedByContainer.insert_or_assign(container->id, std::move(prepared));
@@ -156,7 +157,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
   if (!images.valid()) return errnoError("open the image directory " + directory);
 
   Figures figures;
-  std::optional<AttachWarmer> warmer(std::in_place);
+  keepAttachingWarm(warmInRestore);
   warmViewMounts(engine.view().root());
   std::optional<Prepared> prepared = takePrepared(container->id);
   if (!prepared) {
@@ -180,8 +181,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
       return steps.notified(script, pid);
     });
     figures.lap("restore_ms");
-    warmer.reset();
-      if (!steps.status().ok()) return steps.status().error();
+    if (!steps.status().ok()) return steps.status().error();
     if (!answer.success) return engineError(answer.error);
     if (!engine.cgroups().frozen(container->id)) return engineError("the freezer does not hold the restored processes");
     return answer.pid;
