@@ -18,8 +18,8 @@ import { join } from 'node:path'
 import { fillDebian, packLayer } from '@drover/agent'
 import { labsDirectory, run } from '@drover/testkit/lab'
 
-/** Where layers are kept from run to run. */
-export const keptLayers = join(labsDirectory, '../layers')
+/** Where layers are kept from run to run: of this checkout, or of all that DROVER_LAYERS names the same directory for. */
+export const keptLayers = process.env.DROVER_LAYERS ?? join(labsDirectory, '../layers')
 /** Another recipe makes another image: all that is made of it lies in a directory of that name. */
 export const recipeDigest = createHash('sha256').update(fillDebian.toString()).digest('hex').slice(0, 12)
 export const debianDirectory = join(keptLayers, recipeDigest)

@@ -51,7 +51,12 @@ async function story(story: Story): Promise<void> {
     directory,
     key,
     mirror: `http://${story.lab.host('a').address.replace(/\d+$/, '254')}:${port}`,
-    booted: (name) => story.sh(name, 'systemctl is-system-running --wait'),
+    // Its bus is there only some time after its start.
+    booted: (name) =>
+      story.sh(
+        name,
+        'for i in $(seq 600); do state=$(systemctl is-system-running --wait 2>/dev/null); case $state in "" | offline) sleep 0.1 ;; *) break ;; esac; done; echo $state',
+      ),
     end: async (name, command) => void (await story.sh(name, command).catch(() => {})),
     comesTo: async (name, state, starts) => {
       await waitUntil(`${name} to be ${state} after ${starts} starts`, settleDeadlineMs, async () => {
