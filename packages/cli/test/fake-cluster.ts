@@ -5,7 +5,16 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { main, type Terminal } from '@drover/cli'
-import type { ClusterEvent, ClusterStatus, Container, HostView, Image, Operation, Preflight } from '@drover/protocol'
+import type {
+  ClusterEvent,
+  ClusterStatus,
+  Container,
+  HostView,
+  Image,
+  Operation,
+  Preflight,
+  Profile,
+} from '@drover/protocol'
 import type { Test } from 'tap'
 import { container, hostView, operation } from './resources.ts'
 
@@ -18,6 +27,7 @@ export interface FakeCluster {
   containers: Container[]
   hosts: HostView[]
   images: Image[]
+  profiles: Profile[]
   operations: Operation[]
   /** Null: the container's host is silent. */
   preflight: Preflight | null
@@ -73,6 +83,7 @@ export async function fakeCluster(t: Pick<Test, 'teardown' | 'testdir'>): Promis
     containers: [container('web-1'), container('web-2', { host: 'b', state: 'stopped' })],
     hosts: [hostView('a'), hostView('b', { status: 'cordoned', cordoned: true })],
     images: [],
+    profiles: [],
     operations: [],
     preflight: null,
     events: [],
@@ -150,8 +161,8 @@ function readOne(cluster: FakeCluster, response: ServerResponse, collection: str
 }
 
 function list(cluster: FakeCluster, collection: string): readonly { name?: string; id?: string }[] {
-  const { containers, hosts, images, operations } = cluster
-  return { containers, hosts, images, operations }[collection as 'hosts']
+  const { containers, hosts, images, operations, profiles } = cluster
+  return { containers, hosts, images, operations, profiles }[collection as 'hosts']
 }
 
 function scripted(cluster: FakeCluster, id: string): Operation | undefined {

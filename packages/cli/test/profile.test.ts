@@ -59,6 +59,28 @@ t.test('create, set, assign and rm send what they say; launch names its profiles
   t.equal(cluster.writes.length, table.length)
 })
 
+t.test('copy takes all of a profile; rename gives its containers the new one before the old one goes', async (t) => {
+  const cluster = await fakeCluster(t)
+  const settings = { limits: { pids: 7 } }
+  cluster.profiles = [{ name: 'small', description: 'tiny', settings, revision: 1 }]
+  const [web] = cluster.containers
+  cluster.containers[0] = container('web-1', { spec: { ...web!.spec, profiles: ['base', 'small'] } })
+  t.equal((await cluster.drover(['profile', 'copy', 'small', 'tiny'])).exitCode, 0)
+  const made = ['PUT', '/v1/profiles/tiny', { description: 'tiny', settings }] as const
+  t.same(cluster.writes, [made])
+  cluster.writes = []
+  t.equal((await cluster.drover(['profile', 'rename', 'small', 'tiny'])).exitCode, 0)
+  t.same(cluster.writes, [
+    made,
+    ['POST', '/v1/containers/web-1/set', { profiles: ['base', 'tiny'] }],
+    ['DELETE', '/v1/profiles/small', null],
+  ])
+  cluster.profiles.push({ name: 'tiny', description: '', settings: {}, revision: 2 })
+  const taken = await cluster.drover(['profile', 'rename', 'small', 'tiny'])
+  t.equal(taken.exitCode, 1)
+  t.match(taken.stderr, /there is another one named tiny/)
+})
+
 t.test('info --expanded: each setting with the profile that it comes from', async (t) => {
   const profile = (name: string, settings: Profile['settings']): Profile => ({
     name,

@@ -12,6 +12,7 @@ import { parseName, parseNames, parsePair } from '../names.ts'
 import { renderTable } from '../output/table.ts'
 import type { Session } from '../session.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
+import * as copies from './profile-copy.ts'
 
 interface SettingsFlags {
   device?: Devices
@@ -29,6 +30,7 @@ export function register(program: Command): void {
   change(group, 'set')
   edit(group)
   assign(group)
+  copies.register(group)
   remove(group)
 }
 
