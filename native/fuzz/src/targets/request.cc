@@ -38,6 +38,18 @@ void mustBeSound(const Call& call) {
     must(again.ok() && again.value() == *call.security, "a security comes back from its record");
     must((call.security->addedCapabilities & call.security->droppedCapabilities) == 0, "no capability is both added and dropped");
   }
+  if (call.sysctls) {
+    auto again = parseSysctls(sysctlsToJson(*call.sysctls));
+    must(again.ok() && again.value() == *call.sysctls, "sysctls come back from their record");
+    for (const auto& [name, value] : *call.sysctls) {
+      const std::string path = "/" + sysctlPath(name) + "/";
+      must(path.size() > 2 && path.find("/../") == std::string::npos && path.find("//") == std::string::npos, "a sysctl stays below its root");
+    }
+  }
+  if (call.rlimits) {
+    auto again = parseResourceLimits(resourceLimitsToJson(*call.rlimits));
+    must(again.ok() && again.value() == *call.rlimits, "resource limits come back from their record");
+  }
   if (call.file) {
     must(absolute(call.file->path), "a file's path is absolute");
     must(call.file->offset >= 0 && call.file->limit >= 0 && call.file->limit <= mostFileBytes, "a piece is bounded");
