@@ -79,11 +79,13 @@ t.test('a launch that fits nowhere asks for a machine that would hold it, once',
 
 t.test('a hook that fails is tried again, five times; the operation says what it said', async (t) => {
   const { told, url } = await webhook(t, 503)
-  const { launch, ended } = await cluster(t, { url })
+  const key = `${url}?key=hidden`
+  const { launch, ended } = await cluster(t, { url: key })
   await launch('big', 2 ** 35)
   const operation = await ended()
   t.match(operation, { state: 'failed', error: { message: /answered 503: no machines left; tried 5 times/ } })
   t.equal(told.length, 5)
+  t.notMatch(JSON.stringify(operation), /hidden/)
 })
 
 t.test('a program that is not there, and nobody to be told', async (t) => {
@@ -99,7 +101,8 @@ t.test('the cluster’s setting goes before the configuration; null gives that b
   const file = join(t.testdir(), 'told')
   const { told, url } = await webhook(t)
   const { launch, ended, call, machine } = await cluster(t, { command: ['sh', '-c', `cat > ${file}`] })
-  await call('POST', '/v1/policy', { body: { machineHook: { url } } })
+  const set = await call('POST', '/v1/policy', { body: { machineHook: { url } } })
+  t.match(set, { body: { progress: { message: 'machineHook=set' } } }, 'events and operations don’t show the address')
   t.match(await call('GET', '/v1/policy'), { body: { machineHook: { url } } })
   await launch('big', 2 ** 35)
   t.match(await ended(), { state: 'done', progress: { message: 'the hook was told' } })

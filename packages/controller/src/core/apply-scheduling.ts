@@ -21,7 +21,9 @@ export function applyPolicyChanged(draft: Draft, entry: EntryOf<'PolicyChanged'>
   const before = begunBefore(draft, entry.operation, 'policy', policyKey)
   if (before) return before
   draft.write({ table: 'policies', key: policyKey, value: withChange(policyOf(draft.state), entry.change) })
-  const changed = describe(entry.change)
+  // Its address may hold a key, and events are for many eyes.
+  const hook = entry.change.machineHook ? { machineHook: 'set' } : {}
+  const changed = describe({ ...entry.change, ...hook })
   draft.event('policy.changed', policyKey, `scheduling: ${changed}`, entry.operation)
   return done(draft, entry.operation, 'policy', policyKey, changed)
 }

@@ -105,5 +105,7 @@ async function post(url: string, body: string): Promise<void> {
   const headers = { 'content-type': 'application/json' }
   const response = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(callDeadlineMs) })
   const text = (await response.text()).slice(0, shownCharacters)
-  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text}`)
+  // Without what follows the path, which may be a key.
+  const { origin, pathname } = new URL(url)
+  if (!response.ok) throw new Error(`${origin}${pathname} answered ${response.status}: ${text}`)
 }
