@@ -1,7 +1,8 @@
 // A selection of the fault table (docs/faults.md; the whole of it is `npm run faults`): those in which the outcome is open or has just
 // been decided, since there two copies exist; CRIU killed at its work; and a cancel in each phase.
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { casesMatching, describeCase, faultCases } from '../src/faults/cases.ts'
@@ -9,7 +10,7 @@ import { enginePoints } from '../src/faults/points.ts'
 import { runCase } from '../src/faults/run-case.ts'
 import { Subject } from '../src/faults/subject.ts'
 import { faultTables, withTables } from '../src/faults/table.ts'
-import { tell } from '../src/stories.ts'
+import { settleDeadlineMs, tell } from '../src/stories.ts'
 
 const selection = [
   'source.frozen: kill source agent',
@@ -23,7 +24,6 @@ const selection = [
   'checkpoint:dumped: kill source criu',
   'restore:network: kill destination criu',
   'thaw:attached: kill source engine',
-  'destination.preparing: cancel move',
   'source.disk-sent: cancel move',
   'copy:part: cancel move',
   'checkpoint:frozen: cancel move',
@@ -60,6 +60,30 @@ t.test('each step of a move in an engine is one of the table, and the other way 
 
 await tell(t, async (story) => {
   const subject = await Subject.make(story, 'subject')
+  await t.test('a byte that changes on the way is noticed before the switch', async (t) => {
+    if (story.lab.engine !== 'native') return t.comment('needs the native engine')
+    const before = await story.container('subject')
+    const destination = story.otherHost(before)
+    const held = story.lab.arm(destination, 'destination.disk-received')
+    try {
+      const { id } = await story.client.move('subject', { host: destination })
+      await held.reached(settleDeadlineMs)
+      const file = join(story.lab.host(destination).directory, 'containers', before.id, 'upper', 'data', 'f7')
+      const { mtimeNs } = statSync(file, { bigint: true })
+      const content = readFileSync(file)
+      content[17_000] = (content[17_000] as number) ^ 1
+      writeFileSync(file, content)
+      const [seconds, nanoseconds] = [mtimeNs / 1_000_000_000n, String(mtimeNs % 1_000_000_000n).padStart(9, '0')]
+      execFileSync('touch', ['-d', `@${seconds}.${nanoseconds}`, file])
+      held.letGo()
+      const ended = await story.ended(id)
+      t.match(ended, { state: 'failed', error: { code: 'DISK_DIFFERS', message: /is not the one that was sent/ } })
+    } finally {
+      held.letGo()
+    }
+    t.match(await story.container('subject'), { host: before.host, state: 'running', starts: before.starts })
+    t.strictSame(await subject.problems(), [])
+  })
   for (const text of selection) {
     const fault = casesMatching(text).find((each) => describeCase(each) === text)
     await t.test(text, async (t) => {

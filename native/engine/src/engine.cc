@@ -20,6 +20,7 @@
 #include "netlink.h"
 #include "pidfd.h"
 #include "record.h"
+#include "tree_hash.h"
 #include "view_mounts.h"
 
 namespace drover {
@@ -192,6 +193,7 @@ Status Engine::killProcesses(Container& container) {
 
 Status Engine::removeContainer(const std::shared_ptr<Container>& container) {
   forgetCheckpoint(*this, *container);
+  forgetTree(container->id);
   DROVER_TRY(killProcesses(*container));
   DROVER_TRY(detachMount(container->rootfs()));
   crashPoint("delete:killed");

@@ -18,6 +18,7 @@
 #include "power_off.h"
 #include "resource_limits.h"
 #include "sysctl.h"
+#include "tree_hash.h"
 
 namespace drover {
 
@@ -124,6 +125,7 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
   DROVER_TRY(engine.lease().check("thaw", before));
   if (before.state == State::checkpointed) {
     forgetCheckpoint(engine, *container);
+    forgetTree(container->id);
     DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));
     // It stood still before the dump, and does so again.
     if (before.extra.value("frozenBefore", false)) return engine.update(*container, [](Record& record) { record.state = State::frozen; });

@@ -18,6 +18,7 @@
 #include "processes.h"
 #include "rename.h"
 #include "start.h"
+#include "tree_hash.h"
 
 namespace drover {
 
@@ -168,6 +169,11 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
     });
   if (method == "copyMemory")
     return onContainer(call, container, respond, [&engine, directory = call.directory, most = call.limit](const auto& queued) { return copyMemory(engine, queued, directory, most); });
+  if (method == "hashTree")
+    return onContainer(call, container, respond, [&engine, question = call.tree, most = call.limit](const auto& queued) mutable {
+      question.mostBytes = most;
+      return hashTree(engine, queued, question);
+    });
   if (method == "checkpoint" || method == "restore") {
     auto work = method == "checkpoint" ? checkpointContainer : restoreContainer;
     return onContainer(call, container, respond, [&engine, work, directory = call.directory](const auto& queued) { return work(engine, queued, directory); });

@@ -86,6 +86,38 @@ const Field uidBase{"uidBase", [](const Json& params, Call& call) -> Status {
                       call.uidBase = static_cast<uint32_t>(first);
                       return {};
                     }};
+constexpr size_t mostChangedPaths = 16'384;
+
+/** A path is bytes; in JSON each is one character, U+0000 to U+00FF. */
+Result<std::string> bytesOf(const std::string& text) {
+  std::string bytes;
+  for (size_t at = 0; at < text.size(); at++) {
+    const auto first = static_cast<unsigned char>(text[at]);
+    if (first < 0x80) {
+      bytes.push_back(text[at]);
+      continue;
+    }
+    if ((first & 0xfc) != 0xc0 || ++at == text.size()) return badRequest("field `changed`: a path has a character beyond U+00FF");
+    bytes.push_back(static_cast<char>((first & 3) << 6 | (text[at] & 0x3f)));
+  }
+  return bytes;
+}
+
+const Field changedPaths{"changed", [](const Json& params, Call& call) -> Status {
+                           if (!params.contains("changed")) return badRequest("field `changed`: must be null or a list of paths");
+                           call.tree.anew = params["changed"].is_null();
+                           if (call.tree.anew) return {};
+                           const Json& paths = params["changed"];
+                           if (!paths.is_array() || paths.size() > mostChangedPaths)
+                             return badRequest("field `changed`: must be null or at most " + std::to_string(mostChangedPaths) + " paths");
+                           for (const Json& each : paths) {
+                             if (!each.is_string()) return badRequest("field `changed`: must hold strings");
+                             DROVER_TRY_ASSIGN(path, bytesOf(each.get<std::string>()));
+                             if (path.empty() || path.front() == '/' || path.find('\0') != std::string::npos) return badRequest("field `changed`: a path must lie in the layer");
+                             call.tree.changed.push_back(std::move(path));
+                           }
+                           return {};
+                         }};
 const Field mostBytes{"mostBytes", [](const Json& params, Call& call) { return readInteger<&Call::limit>(params, call, "mostBytes", 0, mostCopiedBytes); }};
 const Field spec{"spec", [](const Json& params, Call& call) -> Status {
                    DROVER_TRY_ASSIGN(value, objectField(params, "spec"));
@@ -173,6 +205,7 @@ const std::vector<Rule> rules = {
     {"delete", {container, epoch}},
     {"lease", {until, leases}},
     {"copyMemory", {container, epoch, directory, mostBytes}},
+    {"hashTree", {container, epoch, changedPaths, mostBytes}},
     {"checkpoint", {container, epoch, directory}},
     {"restore", {container, epoch, directory}},
     {"replaceDisk", {container, epoch, directory, uidBase}},

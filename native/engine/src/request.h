@@ -13,6 +13,7 @@
 #include "file_request.h"
 #include "frame_decoder.h"
 #include "spec.h"
+#include "tree_hash.h"
 
 namespace drover {
 
@@ -31,6 +32,7 @@ struct Call {
   int64_t epoch = 0;
   int64_t protocolVersion = 0;
   std::string directory;
+  TreeQuestion tree;
   uint32_t uidBase = 0;
   int64_t timeoutMs = 0;
   int signal = 0;

@@ -12,6 +12,7 @@ export const faultPoints = [
   'destination.preparing',
   'destination.disk-receiving',
   'source.disk-sent',
+  'destination.disk-received',
   'destination.pages-receiving',
   'source.freezing',
   'source.frozen',

@@ -21,9 +21,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { makeSockets, removePaths } from '../src/migration/apply-delta.ts'
-import { diskDelta, socketsOf } from '../src/migration/disk-delta.ts'
-import { type Manifest, pathBytes, scanManifest } from '../src/migration/disk-manifest.ts'
+import { keepOnly, makeSockets, removePaths } from '../src/migration/apply-delta.ts'
+import { diskDelta, namesIn, socketsOf } from '../src/migration/disk-delta.ts'
+import { type Manifest, pathBytes, restlessDirectories, scanManifest } from '../src/migration/disk-manifest.ts'
 import { MigrationSession } from '../src/migration/session.ts'
 import {
   startDeltaArchive,
@@ -203,6 +203,31 @@ t.test('disk: when nothing changed nothing is sent', { skip }, async (t) => {
   // As a scan sees it that was made long enough after the last change.
   for (const entry of before.values()) entry.racy = false
   t.same(await sendDelta(both, before), [])
+})
+
+t.test('disk: what came with the tar and was gone before the delta does not stay', { skip }, async (t) => {
+  const both = trees(t)
+  mkdirSync(join(both.from, 'tmp'))
+  mkdirSync(join(both.from, 'calm'))
+  writeFileSync(join(both.from, 'tmp/kept'), 'x')
+  const before = await scanManifest(both.from)
+  for (const entry of before.values()) entry.racy = false
+  writeFileSync(join(both.from, 'tmp/short'), 'x')
+  mkdirSync(join(both.from, 'tmp/new/deep'), { recursive: true })
+  writeFileSync(join(both.from, 'tmp/new/deep/short'), 'x')
+  writeFileSync(join(both.from, 'tmp/new/kept'), 'x')
+  await pipe(startPrecopyArchive(session(), both.from), startExtraction(session(), both.to))
+  const restless = restlessDirectories(both.from, before)
+  t.strictSame([...restless], ['tmp'])
+  rmSync(join(both.from, 'tmp/short'))
+  rmSync(join(both.from, 'tmp/new/deep'), { recursive: true })
+  const names = namesIn(before, await scanManifest(both.from), restless)
+  t.strictSame(names.get('tmp/new'), ['kept'])
+  const removed: string[] = []
+  for (const [directory, kept] of names) removed.push(...(await keepOnly(both.to, directory, kept)))
+  t.strictSame(removed.sort(), ['tmp/new/deep', 'tmp/short'])
+  await sendDelta(both, before)
+  t.same(describe(both.to), describe(both.from))
 })
 
 t.test('disk: what changed just before the scan is sent again', { skip }, async (t) => {

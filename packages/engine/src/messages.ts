@@ -202,6 +202,15 @@ export interface EngineMethods extends EngineInsideMethods {
     result: { file: string | null; bytes: number; round: number; leftBytes: number; tracked: boolean }
   }
   /**
+   * One number for all that the writable layer holds. `changed` null: looks at everything anew; else again at these paths (relative to the
+   * layer, a byte a character; the root is '.'), and at what is new or gone in the directories among them. Reads about `mostBytes` of
+   * files whose content isn't known; `hash` null: `leftBytes` are left, ask again with []. `mostBytes` 0: given up.
+   */
+  hashTree: {
+    params: { container: string; epoch: number; changed: string[] | null; mostBytes: number }
+    result: { hash: string | null; entries: number; bytes: number; leftBytes: number }
+  }
+  /**
    * Takes the veth off the bridge, freezes the container (cgroup freezer), dumps it with CRIU into `directory` (the engine makes
    * it, on tmpfs) and leaves it frozen: state `checkpointed`. On failure it is thawed and attached again: state `running`.
    */

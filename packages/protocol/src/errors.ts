@@ -43,6 +43,10 @@ export const errorCodes = {
       'the container would stand still for longer than the move allows; it was not frozen and runs on where it was',
   },
   TRANSFER_FAILED: { status: 502, meaning: 'the connection between two hosts broke during a transfer' },
+  DISK_DIFFERS: {
+    status: 502,
+    meaning: 'the disk that arrived in a move is not the one that was sent; the container runs on where it was',
+  },
   HOST_UNREACHABLE: { status: 503, meaning: 'the host’s agent does not answer' },
   API_UNREACHABLE: { status: 503, meaning: 'no controller answers at any endpoint that the client knows' },
   NOT_CONFIGURED: { status: 500, meaning: 'the client found no configuration that says where the cluster is' },
@@ -105,5 +109,6 @@ const defaultRetryable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'PLACEMENT_STALE',
   'LIMIT_REACHED',
   'TRANSFER_FAILED',
+  'DISK_DIFFERS',
   'TIMED_OUT',
 ])

@@ -2,7 +2,7 @@
 // container, so nothing here may follow a symbolic link out of it: each parent is checked to be a directory. (Nothing runs in the layer yet,
 // so what was checked stays so.)
 
-import { constants, lstatSync } from 'node:fs'
+import { constants, lstatSync, readdirSync } from 'node:fs'
 import { chmod, lchown, mkdir, open, rename, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { DroverError } from '@drover/protocol'
@@ -15,6 +15,19 @@ export async function removePaths(upper: string, paths: string[]): Promise<void>
     if (!parentsAreDirectories(upper, path)) continue
     await rm(pathBytes(upper, path), { recursive: true, force: true })
   }
+}
+
+/** Removes what else is in a directory of the layer; returns the paths. */
+export async function keepOnly(upper: string, directory: string, names: readonly string[]): Promise<string[]> {
+  if (directory !== '.') checkPath(directory)
+  const at = pathBytes(upper, directory)
+  if (directory !== '.' && !parentsAreDirectories(upper, directory)) return []
+  if (!lstatSync(at, { throwIfNoEntry: false })?.isDirectory()) return []
+  const kept = new Set(names)
+  const others = readdirSync(at, { encoding: 'latin1' }).filter((name) => !kept.has(name))
+  const paths = others.map((name) => (directory === '.' ? name : `${directory}/${name}`))
+  await removePaths(upper, paths)
+  return paths
 }
 
 export async function makeSockets(upper: string, sockets: FileNode[]): Promise<void> {

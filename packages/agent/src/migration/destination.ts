@@ -7,9 +7,9 @@ import { engineDeadlines } from '../engine-port.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
 import { receiveSnapshots } from '../snapshots/travel.ts'
 import { engineSpec } from '../steps/engine-spec.ts'
-import { StreamFrameType, type StreamMessage } from '../streams/messages.ts'
+import { StreamFrameType, type StreamMessage, type TreeSum } from '../streams/messages.ts'
 import { decodeStreamMessage, idleDeadlineMs, type StreamConnection } from '../streams/stream-connection.ts'
-import { makeSockets, removePaths } from './apply-delta.ts'
+import { keepOnly, makeSockets, removePaths } from './apply-delta.ts'
 import { checkpointDirectory } from './checkpoint-directory.ts'
 import { ParentImages } from './memory-ahead.ts'
 import { MemoryFileWriter } from './memory-files.ts'
@@ -17,9 +17,18 @@ import type { MigrationSession } from './session.ts'
 import { requireCriu } from './source.ts'
 import { keepDeltaExtractionReady, startDeltaExtraction, startExtraction, type TarProcess } from './tar-process.ts'
 import { throttleDestination } from './throttle.ts'
+import { requireSameTree, TreeCheck } from './tree-check.ts'
 
 type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
 type Message<K extends StreamMessage['kind']> = Extract<StreamMessage, { kind: K }>
+
+interface Arriving {
+  parts: AgentParts
+  session: MigrationSession
+  connection: StreamConnection
+  upper: string
+  tree: TreeCheck
+}
 
 /** The controller's own deadlines end a move long before; this is only so that nothing waits for ever. */
 const switchDeadlineMs = 15 * 60_000
@@ -84,16 +93,22 @@ async function receiveAll(
   connection: StreamConnection,
 ): Promise<void> {
   const live = assignment.migration.mode !== 'cold'
-  await connection.sendMessage({ kind: 'accepted' })
+  await connection.sendMessage({ kind: 'accepted', verifies: true })
   throttleDestination(parts, connection, assignment.migration.terms)
   const upper = await receiveDisk(parts, session, assignment, connection)
+  await parts.faults.at('destination.disk-received')
+  const tree = await TreeCheck.begin(parts, session, assignment)
   const checkpoint = checkpointDirectory(parts.checkpointRoot, assignment.migration.operation, true)
   session.defer(checkpoint.remove)
   keepDeltaExtractionReady()
   await connection.sendMessage({ kind: 'disk-received', bytes: connection.bytesReceived })
   session.advance('precopied')
 
-  session.figures.sourceFrozenAtNs = await receiveSwitch(parts, session, connection, upper, checkpoint.directory)
+  const arriving = { parts, session, connection, upper, tree }
+  const { changed, switched } = await receiveSwitch(arriving, checkpoint.directory)
+  session.figures.sourceFrozenAtNs = switched.frozenAtNs
+  // A source of an earlier version doesn't say.
+  if (switched.tree) requireSameTree(assignment.name, switched.tree, await changed)
   await parts.faults.at('destination.restoring')
   if (live) await restore(parts, session, assignment, checkpoint.directory)
   await parts.faults.at('destination.restored')
@@ -132,20 +147,20 @@ async function receiveDisk(
   return upper
 }
 
-/** Takes memory files and the delta until the source says that all was sent; returns when it froze, ns. */
+/** Takes memory files and the delta until the source says that all was sent. */
 async function receiveSwitch(
-  parts: AgentParts,
-  session: MigrationSession,
-  connection: StreamConnection,
-  upper: string,
+  { parts, session, connection, upper, tree }: Arriving,
   directory: string,
-): Promise<number> {
+): Promise<{ switched: Message<'switched'>; changed: Promise<TreeSum> }> {
   let files = new MemoryFileWriter(directory)
   let parent: ParentImages | null = null
   session.defer(() => {
     files.close()
     parent?.close()
   })
+  let names: string[] = []
+  const paths: string[] = []
+  let changed: Promise<TreeSum> | null = null
   let deadlineMs = switchDeadlineMs
   for (;;) {
     const frame = await connection.receive(deadlineMs)
@@ -178,7 +193,16 @@ async function receiveSwitch(
     } else if (message.kind === 'delta') {
       await parts.faults.at('destination.delta-receiving')
       await receiveDelta(session, connection, upper, message)
-    } else if (message.kind === 'switched') return message.frozenAtNs
+      changed = tree.after(paths, session.figures)
+      changed.catch(() => {})
+    } else if (message.kind === 'names') {
+      names.push(...message.names)
+      if (!message.last) continue
+      paths.push(...(await keepOnly(upper, message.directory, names)))
+      names = []
+    } else if (message.kind === 'changed') paths.push(...message.paths)
+    else if (message.kind === 'switched')
+      return { switched: message, changed: changed ?? tree.after([], session.figures) }
     else throw unexpected(message)
   }
 }

@@ -32,6 +32,24 @@ export function diskDelta(before: Manifest, after: Manifest): DiskDelta {
   return { deletions, sockets, archive }
 }
 
+/**
+ * What is in each directory that may hold more on the destination: something was made there after the first manifest, came with the tar, and
+ * was gone before the second, so that neither names it. `restless`: directories that changed between the first manifest and the tar's end.
+ */
+export function namesIn(before: Manifest, after: Manifest, restless: ReadonlySet<string>): Map<string, string[]> {
+  const names = new Map<string, string[]>()
+  if (restless.size === 0) return names
+  for (const [path, { type }] of after) {
+    const parent = path === '.' ? null : parentOf(path)
+    const siblings = parent === null ? undefined : names.get(parent)
+    siblings?.push(path.slice(path.lastIndexOf('/') + 1))
+    if (type !== 'directory') continue
+    // A new one came with the tar only if its parent had changed by then.
+    if (restless.has(path) || (siblings !== undefined && !before.has(path))) names.set(path, [])
+  }
+  return names
+}
+
 export function socketsOf(manifest: Manifest): FileNode[] {
   return diskDelta(new Map(), manifest).sockets
 }

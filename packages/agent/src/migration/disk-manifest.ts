@@ -46,6 +46,17 @@ export async function scanManifest(root: string, signal?: AbortSignal): Promise<
   return manifest
 }
 
+/** Directories of an earlier manifest in which something may have come or gone since. */
+export function restlessDirectories(root: string, manifest: Manifest): Set<string> {
+  const restless = new Set<string>()
+  for (const [path, { type, racy, ctimeNs }] of manifest) {
+    if (type !== 'directory') continue
+    const now = look(root, path, 0n)
+    if (racy || now?.ctimeNs !== ctimeNs) restless.add(path)
+  }
+  return restless
+}
+
 /** Bytes of its files, each counted once however many names it has. */
 export function sizeOf(manifest: Manifest): number {
   let total = 0

@@ -10,13 +10,14 @@ import { engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
 import { sendSnapshots } from '../snapshots/travel.ts'
 import { stopParams } from '../steps/stop-params.ts'
+import type { StreamMessage, TreeSum } from '../streams/messages.ts'
 import { openStream } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 import { movePlan, requireBudget, requireStrategy } from './blackout-budget.ts'
 import { checkpointDirectory } from './checkpoint-directory.ts'
 import { cleanPages } from './clean-pages.ts'
-import { diskDelta, socketsOf } from './disk-delta.ts'
-import { type Manifest, pathBytes, scanManifest, sizeOf } from './disk-manifest.ts'
+import { diskDelta, namesIn, socketsOf } from './disk-delta.ts'
+import { type Manifest, pathBytes, restlessDirectories, scanManifest, sizeOf } from './disk-manifest.ts'
 import { DiskProgress } from './disk-progress.ts'
 import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
 import { sendMemoryFiles } from './memory-files.ts'
@@ -24,14 +25,23 @@ import { checkpointPatiently, requireMovable, residentBytes } from './preflight.
 import type { MigrationSession } from './session.ts'
 import { keepDeltaArchiveReady, startDeltaArchive, startPrecopyArchive, type TarProcess } from './tar-process.ts'
 import { throttleSource } from './throttle.ts'
+import { TreeCheck } from './tree-check.ts'
 
 type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
+
+interface Sent {
+  frozenAtNs: number
+  /** What the destination's layer must be; null: it can't tell. */
+  tree: TreeSum | null
+}
 
 /** What the pre-copy leaves for the switch. */
 interface Precopied {
   connection: StreamConnection
   upper: string
   manifest: Manifest
+  restless: ReadonlySet<string>
+  tree: TreeCheck | null
   /** Where the checkpoint will be. */
   checkpoint: string
 }
@@ -39,6 +49,8 @@ interface Precopied {
 /** The destination may first have to fetch nothing, mount and make cgroups; then the whole disk goes through its tar. */
 const acceptDeadlineMs = 10_000
 const diskDeadlineMs = 30 * 60_000
+/** A character is at most six bytes in JSON: below the limit of a frame. */
+const mostTextBytes = 128 << 10
 
 const precopied = new WeakMap<MigrationSession, Precopied>()
 const connections = new WeakMap<MigrationSession, StreamConnection>()
@@ -94,7 +106,7 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   session.defer(() => connection.destroy())
   connections.set(session, connection)
   connection.onClose((error) => session.fail(error))
-  await expect(connection, 'accepted', acceptDeadlineMs)
+  const accepted = await expect(connection, 'accepted', acceptDeadlineMs)
   throttleSource(parts, connection, migration.terms)
 
   const manifest = await scanManifest(engine.upper, session.signal)
@@ -107,6 +119,9 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   await sendSnapshots(session, connection, engine.upper)
   await connection.sendMessage({ kind: 'disk-sent' })
   await parts.faults.at('source.disk-sent')
+  // While the destination unpacks.
+  const restless = restlessDirectories(engine.upper, manifest)
+  const tree = accepted.verifies === true ? await TreeCheck.begin(parts, session, assignment) : null
   await expect(connection, 'disk-received', diskDeadlineMs)
 
   session.figures.precopy_bytes = connection.bytesSent
@@ -121,7 +136,7 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
     if (plan.strategy === 'stop-and-copy') requireBudget(session, plan)
     else await sendMemoryAhead(parts, session, connection, { container, epoch: assignment.epoch, directory }, plan)
   }
-  precopied.set(session, { connection, upper: engine.upper, manifest, checkpoint })
+  precopied.set(session, { connection, upper: engine.upper, manifest, restless, tree, checkpoint })
   session.advance('precopied')
 }
 
@@ -133,12 +148,12 @@ export async function switchOver(parts: AgentParts, session: MigrationSession, a
   await parts.faults.at('source.freezing')
   session.signal.throwIfAborted()
   const sentBefore = connection.bytesSent
-  const frozenAtNs =
+  const { frozenAtNs, tree } =
     assignment.migration.mode !== 'cold'
       ? await checkpointAndSend(parts, session, assignment, ready)
       : await stopAndSend(parts, session, assignment, ready)
   await parts.faults.at('source.switched')
-  await connection.sendMessage({ kind: 'switched', frozenAtNs })
+  await connection.sendMessage({ kind: 'switched', frozenAtNs, ...(tree === null ? {} : { tree }) })
   session.figures.switch_bytes = connection.bytesSent - sentBefore
   session.advance('switched')
 }
@@ -152,7 +167,7 @@ async function checkpointAndSend(
   session: MigrationSession,
   assignment: Moving,
   ready: Precopied,
-): Promise<number> {
+): Promise<Sent> {
   const { container, epoch } = assignment
   const { checkpoint: directory } = ready
   const calledAt = performance.now()
@@ -169,9 +184,9 @@ async function checkpointAndSend(
   // The scan takes the CPU while the kernel sends. It must come after the dump: CRIU may have made link-remap files.
   const [memoryBytes, delta] = await Promise.all([sending, scanDelta(session, ready)])
   session.figures.memory_bytes = memoryBytes
-  await sendDelta(session, ready, delta)
+  const tree = await sendDelta(session, ready, delta)
   session.figures.transfer_ms = performance.now() - dumpedAt
-  return answer.figures.frozenAtNs ?? 0
+  return { frozenAtNs: answer.figures.frozenAtNs ?? 0, tree }
 }
 
 async function stopAndSend(
@@ -179,7 +194,7 @@ async function stopAndSend(
   session: MigrationSession,
   assignment: Moving,
   ready: Precopied,
-): Promise<number> {
+): Promise<Sent> {
   const params = stopParams(assignment)
   const state = parts.mirror.get(params.container)?.state
   if (state === 'running' || state === 'frozen') {
@@ -187,13 +202,13 @@ async function stopAndSend(
     parts.mirror.answer(answer)
   }
   session.signal.throwIfAborted()
-  await sendDelta(session, ready, await scanDelta(session, ready))
-  return 0
+  return { frozenAtNs: 0, tree: await sendDelta(session, ready, await scanDelta(session, ready)) }
 }
 
 async function scanDelta(session: MigrationSession, ready: Precopied) {
   const scannedAt = performance.now()
-  const delta = diskDelta(ready.manifest, await scanManifest(ready.upper, session.signal))
+  const after = await scanManifest(ready.upper, session.signal)
+  const delta = { ...diskDelta(ready.manifest, after), names: namesIn(ready.manifest, after, ready.restless) }
   session.figures.scan_ms = performance.now() - scannedAt
   session.figures.delta_entries = delta.archive.length + delta.deletions.length + delta.sockets.length
   return delta
@@ -202,16 +217,50 @@ async function scanDelta(session: MigrationSession, ready: Precopied) {
 async function sendDelta(
   session: MigrationSession,
   ready: Precopied,
-  delta: ReturnType<typeof diskDelta>,
-): Promise<void> {
+  delta: Awaited<ReturnType<typeof scanDelta>>,
+): Promise<TreeSum | null> {
   const { connection, upper } = ready
   const archive = delta.archive.length > 0
+  const sum = ready.tree && announceDelta(session, ready.tree, connection, delta)
   await connection.sendMessage({ kind: 'delta', deletions: delta.deletions, sockets: delta.sockets, archive })
-  if (!archive) return
+  if (!archive) return await sum
   const deltaArchive = startDeltaArchive(session, upper)
   const names = delta.archive.map((path) => Buffer.concat([pathBytes('.', path), Buffer.from([0])]))
   const named = deltaArchive.write(Buffer.concat(names)).then(() => deltaArchive.endInput())
-  await Promise.all([named, sendArchive(connection, deltaArchive)])
+  const [, , tree] = await Promise.all([named, sendArchive(connection, deltaArchive), sum])
+  return tree
+}
+
+/** What the destination has to look at again; what the tree is then. */
+async function announceDelta(
+  session: MigrationSession,
+  tree: TreeCheck,
+  connection: StreamConnection,
+  { archive, deletions, sockets, names }: Awaited<ReturnType<typeof scanDelta>>,
+): Promise<TreeSum> {
+  const paths = [...archive, ...deletions, ...sockets.map(({ path }) => path)]
+  for (const [directory, all] of names) {
+    for (const { part, last } of partsOf(all)) {
+      void connection.sendMessage({ kind: 'names', directory, names: part, last }).catch(() => {})
+    }
+  }
+  if (paths.length > 0)
+    for (const { part } of partsOf(paths)) {
+      void connection.sendMessage({ kind: 'changed', paths: part }).catch(() => {})
+    }
+  // The names were changed with their directories, which are among the paths.
+  return await tree.after(paths, session.figures)
+}
+
+/** So that each fits into a message; one, empty, of nothing. */
+function* partsOf(texts: readonly string[]): Generator<{ part: string[]; last: boolean }> {
+  let from = 0
+  do {
+    let to = from
+    for (let bytes = 0; to < texts.length && bytes < mostTextBytes; to++) bytes += (texts[to] as string).length + 3
+    yield { part: texts.slice(from, to), last: to === texts.length }
+    from = to
+  } while (from < texts.length)
 }
 
 async function sendArchive(connection: StreamConnection, archive: TarProcess, progress?: DiskProgress): Promise<void> {
@@ -223,12 +272,13 @@ async function sendArchive(connection: StreamConnection, archive: TarProcess, pr
   await connection.sendEnd()
 }
 
-async function expect(
+async function expect<K extends 'accepted' | 'disk-received'>(
   connection: StreamConnection,
-  kind: 'accepted' | 'disk-received',
+  kind: K,
   deadlineMs: number,
-): Promise<void> {
+): Promise<Extract<StreamMessage, { kind: K }>> {
   const message = await connection.receiveMessage(deadlineMs)
   if (message.kind !== kind)
     throw new DroverError('BAD_REQUEST', `stream with ${connection.peer}: ${message.kind} came where ${kind} was due`)
+  return message as Extract<StreamMessage, { kind: K }>
 }

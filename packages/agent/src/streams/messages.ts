@@ -6,8 +6,8 @@
 //   disk-sent                                 the answer is disk-received
 //   parent, data…; pages, data…; pages, …     memory ahead of time: the images that hold it, then its pages, part by part
 //   memory, data…                             after the freeze: a list of files and all their bytes
-//   delta, [data…, end]                       what changed on disk since
-//   switched                                  all was sent: restore
+//   [names…, changed…], delta, [data…, end]   what changed on disk since
+//   switched                                  all was sent, and what the disk is to be: restore
 
 import { namePattern, uploadPattern } from '@drover/protocol'
 import { type Static, Type } from 'typebox'
@@ -48,11 +48,20 @@ const FileNode = Type.Object({
   gid: Type.Integer(),
 })
 
+/** What an engine says of a tree (native/engine/src/tree_hash.h). */
+export const TreeSum = Type.Object({
+  hash: Type.String({ pattern: '^[0-9a-f]{32}$' }),
+  entries: Type.Integer({ minimum: 0 }),
+  bytes: Type.Integer({ minimum: 0 }),
+})
+export type TreeSum = Static<typeof TreeSum>
+
 export const MemoryFile = Type.Object({ name: Type.String(), sizeBytes: Type.Integer({ minimum: 0 }) })
 export type MemoryFile = Static<typeof MemoryFile>
 
 export const StreamMessage = Type.Union([
-  Type.Object({ kind: Type.Literal('accepted') }),
+  /** `verifies`: it understands `names` and `changed`, and compares trees. */
+  Type.Object({ kind: Type.Literal('accepted'), verifies: Type.Optional(Type.Boolean()) }),
   Type.Object({
     kind: Type.Literal('image'),
     name: Type.String(),
@@ -83,6 +92,15 @@ export const StreamMessage = Type.Union([
   }),
   /** A part as native/engine's memory_copy.h describes it. */
   Type.Object({ kind: Type.Literal('pages'), sizeBytes: Type.Integer({ minimum: 4, maximum: maxPartBytes }) }),
+  /** Some of what is in a directory that may have changed while its tar was made; what isn't named is none of it. */
+  Type.Object({
+    kind: Type.Literal('names'),
+    directory: Type.String(),
+    names: Type.Array(Type.String()),
+    last: Type.Boolean(),
+  }),
+  /** Some of what the delta changes, for the hash. */
+  Type.Object({ kind: Type.Literal('changed'), paths: Type.Array(Type.String()) }),
   Type.Object({
     kind: Type.Literal('delta'),
     /** Paths below the upper directory, bytes as latin1. */
@@ -93,7 +111,7 @@ export const StreamMessage = Type.Union([
   }),
   /** Answer to `disk`: a tar of it follows. */
   Type.Object({ kind: Type.Literal('tree'), sockets: Type.Array(FileNode) }),
-  Type.Object({ kind: Type.Literal('switched'), frozenAtNs: Type.Number() }),
+  Type.Object({ kind: Type.Literal('switched'), frozenAtNs: Type.Number(), tree: Type.Optional(TreeSum) }),
 ])
 export type StreamMessage = Static<typeof StreamMessage>
 export type FileNode = Static<typeof FileNode>

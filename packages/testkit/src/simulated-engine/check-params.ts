@@ -8,6 +8,7 @@ type Kind =
   | 'integer'
   | 'name'
   | 'strings'
+  | 'strings or null'
   | 'record'
   | 'object'
   | 'object?'
@@ -79,6 +80,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     terminal: 'object?',
   },
   copyMemory: { container: 'name', epoch: 'integer', directory: 'path', mostBytes: 'integer' },
+  hashTree: { container: 'name', epoch: 'integer', changed: 'strings or null', mostBytes: 'integer' },
   checkpoint: { container: 'name', epoch: 'integer', directory: 'path' },
   prepareRestore: {
     spec: 'object',
@@ -148,6 +150,8 @@ const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
   name: (value) => typeof value === 'string' && /^[a-z0-9-]{1,32}$/.test(value),
   path: (value) => typeof value === 'string' && value.startsWith('/'),
   strings: (value) => Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'),
+  'strings or null': (value) =>
+    value === null || (Array.isArray(value) && value.every((item) => typeof item === 'string')),
   record: (value) => isObject(value) && Object.values(value).every((item) => typeof item === 'string'),
   boolean: (value) => typeof value === 'boolean',
   object: isObject,
@@ -166,6 +170,7 @@ const meanings: { [kind in Kind]: string } = {
   name: '1 to 32 of a-z, 0-9 and -',
   path: 'an absolute path',
   strings: 'a list of at least one string',
+  'strings or null': 'a list of strings, or null',
   record: 'an object of strings',
   boolean: 'true or false',
   object: 'an object',

@@ -1,0 +1,350 @@
+#include "tree_hash.h"
+
+#include <algorithm>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unordered_map>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "engine.h"
+#include "open_beneath.h"
+
+namespace drover {
+namespace {
+
+/** What the agent can hold of it takes more. */
+constexpr size_t mostEntries = 2'000'000;
+constexpr size_t blockBytes = 4096;
+constexpr size_t readBytes = 256 << 10;
+/** Nothing in there follows a link: the container may run, and make one where there was none. */
+constexpr uint64_t inside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+/** By these overlayfs ties a layer to the file systems of its host; tar leaves them out. */
+constexpr const char* boundToHost[] = {"trusted.overlay.origin", "trusted.overlay.uuid", "trusted.overlay.nlink", "trusted.overlay.impure"};
+
+bool isGone(int error) { return error == ENOENT || error == ENOTDIR || error == ELOOP || error == EXDEV; }
+
+class Sum {
+ public:
+  Sum() : state_(XXH3_createState()) { XXH3_128bits_reset(state_); }
+  ~Sum() { XXH3_freeState(state_); }
+  Sum(const Sum&) = delete;
+  Sum& operator=(const Sum&) = delete;
+  void add(const void* data, size_t length) { XXH3_128bits_update(state_, data, length); }
+  void add(uint64_t number) { add(&number, sizeof number); }
+  /** With its length, so that two texts in a row are not one. */
+  void add(const std::string& text) {
+    add(text.size());
+    add(text.data(), text.size());
+  }
+  XXH128_hash_t value() const { return XXH3_128bits_digest(state_); }
+
+ private:
+  XXH3_state_t* state_;
+};
+
+std::string parentOf(const std::string& path) {
+  size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+std::string nameOf(const std::string& path) {
+  size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+/** A path for calls that take no descriptor of a directory; its last part is not followed. */
+std::string procPath(int directory, const std::string& name) { return "/proc/self/fd/" + std::to_string(directory) + "/" + name; }
+
+/** Value of an attribute, or of the list of them; empty when it is gone or the file system has none. */
+template <typename Get>
+std::string attribute(Get get) {
+  std::string value(256, '\0');
+  for (;;) {
+    ssize_t length = get(value.data(), value.size());
+    if (length >= 0) {
+      value.resize(static_cast<size_t>(length));
+      return value;
+    }
+    if (errno != ERANGE) return "";
+    ssize_t needed = get(nullptr, 0);
+    value.resize(static_cast<size_t>(std::max<ssize_t>(needed, 0)) + 256);
+  }
+}
+
+void addAttributes(Sum& sum, const std::string& path) {
+  const std::string list = attribute([&](char* to, size_t room) { return llistxattr(path.c_str(), to, room); });
+  std::vector<std::string> names;
+  for (size_t at = 0; at < list.size(); at += names.back().size() + 1) names.emplace_back(list.c_str() + at);
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    if (std::find(std::begin(boundToHost), std::end(boundToHost), name) != std::end(boundToHost)) continue;
+    sum.add(name);
+    sum.add(attribute([&](char* to, size_t room) { return lgetxattr(path.c_str(), name.c_str(), to, room); }));
+  }
+}
+
+bool allZero(const char* block, size_t length) { return block[0] == 0 && memcmp(block, block + 1, length - 1) == 0; }
+
+std::mutex treesMutex;
+std::map<std::string, std::unique_ptr<TreeHash>> trees;
+
+std::unique_ptr<TreeHash> takeTree(const std::string& container) {
+  std::lock_guard lock(treesMutex);
+  auto node = trees.extract(container);
+  return node.empty() ? nullptr : std::move(node.mapped());
+}
+
+}  // namespace
+
+/** A file that is being read, maybe over several calls. Zeros count as holes, wherever the file system keeps them. */
+class TreeHash::Reader {
+ public:
+  Reader(std::string path, UniqueFd file) : path_(std::move(path)), file_(std::move(file)), buffer_(readBytes, '\0') {}
+  const std::string& path() const { return path_; }
+
+  /** Bytes read; 0 at its end. */
+  Result<int64_t> next() {
+    off_t data = lseek(file_.get(), at_, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) return int64_t{0};
+    // Whole blocks, from where data begins: the same on every file system.
+    if (data > at_) at_ = data - data % static_cast<off_t>(blockBytes);
+    size_t filled = 0;
+    while (filled < buffer_.size()) {
+      ssize_t count = pread(file_.get(), buffer_.data() + filled, buffer_.size() - filled, at_ + static_cast<off_t>(filled));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return errnoError("read " + path_);
+      if (count == 0) break;
+      filled += static_cast<size_t>(count);
+    }
+    for (size_t from = 0; from < filled; from += blockBytes) {
+      const size_t length = std::min(blockBytes, filled - from);
+      if (allZero(buffer_.data() + from, length)) {
+        afterHole_ = true;
+        continue;
+      }
+      if (afterHole_) sum_.add(static_cast<uint64_t>(at_) + from);
+      afterHole_ = false;
+      sum_.add(buffer_.data() + from, length);
+    }
+    at_ += static_cast<off_t>(filled);
+    return static_cast<int64_t>(filled);
+  }
+  XXH128_hash_t value() const { return sum_.value(); }
+
+ private:
+  std::string path_;
+  UniqueFd file_;
+  std::string buffer_;
+  off_t at_ = 0;
+  bool afterHole_ = true;
+  Sum sum_;
+};
+
+TreeHash::TreeHash(UniqueFd root) : root_(std::move(root)) {}
+TreeHash::~TreeHash() = default;
+
+Result<std::unique_ptr<TreeHash>> TreeHash::begin(const std::string& root) {
+  UniqueFd fd(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return errnoError("open " + root);
+  std::unique_ptr<TreeHash> tree(new TreeHash(std::move(fd)));
+  DROVER_TRY(tree->look("."));
+  DROVER_TRY(tree->list(".", true));
+  return tree;
+}
+
+Status TreeHash::look(const std::string& path) {
+  const std::string parent = parentOf(path);
+  UniqueFd directory(openBeneath(root_.get(), parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC, inside));
+  const std::string name = nameOf(path);
+  struct stat status;
+  if (!directory.valid() || fstatat(directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (!isGone(errno)) return errnoError("look at " + path);
+    forget(path);
+    return {};
+  }
+  Entry entry;
+  entry.inode = status.st_ino;
+  entry.isFile = S_ISREG(status.st_mode);
+  entry.isDirectory = S_ISDIR(status.st_mode);
+  entry.hasOtherNames = !entry.isDirectory && !S_ISSOCK(status.st_mode) && status.st_nlink > 1;
+  entry.size = entry.isFile ? status.st_size : 0;
+  entry.known = !entry.isFile || status.st_size == 0;
+  Sum sum;
+  for (uint64_t fact : {uint64_t{status.st_mode}, uint64_t{status.st_uid}, uint64_t{status.st_gid}}) sum.add(fact);
+  if (!S_ISSOCK(status.st_mode)) {
+    sum.add(static_cast<uint64_t>(status.st_mtim.tv_sec));
+    sum.add(static_cast<uint64_t>(status.st_mtim.tv_nsec));
+    if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) sum.add(status.st_rdev);
+    if (entry.isFile) sum.add(static_cast<uint64_t>(status.st_size));
+    const std::string full = procPath(directory.get(), name);
+    if (S_ISLNK(status.st_mode)) sum.add(attribute([&](char* to, size_t room) -> ssize_t {
+        // Cut off without a word when it does not fit.
+        if (to == nullptr) return 4096;
+        ssize_t length = readlink(full.c_str(), to, room);
+        if (length < static_cast<ssize_t>(room)) return length;
+        errno = ERANGE;
+        return -1;
+      }));
+    addAttributes(sum, full);
+  }
+  const XXH128_hash_t value = sum.value();
+  entry.facts = {value.low64, value.high64};
+  auto [place, isNew] = entries_.try_emplace(path);
+  if (isNew && entries_.size() > mostEntries) return Error{"LIMIT_REACHED", "hash the tree: it has over " + std::to_string(mostEntries) + " entries"};
+  if (reader_ && reader_->path() == path) reader_.reset();
+  const bool wasDirectory = place->second.isDirectory;
+  if (wasDirectory && !entry.isDirectory) {
+    forget(path);
+    place = entries_.try_emplace(path).first;
+  }
+  place->second = entry;
+  return {};
+}
+
+Status TreeHash::list(const std::string& top, bool everything) {
+  std::vector<std::string> pending{top};
+  while (!pending.empty()) {
+    const std::string path = std::move(pending.back());
+    pending.pop_back();
+    int fd = openBeneath(root_.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, inside);
+    if (fd < 0 && isGone(errno)) continue;
+    DIR* opened = fd < 0 ? nullptr : fdopendir(fd);
+    if (!opened) return errnoError("list " + path);
+    std::unique_ptr<DIR, int (*)(DIR*)> directory(opened, closedir);
+    const std::string prefix = path == "." ? "" : path + "/";
+    std::vector<std::string> names;
+    while (const dirent* each = readdir(directory.get()))
+      if (strcmp(each->d_name, ".") != 0 && strcmp(each->d_name, "..") != 0) names.emplace_back(each->d_name);
+    std::sort(names.begin(), names.end());
+    // What was known in there and is gone.
+    std::vector<std::string> gone;
+    for (auto known = entries_.lower_bound(prefix); known != entries_.end() && known->first.starts_with(prefix);) {
+      const std::string rest = known->first.substr(prefix.size());
+      if (const size_t slash = rest.find('/'); slash != std::string::npos) {
+        // Past all that is below it: `0` follows `/`.
+        known = entries_.lower_bound(prefix + rest.substr(0, slash) + "0");
+        continue;
+      }
+      if (known->first != "." && !std::binary_search(names.begin(), names.end(), rest)) gone.push_back(known->first);
+      ++known;
+    }
+    for (const std::string& each : gone) forget(each);
+    for (const std::string& name : names) {
+      const std::string child = prefix + name;
+      const bool isNew = !entries_.contains(child);
+      if (!everything && !isNew) continue;
+      DROVER_TRY(look(child));
+      auto found = entries_.find(child);
+      if (found != entries_.end() && found->second.isDirectory) pending.push_back(child);
+    }
+  }
+  return {};
+}
+
+void TreeHash::forget(const std::string& path) {
+  if (reader_ && (reader_->path() == path || reader_->path().starts_with(path + "/"))) reader_.reset();
+  entries_.erase(path);
+  entries_.erase(entries_.lower_bound(path + "/"), entries_.lower_bound(path + "0"));
+}
+
+Status TreeHash::update(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+
+    DROVER_TRY(look(path));
+    auto found = entries_.find(path);
+    if (found != entries_.end() && found->second.isDirectory) DROVER_TRY(list(path, false));
+  }
+  return {};
+}
+
+Result<int64_t> TreeHash::read(int64_t mostBytes) {
+  int64_t left = 0, done = 0;
+  for (auto& [path, entry] : entries_) {
+    if (entry.known) continue;
+    if (done >= mostBytes) {
+      left += entry.size;
+      continue;
+    }
+    if (reader_ && reader_->path() != path) reader_.reset();
+    if (!reader_) {
+      UniqueFd file(openBeneath(root_.get(), path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME | O_CLOEXEC, inside));
+      struct stat status;
+      const bool readable = file.valid() && fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode);
+      if (!readable && file.valid() == false && !isGone(errno)) return errnoError("open " + path);
+      // It has changed since it was looked at: it will be named.
+      if (!readable) {
+        entry.known = true;
+        continue;
+      }
+      reader_ = std::make_unique<Reader>(path, std::move(file));
+    }
+    for (;;) {
+      DROVER_TRY_ASSIGN(count, reader_->next());
+      done += count;
+      if (count == 0) {
+        const XXH128_hash_t value = reader_->value();
+        entry.content = {value.low64, value.high64};
+        entry.known = true;
+        reader_.reset();
+        break;
+      }
+      if (done >= mostBytes) {
+        left += entry.size;
+        break;
+      }
+    }
+  }
+  return left;
+}
+
+std::string TreeHash::digest() const {
+  Sum sum;
+  std::unordered_map<uint64_t, uint64_t> firstNames;
+  uint64_t place = 0;
+  for (const auto& [path, entry] : entries_) {
+    sum.add(path);
+    sum.add(&entry.facts, sizeof entry.facts);
+    sum.add(&entry.content, sizeof entry.content);
+    // Numbers of inodes differ between hosts; which names share one does not.
+    sum.add(entry.hasOtherNames ? firstNames.try_emplace(entry.inode, place).first->second : place);
+    place++;
+  }
+  const XXH128_hash_t value = sum.value();
+  char text[33];
+  snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(value.high64), static_cast<unsigned long long>(value.low64));
+  return text;
+}
+
+int64_t TreeHash::bytes() const {
+  int64_t total = 0;
+  for (const auto& [path, entry] : entries_) total += entry.size;
+  return total;
+}
+
+Result<nlohmann::json> hashTree(Engine&, const std::shared_ptr<Container>& container, const TreeQuestion& question) {
+  std::unique_ptr<TreeHash> tree = takeTree(container->id);
+  if (question.mostBytes == 0) return nlohmann::json{{"hash", nullptr}, {"entries", 0}, {"bytes", 0}, {"leftBytes", 0}};
+  if (question.anew) {
+    DROVER_TRY_ASSIGN(begun, TreeHash::begin(container->upper()));
+    tree = std::move(begun);
+  } else if (!tree) return Error{"WRONG_STATE", "hash the tree of " + container->id + ": it was not begun"};
+  DROVER_TRY(tree->update(question.changed));
+  DROVER_TRY_ASSIGN(left, tree->read(question.mostBytes));
+  nlohmann::json result = {{"hash", nullptr}, {"entries", tree->entries()}, {"bytes", tree->bytes()}, {"leftBytes", left}};
+  if (left == 0) result["hash"] = tree->digest();
+  std::lock_guard lock(treesMutex);
+  trees.insert_or_assign(container->id, std::move(tree));
+  return result;
+}
+
+void forgetTree(const std::string& container) { takeTree(container); }
+
+}  // namespace drover

@@ -1,0 +1,74 @@
+// One number for all that a container's writable layer holds, so that the two sides of a move can tell that they have the same: names, types,
+// modes, owners, times, devices, link targets, extended attributes (ACLs and file capabilities are such), which names are one file, and all content.
+// It is found while the container runs, and afterwards again only for what has changed since, so that a blackout pays for that alone. Left out
+// is what tar can't carry or must not: overlayfs' notes about the file system below, and times and attributes of sockets.
+// XXH3, as https://github.com/Cyan4973/xxHash describes it: it is for faults, not against attackers; the way between hosts is TLS.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "container.h"
+#include "error.h"
+#include "unique_fd.h"
+
+namespace drover {
+
+class Engine;
+
+class TreeHash {
+ public:
+  /** Looks at everything below `root`; what is in the files comes with `read`. */
+  static Result<std::unique_ptr<TreeHash>> begin(const std::string& root);
+  ~TreeHash();
+
+  /** These paths, relative to the root, may have changed, or be gone; what is below a directory that is named is only looked at when it is new. */
+  Status update(const std::vector<std::string>& paths);
+  /** Reads files whose content isn't known, about so many bytes of them; returns how many are left. */
+  Result<int64_t> read(int64_t mostBytes);
+
+  /** 32 hexadecimal digits; only when nothing is left to read. */
+  std::string digest() const;
+  size_t entries() const { return entries_.size(); }
+  /** Of all files. */
+  int64_t bytes() const;
+
+ private:
+  struct Number {
+    uint64_t low = 0, high = 0;
+  };
+  struct Entry {
+    Number facts, content;
+    uint64_t inode = 0;
+    int64_t size = 0;
+    bool isFile = false, isDirectory = false, hasOtherNames = false, known = false;
+  };
+  class Reader;
+
+  explicit TreeHash(UniqueFd root);
+  Status look(const std::string& path);
+  Status list(const std::string& directory, bool everything);
+  void forget(const std::string& path);
+
+  UniqueFd root_;
+  /** By path; the root itself is ".". */
+  std::map<std::string, Entry> entries_;
+  std::unique_ptr<Reader> reader_;
+};
+
+/**
+ * messages.ts says what each combination does. One tree per container, until it is begun anew or forgotten.
+ */
+struct TreeQuestion {
+  bool anew = false;
+  std::vector<std::string> changed;
+  int64_t mostBytes = 0;
+};
+Result<nlohmann::json> hashTree(Engine& engine, const std::shared_ptr<Container>& container, const TreeQuestion& question);
+void forgetTree(const std::string& container);
+
+}  // namespace drover

@@ -1,0 +1,75 @@
+// Whether the layer that arrived is the one that was sent: each side has its engine make one number of its own tree (native/engine/src/tree_hash.h), all
+// of it while the container still runs, in the blackout again only for what the last delta names. They are compared before anything is
+// restored.
+
+import { DroverError, type MigrationFigures } from '@drover/protocol'
+import { engineDeadlines } from '../engine-port.ts'
+import type { AgentParts } from '../parts.ts'
+import type { TreeSum } from '../streams/messages.ts'
+import type { MigrationSession } from './session.ts'
+
+/** A call should not keep others of the container waiting for long. */
+const bytesPerCall = 64 << 20
+const pathsPerCall = 4_000
+
+interface Checked {
+  container: string
+  epoch: number
+}
+
+export class TreeCheck {
+  readonly #parts: AgentParts
+  readonly #of: Checked
+  #sum: TreeSum
+
+  private constructor(parts: AgentParts, of: Checked, sum: TreeSum) {
+    this.#parts = parts
+    this.#of = of
+    this.#sum = sum
+  }
+
+  /** Looks at and reads all of the tree. */
+  static async begin(parts: AgentParts, session: MigrationSession, { container, epoch }: Checked): Promise<TreeCheck> {
+    const of = { container, epoch }
+    const startedAt = performance.now()
+    session.defer(() =>
+      parts.engine
+        .call('hashTree', { ...of, changed: null, mostBytes: 0 }, { deadlineMs: engineDeadlines.quick })
+        .catch(() => {}),
+    )
+    let answer = await ask(parts, of, null)
+    while (answer.hash === null) {
+      session.signal.throwIfAborted()
+      answer = await ask(parts, of, [])
+    }
+    session.figures.tree_ms = performance.now() - startedAt
+    const { hash, entries, bytes } = answer
+    return new TreeCheck(parts, of, { hash, entries, bytes })
+  }
+
+  /** After these paths changed. */
+  async after(paths: readonly string[], figures: MigrationFigures): Promise<TreeSum> {
+    const startedAt = performance.now()
+    for (let from = 0; from < paths.length; from += pathsPerCall) {
+      let answer = await ask(this.#parts, this.#of, paths.slice(from, from + pathsPerCall))
+      while (answer.hash === null) answer = await ask(this.#parts, this.#of, [])
+      const { hash, entries, bytes } = answer
+      this.#sum = { hash, entries, bytes }
+    }
+    figures.tree_delta_ms = performance.now() - startedAt
+    return this.#sum
+  }
+}
+
+/** Throws DISK_DIFFERS unless both are the same. */
+export function requireSameTree(name: string, sent: TreeSum, here: TreeSum): void {
+  if (sent.hash === here.hash) return
+  const told = ({ entries, bytes, hash }: TreeSum) => `${entries} entries, ${bytes} bytes in files, hash ${hash}`
+  throw new DroverError(
+    'DISK_DIFFERS',
+    `move ${name}: the disk that arrived is not the one that was sent: there ${told(sent)}; here ${told(here)}`,
+  )
+}
+
+const ask = (parts: AgentParts, of: Checked, changed: string[] | null) =>
+  parts.engine.call('hashTree', { ...of, changed, mostBytes: bytesPerCall }, { deadlineMs: engineDeadlines.checkpoint })

@@ -1,0 +1,113 @@
+// One number for a layer: the same for two trees that tar would make of each other, another one for whatever differs, and found again for
+// what has changed as if all were looked at anew.
+
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { reasonToSkip } from './engine-program.ts'
+import { OneHost } from './one-host.ts'
+
+const all = 1 << 28
+let stage: OneHost
+
+const fill = `mkdir -p d/e many && echo one > d/one && echo two > d/two && ln d/one d/first && ln -s one d/link && mkfifo pipe && mknod gone c 0 0 &&
+  chown 7:8 d/two && chmod 4750 d/two && truncate -s 9000000 sparse && printf x | dd of=sparse bs=1 seek=5000000 conv=notrunc status=none &&
+  head -c 300000 /dev/zero > zeros && head -c 700000 /dev/urandom > noise && touch $(printf 'n\\377me') "sp ace" &&
+  for n in a a-b a.c; do mkdir -p many/$n && echo $n > many/$n/f; done && find . -exec touch -h -d @1700000000.123456789 {} +`
+
+/** Without extra packages: perl is in every Debian; 188 and 5 are setxattr(2). */
+const setAttribute = (path: string, name: string) =>
+  `perl -e 'exit(syscall(${process.arch === 'arm64' ? 5 : 188}, $ARGV[0], $ARGV[1], $ARGV[2], 1, 0) == 0 ? 0 : 1)' ${path} ${name} x`
+
+const sh = (upper: string, script: string) => execFileSync('sh', ['-ec', script], { cwd: upper })
+
+async function layer(test: Test, serial: number): Promise<{ container: string; upper: string }> {
+  const spec = stage.spec(serial)
+  const { upper } = await stage.client.call('create', { spec })
+  test.teardown(() => stage.client.call('delete', { container: spec.container, epoch: 1 }))
+  return { container: spec.container, upper }
+}
+
+/** Of all of it, or, with paths, of them again. */
+async function hash(container: string, changed: string[] | null = null, mostBytes = all): Promise<string> {
+  let answer = await stage.client.call('hashTree', { container, epoch: 1, changed, mostBytes })
+  for (let calls = 0; answer.hash === null; calls++) {
+    if (calls > 100) throw new Error(`${answer.leftBytes} bytes stay unread`)
+    answer = await stage.client.call('hashTree', { container, epoch: 1, changed: [], mostBytes })
+  }
+  return answer.hash
+}
+
+t.test('the hash of a layer', { skip: reasonToSkip }, async (t) => {
+  stage = await OneHost.make('tree', 74)
+  t.teardown(() => stage.network.close())
+  const first = await layer(t, 1)
+  const second = await layer(t, 2)
+  sh(first.upper, fill)
+  execFileSync('sh', [
+    '-c',
+    `tar -C ${first.upper} --sparse --format=posix -c . | tar -C ${second.upper} --same-owner -xp`,
+  ])
+  const whole = await hash(first.container)
+
+  await t.test('a copy by tar has the same, however much is read at a time', async (t) => {
+    t.match(whole, /^[0-9a-f]{32}$/)
+    t.equal(await hash(second.container), whole)
+    t.equal(await hash(second.container, null, 100_000), whole)
+    sh(second.upper, 'head -c 9000000 sparse > dense && touch -r sparse dense . && mv dense sparse && touch -r d .')
+    t.equal(await hash(second.container), whole, 'a hole is as good as zeros')
+  })
+
+  const changes: [string, string, string[]][] = [
+    ['a byte', 'printf y | dd of=noise bs=1 seek=650001 conv=notrunc status=none; touch -r d noise', ['noise']],
+    [
+      'a byte far in a sparse file',
+      'printf y | dd of=sparse bs=1 seek=5000000 conv=notrunc status=none; touch -r d sparse',
+      ['sparse'],
+    ],
+    ['a nanosecond', 'touch -d @1700000000.123456788 d/one', ['d/one', 'd/first']],
+    ['a mode', 'chmod 750 d/two', ['d/two']],
+    ['an owner', 'chown 7:9 d/two; chmod 4750 d/two', ['d/two']],
+    ['an extended attribute', setAttribute('noise', 'user.note'), ['noise']],
+    ['a link of another file', 'rm d/first; cp -p d/one d/first; touch -r noise d', ['d', 'd/one', 'd/first']],
+    ['where a link leads', 'rm d/link; ln -s two d/link; touch -h -d @1700000000.123456789 d/link d', ['d/link']],
+    ['a device', 'rm gone; mknod gone c 0 1; touch -d @1700000000.123456789 gone .', ['gone']],
+    ['a kind', 'rm pipe; touch pipe; touch -d @1700000000.123456789 pipe .', ['pipe']],
+    ['a name', 'mv many/a-b many/a-c; touch -d @1700000000.123456789 many', ['many']],
+    ['a file more', 'touch -d @1700000000.123456789 many/a/g many/a', ['many/a']],
+    ['a tree less', 'rm -r many/a; touch -d @1700000000.123456789 many', ['many']],
+  ]
+  for (const [what, script, changed] of changes) {
+    await t.test(`${what} makes another one, and only what changed is looked at`, async (t) => {
+      const before = await hash(first.container)
+      sh(first.upper, script)
+      const after = await hash(first.container, changed)
+      t.not(after, before)
+      t.equal(await hash(first.container), after)
+    })
+  }
+
+  await t.test('overlayfs notes are not part of it', async (t) => {
+    const before = await hash(first.container)
+    sh(first.upper, setAttribute('.', 'trusted.overlay.origin'))
+    t.equal(await hash(first.container), before)
+  })
+
+  await t.test('a link out of the layer is not followed', async (t) => {
+    const outside = join(t.testdir(), 'outside')
+    mkdirSync(outside)
+    sh(second.upper, `rm -r many && ln -s ${outside} many && touch -d @1700000000.123456789 .`)
+    const before = await hash(second.container, ['.', 'many', 'many/a'])
+    writeFileSync(join(outside, 'a'), 'x')
+    t.equal(await hash(second.container, ['many/a']), before)
+  })
+
+  await t.test('what was not begun, or was given up, is refused', async (t) => {
+    const third = await layer(t, 3)
+    await t.rejects(hash(third.container, []), { code: 'WRONG_STATE' })
+    await hash(third.container)
+    await stage.client.call('hashTree', { container: third.container, epoch: 1, changed: null, mostBytes: 0 })
+    await t.rejects(hash(third.container, []), { code: 'WRONG_STATE' })
+  })
+})
