@@ -1,5 +1,6 @@
 // A question to the controllers without the client's retries: what the first one that answers now says.
 
+/** A follower waits nearly this long for a leader before it refuses. */
 const answerDeadlineMs = 4_000
 
 /** null when none gives any answer. */

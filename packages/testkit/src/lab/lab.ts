@@ -87,7 +87,6 @@ export interface CliOutcome extends Outcome {
 
 /** Three controllers on a busy two-core machine have elected a leader, and all hosts have joined, well before this. */
 const clusterDeadlineMs = 90_000
-/** A follower waits this long for a leader before it refuses. */
 const defaultCapacity: Resources = { cpuMilli: 8000, memoryBytes: 4 * 2 ** 30, diskBytes: 100 * 2 ** 30, pids: 131_072 }
 
 export class Lab {
