@@ -4,11 +4,10 @@
 import { statfsSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import type { EngineContainer } from '@drover/engine'
-import type { Resources } from '@drover/protocol'
+import { pidsOfHost, type Resources } from '@drover/protocol'
 
 /** Kept for the kernel, the engine, the agent and the page cache that they live by. */
 const reservedMemoryBytes = 512 << 20
-const pidsOfMachine = 100_000
 
 export function machineCapacity(dataDirectory: string): Resources {
   const disk = statfsSync(dataDirectory)
@@ -16,7 +15,7 @@ export function machineCapacity(dataDirectory: string): Resources {
     cpuMilli: cpus().length * 1000,
     memoryBytes: Math.max(0, totalmem() - reservedMemoryBytes),
     diskBytes: disk.bavail * disk.bsize,
-    pids: pidsOfMachine,
+    pids: pidsOfHost,
   }
 }
 

@@ -127,9 +127,9 @@ export const ContainerExplanation = Type.Object({
 })
 export type ContainerExplanation = Static<typeof ContainerExplanation>
 
-/** What a launch that says nothing gets. */
+/** What a launch that says nothing gets: a small, mostly idle system. Memory and pids are its limits as well; CPU is only planned with. */
 export const defaultRequests: Resources = {
-  cpuMilli: 100,
+  cpuMilli: 10,
   memoryBytes: 64 << 20,
   diskBytes: 1 << 30,
   pids: 1024,

@@ -43,6 +43,9 @@ export const Resources = Type.Object(
 )
 export type Resources = Static<typeof Resources>
 
+/** What a host offers: as many as a 64-bit kernel can have. A container's is a limit that it hardly comes near, so that hosts fill up by memory. */
+export const pidsOfHost = 4_194_304
+
 export const ContainerSpec = Type.Object(
   {
     image: Type.String({ description: 'image digest, sha256:<hex>' }),

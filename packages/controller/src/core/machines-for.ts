@@ -1,6 +1,7 @@
 // Whether a demand that fits nowhere is worth another machine: asked when no few moves make room. One that consolidation has emptied and
 // that was powered down since comes first; then the cheapest on offer that would hold it.
 
+import { pidsOfHost } from '@drover/protocol'
 import { type Demand, decideRoom, type MachineShape, place, usualProvisionPolicy } from '@drover/scheduler'
 import { clusterSnapshot } from './cluster-snapshot.ts'
 import { containerSnapshots, moveModelOf } from './container-snapshots.ts'
@@ -11,9 +12,6 @@ import { policyOf } from './scheduling-policy.ts'
 import type { ClusterState } from './state.ts'
 
 export type MachinesWanted = Pick<EntryOf<'MachinesAsked'>, 'event' | 'target' | 'facts' | 'reason'>
-
-/** Processes aren't what a machine is chosen by. */
-const pidsOfMachine = 100_000
 
 export function machinesFor(
   state: ClusterState,
@@ -54,7 +52,7 @@ function newMachine(
 ): MachinesWanted | null {
   const shapes = Object.entries(policyOf(state).machines ?? {}).map(
     ([name, { price, pool, ...amounts }]): MachineShape => {
-      return { name, capacity: { ...amounts, pids: pidsOfMachine }, price, host: pool === undefined ? {} : { pool } }
+      return { name, capacity: { ...amounts, pids: pidsOfHost }, price, host: pool === undefined ? {} : { pool } }
     },
   )
   if (shapes.length === 0) return null
