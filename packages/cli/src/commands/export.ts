@@ -47,6 +47,34 @@ async function exportContainer(
   const packing = await client.exportContainer(name, snapshot === null ? {} : { snapshot })
   const packed = await followToSuccess(session, packing, { wait: true })
   const [upload, host] = [String(packed.parameters.upload), String(packed.parameters.host)]
+  const source = { container, image, snapshot, upload, host }
+  // What can't be removed there now goes by itself in a day.
+  const forget = () => client.removeUpload(upload, host).catch(() => undefined)
+  const { bytes, sha256 } = await write(session, file, source).finally(forget)
+  session.output.statusLine.clear()
+  if (file === '-') return
+  session.output.result({ container: name, snapshot, file, bytes, sha256 }, () => {
+    const what = snapshot === null ? name : `${name}/${snapshot}`
+    return `wrote ${file}: ${formatBytes(bytes)} of container ${what}`
+  })
+}
+
+interface Source {
+  container: Container
+  image: Image
+  snapshot: string | null
+  upload: string
+  host: string
+}
+
+/** How many bytes went into the archive, and the disk’s SHA-256. */
+async function write(
+  session: Session,
+  file: string,
+  { container, image, snapshot, upload, host }: Source,
+): Promise<{ bytes: number; sha256: string }> {
+  const client = await session.client()
+  const { name } = container
   let bytes = 0
   const sha256 = await intoArchive(session, file, async (sink) => {
     const archive = new ArchiveWriter({
@@ -73,14 +101,7 @@ async function exportContainer(
       },
     )
   })
-  // What is left there goes by itself in a day.
-  await client.removeUpload(upload, host).catch(() => undefined)
-  session.output.statusLine.clear()
-  if (file === '-') return
-  session.output.result({ container: name, snapshot, file, bytes, sha256 }, () => {
-    const what = snapshot === null ? name : `${name}/${snapshot}`
-    return `wrote ${file}: ${formatBytes(bytes)} of container ${what}`
-  })
+  return { bytes, sha256 }
 }
 
 function factsOf(container: Container, image: Image, snapshot: string | null): ArchiveFacts {
