@@ -2,7 +2,7 @@
 // host, so that a launch through the cluster can be measured too; `alone` then ends controller, agent and bus. All that engines and
 // peers make is below the laboratory's cgroups, namespaces and directory, and goes with them, also when this process is killed.
 
-import { accessSync, constants, readFileSync, rmSync } from 'node:fs'
+import { accessSync, constants, readFileSync } from 'node:fs'
 import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -106,6 +106,6 @@ export class BenchHost {
   async close(): Promise<void> {
     this.#engine?.close()
     await this.lab.down()
-    rmSync(this.directory, { recursive: true, force: true })
+    await run('rm', ['-rf', '--', this.directory], { deadlineMs: operationDeadlineMs })
   }
 }

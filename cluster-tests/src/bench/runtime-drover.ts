@@ -6,13 +6,15 @@ import { type BenchHost, init } from './bench-host.ts'
 import { nowMs, type Runtime } from './runtime.ts'
 
 const epoch = 1
+export const stopDeadlineMs = 60_000
 const name = (serial: number) => `c${serial}`
 
-export function droverRuntime(host: BenchHost, rootfs = host.rootfs, command = init): Runtime {
+export function droverRuntime(host: BenchHost, rootfs = host.rootfs, command = init, cpuMilli = 1000): Runtime {
   return {
     name: 'drover',
     network: 'veth on the bridge, address',
-    prepare: async (serial) => void (await host.engine.call('create', { spec: specOf(host, serial, rootfs, command) })),
+    prepare: async (serial) =>
+      void (await host.engine.call('create', { spec: specOf(host, serial, rootfs, command, cpuMilli) })),
     start: async (serial) => {
       const before = nowMs()
       await host.engine.call('start', { container: name(serial), epoch })
@@ -25,11 +27,16 @@ export function droverRuntime(host: BenchHost, rootfs = host.rootfs, command = i
       await host.engine.call('kill', { container: name(serial), epoch, signal: 9 })
       return nowMs() - before
     },
+    stop: async (serial) => {
+      const before = nowMs()
+      await host.engine.call('stop', { container: name(serial), epoch, timeoutMs: stopDeadlineMs })
+      return nowMs() - before
+    },
     remove: async (serial) => void (await host.engine.call('delete', { container: name(serial), epoch })),
   }
 }
 
-function specOf(host: BenchHost, serial: number, rootfs: string, command: string[]): EngineSpec {
+function specOf(host: BenchHost, serial: number, rootfs: string, command: string[], cpuMilli: number): EngineSpec {
   const hex = (value: number) => (value & 255).toString(16).padStart(2, '0')
   return {
     container: name(serial),
@@ -38,7 +45,7 @@ function specOf(host: BenchHost, serial: number, rootfs: string, command: string
     rootfs,
     init: command,
     environment: {},
-    limits: { cpuMilli: 1000, memoryBytes: 512 * 2 ** 20, diskBytes: 0, pids: 1024 },
+    limits: { cpuMilli, memoryBytes: 512 * 2 ** 20, diskBytes: 0, pids: 1024 },
     identity: {
       serial,
       uidBase: 1_000_000 + serial * 65_536,

@@ -5,6 +5,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BenchHost, init, peerUid } from './bench-host.ts'
 import { type Runtime, spawnTimed } from './runtime.ts'
+import { stopDeadlineMs } from './runtime-drover.ts'
 
 const commonFiles = ['/usr/share/lxc/config/common.conf', '/usr/share/lxc/config/userns.conf']
 
@@ -27,6 +28,10 @@ export function lxcRuntime(host: BenchHost, rootfs = host.shiftedRootfs, command
       const { beforeMs, afterMs } = await ask('lxc-stop', serial, '-k')
       return afterMs - beforeMs
     },
+    stop: async (serial) => {
+      const { beforeMs, afterMs } = await ask('lxc-stop', serial, '--nokill', '-t', String(stopDeadlineMs / 1000))
+      return afterMs - beforeMs
+    },
     remove: async (serial) => void (await rm(join(parent, name(serial)), { recursive: true, force: true })),
   }
 }
@@ -44,6 +49,8 @@ function configuration(host: BenchHost, serial: number, rootfs: string, command:
     `lxc.net.0.ipv4.address = ${host.address(serial)}/16`,
     'lxc.apparmor.allow_incomplete = 1',
     'lxc.cgroup.relative = 1',
+    // systemd's own.
+    'lxc.signal.halt = SIGRTMIN+3',
     `lxc.init.cmd = ${command.join(' ')}`,
     'lxc.log.level = ERROR',
     '',

@@ -20,6 +20,8 @@ export interface Runtime {
   reach: (serial: number) => string
   /** Ends it at once; ms until it was gone. */
   kill: (serial: number) => Promise<number>
+  /** Of a whole system: asks init to shut it down; ms until it was gone. */
+  stop?: (serial: number) => Promise<number>
   remove: (serial: number) => Promise<void>
 }
 

@@ -1,27 +1,27 @@
 // How fast a container starts: from the call until its first process runs, and until a TCP service inside answers; how fast it is killed;
-// how many a second, with none and with almost a thousand others running. In the same run, with the same root file system, the
+// how many a second, with none and with almost a thousand others running; and whole systems with systemd. In the same run, with the same root file system, the
 // same init and the same clocks: lxc-start, crun run, runc run, and a floor of ours in C that does only what the kernel asks for.
 // drover is asked through its engine's socket (clones, cgroups with limits, overlay, veth on the bridge with address, record on
 // disk); `cluster_launch` is the whole way through API, Raft log, agent and back.
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
-import { createInterface } from 'node:readline'
-import { DroverError } from '@drover/protocol'
 import { median, percentile, rounded } from '../figures.ts'
+import { Answer } from './answer.ts'
 import type { Bench, BenchOptions, BenchOutcome } from './bench.ts'
-import { BenchHost, servicePort } from './bench-host.ts'
+import { BenchHost } from './bench-host.ts'
 import { fetchPeer, nowMs, type Runtime } from './runtime.ts'
 import { droverRuntime } from './runtime-drover.ts'
 import { floorRuntime } from './runtime-floor.ts'
 import { lxcRuntime } from './runtime-lxc.ts'
 import { ociRuntime } from './runtime-oci.ts'
 import { measureRates } from './start-rates.ts'
+import { measureSystemd } from './start-systemd.ts'
 
 /** Not counted: the first ones read programs and files from disk. */
 const warmUps = 2
 const clusterLaunches = 5
-const answerDeadlineMs = 20_000
+/** A whole system takes a second or more. */
+const mostBoots = 7
 
 export const startBench: Bench = {
   summary: 'start and kill of a container, next to LXC, crun, runc and a floor; starts per second',
@@ -30,7 +30,7 @@ export const startBench: Bench = {
   run: measure,
 }
 
-async function measure({ n, onProgress }: BenchOptions): Promise<BenchOutcome> {
+async function measure({ n, only, onProgress }: BenchOptions): Promise<BenchOutcome> {
   const host = await BenchHost.start(onProgress)
   try {
     const figures: BenchOutcome['figures'] = {}
@@ -43,6 +43,13 @@ async function measure({ n, onProgress }: BenchOptions): Promise<BenchOutcome> {
     // A SYN that waits for its neighbour should wait no longer than the measuring is exact.
     await host.must(['sh', '-c', 'echo 5 > /proc/sys/net/ipv4/neigh/br0/retrans_time_ms'])
     const { runtimes, missing } = await findRuntimes(host, onProgress)
+    const ofSystemd = async () => {
+      const { figures: more, notes: said } = await measureSystemd(host, Math.min(n, mostBoots), missing, onProgress)
+      Object.assign(figures, more)
+      notes.push(...said)
+      return { figures, notes }
+    }
+    if (only === 'systemd') return await ofSystemd()
     const latencies = await measureLatencies(host, runtimes, n, missing, onProgress)
     notes.push(...Object.entries(missing).map(([name, reason]) => `${name}: ${reason}`))
     for (const name of ['drover', 'floor', 'floor_veth', 'lxc', 'crun', 'runc']) {
@@ -56,7 +63,7 @@ async function measure({ n, onProgress }: BenchOptions): Promise<BenchOutcome> {
     figures.cluster_launch_ms_p50 = rounded(median(launch))
     Object.assign(figures, await measureRates(host, onProgress))
     figures.n = n
-    return { figures, notes }
+    return await ofSystemd()
   } finally {
     await host.close()
   }
@@ -138,40 +145,5 @@ async function measureOne(host: BenchHost, runtime: Runtime, serial: number): Pr
     return { pid1: stamped - before, service: answered - before, stop }
   } finally {
     answer.end()
-  }
-}
-
-/** A small program that asks the service until it answers; it waits before the container is started. */
-class Answer {
-  readonly #child: ChildProcess
-  /** Of the first byte, ms. */
-  readonly moment: Promise<number>
-
-  private constructor(child: ChildProcess, moment: Promise<number>) {
-    this.#child = child
-    this.moment = moment
-  }
-
-  static async watch(host: BenchHost, name: string, reach: string): Promise<Answer> {
-    const ask = [host.tool, 'answer', reach, String(servicePort), String(answerDeadlineMs)]
-    const [program, ...rest] = [...host.place.prefix, ...ask]
-    const child = spawn(program as string, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
-    let complaint = ''
-    child.stderr.on('data', (data: Buffer) => {
-      complaint += data
-    })
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-    await lines.next()
-    const moment = lines.next().then(({ value }) => {
-      if (value === undefined)
-        throw new DroverError('TIMED_OUT', `ask ${name} at ${reach} port ${servicePort}: ${complaint.trim()}`)
-      return Number(value) / 1e6
-    })
-    moment.catch(() => {})
-    return new Answer(child, moment)
-  }
-
-  end(): void {
-    this.#child.kill('SIGKILL')
   }
 }
