@@ -3,9 +3,8 @@
 
 #include <fcntl.h>
 
-#include <charconv>
-
 #include "bpf.h"
+#include "device_rule.h"
 
 namespace drover {
 
@@ -14,13 +13,6 @@ namespace {
 constexpr int accessShift = 16;
 constexpr uint32_t kindMask = 0xffff;
 constexpr uint32_t everyAccess = BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
-
-std::optional<uint32_t> number(std::string_view text) {
-  uint32_t value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 /** Registers: 2 kind, 3 access, 4 major, 5 minor. */
 BpfProgram programFor(const std::vector<DeviceRule>& rules) {
@@ -59,24 +51,6 @@ UniqueFd present(int cgroup) {
 }
 
 }  // namespace
-
-std::optional<DeviceRule> parseDeviceRule(std::string_view text) {
-  if (text.size() < 7 || (text[0] != 'c' && text[0] != 'b') || text[1] != ' ') return std::nullopt;
-  const size_t colon = text.find(':'), space = text.find(' ', 2);
-  if (colon == std::string_view::npos || space == std::string_view::npos || colon > space) return std::nullopt;
-  DeviceRule rule;
-  rule.block = text[0] == 'b';
-  auto major = number(text.substr(2, colon - 2));
-  const std::string_view minor = text.substr(colon + 1, space - colon - 1);
-  if (minor != "*") rule.minor = number(minor);
-  if (!major || (minor != "*" && !rule.minor)) return std::nullopt;
-  rule.major = *major;
-  for (char letter : text.substr(space + 1)) {
-    if (letter != 'r' && letter != 'w' && letter != 'm') return std::nullopt;
-    rule.access |= letter == 'r' ? BPF_DEVCG_ACC_READ : letter == 'w' ? BPF_DEVCG_ACC_WRITE : BPF_DEVCG_ACC_MKNOD;
-  }
-  return rule.access == 0 ? std::nullopt : std::optional(rule);
-}
 
 Status filterDevices(const std::string& cgroup, const std::vector<std::string>& rules) {
   std::vector<DeviceRule> parsed;

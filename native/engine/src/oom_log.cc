@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "process_text.h"
 #include "unique_fd.h"
 
 namespace drover {
@@ -14,21 +15,7 @@ namespace {
 /** More records than a kernel's buffer has. */
 constexpr int mostRecords = 200'000;
 
-std::string field(const std::string& line, const std::string& name) {
-  size_t start = line.find("," + name + "=");
-  if (start == std::string::npos) return "";
-  start += name.size() + 2;
-  return line.substr(start, line.find_first_of(",\n", start) - start);
-}
-
 }  // namespace
-
-std::string oomVictimIn(const std::string& line, const std::string& cgroup) {
-  if (line.find("oom-kill:") == std::string::npos) return "";
-  std::string where = field(line, "oom_memcg");
-  // The log has paths from the root of the hierarchy, which may lie above ours.
-  return where.ends_with(cgroup) ? field(line, "task") : "";
-}
 
 std::string lastOomVictim(const std::string& cgroup) {
   UniqueFd log(open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC));

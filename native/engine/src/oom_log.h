@@ -7,7 +7,5 @@ namespace drover {
 
 /** Name of the last process that was killed at the limit of this cgroup (a path such as /drover/c7); empty: the log doesn't say. */
 std::string lastOomVictim(const std::string& cgroup);
-/** The `task` of a line of the log about that cgroup; empty: it isn't about it. */
-std::string oomVictimIn(const std::string& line, const std::string& cgroup);
 
 }  // namespace drover

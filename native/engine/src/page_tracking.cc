@@ -1,20 +1,20 @@
 #include "page_tracking.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <linux/userfaultfd.h>
-#include <sstream>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <utility>
 
 #include "file_io.h"
+#include "memory_map.h"
 #include "pidfd.h"
 #include "remote_syscall.h"
+#include "words.h"
 
 namespace drover {
 namespace {
@@ -86,30 +86,21 @@ Result<std::vector<PageRange>> scan(int pagemap, const PageRange& range, Scan ki
 }
 
 /** Private anonymous mappings, the heap and the stack among them, that can be written and read. */
-std::vector<PageRange> anonymousMappings(const std::string& maps) {
+std::vector<PageRange> anonymousMappings(std::string_view maps) {
   std::vector<PageRange> found;
-  std::istringstream lines(maps);
-  for (std::string line; std::getline(lines, line);) {
-    unsigned long start = 0, end = 0, inode = 0;
-    char access[8] = "";
-    int name = 0;
-    if (sscanf(line.c_str(), "%lx-%lx %7s %*x %*s %lu %n", &start, &end, access, &inode, &name) < 4) continue;
-    std::string label = name > 0 && static_cast<size_t>(name) < line.size() ? line.substr(static_cast<size_t>(name)) : "";
-    if (inode != 0 || access[0] != 'r' || access[1] != 'w' || access[3] != 'p') continue;
-    if (!label.empty() && label != "[heap]" && !label.starts_with("[anon")) continue;
-    if (end - start >= leastMapping && end - start <= mostMapping) found.push_back({start, end});
+  for (auto line : splitAt(maps, '\n')) {
+    auto mapping = parseMapping(line);
+    if (!mapping || mapping->inode != 0 || !mapping->readable || !mapping->writable || !mapping->isPrivate) continue;
+    if (!mapping->name.empty() && mapping->name != "[heap]" && !mapping->name.starts_with("[anon")) continue;
+    if (mapping->end - mapping->start >= leastMapping && mapping->end - mapping->start <= mostMapping) found.push_back({mapping->start, mapping->end});
   }
   return found;
 }
 
 /** The vDSO, which CRIU dumps whole as never written. */
-PageRange vdsoOf(const std::string& maps) {
-  PageRange range;
-  size_t label = maps.find("[vdso]");
-  size_t line = label == std::string::npos ? label : maps.rfind('\n', label);
-  unsigned long start = 0, end = 0;
-  if (label != std::string::npos && sscanf(maps.c_str() + (line == std::string::npos ? 0 : line + 1), "%lx-%lx", &start, &end) == 2) range = {start, end};
-  return range;
+PageRange vdsoOf(std::string_view maps) {
+  auto mapping = vdsoIn(maps);
+  return mapping ? PageRange{mapping->start, mapping->end} : PageRange();
 }
 
 pid_t innerPidOf(pid_t pid) {

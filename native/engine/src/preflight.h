@@ -3,11 +3,11 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "engine.h"
+#include "socket_table.h"
 
 namespace drover {
 
@@ -21,13 +21,6 @@ struct Finding {
   std::string message;
   /** It passes by itself, usually within milliseconds: worth another look. */
   bool passing = false;
-};
-
-/** What the sockets of a network namespace tell, by inode. */
-struct SocketTable {
-  std::set<uint64_t> known;
-  std::set<uint64_t> unreadNetlink;
-  std::set<uint64_t> waitingConnections;
 };
 
 /** From /proc/PID/net. */

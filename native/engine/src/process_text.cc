@@ -136,4 +136,23 @@ std::vector<WatchMark> parseWatchMarks(std::string_view text) {
   return marks;
 }
 
+namespace {
+
+/** The value of `,name=` in a line of the kernel's log. */
+std::string field(std::string_view line, std::string_view name) {
+  size_t start = line.find("," + std::string(name) + "=");
+  if (start == std::string::npos) return "";
+  start += name.size() + 2;
+  return std::string(line.substr(start, line.find_first_of(",\n", start) - start));
+}
+
+}  // namespace
+
+std::string oomVictimIn(std::string_view line, std::string_view cgroup) {
+  if (line.find("oom-kill:") == std::string::npos) return "";
+  std::string where = field(line, "oom_memcg");
+  // The log has paths from the root of the hierarchy, which may lie above ours.
+  return where.ends_with(cgroup) ? field(line, "task") : "";
+}
+
 }  // namespace drover

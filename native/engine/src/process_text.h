@@ -51,4 +51,7 @@ struct WatchMark {
 /** Those on files and directories that a fdinfo tells of (Documentation/filesystems/proc.rst). */
 std::vector<WatchMark> parseWatchMarks(std::string_view text);
 
+/** The `task` of a line of the kernel's log about a kill in that cgroup (mm/oom_kill.c); empty: it isn't about one. */
+std::string oomVictimIn(std::string_view line, std::string_view cgroup);
+
 }  // namespace drover

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/ptrace.h>
@@ -11,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "file_io.h"
+#include "memory_map.h"
 #include "unique_fd.h"
 
 namespace drover {
@@ -27,12 +27,10 @@ std::string name(pid_t pid) { return "process " + std::to_string(pid); }
 /** Where the vDSO has `0f 05`; every vDSO falls back to the real call somewhere. */
 Result<unsigned long> findInstruction(pid_t pid) {
   DROVER_TRY_ASSIGN(maps, readFile("/proc/" + std::to_string(pid) + "/maps", mostMaps));
-  size_t label = maps.find("[vdso]");
-  if (label == std::string::npos) return engineError(name(pid) + " has no vDSO");
-  size_t line = maps.rfind('\n', label);
-  unsigned long start = 0, end = 0;
-  if (sscanf(maps.c_str() + (line == std::string::npos ? 0 : line + 1), "%lx-%lx", &start, &end) != 2 || end <= start || end - start > (1 << 16))
-    return engineError(name(pid) + ": its vDSO can't be read");
+  auto vdso = vdsoIn(maps);
+  if (!vdso) return engineError(name(pid) + " has no vDSO");
+  const uint64_t start = vdso->start, end = vdso->end;
+  if (end - start > (1 << 16)) return engineError(name(pid) + ": its vDSO can't be read");
   std::string code(end - start, '\0');
   UniqueFd memory(open(("/proc/" + std::to_string(pid) + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
   if (!memory.valid() || pread(memory.get(), code.data(), code.size(), static_cast<off_t>(start)) != static_cast<ssize_t>(code.size()))

@@ -1,8 +1,14 @@
 // Text and datagrams of the kernel's, in which processes and mounts have chosen some of the words.
+#include <linux/bpf.h>
+
+#include "device_rule.h"
+#include "memory_map.h"
 #include "mountinfo.h"
 #include "netlink_message.h"
 #include "process_text.h"
+#include "socket_table.h"
 #include "target.h"
+#include "words.h"
 
 using namespace drover;
 
@@ -29,10 +35,49 @@ void runProcessText(std::string_view input) {
   for (const auto& mark : parseWatchMarks(input)) must(mark.handle.size() * 2 < input.size(), "a handle is in the text");
 }
 
+void runMemoryMap(std::string_view input) {
+  for (auto line : splitAt(input, '\n')) {
+    auto mapping = parseMapping(line);
+    if (mapping) must(mapping->start < mapping->end && mapping->name.size() < line.size(), "a mapping has pages, and its name is a part of the line");
+  }
+  if (auto vdso = vdsoIn(input)) must(vdso->start < vdso->end && vdso->inode == 0 && vdso->name == "[vdso]", "the vDSO is the kernel's");
+}
+
+void runSocketTable(std::string_view input) {
+  for (const char* name : {"tcp", "udp6", "unix", "packet", "netlink"}) {
+    SocketTable table;
+    table.add(name, input);
+    must(table.known.size() * 2 <= input.size(), "each socket has a line");
+    for (const auto* some : {&table.unreadNetlink, &table.waitingConnections})
+      for (uint64_t inode : *some) must(inode != 0 && table.known.contains(inode), "what waits is known");
+  }
+}
+
+/** A line of the log, a newline, the cgroup that is asked for. */
+void runKernelLog(std::string_view input) {
+  const size_t end = std::min(input.find('\n'), input.size());
+  const std::string victim = oomVictimIn(input.substr(0, end), input.substr(std::min(end + 1, input.size())));
+  must(victim.find_first_of(",\n") == std::string::npos && victim.size() < std::max<size_t>(input.size(), 1), "a victim is a word of the line");
+}
+
+/** What is accepted comes back from its own words. */
+void runDeviceRules(std::string_view input) {
+  auto rule = parseDeviceRule(input);
+  if (!rule) return;
+  must(rule->access != 0, "a rule allows something");
+  std::string text = std::string(rule->block ? "b " : "c ") + std::to_string(rule->major) + ":" + (rule->minor ? std::to_string(*rule->minor) : "*") + " ";
+  for (auto [bit, letter] : {std::pair{BPF_DEVCG_ACC_READ, 'r'}, {BPF_DEVCG_ACC_WRITE, 'w'}, {BPF_DEVCG_ACC_MKNOD, 'm'}})
+    if (rule->access & static_cast<uint32_t>(bit)) text += letter;
+  auto again = parseDeviceRule(text);
+  must(again && again->block == rule->block && again->major == rule->major && again->minor == rule->minor && again->access == rule->access, "a rule comes back");
+}
+
 void runNetlink(std::string_view input) {
   if (auto result = netlinkResult(input)) must(*result >= 0 && *result < 4096, "a result is an errno");
 }
 
 const Registered registeredMounts("mountinfo", runMountinfo), registeredProcess("process-text", runProcessText), registeredNetlink("netlink", runNetlink);
+const Registered registeredMaps("memory-map", runMemoryMap), registeredSockets("socket-table", runSocketTable), registeredLog("kernel-log", runKernelLog);
+const Registered registeredDevices("device-rules", runDeviceRules);
 
 }  // namespace
