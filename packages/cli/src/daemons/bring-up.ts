@@ -189,7 +189,7 @@ function nodeDaemons(data: string, settings: NodeSettings): Daemon[] {
 function ensureBridge(settings: NodeSettings): void {
   if (existsSync(`/sys/class/net/${bridgeName}`)) return
   const lines = [
-    `link add name ${bridgeName} address 02:d0:00:00:00:01 type bridge stp_state 0 forward_delay 0`,
+    `link add name ${bridgeName} address 02:d0:00:00:00:01 type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
     `address add ${settings.network}.0.1/16 dev ${bridgeName}`,
     ...(settings.network6 !== undefined && existsSync('/proc/sys/net/ipv6')
       ? [`address add ${settings.network6.replace('::/64', '::1/64')} dev ${bridgeName} nodad`]
