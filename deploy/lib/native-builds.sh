@@ -7,6 +7,17 @@ build_engine() {
     "pkg:libseccomp header:nlohmann/json.hpp pkg:libprotobuf-c tool:protoc-c"
 }
 
+# The same with sanitizers, beside it; only `npm run test:sanitized` wants it.
+build_sanitized_engine() {
+  local source="$root/native/engine" folder="$root/native/engine/build/sanitized" stamp
+  stamp=$(hash_of "$(c++ --version | head -n1)" "$source")
+  is_current sanitized-engine "$stamp" "$folder/drover-engine" && return 0
+  doing "building native/engine with sanitizers"
+  run_logged sanitized-engine cmake -S "$source" -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDROVER_SANITIZE=ON || return 1
+  run_logged sanitized-engine cmake --build "$folder" || return 1
+  remember sanitized-engine "$stamp"
+}
+
 build_raft_addon() {
   build_with_cmake raft "$root/native/raft/build/drover_raft.node" "pkg:raft"
 }

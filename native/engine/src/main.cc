@@ -13,6 +13,10 @@
 #include <cstdio>
 #include <string>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
+
 #include "checkpoint.h"
 #include "criu_selftest.h"
 #include "cgroup_limits.h"
@@ -80,6 +84,9 @@ Status run(const std::string& configPath) {
   unlink(socket.c_str());
   if (engine.all().empty()) engine.view().end();
   engine.cgroups().removeParent();
+#ifdef __SANITIZE_ADDRESS__
+  if (__lsan_do_recoverable_leak_check() != 0) _exit(1);
+#endif
   _exit(0);
 }
 

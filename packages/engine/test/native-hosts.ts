@@ -20,7 +20,11 @@ import { join } from 'node:path'
 import { EngineClient } from '../src/client.ts'
 import { hierarchies } from './cgroup-hierarchies.ts'
 
-const startDeadlineMs = 10_000
+const startDeadlineMs = 60_000
+const endDeadlineMs = 60_000
+/** The engine has sanitizers (deploy/test-sanitized): it takes much more memory, and looks for leaks where it ends in good order. */
+export const sanitized = process.env.DROVER_SANITIZED === 'yes'
+const lastSignal = sanitized ? 'SIGTERM' : 'SIGKILL'
 
 /** Waits until the condition gives something that is not null, undefined or false. */
 export async function until<T>(
@@ -52,10 +56,14 @@ async function hold(script: string): Promise<ChildProcess> {
   child.stderr.on('data', (chunk) => {
     output += chunk
   })
-  await until(`a holder of namespaces (${output})`, () => {
-    if (child.exitCode !== null) throw new Error(`a holder of namespaces ended: ${output}`)
-    return output.includes('ready')
-  })
+  await until(
+    `a holder of namespaces (${output})`,
+    () => {
+      if (child.exitCode !== null) throw new Error(`a holder of namespaces ended: ${output}`)
+      return output.includes('ready')
+    },
+    startDeadlineMs,
+  )
   return child
 }
 
@@ -319,13 +327,21 @@ export class TestHost {
   }
 
   /** kill -9; containers must not notice. */
-  async killEngine(): Promise<void> {
+  killEngine(): Promise<void> {
+    return this.#endEngine('SIGKILL')
+  }
+
+  async #endEngine(signal: NodeJS.Signals): Promise<void> {
     const engine = this.#engine
     this.#client?.close()
     this.#client = null
     if (engine === null) return
-    engine.kill('SIGKILL')
-    await until(`the engine of ${this.name} to end`, () => engine.exitCode !== null || engine.signalCode !== null)
+    engine.kill(signal)
+    await until(
+      `the engine of ${this.name} to end`,
+      () => engine.exitCode !== null || engine.signalCode !== null,
+      endDeadlineMs,
+    )
     this.#engine = null
   }
 
@@ -356,7 +372,7 @@ export class TestHost {
   /** Ends all; returns what the containers had left behind. */
   async close(): Promise<string[]> {
     const left = this.leftovers()
-    await this.killEngine()
+    await this.#endEngine(lastSignal)
     const unified = this.#cgroups.find((g) => existsSync(join(g, 'cgroup.kill')))
     if (unified !== undefined) writeFileSync(join(unified, 'cgroup.kill'), '1')
     this.#holder.stdin?.end()
