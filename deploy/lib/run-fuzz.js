@@ -1,5 +1,6 @@
-// Runs the fuzz targets of native/fuzz one after the other with libFuzzer, each for some seconds, and prints a row for each. What it
-// found worth keeping stays in .drover/fuzz/corpus, so that the next run goes on there; the corpus of the tree is only read.
+// Runs the fuzz targets of native/fuzz one after the other with libFuzzer, each for some seconds of processor time (so that none is passed
+// over on a busy machine), and prints a row for each. What it found worth keeping stays in .drover/fuzz/corpus, so that the next run
+// goes on there; the corpus of the tree is only read.
 
 import { spawn } from 'node:child_process'
 import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
@@ -8,6 +9,13 @@ import { parseArgs } from 'node:util'
 
 const usualSeconds = 10
 const mostSeconds = 24 * 3600
+/** How much longer than its processor time a target may take. */
+const patience = 20
+const lookMs = 200
+/** With which libFuzzer ends then, having found nothing. */
+const interruptedCode = 72
+/** Of the times in /proc/PID/stat (USER_HZ). */
+const ticksPerSecond = 100
 /** One input may take this long, and this much memory. */
 const inputSeconds = 10
 const memoryMiB = 2048
@@ -41,7 +49,7 @@ process.exitCode = found.length === 0 ? 0 : 1
 function readOptions() {
   const usage = `npm run fuzz [-- --seconds N] [--target NAME]… [--json]
 
-Fuzzes the parsers of the native code, each for N seconds (${usualSeconds}).
+Fuzzes the parsers of the native code, each for N seconds of processor time (${usualSeconds}).
   npm run fuzz -- --seconds 60 --target request`
   try {
     const { values } = parseArgs({
@@ -83,7 +91,7 @@ async function fuzz(name) {
   const { code, output } = await run(
     program,
     [
-      `-max_total_time=${options.seconds}`,
+      `-max_total_time=${options.seconds * patience}`,
       `-timeout=${inputSeconds}`,
       `-rss_limit_mb=${memoryMiB}`,
       `-artifact_prefix=${findings}/`,
@@ -93,6 +101,7 @@ async function fuzz(name) {
       join(source, 'corpus', name),
     ],
     { DROVER_FUZZ_TARGET: name },
+    options.seconds,
   )
   const number = (pattern) => Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0)
   const inputs = readdirSync(findings).filter((file) => !before.has(file))
@@ -100,7 +109,7 @@ async function fuzz(name) {
     .split('\n')
     .filter((line) => /ERROR: |runtime error|does not hold|SUMMARY/.test(line))
     .slice(0, 5)
-  const ended = code === 0 ? [] : [null]
+  const ended = code === 0 || code === interruptedCode ? [] : [null]
   return {
     target: name,
     runs: number(/stat::number_of_executed_units: (\d+)/g) || number(/^#(\d+)/gm),
@@ -118,8 +127,8 @@ async function fuzz(name) {
   }
 }
 
-/** Its output also goes to a log, as a whole. */
-function run(command, args, environment) {
+/** Its output also goes to a log, as a whole. Interrupted after so much processor time, libFuzzer prints its figures and ends well. */
+function run(command, args, environment, processorSeconds = Infinity) {
   mkdirSync(state, { recursive: true })
   const path = join(state, `${environment.DROVER_FUZZ_TARGET ?? 'targets'}.log`)
   const log = createWriteStream(path)
@@ -128,8 +137,24 @@ function run(command, args, environment) {
     child.stdout.pipe(log, { end: false })
     child.stderr.pipe(log, { end: false })
     child.on('error', reject)
-    child.on('close', (code) => log.end(() => resolve({ code, output: readFileSync(path, 'utf8') })))
+    const watch = setInterval(() => {
+      if (processorTime(child.pid) >= processorSeconds) child.kill('SIGINT')
+    }, lookMs)
+    child.on('close', (code) => {
+      clearInterval(watch)
+      log.end(() => resolve({ code, output: readFileSync(path, 'utf8') }))
+    })
   })
+}
+
+/** Seconds; 0 when it has ended. */
+function processorTime(pid) {
+  try {
+    const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ').slice(11, 13)
+    return (Number(user) + Number(system)) / ticksPerSecond
+  } catch {
+    return 0
+  }
 }
 
 function print([name, ...figures]) {

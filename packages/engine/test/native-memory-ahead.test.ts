@@ -16,6 +16,7 @@ const parent = join(dirname(images), 'parent')
 const program = fileURLToPath(new URL('./writer.c', import.meta.url))
 const partBytes = 4 << 20
 const hops = 4
+const roundsDeadlineMs = 90_000
 
 function compile(to: string): boolean {
   try {
@@ -84,25 +85,29 @@ async function copyAhead(from: TestHost, spec: EngineSpec) {
   let rounds = 0
   let bytes = 0
   let round = { number: 0, bytes: 0 }
-  await until('the rounds to become small', async () => {
-    const part = await from.client.call('copyMemory', { container, epoch, directory: parent, mostBytes: partBytes })
-    if (!part.tracked) return true
-    if (!tracked) {
-      mkdirSync(dirname(laid), { recursive: true })
-      rmSync(laid, { recursive: true, force: true })
-      cpSync(from.path(parent), laid, { recursive: true, filter: (path) => !path.includes('/part-') })
-    }
-    tracked = true
-    if (part.file !== null) {
-      lay(readFileSync(from.path(join(parent, part.file))), laid)
-      rmSync(from.path(join(parent, part.file)))
-    }
-    if (part.round !== round.number) round = { number: part.round, bytes: 0 }
-    round.bytes += part.bytes
-    rounds = part.round
-    bytes += part.bytes
-    return part.leftBytes === 0 && rounds >= 2
-  })
+  await until(
+    'the rounds to become small',
+    async () => {
+      const part = await from.client.call('copyMemory', { container, epoch, directory: parent, mostBytes: partBytes })
+      if (!part.tracked) return true
+      if (!tracked) {
+        mkdirSync(dirname(laid), { recursive: true })
+        rmSync(laid, { recursive: true, force: true })
+        cpSync(from.path(parent), laid, { recursive: true, filter: (path) => !path.includes('/part-') })
+      }
+      tracked = true
+      if (part.file !== null) {
+        lay(readFileSync(from.path(join(parent, part.file))), laid)
+        rmSync(from.path(join(parent, part.file)))
+      }
+      if (part.round !== round.number) round = { number: part.round, bytes: 0 }
+      round.bytes += part.bytes
+      rounds = part.round
+      bytes += part.bytes
+      return part.leftBytes === 0 && rounds >= 2
+    },
+    roundsDeadlineMs,
+  )
   return { tracked, rounds, bytes, laid }
 }
 
