@@ -1,7 +1,8 @@
 // The cgroup hierarchies that are mounted here, of either version, as a test host mounts them again in its own namespaces. Each is
-// told once, by the last of its mount points.
+// told once, by the last of its mount points. And a cgroup for a test host in one of them, made and removed.
 
-import { readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 
 interface Hierarchy {
   mountPoint: string
@@ -24,4 +25,26 @@ export function hierarchies(): Hierarchy[] {
     found.set(mountPoint, { mountPoint, options: controllers.join(',') })
   }
   return [...found.values()]
+}
+
+/** Ready for processes. */
+export function makeCgroup(mountPoint: string, name: string): string {
+  const directory = join(mountPoint, name)
+  mkdirSync(directory)
+  for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+    // A version 1 cpuset takes no process before it has cpus and memory nodes; its children get them from it.
+    if (!existsSync(join(directory, file)) || !existsSync(join(directory, 'cgroup.clone_children'))) continue
+    writeFileSync(join(directory, 'cgroup.clone_children'), '1')
+    writeFileSync(join(directory, file), readFileSync(join(mountPoint, file)))
+  }
+  return directory
+}
+
+/** Deepest first; what is still in use stays. */
+export function removeCgroups(directory: string): void {
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true }))
+      if (entry.isDirectory()) removeCgroups(join(directory, entry.name))
+    rmdirSync(directory)
+  } catch {}
 }

@@ -4,21 +4,11 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EngineClient } from '../src/client.ts'
-import { hierarchies } from './cgroup-hierarchies.ts'
+import { hierarchies, makeCgroup, removeCgroups } from './cgroup-hierarchies.ts'
 
 const startDeadlineMs = 60_000
 const endDeadlineMs = 60_000
@@ -383,24 +373,4 @@ export class TestHost {
     if (this.#engineOptions.separateState) execFileSync('umount', [this.stateDirectory])
     return left
   }
-}
-
-function makeCgroup(mountPoint: string, name: string): string {
-  const directory = join(mountPoint, name)
-  mkdirSync(directory)
-  for (const file of ['cpuset.cpus', 'cpuset.mems']) {
-    // A version 1 cpuset takes no process before it has cpus and memory nodes; its children get them from it.
-    if (!existsSync(join(directory, file)) || !existsSync(join(directory, 'cgroup.clone_children'))) continue
-    writeFileSync(join(directory, 'cgroup.clone_children'), '1')
-    writeFileSync(join(directory, file), readFileSync(join(mountPoint, file)))
-  }
-  return directory
-}
-
-function removeCgroups(directory: string): void {
-  try {
-    for (const entry of readdirSync(directory, { withFileTypes: true }))
-      if (entry.isDirectory()) removeCgroups(join(directory, entry.name))
-    rmdirSync(directory)
-  } catch {}
 }
