@@ -8,8 +8,11 @@
 
 namespace drover {
 
-/** From the preparation of a restore to where CRIU moves its tasks, if little has to be sent ahead. What takes longer is warmed again. */
-constexpr std::chrono::milliseconds warmBeforeRestore{400};
+/**
+ * From the preparation of a restore to where CRIU moves its tasks, if little has to be sent ahead and nobody else moves. In an evacuation it takes
+ * longer, and warming all the time would cost more than the wait.
+ */
+constexpr std::chrono::milliseconds warmBeforeRestore{200};
 /** From the beginning of a restore until then. */
 constexpr std::chrono::milliseconds warmInRestore{100};
 
