@@ -107,7 +107,7 @@ std::unique_ptr<TreeHash> takeTree(const std::string& container) {
 /** A file that is being read, maybe over several calls. Zeros count as holes, wherever the file system keeps them. */
 class TreeHash::Reader {
  public:
-  Reader(std::string path, UniqueFd file) : path_(std::move(path)), file_(std::move(file)), buffer_(readBytes, '\0') {}
+  Reader(std::string path, UniqueFd file, std::string& buffer) : path_(std::move(path)), file_(std::move(file)), buffer_(buffer) {}
   const std::string& path() const { return path_; }
 
   /** Bytes read; 0 at its end. */
@@ -142,13 +142,13 @@ class TreeHash::Reader {
  private:
   std::string path_;
   UniqueFd file_;
-  std::string buffer_;
+  std::string& buffer_;
   off_t at_ = 0;
   bool afterHole_ = true;
   Sum sum_;
 };
 
-TreeHash::TreeHash(UniqueFd root) : root_(std::move(root)) {}
+TreeHash::TreeHash(UniqueFd root) : root_(std::move(root)), buffer_(readBytes, '\0') {}
 TreeHash::~TreeHash() = default;
 
 Result<std::unique_ptr<TreeHash>> TreeHash::begin(const std::string& root) {
@@ -284,7 +284,7 @@ Result<int64_t> TreeHash::read(int64_t mostBytes) {
         entry.known = true;
         continue;
       }
-      reader_ = std::make_unique<Reader>(path, std::move(file));
+      reader_ = std::make_unique<Reader>(path, std::move(file), buffer_);
     }
     for (;;) {
       DROVER_TRY_ASSIGN(count, reader_->next());

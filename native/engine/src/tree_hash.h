@@ -57,6 +57,8 @@ class TreeHash {
   UniqueFd root_;
   /** By path; the root itself is ".". */
   std::map<std::string, Entry> entries_;
+  /** For whichever file is read. */
+  std::string buffer_;
   std::unique_ptr<Reader> reader_;
 };
 
