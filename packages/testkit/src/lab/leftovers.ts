@@ -14,7 +14,7 @@ export function leftovers(state: LabState): string[] {
     ...Object.entries(state.holders).flatMap(([name, holder]) => (isAlive(holder) ? [`holder of ${name}`] : [])),
     ...state.cgroups.filter((directory) => existsSync(directory)).map((directory) => `cgroup ${directory}`),
     ...state.links.filter((link) => existsSync(`/sys/class/net/${link}`)).map((link) => `link ${link}`),
-    ...namespaceUsers(new Set(state.namespaces)),
+    ...namespaceUsers(state),
     ...mountsBelow(state.directories),
     ...state.directories.filter((directory) => existsSync(directory)).map((directory) => `directory ${directory}`),
     ...(existsSync(stateFile(state.id)) ? [`state file ${stateFile(state.id)}`] : []),
@@ -22,21 +22,26 @@ export function leftovers(state: LabState): string[] {
   return [...new Set(found)]
 }
 
-/** Processes that still sit in one of these namespaces. */
-function namespaceUsers(namespaces: ReadonlySet<string>): string[] {
-  if (namespaces.size === 0) return []
+/**
+ * Processes that still sit in one of its namespaces. The kernel gives the number of one that is gone to the next that is made, which may be
+ * another laboratory's: that one's processes are in cgroups of its own.
+ */
+function namespaceUsers({ id, namespaces }: LabState): string[] {
+  if (namespaces.length === 0) return []
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) =>
-      ['net', 'mnt', 'cgroup'].flatMap((kind) => {
-        try {
-          const namespace = readlinkSync(`/proc/${pid}/ns/${kind}`)
-          return namespaces.has(namespace) ? [`process ${pid} in namespace ${namespace}`] : []
-        } catch {
-          return []
-        }
-      }),
-    )
+    .flatMap((pid) => {
+      try {
+        const used = ['net', 'mnt', 'cgroup'].map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`))
+        const owner = /\/drover-lab-(\w+)/.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] ?? id
+        if (owner !== id) return []
+        return used
+          .filter((namespace) => namespaces.includes(namespace))
+          .map((namespace) => `process ${pid} in namespace ${namespace}`)
+      } catch {
+        return []
+      }
+    })
 }
 
 function mountsBelow(directories: string[]): string[] {
