@@ -19,8 +19,7 @@ ForkResult forkInto(uint64_t cloneFlags, int cgroupDirectory) {
   clone_args arguments = {};
   arguments.flags = cloneFlags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
   arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
-  // A sibling has that of the one who forks.
-  arguments.exit_signal = cloneFlags & CLONE_PARENT ? 0 : SIGCHLD;
+  arguments.exit_signal = SIGCHLD;
   if (cgroupDirectory >= 0) {
     arguments.flags |= CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<uint64_t>(cgroupDirectory);

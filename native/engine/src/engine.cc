@@ -40,11 +40,10 @@ constexpr int endSessionsDeadlineMs = 5'000;
 
 }  // namespace
 
-Engine::Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, InitSpawner& spawner, EventLoop& loop)
+Engine::Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, EventLoop& loop)
     : config_(std::move(config)),
       cgroups_(std::move(cgroups)),
       seccomp_(std::move(seccomp)),
-      spawner_(spawner),
       loop_(loop),
       view_(config_.stateDirectory, loop),
       lease_(*this),
@@ -266,14 +265,11 @@ void Engine::refreshDevices(const std::shared_ptr<Container>& container) {
 }
 
 void Engine::devicesChanged() {
-  // Each start of a container is such a change, too: nothing of a thousand others is copied for it.
-  auto concerned = [](const Container& container) {
-    std::lock_guard lock(container.mutex);
-    const auto& devices = container.record.spec.devices;
-    return container.record.initPid > 0 && std::any_of(devices.begin(), devices.end(), [](const Device& device) { return device.type == Device::Type::usb; });
-  };
-  for (const auto& container : all())
-    if (concerned(*container)) refreshDevices(container);
+  for (const auto& container : all()) {
+    const Record record = container->snapshot();
+    bool plugged = std::any_of(record.spec.devices.begin(), record.spec.devices.end(), [](const Device& device) { return device.type == Device::Type::usb; });
+    if (plugged && record.initPid > 0) refreshDevices(container);
+  }
 }
 
 Json Engine::describe(const Container& container) {

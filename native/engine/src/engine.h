@@ -14,7 +14,6 @@
 #include "container.h"
 #include "error.h"
 #include "event_loop.h"
-#include "init_spawner.h"
 #include "lease.h"
 #include "own_view.h"
 #include "seccomp_profile.h"
@@ -25,12 +24,11 @@ namespace drover {
 
 class Engine {
  public:
-  Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, InitSpawner& spawner, EventLoop& loop);
+  Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, EventLoop& loop);
 
   const Config& config() const { return config_; }
   const Cgroups& cgroups() const { return cgroups_; }
   const SeccompProgram& seccomp() const { return seccomp_; }
-  InitSpawner& spawner() { return spawner_; }
   EventLoop& loop() { return loop_; }
   /** What shows containers their own numbers. */
   OwnView& view() { return view_; }
@@ -106,7 +104,6 @@ class Engine {
   const Config config_;
   const Cgroups cgroups_;
   const SeccompProgram seccomp_;
-  InitSpawner& spawner_;
   EventLoop& loop_;
   OwnView view_;
   Lease lease_;

@@ -1,19 +1,17 @@
 // The way of a new init from clone3 to execve: its mounts, root, hostname, privileges, standard files. Runs in the child.
 #pragma once
 
-#include <cstdint>
-#include <span>
+#include <vector>
 
 #include "kernel_settings.h"
 #include "seccomp_profile.h"
 
 namespace drover {
 
-/** Everything the child needs, made before the fork: it must not allocate. init_spawner.cc packs what its pointers point to. */
+/** Everything the child needs, made before the fork: it must not allocate. */
 struct InitPlan {
   int sync;
-  const int* taskFiles;
-  int taskFileCount;
+  std::vector<int> taskFiles;
   const char* rootfs;
   const char* hostname;
   /** Without a cgroup2 on the host the container would see that of everybody. */
@@ -24,7 +22,6 @@ struct InitPlan {
   bool awaitsDevices;
   char* const* arguments;
   char* const* environment;
-  /** Set by the spawner. */
   const SeccompProgram* seccomp;
   uint64_t lackingCapabilities;
   /** A second, uncovered proc and sysfs, which the kernel wants to see before it lets a container inside mount its own. */
@@ -32,7 +29,7 @@ struct InitPlan {
   /** It has the host's user namespace: what reaches past it is made read-only. */
   bool privileged;
   /** Within the hard limits that the engine has given it by then. */
-  std::span<const ResourceLimit> rlimits;
+  const ResourceLimits* rlimits;
 };
 
 /** Names of the stages that ChildFailure::stage counts. */

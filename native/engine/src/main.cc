@@ -59,14 +59,12 @@ Status run(const std::string& configPath) {
   DROVER_TRY_ASSIGN(cgroups, Cgroups::discover(config.cgroup));
   cgroups.limitTrafficOf(blockDeviceOf(config.stateDirectory));
   DROVER_TRY_ASSIGN(seccomp, buildSeccompProfile());
-  InitSpawner spawner(seccomp);
-  DROVER_TRY(spawner.begin());
   DROVER_TRY_ASSIGN(loop, EventLoop::create());
   EventLoop& events = *loop;
   DROVER_TRY(events.add(signals.get(), EPOLLIN, [&events](uint32_t) { events.stop(); }));
 
   std::string socket = config.socket;
-  Engine engine(std::move(config), std::move(cgroups), std::move(seccomp), spawner, events);
+  Engine engine(std::move(config), std::move(cgroups), std::move(seccomp), events);
   Methods methods(engine);
   Hotplug hotplug(events);
   Status listening = hotplug.begin([&engine] { engine.devicesChanged(); });

@@ -300,19 +300,6 @@ t.test('the native engine', { skip: reasonToSkip }, async (t) => {
     t.match(await client.call('start', { container: ends.container, epoch: 1 }), { state: 'running', starts: 2 })
   })
 
-  await t.test('another takes the place of a killed spawner, and it ends with its engine', async (t) => {
-    const [killed] = host.children('drover-spawner')
-    process.kill(killed as number, 'SIGKILL')
-    await until('its end', () => readFileSync(`/proc/${killed}/stat`, 'utf8').includes(') Z '), 60_000)
-    const { container } = await start(t)
-    t.equal(await sh(container, 'echo hello'), 'hello')
-    const [next, ...more] = host.children('drover-spawner')
-    t.ok(next !== undefined && next !== killed && more.length === 0, 'one, and another')
-    await host.killEngine()
-    await until('the end of the spawner', () => !existsSync(`/proc/${next}`), 60_000)
-    client = await host.startEngine()
-  })
-
   await t.test('a half-made container is removed by the next engine', async (t) => {
     await host.killEngine()
     mkdirSync(join(host.stateDirectory, 'c999/upper'), { recursive: true })
