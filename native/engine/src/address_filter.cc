@@ -1,4 +1,4 @@
-// See address_filter.h; bpf(2), tc-bpf(8); RFC 826 (ARP), RFC 4861 (neighbours), RFC 6980 (they are not fragmented), RFC 3810 (multicast listeners).
+// See address_filter.h; tc-bpf(8); RFC 826 (ARP), RFC 4861 (neighbours), RFC 6980 (they are not fragmented), RFC 3810 (multicast listeners).
 #include "address_filter.h"
 
 #include <arpa/inet.h>
@@ -152,22 +152,9 @@ BpfProgram programFor(const Identity& identity) {
   return program;
 }
 
-/** BPF_TCX_INGRESS, of newer headers than these. */
-constexpr auto tcxIngress = static_cast<bpf_attach_type>(46);
-
-/**
- * Linux 6.6. The program alone; a queueing discipline with a filter costs memory, and a walk over those of all other containers (flow_indr_dev_setup_offload).
- * Whether it could; errno says why not.
- */
-bool attachAlone(int index, int program) {
-  bpf_attr attributes = {};
-  attributes.target_fd = static_cast<uint32_t>(index);
-  attributes.attach_bpf_fd = static_cast<uint32_t>(program);
-  attributes.attach_type = tcxIngress;
-  return bpf(BPF_PROG_ATTACH, attributes) == 0;
-}
-
-Status attachAsFilter(const std::string& link, int index, int program) {
+Status attach(const std::string& link, int program) {
+  const int index = static_cast<int>(if_nametoindex(link.c_str()));
+  if (index == 0) return errnoError("find " + link);
   DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));
   tcmsg header = {};
   header.tcm_family = AF_UNSPEC;
@@ -192,14 +179,6 @@ Status attachAsFilter(const std::string& link, int index, int program) {
   filter.close(options);
   int result = netlink.request(filter);
   return result == 0 ? Status() : errnoError("filter what leaves by " + link, result);
-}
-
-Status attach(const std::string& link, int program) {
-  const int index = static_cast<int>(if_nametoindex(link.c_str()));
-  if (index == 0) return errnoError("find " + link);
-  if (attachAlone(index, program)) return {};
-  // Older kernels know no such attachment. All else is the device's matter, and is said by the other way as well.
-  return attachAsFilter(link, index, program);
 }
 
 }  // namespace
