@@ -41,7 +41,11 @@ await tell(t, async (story) => {
       return hosts?.find(({ name }) => name === web.host)?.status === 'silent'
     })
     const emptying = await story.must<Operation>('host', 'evacuate', web.host, '--no-wait')
-    await story.must('host', 'lost', web.host, '--i-am-sure')
+    // That it is silent is seen before it is committed.
+    await waitUntil('it to be lost', settleDeadlineMs, async () => {
+      const { code } = await lab.cli(['host', 'lost', web.host, '--i-am-sure'])
+      return code === 0
+    })
     const ended = await story.ended(emptying.id)
     t.match(ended, { kind: 'evacuate', state: 'failed', error: { code: 'HOST_UNREACHABLE' } })
     t.match(ended.error?.message, /1 of 2 containers run elsewhere; not: db \(it waits for host/)

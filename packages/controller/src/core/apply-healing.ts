@@ -19,7 +19,7 @@ export function applyHostLost(draft: Draft, entry: EntryOf<'HostLost'>): Host | 
   if (!draft.state.tables.silences.has(host.name)) {
     draft.refuse(
       'WRONG_STATE',
-      `host ${host.name} is not lost: its agent is heard; empty it with: drover host evacuate`,
+      `host ${host.name} is not lost: its agent is heard, or was a moment ago; empty it with: drover host evacuate`,
       {
         host: host.name,
       },

@@ -13,6 +13,8 @@ export function installErrors(app: FastifyInstance, logger: Logger): void {
   app.setErrorHandler((thrown, request, reply) => {
     const error = asDroverError(thrown)
     if (error.code === 'INTERNAL') logger.error({ err: thrown, url: request.url }, 'request failed')
+    // Fastify would close at once, and who is still sending would get a broken pipe in place of this answer. The rest is read and forgotten.
+    if (error.code === 'TOO_LARGE') reply.removeHeader('connection')
     return sendError(reply, error)
   })
   app.setValidatorCompiler(({ schema, httpPart }) => {
