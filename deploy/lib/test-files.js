@@ -7,6 +7,8 @@ import { join, relative } from 'node:path'
 /** Seconds that one file may take. */
 const unitTimeout = 180
 const storyTimeout = 900
+/** Stories that take longest begin first, so that none of them runs alone at the end. */
+const longStories = ['whole-system', 'compatibility', 'faults', 'move-options']
 
 /** Stages in order: {name, jobs, timeout, files}; stages without files are left out. */
 export function testStages(root, filters) {
@@ -16,8 +18,16 @@ export function testStages(root, filters) {
   return [
     { name: 'packages', jobs: 2, timeout: unitTimeout, files: files.filter((f) => !isStory(f) && !isNative(f)) },
     { name: 'native engine', jobs: 1, timeout: storyTimeout, files: files.filter(isNative) },
-    { name: 'cluster', jobs: 2, timeout: storyTimeout, files: files.filter(isStory) },
+    { name: 'cluster', jobs: 2, timeout: storyTimeout, files: files.filter(isStory).sort(longFirst) },
   ].filter((stage) => stage.files.length > 0)
+}
+
+function longFirst(left, right) {
+  const place = (file) => {
+    const at = longStories.findIndex((name) => file.endsWith(`/${name}.test.ts`))
+    return at === -1 ? longStories.length : at
+  }
+  return place(left) - place(right)
 }
 
 function testFiles(root) {
