@@ -45,6 +45,7 @@ export class FirstBootKeeper {
     const instance = instanceOf(assignment)
     let followed = this.#followed.get(container)
     if (followed?.instance !== instance) {
+      this.forget(container)
       followed = { instance, outcome: null, ended: false, looking: false, timer: null }
       this.#followed.set(container, followed)
     }
