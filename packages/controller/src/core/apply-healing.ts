@@ -65,7 +65,7 @@ export function applyContainerHealed(draft: Draft, entry: EntryOf<'ContainerHeal
   const why = whyNotHealed(draft.state, container)
   if (why !== null) draft.refuse('WRONG_STATE', `heal ${name}: ${why}`, { container: name })
   checkRoom(draft, entry.destination, container.spec.requests, `heal ${name}`)
-  const { leasedEpoch: _lease, snapshots: _snapshots, memory: _memory, ...kept } = container
+  const { leasedEpoch: _lease, snapshots: _snapshots, memory: _memory, firstBoot: _told, ...kept } = container
   draft.reassign({
     ...kept,
     host: entry.destination,
