@@ -36,6 +36,12 @@ export function duration(ms) {
   return rest > 0 ? `${whole} ${rest} ${next[1]}` : whole
 }
 
+/** 84 → "84 ms"; from ten seconds on as a duration. */
+export function shortTime(ms) {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : duration(ms)
+}
+
 /** A share of a capacity, 0 to 1. */
 export function share(part, whole) {
   return whole > 0 ? Math.min(1, Math.max(0, part / whole)) : 0

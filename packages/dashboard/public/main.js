@@ -11,6 +11,8 @@ import { showOperations } from './operations.js'
 const gatherMs = 150
 /** Figures of use change without an event. */
 const refreshMs = 5_000
+/** A move's change with each report of its hosts. */
+const moveFiguresMs = 1_000
 const shownEvents = 30
 
 const cluster = { status: null, hosts: [], containers: [], operations: [] }
@@ -26,6 +28,7 @@ byId('sign-out').addEventListener('click', () => {
 })
 byId('search').addEventListener('input', draw)
 setInterval(refresh, refreshMs)
+setInterval(refreshMoves, moveFiguresMs)
 void followEvents({ onEvent, onState, signal: new AbortController().signal })
 
 async function signIn() {
@@ -70,6 +73,16 @@ function refresh() {
         refresh()
       }
     })
+}
+
+/** Only what changes without an event, and only while there is such a thing. */
+async function refreshMoves() {
+  if (refreshing || !cluster.operations.some(({ state, migration }) => state === 'running' && migration)) return
+  const operations = await read('/v1/operations').catch(() => null)
+  // A whole reading that was begun meanwhile is newer.
+  if (operations === null || refreshing) return
+  cluster.operations = operations
+  draw()
 }
 
 function draw() {

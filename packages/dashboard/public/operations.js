@@ -2,6 +2,7 @@
 
 import { byId, element, keyed, text } from './dom.js'
 import { duration, tone } from './format.js'
+import { describeTransfer } from './move-figures.js'
 
 const shownEnded = 5
 
@@ -29,7 +30,7 @@ function newItem(cancel) {
   item.append(
     element('span', {}, element('strong', { class: 'what' }), ' ', element('span', { class: 'pill' })),
     element('progress', { max: 1, value: 0 }),
-    element('span', { class: 'message' }),
+    element('span', { class: 'told' }, element('span', { class: 'message' }), element('span', { class: 'figures' })),
     button,
   )
   return item
@@ -52,6 +53,10 @@ function updateItem(item, operation) {
   const message = item.querySelector('.message')
   message.classList.toggle('problem', operation.error !== null)
   text(message, describe(operation))
+  const figures = item.querySelector('.figures')
+  const told = describeTransfer(operation)
+  figures.hidden = told === ''
+  text(figures, told)
   const button = item.querySelector('button')
   button.hidden = !running
   button.disabled = operation.cancelRequested

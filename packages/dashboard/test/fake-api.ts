@@ -4,7 +4,15 @@ import { readFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
-import type { ClusterEvent, ClusterStatus, Container, HostView, Operation } from '@drover/protocol'
+import type {
+  ClusterEvent,
+  ClusterStatus,
+  Container,
+  HostView,
+  MigrationFigures,
+  MigrationPhase,
+  Operation,
+} from '@drover/protocol'
 import { publicDirectory } from '../src/index.ts'
 
 const types: Record<string, string> = {
@@ -187,4 +195,21 @@ export function operation(id: string, changes: Partial<Operation> = {}): Operati
     revision: 1,
     ...changes,
   }
+}
+
+/** Of `web-1` from a to b. */
+export function move(
+  id: string,
+  phase: MigrationPhase,
+  figures: MigrationFigures,
+  changes: Partial<Operation> = {},
+): Operation {
+  return operation(id, {
+    kind: 'move',
+    target: 'web-1',
+    phase,
+    progress: { done: 0, total: 0, message: '' },
+    migration: { container: 'c1', source: 'a', destination: 'b', mode: 'live', phase, nextEpoch: 2, figures },
+    ...changes,
+  })
 }

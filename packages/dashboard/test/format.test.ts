@@ -7,7 +7,7 @@ import { publicDirectory } from '../src/index.ts'
 import { container } from './fake-api.ts'
 
 const load = (name: string) => import(pathToFileURL(join(publicDirectory, name)).href)
-const { bytes, cores, duration, matches, share, tone } = await load('format.js')
+const { bytes, cores, duration, matches, share, shortTime, tone } = await load('format.js')
 const { EventParser } = await load('event-parser.js')
 
 t.test('bytes, cores and durations read well', async (t) => {
@@ -21,6 +21,7 @@ t.test('bytes, cores and durations read well', async (t) => {
     '1 h 31 min',
     '1 d 2 h',
   ])
+  t.same([0.4, 84.4, 999, 1500, 9_940, 61_000].map(shortTime), ['0 ms', '84 ms', '999 ms', '1.5 s', '9.9 s', '1 min'])
 })
 
 t.test('a share stays between nothing and all', async (t) => {

@@ -5,7 +5,7 @@ import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { container, FakeApi, host, operation } from './fake-api.ts'
+import { container, FakeApi, host, move, operation } from './fake-api.ts'
 
 const executable = findChromium()
 if (!executable) t.plan(0, 'no Chromium on this machine (in PATH, or DROVER_CHROMIUM)')
@@ -145,6 +145,36 @@ async function tests(executablePath: string): Promise<void> {
     await page.waitForSelector('#notices:has-text("host a is being evacuated (BUSY)")')
     wasClean()
   })
+
+  await t.test(
+    'a move’s row tells phase, bytes, rates and the blackout to be expected, and goes on by itself',
+    async (t) => {
+      const figures = { sent_bytes: 120 << 20, bytes_per_s: 95 << 20, dirty_bytes_per_s: 12 << 20, ahead_rounds: 3 }
+      const { page, api, wasClean } = await signedIn(t, browser, (api) => {
+        api.containers = [container(1, 'web-1', { state: 'migrating', operation: 'm1' })]
+        api.operations = [move('m1', 'precopying', { ...figures, estimated_blackout_ms: 84.4, eta_ms: 4_000 })]
+      })
+      const row = page.locator('#operations li')
+      t.equal(await row.locator('.pill').textContent(), 'precopying')
+      t.equal(await row.locator('.message').textContent(), 'a → b')
+      t.equal(
+        await row.locator('.figures').textContent(),
+        '120 MiB sent at 95 MiB/s · 12 MiB/s written · round 3 · blackout about 84 ms · 4.0 s to go',
+      )
+      // No event tells of it.
+      api.operations = [move('m1', 'switching', { ...figures, sent_bytes: 130 << 20, estimated_blackout_ms: 90 })]
+      await page.waitForSelector('#operations .figures:has-text("130 MiB sent")')
+      t.equal(await row.locator('.pill').textContent(), 'switching')
+      await page.click('[aria-label="Cancel move web-1"]')
+      await page.click('#question-yes')
+      await written(page, api, 1)
+      t.equal(api.writes[0]?.path, '/v1/operations/m1/cancel')
+      api.operations = [move('m1', 'done', { ...figures, blackout_ms: 91.6 }, { state: 'done', endedAtMs: 2_000 })]
+      await page.waitForSelector('#operations .message:has-text("blackout 92 ms · took 2 s")')
+      t.equal(await row.locator('.figures').isVisible(), false)
+      wasClean()
+    },
+  )
 
   await t.test('there is a light and a dark theme, by the reader’s system', async (t) => {
     const { page, wasClean } = await signedIn(t, browser, () => {})
