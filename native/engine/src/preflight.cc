@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "file_io.h"
 #include "inside_root.h"
 #include "json_io.h"
 #include "mountinfo.h"
+#include "pidfd.h"
 
 namespace drover {
 
@@ -78,7 +80,6 @@ class Look {
 
   Json all() {
     for (const auto& [kind, rule] : namespaces) initNamespaces_[kind] = linkAt(proc(init_) + "/ns/" + kind);
-    sockets_ = readSockets(init_);
     size_t seen = 0;
     for (pid_t pid : processes_) {
       if (findings_.size() >= mostFindings || Clock::now() - begun_ > longestLook) break;
@@ -153,7 +154,7 @@ class Look {
     while (const dirent* entry = readdir(open)) {
       if (entry->d_name[0] == '.') continue;
       const std::string target = linkAt(directory + entry->d_name);
-      if (target.starts_with("socket:[")) lookAtSocket(pid, atoi(entry->d_name), strtoull(target.c_str() + 8, nullptr, 10));
+      if (target.starts_with("socket:[")) lookAtSocket(pid, atoi(entry->d_name));
       else if (target.starts_with("anon_inode:")) lookAtAnonymous(pid, entry->d_name, target.substr(11));
       else if (target.starts_with("pipe:[")) lookAtPipe(pid, entry->d_name);
       else if (target.starts_with("/") && !target.starts_with("/memfd:")) lookAtFile(directory + entry->d_name, target);
@@ -161,11 +162,17 @@ class Look {
     closedir(open);
   }
 
-  void lookAtSocket(pid_t pid, int descriptor, uint64_t inode) {
-    if (sockets_.waitingConnections.contains(inode)) return find("WAITING_CONNECTIONS", "has connections waiting that it has not accepted", true);
-    if (sockets_.unreadNetlink.contains(inode)) return find("UNREAD_NETLINK", "has a netlink socket with unread data", true);
-    if (sockets_.known.contains(inode)) return;
-    if (std::string why = whyNoSocket(pid, descriptor); !why.empty()) find("SOCKET", "has " + why);
+  void lookAtSocket(pid_t pid, int descriptor) {
+    if (pidfdOf_ != pid) {
+      pidfdOf_ = pid;
+      auto opened = openPidfd(pid);
+      pidfd_ = opened.ok() ? std::move(opened.value()) : UniqueFd();
+    }
+    if (!pidfd_.valid()) return;
+    const auto answer = askSocket(pidfd_.get(), descriptor);
+    if (answer.waitingConnections) find("WAITING_CONNECTIONS", "has connections waiting that it has not accepted", true);
+    if (answer.unreadNetlink) find("UNREAD_NETLINK", "has a netlink socket with unread data", true);
+    if (!answer.refused.empty()) find("SOCKET", "has " + answer.refused);
   }
 
   void lookAtAnonymous(pid_t pid, const char* descriptor, const std::string& kind) {
@@ -237,7 +244,8 @@ class Look {
   std::vector<Finding> findings_;
   std::map<std::string, std::string> initNamespaces_;
   std::set<std::string> mountNamespaces_;
-  SocketTable sockets_;
+  pid_t pidfdOf_ = 0;
+  UniqueFd pidfd_;
   std::string rootDevice_;
   /** Of whom is being looked at. */
   std::string process_;

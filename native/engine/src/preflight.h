@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine.h"
-#include "socket_table.h"
+#include "unique_fd.h"
 
 namespace drover {
 
@@ -23,10 +23,14 @@ struct Finding {
   bool passing = false;
 };
 
-/** From /proc/PID/net. */
-SocketTable readSockets(pid_t pid);
-/** Why CRIU can't take a socket that is in none of the tables; empty: it can, or it is gone. */
-std::string whyNoSocket(pid_t pid, int descriptor);
+struct SocketAnswer {
+  /** What it is, where CRIU can't take it; empty: it can, or it is gone. */
+  std::string refused;
+  bool waitingConnections = false;
+  bool unreadNetlink = false;
+};
+
+SocketAnswer askSocket(int pidfd, int descriptor);
 
 /** {findings, processes, complete}: Operation queue only. A container without processes has no findings. */
 Result<nlohmann::json> preflight(const Engine& engine, const Container& container);

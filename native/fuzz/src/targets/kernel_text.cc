@@ -6,7 +6,6 @@
 #include "mountinfo.h"
 #include "netlink_message.h"
 #include "process_text.h"
-#include "socket_table.h"
 #include "target.h"
 #include "words.h"
 
@@ -43,16 +42,6 @@ void runMemoryMap(std::string_view input) {
   if (auto vdso = vdsoIn(input)) must(vdso->start < vdso->end && vdso->inode == 0 && vdso->name == "[vdso]", "the vDSO is the kernel's");
 }
 
-void runSocketTable(std::string_view input) {
-  for (const char* name : {"tcp", "udp6", "unix", "packet", "netlink"}) {
-    SocketTable table;
-    table.add(name, input);
-    must(table.known.size() * 2 <= input.size(), "each socket has a line");
-    for (const auto* some : {&table.unreadNetlink, &table.waitingConnections})
-      for (uint64_t inode : *some) must(inode != 0 && table.known.contains(inode), "what waits is known");
-  }
-}
-
 /** A line of the log, a newline, the cgroup that is asked for. */
 void runKernelLog(std::string_view input) {
   const size_t end = std::min(input.find('\n'), input.size());
@@ -77,7 +66,7 @@ void runNetlink(std::string_view input) {
 }
 
 const Registered registeredMounts("mountinfo", runMountinfo), registeredProcess("process-text", runProcessText), registeredNetlink("netlink", runNetlink);
-const Registered registeredMaps("memory-map", runMemoryMap), registeredSockets("socket-table", runSocketTable), registeredLog("kernel-log", runKernelLog);
+const Registered registeredMaps("memory-map", runMemoryMap), registeredLog("kernel-log", runKernelLog);
 const Registered registeredDevices("device-rules", runDeviceRules);
 
 }  // namespace
