@@ -46,8 +46,10 @@ Result<UniqueFd> makeImageDirectory(const std::string& directory) {
 }
 
 /** The way back from a failed or unfinished dump: it runs on, or stands still, as if nothing had been. */
-Status resume(Engine& engine, Container& container) {
+Status resume(Engine& engine, const std::shared_ptr<Container>& shared) {
+  Container& container = *shared;
   const Record record = container.snapshot();
+  if (hasProxies(record.spec)) engine.loop().post([&engine, shared] { engine.refreshDevices(shared); });
   // Without its lease it stays frozen until that is back.
   if (record.state == State::running && !engine.lease().holds(record))
     return endMove(engine, container, [](Record& changed) {
@@ -82,6 +84,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   // All that can be done while it runs: criu is up and waits, and the directory is open, before the freeze.
   DROVER_TRY_ASSIGN(criu, spawnCriuForDump(engine, failed, *container));
   engine.endExecSessions(*container);
+  engine.proxies().pause(container->id);
   auto watched = holdWatchedNames(before.initPid, engine.cgroups().processes(container->id));
   if (!watched.ok()) return Error{failed, "dump of " + container->id + ": " + watched.error().message};
   DROVER_TRY_ASSIGN(images, makeImageDirectory(directory));
@@ -145,7 +148,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   };
   if (Status dumped = dump(); !dumped.ok()) {
     std::string text = "dump of " + container->id + ": " + dumped.error().message;
-    if (Status resumed = resume(engine, *container); !resumed.ok()) text += "; and to let it go on: " + resumed.error().message;
+    if (Status resumed = resume(engine, container); !resumed.ok()) text += "; and to let it go on: " + resumed.error().message;
     std::error_code ignored;
     std::filesystem::remove_all(directory, ignored);
     copied.reset();
@@ -172,7 +175,7 @@ Status recoverMove(Engine& engine, const std::shared_ptr<Container>& container) 
   const nlohmann::json move = record.extra["move"];
   endLeftCriu(move);
   if (move.value("phase", "") == "dump") {
-    Status resumed = resume(engine, *container);
+    Status resumed = resume(engine, container);
     // It may have ended meanwhile; that is for the caller to find out. The note is done with either way.
     if (resumed.ok()) return {};
     DROVER_TRY(endMove(engine, *container, [](Record&) {}));

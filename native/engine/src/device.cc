@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "json_io.h"
+#include "proxy_address.h"
 
 namespace drover {
 
@@ -17,6 +18,7 @@ constexpr size_t mostDevices = 64;
 constexpr std::pair<const char*, Device::Type> types[] = {
     {"char", Device::Type::character}, {"block", Device::Type::block}, {"bind", Device::Type::bind},
     {"nic", Device::Type::nic},        {"gpu", Device::Type::gpu},     {"usb", Device::Type::usb},
+    {"proxy", Device::Type::proxy},
 };
 
 bool isLabel(const std::string& text, size_t most) {
@@ -95,7 +97,7 @@ Result<Device> parseDevice(const std::string& name, const Json& value) {
   if (!isLabel(name, 32)) return badRequest("field `devices`: the name `" + name.substr(0, 64) + "` is not 1 to 32 of [a-z0-9-]");
   if (!value.is_object() || !present(value, "type") || !value["type"].is_string()) return fields.refuse("type", "is missing");
   auto type = std::find_if(std::begin(types), std::end(types), [&](const auto& known) { return value["type"] == known.first; });
-  if (type == std::end(types)) return fields.refuse("type", "must be one of char, block, bind, nic, gpu, usb");
+  if (type == std::end(types)) return fields.refuse("type", "must be one of char, block, bind, nic, gpu, usb, proxy");
   device.type = type->second;
   auto label = [](const std::string& text) { return isLabel(text, 15); };
   switch (device.type) {
@@ -121,6 +123,14 @@ Result<Device> parseDevice(const std::string& name, const Json& value) {
       DROVER_TRY(fields.text("vendor", device.vendor, [](const std::string& text) { return isHex(text, 4); }, "four hex digits", true));
       DROVER_TRY(fields.text("product", device.product, [](const std::string& text) { return isHex(text, 4); }, "four hex digits", false));
       break;
+    case Device::Type::proxy: {
+      auto address = [](const std::string& text) { return parseProxyAddress(text).has_value(); };
+      constexpr const char* meaning = "tcp:ADDRESS:PORT, udp:ADDRESS:PORT (IPv6 in brackets) or unix:/PATH";
+      DROVER_TRY(fields.text("listen", device.listen, address, meaning, true));
+      DROVER_TRY(fields.text("connect", device.connect, address, meaning, true));
+      if (parseProxyAddress(device.listen)->stream() != parseProxyAddress(device.connect)->stream()) return fields.refuse("connect", "udp goes to udp only, tcp and unix to tcp and unix");
+      break;
+    }
   }
   DROVER_TRY(fields.number("mode", device.mode, 0777));
   DROVER_TRY(fields.number("uid", device.uid, 65535));

@@ -13,7 +13,7 @@
 namespace drover {
 
 struct Device {
-  enum class Type { character, block, bind, nic, gpu, usb };
+  enum class Type { character, block, bind, nic, gpu, usb, proxy };
   /** Unique in its container: [a-z0-9-], at most 32. */
   std::string name;
   Type type = Type::character;
@@ -31,6 +31,8 @@ struct Device {
   std::string bridge, mac, ipv4;
   /** gpu: nvidia, amd, intel or any. usb: four hex digits each; an empty product is any. */
   std::string vendor, product;
+  /** proxy: an address of the host, and one in the container, as proxy_address.h has them. mode, uid and gid are of a listening path. */
+  std::string listen, connect;
   /** As it came, for the answer. */
   std::string text;
 

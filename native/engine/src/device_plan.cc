@@ -127,6 +127,9 @@ Result<DevicePlan> planDevices(const std::vector<Device>& devices) {
       case Device::Type::nic:
         plan.nics.push_back(device);
         break;
+      case Device::Type::proxy:
+        plan.proxies.push_back(device);
+        break;
       case Device::Type::gpu:
         DROVER_TRY(planGpu(device, plan.nodes));
         break;

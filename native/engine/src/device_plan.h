@@ -29,6 +29,7 @@ struct DevicePlan {
   std::vector<DeviceNode> nodes;
   std::vector<Device> binds;
   std::vector<Device> nics;
+  std::vector<Device> proxies;
 };
 
 /** What is missing is an error of code DEVICE_NOT_FOUND, but for usb: that is plugged in when it is. */

@@ -159,6 +159,7 @@ class Applying {
       if (Status made = makeBind(bind); !made.ok()) return inDevice(bind, made.error());
     for (const auto& nic : plan.nics)
       if (Status made = makeNic(nic); !made.ok()) return inDevice(nic, made.error());
+    DROVER_TRY(engine_.proxies().apply(container_.id, pid_, plan.proxies));
     return note(wanted);
   }
 
@@ -229,6 +230,16 @@ Status applyDevices(Engine& engine, Container& container, pid_t pid, const std::
 bool hasDevices(const Record& record) {
   InPlace made = inPlace(record);
   return !record.spec.devices.empty() || !made.nodes.empty() || !made.binds.empty() || !made.nics.empty();
+}
+
+bool hasProxies(const Spec& spec) {
+  return std::any_of(spec.devices.begin(), spec.devices.end(), [](const Device& device) { return device.type == Device::Type::proxy; });
+}
+
+Status reserveProxies(Engine& engine, const Spec& spec) {
+  std::vector<Device> proxies;
+  std::copy_if(spec.devices.begin(), spec.devices.end(), std::back_inserter(proxies), [](const Device& device) { return device.type == Device::Type::proxy; });
+  return engine.proxies().reserve(spec.container, proxies);
 }
 
 Status removeNics(Container& container) {

@@ -21,6 +21,9 @@ namespace drover {
 Status applyDevices(Engine& engine, Container& container, pid_t pid, const std::vector<Device>& devices);
 /** Whether there is anything to apply or to take away at a start. */
 bool hasDevices(const Record& record);
+bool hasProxies(const Spec& spec);
+/** For one that is to be restored: takes the addresses of the host at which it will be reached. */
+Status reserveProxies(Engine& engine, const Spec& spec);
 /** Removes the host's ends of its links. */
 Status removeNics(Container& container);
 

@@ -171,6 +171,7 @@ void Engine::announce(const std::shared_ptr<Container>& container) {
 Status Engine::killProcesses(Container& container) {
   const Record record = container.snapshot();
   auto pidfd = unwatchInit(container);
+  proxies_.end(container.id);
   DROVER_TRY(cgroups_.killAll(container.id));
   crashPoint("kill:signalled");
   if (pidfd) {

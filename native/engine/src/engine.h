@@ -16,6 +16,7 @@
 #include "event_loop.h"
 #include "lease.h"
 #include "own_view.h"
+#include "proxies.h"
 #include "seccomp_profile.h"
 #include "spec.h"
 #include "worker_pool.h"
@@ -34,6 +35,9 @@ class Engine {
   OwnView& view() { return view_; }
   /** Until when those may run that may be started elsewhere. */
   Lease& lease() { return lease_; }
+
+  /** Addresses of the host that lead into containers. */
+  Proxies& proxies() { return proxies_; }
 
   /** Takes over what an earlier engine left: running containers are adopted, half-made things removed. Before the loop runs. */
   Status adopt();
@@ -107,6 +111,7 @@ class Engine {
   EventLoop& loop_;
   OwnView view_;
   Lease lease_;
+  Proxies proxies_;
   mutable std::mutex mutex_;
   std::mutex createMutex_;
   std::map<std::string, std::shared_ptr<Container>> containers_;

@@ -7,6 +7,7 @@
 
 #include "checkpoint.h"
 #include "crash_point.h"
+#include "devices.h"
 #include "disk_replace.h"
 #include "engine.h"
 #include "file_io.h"
@@ -194,6 +195,8 @@ Status Engine::adoptRunning(const std::shared_ptr<Container>& container, const R
   auto pidfd = std::make_shared<UniqueFd>(std::move(opened));
   container->initPidfd = pidfd;
   loop_.post([this, container, pidfd] { watch(container, pidfd); });
+  // Nobody listens for it since the last engine ended.
+  if (hasProxies(record.spec)) loop_.post([this, container] { refreshDevices(container); });
   // The record was written before or after each step, never during: bring the freezer to what it says.
   if (record.state == State::running && lease_.holds(record)) {
     // Perhaps the engine died in a freeze or a dump: nothing had been promised yet.

@@ -126,6 +126,7 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
   if (before.state == State::checkpointed) {
     forgetCheckpoint(engine, *container);
     forgetTree(container->id);
+    if (hasProxies(before.spec)) engine.refreshDevices(container);
     DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));
     // It stood still before the dump, and does so again.
     if (before.extra.value("frozenBefore", false)) return engine.update(*container, [](Record& record) { record.state = State::frozen; });

@@ -51,6 +51,7 @@ Result<Prepared> prepare(Engine& engine, const Spec& spec, int64_t memoryRoomByt
   DROVER_TRY_ASSIGN(userNamespace, makeUserNamespace(spec.owner()));
   // A veth or cgroup of an earlier, failed attempt would be in the way.
   DROVER_TRY(destroyVeth(spec.identity));
+  DROVER_TRY(reserveProxies(engine, spec));
   DROVER_TRY(engine.cgroups().create(spec));
   if (memoryRoomBytes > 0 && spec.limits.memoryBytes > 0)
     DROVER_TRY(engine.cgroups().raiseMemory(spec.container, spec.limits.memoryBytes + memoryRoomBytes));

@@ -78,6 +78,7 @@ const keys: Record<string, { needs: string[]; may: string[] }> = {
   nic: { needs: ['bridge'], may: ['interface', 'mac', 'ipv4'] },
   gpu: { needs: ['vendor'], may: ['mode', 'uid', 'gid'] },
   usb: { needs: ['vendor'], may: ['product', 'mode', 'uid', 'gid'] },
+  proxy: { needs: ['listen', 'connect'], may: ['mode', 'uid', 'gid'] },
 }
 
 function faultOf(words: DeviceWords): string | null {

@@ -32,6 +32,7 @@ t.test('what can’t be meant is refused with what would be right, and nothing i
     [['type=char', 'source=/dev/kvm', 'mode=9'], /three octal digits/],
     [['type=bind', 'source=/srv', 'path=/srv', 'shared=yes'], /true or false/],
     [['source'], /KEY=VALUE/],
+    [['type=proxy', 'listen=tcp:0.0.0.0:80'], /connect= is missing/],
   ]
   for (const [each, hint] of table) {
     const ran = await cluster.drover(['device', 'add', 'web-1', 'x', ...each])

@@ -110,8 +110,7 @@ export class TestNetwork {
 
   /** Lines that a TCP server sends, as they arrive at the client. */
   stream(address: string, port: number): LineStream {
-    const receive = [process.execPath, '-e', receiver, address, String(port)]
-    const stream = new LineStream(spawn('nsenter', ['-t', String(this.#client.pid), '-n', ...receive]))
+    const stream = LineStream.open(['-t', String(this.#client.pid), '-n'], address, port)
     this.#streams.push(stream)
     return stream
   }
@@ -155,6 +154,11 @@ export class LineStream {
     child.on('close', (code) => {
       this.ended = errors.trim() || `ended with ${code}`
     })
+  }
+
+  /** Lines that a TCP server sends; `network`: what nsenter is to enter. */
+  static open(network: string[], address: string, port: number): LineStream {
+    return new LineStream(spawn('nsenter', [...network, process.execPath, '-e', receiver, address, String(port)]))
   }
 
   /** Resolves when `count` more lines than now have come. */
@@ -275,6 +279,11 @@ export class TestHost {
     return client
   }
 
+  /** The arguments of nsenter, for a process in the network of this host. */
+  get network(): string[] {
+    return ['-t', String(this.#holder.pid), '-n']
+  }
+
   /** The queueing disciplines of an interface, here or in the network of a process. */
   queues(device: string, pid = this.#holder.pid): string {
     return execFileSync('nsenter', ['-t', String(pid), '-n', 'tc', 'qdisc', 'show', 'dev', device], {
@@ -351,7 +360,7 @@ export class TestHost {
         if (entry.isDirectory()) left.push(`cgroup ${parent}/${entry.name}`)
     }
     for (const link of inside(this.#holder, ['-n'], ['ls', '/proc/self/net/dev_snmp6']).split('\n'))
-      if (link.startsWith('dv')) left.push(`link ${link}`)
+      if (/^d[vn][0-9a-f]/.test(link)) left.push(`link ${link}`)
     for (const line of readFileSync(`/proc/${this.#holder.pid}/mountinfo`, 'utf8').split('\n'))
       if (line.includes(`${this.stateDirectory}/`)) left.push(`mount ${line}`)
     for (const entry of readdirSync(this.stateDirectory))

@@ -33,8 +33,13 @@ function pinReason(device: Device): string | null {
       return `a GPU of this host (${device.vendor})`
     case 'usb':
       return `a USB device that is plugged into this host (${device.vendor}:${device.product ?? 'any'})`
+    case 'proxy':
+      return listensAnywhere(device.listen) ? null : `${device.listen} is an address of this host`
   }
 }
+
+/** At any address of whichever host, at its loopback, or at a path. */
+const listensAnywhere = (listen: string): boolean => /^unix:|^(tcp|udp):(0\.0\.0\.0|127\.[\d.]+|\[::1?\]):/.test(listen)
 
 /** `b (/dev/sda is this host's), c (…)` */
 export const describePins = (pins: readonly Pin[]): string =>

@@ -15,6 +15,15 @@ const owner = {
   uid: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
   gid: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535 })),
 }
+/** Numeric, so that it means the same to everybody; `unix:` is a socket in the file system. */
+const number255 = '(25[0-5]|2[0-4]\\d|1?\\d?\\d)'
+const ip = `(${number255}(\\.${number255}){3}|\\[[0-9a-f:.]{2,45}\\])`
+const port = '([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])'
+const proxyAddress = Type.String({
+  pattern: `^((tcp|udp):${ip}:${port}|unix:(/[^/\\u0000]+)+)$`,
+  maxLength: 112,
+  description: 'tcp:ADDRESS:PORT, udp:ADDRESS:PORT (an IPv6 address in brackets) or unix:/PATH',
+})
 const strict = { additionalProperties: false }
 
 const node = <T extends 'char' | 'block'>(type: T) =>
@@ -61,6 +70,8 @@ export const Device = Type.Union([
     strict,
   ),
   Type.Object({ type: Type.Literal('usb'), vendor: hex4, product: Type.Optional(hex4), ...owner }, strict),
+  // An address of the host that leads into the container. Owners and mode are those of a path that is listened at.
+  Type.Object({ type: Type.Literal('proxy'), listen: proxyAddress, connect: proxyAddress, ...owner }, strict),
 ])
 export type Device = Static<typeof Device>
 

@@ -15,6 +15,13 @@ t.test('what is this host’s own pins; what is everywhere does not', async (t) 
     [{ type: 'nic', bridge: 'br1', ipv4: '10.0.0.5/24' }, null],
     [{ type: 'gpu', vendor: 'any' }, /GPU/],
     [{ type: 'usb', vendor: '0403' }, /0403:any/],
+    [{ type: 'proxy', listen: 'tcp:0.0.0.0:80', connect: 'tcp:127.0.0.1:80' }, null],
+    [{ type: 'proxy', listen: 'udp:[::]:53', connect: 'udp:[::1]:53' }, null],
+    [{ type: 'proxy', listen: 'unix:/run/web', connect: 'tcp:127.0.0.1:80' }, null],
+    [
+      { type: 'proxy', listen: 'tcp:192.0.2.7:80', connect: 'tcp:127.0.0.1:80' },
+      /192.0.2.7:80 is an address of this host/,
+    ],
   ]
   for (const [device, reason] of table) {
     const pins = pinsOf({ x: device })
@@ -33,6 +40,11 @@ t.test('a device says what its type needs, and nothing else', async (t) => {
     { type: 'gpu', vendor: 'voodoo' },
     { type: 'usb', vendor: '403' },
     { type: 'char', source: '/dev/zero', shared: true },
+    { type: 'proxy', listen: 'tcp:localhost:80', connect: 'tcp:127.0.0.1:80' },
+    { type: 'proxy', listen: 'tcp:0.0.0.0:65536', connect: 'tcp:127.0.0.1:80' },
+    { type: 'proxy', listen: 'tcp:0.0.0.256:80', connect: 'tcp:127.0.0.1:80' },
+    { type: 'proxy', listen: 'tcp:::1:80', connect: 'tcp:127.0.0.1:80' },
+    { type: 'proxy', listen: 'unix:run/web', connect: 'tcp:127.0.0.1:80' },
   ]
   for (const device of wrong) t.notOk(Value.Check(DeviceSchema, device), JSON.stringify(device))
 })

@@ -19,13 +19,22 @@ then nothing is changed. One device may be in several containers.
   type=nic         bridge=br0 [interface=eth1] [mac=…] [ipv4=10.0.0.5/24]
   type=gpu         vendor=nvidia|amd|intel|any [mode=…] [uid=…] [gid=…]
   type=usb         vendor=0403 [product=6001]   plugged in when it is
+  type=proxy       listen=tcp:0.0.0.0:8080 connect=tcp:127.0.0.1:80   tcp:, udp: or unix:/PATH
 
 Owners of a directory are the container's own users: uid 0 of the host is its root. shared=true says that every host has the
-directory, so that the container may move; what else pins it, drover device ls shows.`,
+directory, so that the container may move; what else pins it, drover device ls shows.
+
+A proxy listens at an address of the host, and connects within the container, whose 127.0.0.1 is its own. IPv6 is written in
+brackets: tcp:[::]:80. Of a listening path, mode= and owner are the host's. What is connected sees the container's own loopback as
+its peer. A live move cuts open connections of a proxy; then the new host listens.`,
     examples: [
       ['drover device add web kvm type=char source=/dev/kvm', 'a device of the host'],
       ['drover device add web data type=bind source=/srv/data path=/data readonly=true', 'a directory, to read'],
       ['drover device add web lan type=nic bridge=br1 ipv4=192.168.1.5/24', 'a second link'],
+      [
+        'drover device add web http type=proxy listen=tcp:0.0.0.0:8080 connect=tcp:127.0.0.1:80',
+        'port 8080 of its host, whichever that is',
+      ],
     ],
   })
     .argument('<container>', 'name of the container', parseName)
