@@ -4,7 +4,7 @@
 
 import { join } from 'node:path'
 import { Assignment, type AssignmentBatch } from '@drover/protocol'
-import { Compile } from 'typebox/compile'
+import { Compile } from '@drover/schema'
 import { AssignmentJournal } from './assignment-journal.ts'
 
 interface Stored {

@@ -12,8 +12,7 @@ import {
   FrameType,
   uploadPattern,
 } from '@drover/protocol'
-import { Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Compile, Type } from '@drover/schema'
 import { describeViolation } from './describe-violation.ts'
 import type { ImageStore } from './images/image-store.ts'
 import type { Uploads } from './images/uploads.ts'

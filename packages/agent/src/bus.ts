@@ -13,8 +13,8 @@ import {
   subjects,
   type TlsFiles,
 } from '@drover/protocol'
+import { Compile } from '@drover/schema'
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
-import { Compile } from 'typebox/compile'
 import { describeViolation } from './describe-violation.ts'
 import { bootMs } from './lease-keeper.ts'
 import type { Log } from './parts.ts'

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs'
 import { AgentConfig, DroverError } from '@drover/protocol'
-import { Compile } from 'typebox/compile'
+import { Compile } from '@drover/schema'
 import { describeViolation } from './describe-violation.ts'
 
 const validator = Compile(AgentConfig)

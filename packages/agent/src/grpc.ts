@@ -11,6 +11,7 @@ import {
   type LogsRequest,
   maxFrameBytes,
 } from '@drover/protocol'
+import { Compile, Type } from '@drover/schema'
 import {
   Metadata,
   Server,
@@ -22,8 +23,6 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js'
-import { Type } from 'typebox'
-import { Compile } from 'typebox/compile'
 import { answerBulk, type BulkParts } from './bulk.ts'
 import { Consoles } from './console/consoles.ts'
 import { describeViolation } from './describe-violation.ts'

@@ -3,8 +3,7 @@
 
 import type { EngineMethods } from '@drover/engine'
 import { DroverError, type InsideCall, type InsideMethod, insideMethods } from '@drover/protocol'
-import { Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Compile, Type } from '@drover/schema'
 import { describeViolation } from './describe-violation.ts'
 import { type EnginePort, engineDeadlines } from './engine-port.ts'
 

@@ -3,8 +3,9 @@
 // arrive late, and newer ones replace older ones (assignments by revision, reports by session and sequence). Between two reports
 // an agent says what is different from the last one, all of it each time: whoever has that one has the whole truth again.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { MoveTerms } from './move-options.ts'
+import { Nullable } from './nullable.ts'
 import {
   ContainerSpec,
   CopyOrigin,
@@ -25,8 +26,6 @@ import {
 } from './resources.ts'
 
 export * from './subjects.ts'
-
-const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 export const Peer = Type.Object({ host: Type.String(), address: Type.String(), streamPort: Type.Integer() })
 export type Peer = Static<typeof Peer>

@@ -1,7 +1,7 @@
 // Bodies and paths of the HTTP API, version 1. Every write answers 202 with the Operation that carries it out, and takes
 // an `Idempotency-Key` header: the same key gives the same operation, however often it is sent.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { uploadPattern } from './bulk.ts'
 import { moveOptionProperties } from './move-options.ts'
 import {

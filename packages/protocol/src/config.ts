@@ -1,6 +1,6 @@
 // Configuration files of the daemons, one JSON file each, given as the only argument: `node main.js FILE`.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { MachineHookConfig, Name, Resources } from './resources.ts'
 
 /** PEM files with which a part shows who it is, and knows the others of its cluster. */

@@ -1,7 +1,7 @@
 // A container as an archive: its owner writes its disk into a file of its host, from where it is read in pieces; and a disk that was sent to a
 // host becomes a new container. What the archive says of the container beside its disk is a launch.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { LaunchRequest } from './api.ts'
 import { uploadPattern } from './bulk.ts'
 import { namePattern } from './names.ts'

@@ -1,7 +1,7 @@
 // Devices of a container, named in its spec: added and removed as it runs, made again at each start. One may be in several
 // containers. Most pin their container to its host: device-pins.ts says why.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 
 const path = Type.String({
   pattern: '^(/(?!\\.{1,2}(/|$))[^/\\u0000]+)+$',

@@ -1,7 +1,7 @@
 // What a new container is told at its first boot, in the words of cloud-init. It is kept with the container, so that a copy, which is
 // another instance, is told it again. Who may look at a container sees it: it is no place for secrets but hashed ones.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 
 const mostCharacters = 64 << 10
 /** Type, key, and a comment perhaps. */

@@ -2,10 +2,9 @@
 // the same names, are those of the API (`POST /v1/containers/:name/inside/:method`, the parameters as body), of the agent's
 // gRPC service (a frame `InsideCall`) and of the engine. All of them may be repeated: the same call gives the same result.
 
-import { type Static, Type } from 'typebox'
+import { type Static, type TSchema, Type } from '@drover/schema'
+import { Nullable } from './nullable.ts'
 import { PreflightFinding } from './preflight.ts'
-
-const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 /** Longest piece of a file in one call, before base64. */
 export const maxFilePieceBytes = 512 << 10
@@ -61,11 +60,11 @@ export const FileSystemUsage = Type.Object({
 })
 export type FileSystemUsage = Static<typeof FileSystemUsage>
 
-const method = <Params extends import('typebox').TSchema, Result extends import('typebox').TSchema>(
-  summary: string,
-  params: Params,
-  result: Result,
-) => ({ summary, params, result })
+const method = <Params extends TSchema, Result extends TSchema>(summary: string, params: Params, result: Result) => ({
+  summary,
+  params,
+  result,
+})
 
 const closed = { additionalProperties: false }
 

@@ -1,7 +1,7 @@
 // Settings of the kernel that belong to one container: variables of its own network and IPC namespaces (sysctl), and how far each of its
 // processes may go (setrlimit(2)). What a variable means, the kernel says; which ones are a container's own, it says too, when they are set.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { rlimitNames } from './rlimit-names.ts'
 
 /** sysctl(8): dots between the parts, or slashes, of which then a part may have a dot in it (`net/ipv4/conf/eth0.5/forwarding`). */

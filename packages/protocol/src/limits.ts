@@ -1,15 +1,15 @@
 // What a container may use at most, beside what it asks for (`requests`, by which it is placed). Every limit can be changed while the
 // container runs. null: no limit, except for memory and pids, where the request then is the limit.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { DeviceChange } from './devices.ts'
 import { RlimitChange, SysctlChange } from './kernel-settings.ts'
 import { namePattern } from './names.ts'
+import { Nullable } from './nullable.ts'
 import { SchedulingChange } from './scheduling.ts'
 import { Security } from './security.ts'
 import { SnapshotPolicy } from './snapshots.ts'
 
-const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const limit = (minimum: number, maximum: number, description: string) =>
   Nullable(Type.Integer({ minimum, maximum, description }))
 

@@ -1,6 +1,6 @@
 // What a user may say about how a container is moved, and what both sides are told of it.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { moveStrategies } from './move-words.ts'
 
 export * from './move-words.ts'

@@ -1,7 +1,7 @@
 // Whether a container could move live: what was found in it, and what the hosts lack. The move asks the same questions and refuses by
 // the same words, before anything is frozen.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import type { HostFeatures } from './resources.ts'
 
 export const PreflightFinding = Type.Object({

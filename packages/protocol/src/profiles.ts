@@ -1,7 +1,7 @@
 // Profiles: named sets of settings that containers share. A container's spec is what its profiles say, the later ones winning, and then
 // what was said of it alone; a profile that changes reaches its containers.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { SetRequest } from './limits.ts'
 import { namePattern } from './names.ts'
 import { Scheduling } from './scheduling.ts'

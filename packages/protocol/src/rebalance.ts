@@ -1,6 +1,6 @@
 // What rebalancing plans, did and is about to do, as the API shows it and the log keeps it.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { RebalanceSettings } from './scheduling.ts'
 
 const RebalanceMoveView = Type.Object({

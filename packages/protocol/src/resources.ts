@@ -1,13 +1,14 @@
 // The resources of the committed state, as TypeBox schemas: one source for static types, API validation and OpenAPI.
 // Units are in the names; an absent value is null, never missing.
 
-import { type Static, Type } from 'typebox'
+import { type Static, type TLiteral, Type } from '@drover/schema'
 import { Devices } from './devices.ts'
 import { FirstBoot, FirstBootOutcome } from './first-boot.ts'
 import { Rlimits, Sysctls } from './kernel-settings.ts'
 import { Autostart, Lifecycle, Limits, ProfileNames, RestartPolicy, StopPolicy } from './limits.ts'
 import { MoveTerms } from './move-options.ts'
 import { namePattern } from './names.ts'
+import { Nullable } from './nullable.ts'
 import { ProfileSettings } from './profiles.ts'
 import { hostSettingProperties, Scheduling } from './scheduling.ts'
 import { Security } from './security.ts'
@@ -25,8 +26,6 @@ export * from './profiles.ts'
 export * from './scheduling.ts'
 export * from './security.ts'
 export * from './snapshots.ts'
-
-const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 /** A name of a container, host, image or group: a DNS label, so that it can be a hostname. */
 export const Name = Type.String({ pattern: namePattern, description: 'a DNS label' })
@@ -101,14 +100,14 @@ export const ContainerState = Type.Union(
   ['pending', 'running', 'stopped', 'frozen', 'migrating', 'deleting', 'failed', 'unknown'].map((s) =>
     Type.Literal(s),
   ) as [
-    import('typebox').TLiteral<'pending'>,
-    import('typebox').TLiteral<'running'>,
-    import('typebox').TLiteral<'stopped'>,
-    import('typebox').TLiteral<'frozen'>,
-    import('typebox').TLiteral<'migrating'>,
-    import('typebox').TLiteral<'deleting'>,
-    import('typebox').TLiteral<'failed'>,
-    import('typebox').TLiteral<'unknown'>,
+    TLiteral<'pending'>,
+    TLiteral<'running'>,
+    TLiteral<'stopped'>,
+    TLiteral<'frozen'>,
+    TLiteral<'migrating'>,
+    TLiteral<'deleting'>,
+    TLiteral<'failed'>,
+    TLiteral<'unknown'>,
   ],
 )
 export type ContainerState = Static<typeof ContainerState>

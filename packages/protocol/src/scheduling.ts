@@ -1,13 +1,13 @@
 // What says where containers may run: rules of a container, settings of a host, policies of pools and quotas of projects. All of it
 // is optional, so that what older versions wrote is still read; a missing value is the default, which refuses and prefers nothing.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { MoveLimits } from './move-options.ts'
 import { namePattern } from './names.ts'
+import { Nullable } from './nullable.ts'
 import { leastLostAfterMs } from './subjects.ts'
 
 const Name = Type.String({ pattern: namePattern, description: 'a DNS label' })
-const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const words = <T extends string>(...values: T[]) =>
   Type.Unsafe<T>(Type.Union(values.map((value) => Type.Literal(value))))
 /** Keys that break the rule are refused, not passed over. */

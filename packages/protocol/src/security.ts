@@ -1,7 +1,7 @@
 // What a container may do beyond, or not even of, what every container may. Chosen at launch; all but `privileged` can be changed while it
 // is stopped, and is in force from its next start on. A live move carries it.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { capabilityNames } from './capability-names.ts'
 
 const Capabilities = (description: string) =>

@@ -1,11 +1,11 @@
 // Snapshots of a container's disk, with or without its memory: what is committed about them, what is asked for, and what a host is told
 // to do and says about it. They lie beside the container's disk and go where it goes.
 
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '@drover/schema'
 import { uploadPattern } from './bulk.ts'
 import { namePattern } from './names.ts'
+import { Nullable } from './nullable.ts'
 
-const Nullable = <T extends import('typebox').TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const SnapshotName = Type.String({ pattern: namePattern, description: 'a DNS label' })
 
 /** So many of one container; each is a tree of its own on its host. */

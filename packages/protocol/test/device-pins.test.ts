@@ -1,7 +1,7 @@
 // Which devices pin a container to its host, each with its reason; and which devices are no devices.
 
+import { Value } from '@drover/schema'
 import t from 'tap'
-import { Value } from 'typebox/value'
 import { type Device, Device as DeviceSchema, describePins, pinsOf } from '../src/index.ts'
 
 t.test('what is this host’s own pins; what is everywhere does not', async (t) => {

@@ -13,9 +13,9 @@ import {
   PullRequest,
   Resources,
 } from '@drover/protocol'
+import type { TSchema } from '@drover/schema'
+import { Value } from '@drover/schema'
 import t from 'tap'
-import type { TSchema } from 'typebox'
-import { Value } from 'typebox/value'
 
 const resources = { cpuMilli: 100, memoryBytes: 1 << 20, diskBytes: 0, pids: 10 }
 const identity = {

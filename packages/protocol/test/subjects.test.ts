@@ -1,9 +1,9 @@
 // The NATS subjects: one cluster and host never hears another's.
 
 import { Name, paths, subjects } from '@drover/protocol'
+import { Value } from '@drover/schema'
 import fc from 'fast-check'
 import t from 'tap'
-import { Value } from 'typebox/value'
 
 const name = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$/)
 

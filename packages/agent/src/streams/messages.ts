@@ -10,8 +10,7 @@
 //   switched                                  all was sent, and what the disk is to be: restore
 
 import { namePattern, uploadPattern } from '@drover/protocol'
-import { type Static, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Compile, type Static, Type } from '@drover/schema'
 
 export const StreamFrameType = { control: 0, data: 1, end: 2 } as const
 

@@ -1,7 +1,7 @@
 // The entries about whole disks of containers: fresh ones, and such as go out and come in.
 
 import { ContainerImportRequest, ContainerSpec, Name, uploadPattern } from '@drover/protocol'
-import { Type } from 'typebox'
+import { Type } from '@drover/schema'
 import { entry, launchProperties, OperationId } from './entry-parts.ts'
 
 /** A fresh disk for a container that stays what it is. */

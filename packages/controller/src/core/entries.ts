@@ -25,8 +25,7 @@ import {
   SetRequest,
   Snapshot,
 } from '@drover/protocol'
-import { type Static, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Compile, type Static, Type } from '@drover/schema'
 import { ContainerImported, ExportRequested, RebuildRequested } from './disk-entries.ts'
 import { entry, launchProperties, OperationId } from './entry-parts.ts'
 

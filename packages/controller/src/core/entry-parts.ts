@@ -1,7 +1,7 @@
 // What entries of several kinds have in common.
 
 import { ContainerSpec, Name, Placement } from '@drover/protocol'
-import { type TProperties, Type } from 'typebox'
+import { type TProperties, Type } from '@drover/schema'
 
 export const entry = <T extends string, P extends TProperties>(type: T, properties: P) =>
   Type.Object({ type: Type.Literal(type), atMs: Type.Integer(), ...properties })

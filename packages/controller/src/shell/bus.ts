@@ -11,9 +11,9 @@ import {
   subjects,
   type TlsFiles,
 } from '@drover/protocol'
+import { Compile } from '@drover/schema'
 import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
-import { Compile } from 'typebox/compile'
 
 export interface BusOptions {
   cluster: string

@@ -3,7 +3,7 @@
 // about the last complete report: without it they say nothing, and the next complete one is soon there.
 
 import { DroverError, HostChanges, HostReport, withChanges } from '@drover/protocol'
-import { Compile } from 'typebox/compile'
+import { Compile } from '@drover/schema'
 import { isNewer, type Observed, type ReceivedReport } from '../core/observed.ts'
 import { UseHistory } from '../core/use-history.ts'
 

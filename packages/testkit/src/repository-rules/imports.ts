@@ -5,13 +5,14 @@ import { type SourceFile, type Violation, withoutComments } from './source-file.
 
 /** Package → packages that its src may import. Tests may also use testkit, and testkit and cluster-tests anything. */
 export const allowedImports: { [name: string]: readonly string[] } = {
-  protocol: [],
+  schema: [],
+  protocol: ['schema'],
   scheduler: ['protocol'],
   raft: ['protocol'],
   engine: ['protocol'],
   client: ['protocol'],
-  controller: ['protocol', 'scheduler', 'raft'],
-  agent: ['protocol', 'engine'],
+  controller: ['schema', 'protocol', 'scheduler', 'raft'],
+  agent: ['schema', 'protocol', 'engine'],
   cli: ['protocol', 'client'],
   dashboard: ['protocol', 'client'],
   testkit: ['protocol', 'scheduler', 'raft', 'engine', 'client', 'controller', 'agent', 'cli', 'dashboard'],

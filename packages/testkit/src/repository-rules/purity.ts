@@ -16,7 +16,7 @@ export const pureZones: readonly string[] = [
 ]
 
 /** What pure code may import from outside its zone. */
-const pureImports = new Set(['@drover/protocol', '@drover/scheduler', 'typebox', 'typebox/compile', 'typebox/value'])
+const pureImports = new Set(['@drover/protocol', '@drover/scheduler', '@drover/schema'])
 
 const impure: readonly [pattern: RegExp, why: string][] = [
   [/\bDate\.now\b/, 'the clock is an argument: the proposer puts the time into the entry'],

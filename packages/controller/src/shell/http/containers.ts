@@ -15,8 +15,8 @@ import {
   SetRequest,
   StopRequest,
 } from '@drover/protocol'
+import { Type } from '@drover/schema'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
 import type { EntryOf } from '../../core/entries.ts'
 import { containerByName } from '../../core/state.ts'
 import { containerView, containerViews } from '../../core/views.ts'

@@ -1,10 +1,10 @@
 // Every error of the API as an ErrorBody with a code of the protocol, Fastify's own included.
 
 import { DroverError, errorCodes } from '@drover/protocol'
+import type { TSchema } from '@drover/schema'
+import { Compile } from '@drover/schema'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Logger } from 'pino'
-import type { TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
 
 /** A value in a message is cut after this many characters. */
 const shownValueLength = 80

@@ -2,8 +2,8 @@
 // off rather than buffered for; it goes on by Last-Event-ID.
 
 import { type ClusterEvent, DroverError } from '@drover/protocol'
+import { Type } from '@drover/schema'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import type { ControllerContext } from '../context.ts'
 import { streamRoute } from './route.ts'
 

@@ -2,11 +2,10 @@
 // directions. The first frame is the ExecRequest; we only put the container's id into it.
 
 import { DroverError, decodeMessage, type ExecRequest, encodeMessage, FrameType, maxFrameBytes } from '@drover/protocol'
+import { Compile, Type } from '@drover/schema'
 import type { WebSocket } from '@fastify/websocket'
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
-import { Compile } from 'typebox/compile'
 import { type AgentStreams, callError } from '../agent-streams.ts'
 import type { ControllerContext } from '../context.ts'
 import { locate } from './locate.ts'

@@ -9,8 +9,8 @@ import {
   HostView,
   RestoreRequest,
 } from '@drover/protocol'
+import { Type } from '@drover/schema'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { defaultParallel, evacuationPlan } from '../../core/evacuation-plan.ts'
 import { hostNamed, hostViews, notJoined } from '../../core/views.ts'
 import type { ControllerContext } from '../context.ts'

@@ -10,8 +10,8 @@ import {
   PublishRequest,
   paths,
 } from '@drover/protocol'
+import { Type } from '@drover/schema'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import type { EntryOf } from '../../core/entries.ts'
 import { isReady } from '../../core/observed.ts'
 import { containerByName } from '../../core/state.ts'

@@ -2,9 +2,9 @@
 
 import { Readable } from 'node:stream'
 import { DroverError, decodeMessage, encodeMessage, FrameType, type LogsRequest } from '@drover/protocol'
+import { Type } from '@drover/schema'
 import type { ServiceError } from '@grpc/grpc-js'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { type AgentStreams, callError } from '../agent-streams.ts'
 import type { ControllerContext } from '../context.ts'
 import { locate } from './locate.ts'

@@ -1,8 +1,8 @@
 // /v1/operations: what is and was done, and cancelling it.
 
 import { DroverError, Operation } from '@drover/protocol'
+import { Type } from '@drover/schema'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { operationView, operationViews } from '../../core/operation-view.ts'
 import type { ControllerContext } from '../context.ts'
 import { submit } from '../submit.ts'

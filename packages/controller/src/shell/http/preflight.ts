@@ -2,8 +2,8 @@
 // features are compared; nothing is stopped and nothing is written.
 
 import { type InsideResult, Preflight } from '@drover/protocol'
+import { Type } from '@drover/schema'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { preflightOf } from '../../core/preflight.ts'
 import { containerByName } from '../../core/state.ts'
 import { notJoined } from '../../core/views.ts'

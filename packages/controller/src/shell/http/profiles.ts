@@ -1,8 +1,8 @@
 // /v1/profiles: named sets of settings.
 
 import { DroverError, type Operation, Profile, ProfileRequest } from '@drover/protocol'
+import { Type } from '@drover/schema'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import type { EntryOf } from '../../core/entries.ts'
 import type { ControllerContext } from '../context.ts'
 import { submit } from '../submit.ts'

@@ -7,8 +7,8 @@ import {
   RebalanceStatus,
   type RebalanceStatus as Status,
 } from '@drover/protocol'
+import { Type } from '@drover/schema'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { operationUnderWay, rebalanceEntry } from '../../core/planner-rebalance.ts'
 import { historyOf, lastRecord, rebalancePlan, rebalancePolicy } from '../../core/rebalance-plan.ts'
 import { policyOf } from '../../core/scheduling-policy.ts'

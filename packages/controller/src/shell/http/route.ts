@@ -1,8 +1,8 @@
 // What the routes of every resource share: the leader answers, answers and errors have schemas.
 
 import { DroverError, Name, Operation } from '@drover/protocol'
+import { type TSchema, Type } from '@drover/schema'
 import type { RouteShorthandOptions } from 'fastify'
-import { type TSchema, Type } from 'typebox'
 import type { ControllerContext } from '../context.ts'
 import { leaderOnly } from './forward.ts'
 

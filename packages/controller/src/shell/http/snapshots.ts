@@ -1,8 +1,8 @@
 // /v1/containers/:name/snapshots and …/copy: taking, looking at, putting back and removing snapshots, and copying containers.
 
 import { CopyRequest, DroverError, Name, Snapshot, SnapshotRequest, SnapshotRestoreRequest } from '@drover/protocol'
+import { Type } from '@drover/schema'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
 import { snapshotsOf } from '../../core/apply-snapshots.ts'
 import type { Entry } from '../../core/entries.ts'
 import { snapshotNameAt } from '../../core/planner-snapshot.ts'

@@ -21,9 +21,9 @@ import {
   UploadRequest,
   uploadPattern,
 } from '@drover/protocol'
+import { Type } from '@drover/schema'
 import type { ServiceError } from '@grpc/grpc-js'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { notJoined } from '../../core/views.ts'
 import { type AgentStreams, callError } from '../agent-streams.ts'
 import type { ControllerContext } from '../context.ts'
