@@ -19,7 +19,8 @@ ForkResult forkInto(uint64_t cloneFlags, int cgroupDirectory) {
   clone_args arguments = {};
   arguments.flags = cloneFlags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
   arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
-  arguments.exit_signal = SIGCHLD;
+  // A sibling has that of the one who forks.
+  arguments.exit_signal = cloneFlags & CLONE_PARENT ? 0 : SIGCHLD;
   if (cgroupDirectory >= 0) {
     arguments.flags |= CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<uint64_t>(cgroupDirectory);

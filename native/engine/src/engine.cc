@@ -27,8 +27,6 @@ namespace drover {
 
 namespace {
 
-/** Starts and restores mostly wait for the kernel (mounts, network, CRIU). */
-constexpr size_t workers = 4;
 /** Grace periods are shared by who waits at the same time; each container has two jobs here at most. */
 constexpr size_t patientWorkers = 4;
 constexpr size_t mostQueuedJobs = 4096;
@@ -40,10 +38,11 @@ constexpr int endSessionsDeadlineMs = 5'000;
 
 }  // namespace
 
-Engine::Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, EventLoop& loop)
+Engine::Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, InitSpawner& spawner, EventLoop& loop)
     : config_(std::move(config)),
       cgroups_(std::move(cgroups)),
       seccomp_(std::move(seccomp)),
+      spawner_(spawner),
       loop_(loop),
       view_(config_.stateDirectory, loop),
       lease_(*this),
@@ -266,11 +265,14 @@ void Engine::refreshDevices(const std::shared_ptr<Container>& container) {
 }
 
 void Engine::devicesChanged() {
-  for (const auto& container : all()) {
-    const Record record = container->snapshot();
-    bool plugged = std::any_of(record.spec.devices.begin(), record.spec.devices.end(), [](const Device& device) { return device.type == Device::Type::usb; });
-    if (plugged && record.initPid > 0) refreshDevices(container);
-  }
+  // Each start of a container is such a change, too: nothing of a thousand others is copied for it.
+  auto concerned = [](const Container& container) {
+    std::lock_guard lock(container.mutex);
+    const auto& devices = container.record.spec.devices;
+    return container.record.initPid > 0 && std::any_of(devices.begin(), devices.end(), [](const Device& device) { return device.type == Device::Type::usb; });
+  };
+  for (const auto& container : all())
+    if (concerned(*container)) refreshDevices(container);
 }
 
 Json Engine::describe(const Container& container) {

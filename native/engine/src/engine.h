@@ -14,6 +14,7 @@
 #include "container.h"
 #include "error.h"
 #include "event_loop.h"
+#include "init_spawner.h"
 #include "lease.h"
 #include "own_view.h"
 #include "proxies.h"
@@ -25,11 +26,15 @@ namespace drover {
 
 class Engine {
  public:
-  Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, EventLoop& loop);
+  /** Starts and restores mostly wait for the kernel (mounts, network, CRIU). */
+  static constexpr size_t workers = 4;
+
+  Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, InitSpawner& spawner, EventLoop& loop);
 
   const Config& config() const { return config_; }
   const Cgroups& cgroups() const { return cgroups_; }
   const SeccompProgram& seccomp() const { return seccomp_; }
+  InitSpawner& spawner() { return spawner_; }
   EventLoop& loop() { return loop_; }
   /** What shows containers their own numbers. */
   OwnView& view() { return view_; }
@@ -108,6 +113,7 @@ class Engine {
   const Config config_;
   const Cgroups cgroups_;
   const SeccompProgram seccomp_;
+  InitSpawner& spawner_;
   EventLoop& loop_;
   OwnView view_;
   Lease lease_;

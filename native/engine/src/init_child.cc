@@ -219,7 +219,7 @@ void runInit(const InitPlan& plan) {
   int rootfs = receiveDescriptor(plan.sync);
   // End of file: the engine gave up or died.
   if (rootfs < 0) _exit(127);
-  check(plan, joinCgroups, joinTasks(plan.taskFiles.data(), static_cast<int>(plan.taskFiles.size())));
+  check(plan, joinCgroups, joinTasks(plan.taskFiles, plan.taskFileCount));
 
   check(plan, makeNamespaces, startClocks());
   // While it is still the host's root, who may go there.
@@ -250,7 +250,7 @@ void runInit(const InitPlan& plan) {
   check(plan, dropPrivileges, installSeccomp(*plan.seccomp));
   // Also what the engine itself was started with: a descriptor of the host would be a way out, and CRIU could not dump it.
   if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) check(plan, dropPrivileges, errno);
-  check(plan, limitResources, setOwnResourceLimits(*plan.rlimits));
+  check(plan, limitResources, setOwnResourceLimits(plan.rlimits));
   execve(plan.arguments[0], plan.arguments, plan.environment);
   reportFailure(plan.sync, execute, errno);
 }

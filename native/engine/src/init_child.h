@@ -1,17 +1,19 @@
 // The way of a new init from clone3 to execve: its mounts, root, hostname, privileges, standard files. Runs in the child.
 #pragma once
 
-#include <vector>
+#include <cstdint>
+#include <span>
 
 #include "kernel_settings.h"
 #include "seccomp_profile.h"
 
 namespace drover {
 
-/** Everything the child needs, made before the fork: it must not allocate. */
+/** Everything the child needs, made before the fork: it must not allocate. init_spawner.cc packs what its pointers point to. */
 struct InitPlan {
   int sync;
-  std::vector<int> taskFiles;
+  const int* taskFiles;
+  int taskFileCount;
   const char* rootfs;
   const char* hostname;
   /** Without a cgroup2 on the host the container would see that of everybody. */
@@ -22,6 +24,7 @@ struct InitPlan {
   bool awaitsDevices;
   char* const* arguments;
   char* const* environment;
+  /** Set by the spawner. */
   const SeccompProgram* seccomp;
   uint64_t lackingCapabilities;
   /** A second, uncovered proc and sysfs, which the kernel wants to see before it lets a container inside mount its own. */
@@ -29,7 +32,7 @@ struct InitPlan {
   /** It has the host's user namespace: what reaches past it is made read-only. */
   bool privileged;
   /** Within the hard limits that the engine has given it by then. */
-  const ResourceLimits* rlimits;
+  std::span<const ResourceLimit> rlimits;
 };
 
 /** Names of the stages that ChildFailure::stage counts. */

@@ -59,12 +59,14 @@ Status run(const std::string& configPath) {
   DROVER_TRY_ASSIGN(cgroups, Cgroups::discover(config.cgroup));
   cgroups.limitTrafficOf(blockDeviceOf(config.stateDirectory));
   DROVER_TRY_ASSIGN(seccomp, buildSeccompProfile());
+  InitSpawner spawner(seccomp);
+  DROVER_TRY(spawner.begin(Engine::workers));
   DROVER_TRY_ASSIGN(loop, EventLoop::create());
   EventLoop& events = *loop;
   DROVER_TRY(events.add(signals.get(), EPOLLIN, [&events](uint32_t) { events.stop(); }));
 
   std::string socket = config.socket;
-  Engine engine(std::move(config), std::move(cgroups), std::move(seccomp), events);
+  Engine engine(std::move(config), std::move(cgroups), std::move(seccomp), spawner, events);
   Methods methods(engine);
   Hotplug hotplug(events);
   Status listening = hotplug.begin([&engine] { engine.devicesChanged(); });

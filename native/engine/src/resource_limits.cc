@@ -43,7 +43,7 @@ int raiseOwnResourceLimits(const ResourceLimits& limits) {
   return 0;
 }
 
-int setOwnResourceLimits(const ResourceLimits& limits) {
+int setOwnResourceLimits(std::span<const ResourceLimit> limits) {
   for (const auto& limit : limits) {
     const rlimit64 value = {limit.soft, limit.hard};
     if (int number = change(0, limit.resource, &value, nullptr); number != 0) return number;

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <span>
 #include <vector>
 
 #include "error.h"
@@ -17,7 +18,7 @@ Status raiseResourceLimits(pid_t process, const ResourceLimits& limits);
 /** The same of the calling process: 0 or an errno. */
 int raiseOwnResourceLimits(const ResourceLimits& limits);
 /** Of the calling process, whose hard limits are as high: 0 or an errno. */
-int setOwnResourceLimits(const ResourceLimits& limits);
+int setOwnResourceLimits(std::span<const ResourceLimit> limits);
 /** Of a container that runs. A refusal leaves all as it was; processes that end meanwhile are no error. */
 Status changeResourceLimits(pid_t init, const std::vector<pid_t>& processes, const ResourceLimits& limits);
 

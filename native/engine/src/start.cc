@@ -68,31 +68,31 @@ class Starting {
     std::string rootfs = container_->rootfs();
     InitPlan plan = {};
     plan.sync = theirs.get();
-    for (const auto& task : tasks) plan.taskFiles.push_back(task.get());
+    std::vector<int> taskFiles;
+    for (const auto& task : tasks) taskFiles.push_back(task.get());
+    plan.taskFiles = taskFiles.data();
+    plan.taskFileCount = static_cast<int>(taskFiles.size());
     plan.rootfs = rootfs.c_str();
     plan.hostname = spec_.name.c_str();
     plan.arguments = arguments.data();
     plan.environment = environment.data();
-    plan.seccomp = &engine_.seccomp();
     plan.lackingCapabilities = lackingCapabilities(spec_.security);
     plan.nesting = spec_.security.nesting;
     plan.privileged = spec_.security.privileged;
-    plan.rlimits = &spec_.rlimits;
+    plan.rlimits = spec_.rlimits;
     plan.showCgroups = unified.valid();
     plan.awaitsDevices = hasDevices(container_->snapshot());
     std::string view = engine_.view().noticedRoot();
     plan.view = view.empty() ? nullptr : view.c_str();
 
-    ForkResult child = forkInto(namespaces | (spec_.security.privileged ? 0 : CLONE_NEWUSER), unified.valid() ? unified.get() : -1);
-    if (child.pid == 0) {
-      close(ours.get());
-      runInit(plan);
-    }
-    if (child.pid < 0) return errnoError("clone namespaces for " + spec_.container, -child.pid);
-    UniqueFd pidfd(child.pidfd);
+    auto spawned = engine_.spawner().spawn(plan, namespaces | (spec_.security.privileged ? 0 : CLONE_NEWUSER), unified.valid() ? unified.get() : -1);
+    if (!spawned.ok()) return Error{spawned.error().code, "start " + spec_.container + ": " + spawned.error().message};
+    const pid_t pid = spawned.value();
     theirs.reset();
+    // Our child, and not reaped: the pid is still its own.
+    DROVER_TRY_ASSIGN(pidfd, openPidfd(pid));
     crashPoint("start:cloned");
-    Status status = complete(child.pid, ours.get());
+    Status status = complete(pid, ours.get());
     if (!status.ok() && !container_->snapshot().initPid) {
       // Not watched yet: nobody else reaps it.
       Status killed = signalPidfd(pidfd.get(), SIGKILL);

@@ -300,6 +300,22 @@ t.test('the native engine', { skip: reasonToSkip }, async (t) => {
     t.match(await client.call('start', { container: ends.container, epoch: 1 }), { state: 'running', starts: 2 })
   })
 
+  await t.test('others take the place of killed spawners, and they end with their engine', async (t) => {
+    const killed = host.children('drover-spawner')
+    t.ok(killed.length > 0, `there were ${killed.length}`)
+    for (const pid of killed) {
+      process.kill(pid, 'SIGKILL')
+      await until('its end', () => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '), 60_000)
+    }
+    const { container } = await start(t)
+    t.equal(await sh(container, 'echo hello'), 'hello')
+    const next = host.children('drover-spawner').filter((pid) => !killed.includes(pid))
+    t.equal(next.length, 1, 'as many as were needed')
+    await host.killEngine()
+    await until('the end of the spawner', () => !existsSync(`/proc/${next[0]}`), 60_000)
+    client = await host.startEngine()
+  })
+
   await t.test('a half-made container is removed by the next engine', async (t) => {
     await host.killEngine()
     mkdirSync(join(host.stateDirectory, 'c999/upper'), { recursive: true })

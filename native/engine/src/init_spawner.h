@@ -1,0 +1,52 @@
+// Forks the inits. The engine has threads, a table of descriptors and memory that grow with its containers; a fork copies all of it, and
+// then the engine takes a page fault for each page that it writes to. So small processes that were forked before all that do it, with
+// CLONE_PARENT: the inits are the engine's children all the same. A clone waits for the kernel's network configuration most of the time, so
+// there is one for each start that can be under way. They end with the engine; when one is killed, the next start makes another.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "error.h"
+#include "init_child.h"
+#include "seccomp_profile.h"
+#include "unique_fd.h"
+
+namespace drover {
+
+class InitSpawner {
+ public:
+  explicit InitSpawner(SeccompProgram seccomp) : seccomp_(std::move(seccomp)) {}
+  ~InitSpawner();
+  InitSpawner(const InitSpawner&) = delete;
+
+  /** So many of them, while the engine is still small. */
+  Status begin(size_t processes);
+  /** A child in these namespaces and this cgroup2 directory (-1: the engine's) that runs the plan; its `seccomp` is the spawner's. Thread-safe. */
+  Result<pid_t> spawn(const InitPlan& plan, uint64_t namespaces, int cgroupDirectory);
+
+ private:
+  struct Process {
+    pid_t pid = 0;
+    UniqueFd socket;
+  };
+
+  Status start(Process& process) const;
+  static void end(Process& process);
+  /** Waits for one that nobody uses. */
+  Process take();
+  void giveBack(Process process);
+  Result<pid_t> ask(Process& process, msghdr& message, const std::string& text) const;
+
+  const SeccompProgram seccomp_;
+  std::mutex mutex_;
+  std::condition_variable free_;
+  std::vector<Process> idle_;
+};
+
+}  // namespace drover
