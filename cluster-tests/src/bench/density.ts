@@ -155,10 +155,11 @@ interface Memory {
   monitors: number
 }
 
-/** Once the kernel's memory stands still, with the caches dropped. */
+/** Once the kernel's memory stands still, with the caches dropped; written back first, as dropping leaves out what is not yet on disk. */
 async function still(host: BenchHost): Promise<Memory> {
   const seen: Memory[] = []
   for (let look = 0; look < mostLooks; look++) {
+    await host.must(['sync'], { inside: false })
     writeFileSync('/proc/sys/vm/drop_caches', '3')
     await sleep(lookMs)
     seen.push(memory(host))
