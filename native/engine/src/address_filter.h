@@ -1,6 +1,7 @@
 // Only packets with a container's own addresses leave it: what its host's end of the veth takes in is dropped when MAC, IPv4, IPv6, ARP or
-// neighbour advertisement claim to be another's, and router advertisements with them. An eBPF program per veth, with the addresses in
-// it, so that nothing is looked up and nothing is left when the veth goes. A host that lets its engine load no program goes without, and says so.
+// neighbour advertisement claim to be another's, and router advertisements with them. One eBPF program for all (a program takes pages of
+// the kernel's), which looks the addresses up by the veth; nothing works on when the veth is gone. A host that lets its engine load no
+// program goes without, and says so.
 #pragma once
 
 #include "error.h"

@@ -26,6 +26,21 @@ void BpfProgram::jumpIf(uint8_t operation, uint8_t destination, uint32_t value, 
   add(static_cast<uint8_t>(BPF_JMP32 | operation | BPF_K), destination, 0, 0, static_cast<int32_t>(value));
 }
 
+void BpfProgram::jumpIfRegister(uint8_t operation, uint8_t destination, uint8_t source, int label) {
+  jumps_[instructions_.size()] = label;
+  add(static_cast<uint8_t>(BPF_JMP32 | operation | BPF_X), destination, source, 0, 0);
+}
+
+void BpfProgram::jumpIfNull(uint8_t destination, int label) {
+  jumps_[instructions_.size()] = label;
+  add(BPF_JMP | BPF_JEQ | BPF_K, destination, 0, 0, 0);
+}
+
+void BpfProgram::loadMap(uint8_t destination, int map) {
+  add(BPF_LD | BPF_DW | BPF_IMM, destination, BPF_PSEUDO_MAP_FD, 0, map);
+  add(0, 0, 0, 0, 0);
+}
+
 void BpfProgram::jump(int label) {
   jumps_[instructions_.size()] = label;
   add(BPF_JMP | BPF_JA, 0, 0, 0, 0);

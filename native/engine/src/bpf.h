@@ -21,8 +21,16 @@ class BpfProgram {
   void load(uint8_t destination, uint8_t source, int16_t offset) { add(BPF_LDX | BPF_MEM | BPF_W, destination, source, offset, 0); }
   /** `operation`: BPF_JEQ and its like, of the lower 32 bits. Labels are numbers of the caller's. */
   void jumpIf(uint8_t operation, uint8_t destination, uint32_t value, int label);
+  /** The same with what another register has. */
+  void jumpIfRegister(uint8_t operation, uint8_t destination, uint8_t source, int label);
+  /** Where a pointer is null: the kernel then knows that it is none elsewhere. */
+  void jumpIfNull(uint8_t destination, int label);
   void jump(int label);
   void label(int label) { labels_[label] = instructions_.size(); }
+  /** The map behind a descriptor. */
+  void loadMap(uint8_t destination, int map);
+  /** A helper of the kernel's: arguments from register 1 on, answer in register 0. */
+  void call(bpf_func_id helper) { add(BPF_JMP | BPF_CALL, 0, 0, 0, helper); }
   /** Ends the program with a value. */
   void leave(int32_t value);
 
