@@ -1,7 +1,7 @@
 // Waits for an operation to end. Events only wake it up: what it believes is the operation as read from the API, so that a lost
 // event costs a poll interval and nothing else. While no controller answers it keeps trying until the deadline.
 
-import type { Operation } from '@drover/protocol'
+import type { ClusterEvent, Operation } from '@drover/protocol'
 import { DroverError } from '@drover/protocol/plain'
 
 export interface WaitOptions {
@@ -22,8 +22,8 @@ const coalesceMs = 5
 /** What waiting needs of the client; narrow, so that tests can script it. */
 export interface WaitSource {
   operation(id: string, options: { signal: AbortSignal; deadlineMs: number }): Promise<Operation>
-  /** Yields whenever something happened to the operation; ends or throws when it can't be known. */
-  changes(id: string, signal: AbortSignal): AsyncIterable<unknown>
+  /** Yields whenever something happened to the operation, or to those that it started; ends or throws when it can't be known. */
+  changes(id: string, signal: AbortSignal): AsyncIterable<Pick<ClusterEvent, 'kind' | 'operation'>>
 }
 
 export async function waitOperation(source: WaitSource, id: string, options: WaitOptions = {}): Promise<Operation> {
@@ -69,11 +69,15 @@ async function readOperation(
 
 async function ringOnChanges(source: WaitSource, id: string, signal: AbortSignal, bell: Bell): Promise<void> {
   try {
-    for await (const _ of source.changes(id, signal)) bell.ring()
+    for await (const event of source.changes(id, signal)) if (isWorthAsking(event, id)) bell.ring()
   } catch {
     // Polling goes on; whatever is really wrong shows there.
   }
 }
+
+/** Whoever empties a host would be asked for the whole plan at each phase of each move: that it goes on shows at the next poll. */
+const isWorthAsking = ({ kind, operation }: Pick<ClusterEvent, 'kind' | 'operation'>, id: string): boolean =>
+  operation === id && kind !== 'operation.progress'
 
 function sameState(left: Operation | null, right: Operation): boolean {
   return left !== null && JSON.stringify(left) === JSON.stringify(right)

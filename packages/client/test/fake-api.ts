@@ -2,7 +2,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Operation } from '@drover/protocol'
+import type { ClusterEvent, Operation } from '@drover/protocol'
 import type { Test } from 'tap'
 
 export interface SeenRequest {
@@ -67,8 +67,12 @@ export function answerError(
 
 export function answerEvents(response: ServerResponse, ids: number[]): ServerResponse {
   response.writeHead(200, { 'content-type': 'text/event-stream' })
-  for (const id of ids) response.write(`id: ${id}\ndata: ${JSON.stringify({ id, kind: 'test', target: 'x' })}\n\n`)
+  for (const id of ids) answerEvent(response, id, { kind: 'test', operation: null })
   return response
+}
+
+export function answerEvent(stream: ServerResponse, id: number, event: Pick<ClusterEvent, 'kind' | 'operation'>): void {
+  stream.write(`id: ${id}\ndata: ${JSON.stringify({ id, target: 'x', ...event })}\n\n`)
 }
 
 /** A port that nothing listens on: bound once and closed again. */

@@ -1,8 +1,9 @@
 // Waiting for operations: by events, without them, and across controllers that go away.
 
+import type { ServerResponse } from 'node:http'
 import { DroverClient, operationFailure } from '@drover/client'
 import t from 'tap'
-import { answerError, answerEvents, answerJson, fakeApi, operation } from './fake-api.ts'
+import { answerError, answerEvent, answerEvents, answerJson, fakeApi, operation } from './fake-api.ts'
 
 const secret = 'a-secret-of-the-cluster'
 
@@ -18,6 +19,32 @@ t.test('progress is told once per state, and the ended operation is the result',
   t.equal(ended.state, 'done')
   t.same(phases, ['starting', 'almost', 'done'])
   t.ok(api.seen.some(({ url }) => url === '/v1/events?operation=op-1'))
+})
+
+t.test('an event of its own is asked about at once; progress, and what its moves do, with the next poll', async (t) => {
+  const id = 'op-1'
+  const events = {
+    own: { kind: 'operation.done', operation: id },
+    others: { kind: 'migration.done', operation: `${id}-c1-1` },
+  }
+  const asked = async (event: { kind: string; operation: string }, most: number) => {
+    let count = 0
+    let stream: ServerResponse | null = null
+    const api = await fakeApi(t, (request, response) => {
+      if (request.url.startsWith('/v1/events')) stream = answerEvents(response, [])
+      else {
+        answerJson(response, 200, operation(++count < most ? {} : { state: 'done' }))
+        if (stream) answerEvent(stream, count, event)
+      }
+    })
+    const startedAt = performance.now()
+    await new DroverClient({ endpoints: [api.url], secret }).waitOperation(id)
+    return performance.now() - startedAt
+  }
+  // Polls alone come after 20 ms, then each half as long again after the one before, up to half a second: nine take 985 ms, thirty 11.5 s.
+  t.ok((await asked(events.own, 30)) < 11_000)
+  t.ok((await asked(events.others, 9)) > 900)
+  t.ok((await asked({ kind: 'operation.progress', operation: id }, 9)) > 900)
 })
 
 t.test('without events it polls', async (t) => {
