@@ -28,6 +28,7 @@ import { Uploads } from './images/uploads.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
 import { checkpointRootFor } from './migration/checkpoint-directory.ts'
 import { acceptMigration } from './migration/destination.ts'
+import type { SessionStep } from './migration/session.ts'
 import { MigrationSessions } from './migration/sessions.ts'
 import { ContainerObserver } from './observe.ts'
 import type { AgentParts, Log } from './parts.ts'
@@ -41,6 +42,9 @@ import type { StreamConnection } from './streams/stream-connection.ts'
 import { StreamServer } from './streams/stream-server.ts'
 import { accessOf } from './tls.ts'
 import { Workers } from './workers.ts'
+
+/** A frozen container waits for what the leader makes of these; after the last one the next may be frozen. */
+const awaitedSteps: ReadonlySet<SessionStep> = new Set<SessionStep>(['restored', 'released', 'failed'])
 
 export class Agent {
   readonly #config: AgentConfig
@@ -77,14 +81,18 @@ export class Agent {
       store,
       images,
       fetcher: new ImageFetcher(images, access),
-      sessions: new MigrationSessions((container) => this.#containerChanged(container)),
+      sessions: new MigrationSessions((container, step) => {
+        this.#workers.poke(container)
+        if (awaitedSteps.has(step)) this.#bus.publishSoon()
+        else this.#bus.publishShortly()
+      }),
       snapshots: new SnapshotJobs(),
       uploads: new Uploads(config.dataDirectory),
       links: { outgoing: new Pace(), incoming: new Pace() },
       lease: new LeaseKeeper(this.#client, store, log),
       log,
     }
-    this.#workers = new Workers(this.#parts, () => this.#bus.publishSoon())
+    this.#workers = new Workers(this.#parts, (container) => this.#tell(container))
     this.#tasks = new ImageTasks(this.#parts, config, () => this.#bus.publishSoon())
     const { cluster, host, natsServers: servers, secret } = config
     this.#bus = new Bus({
@@ -151,7 +159,7 @@ export class Agent {
     this.#tasks.accept(batch.imageTasks, batch.complete)
     for (const { digest, sources } of batch.keepImages ?? []) void this.#keep(digest, sources)
     if (batch.complete) this.#prune(batch)
-    if (changed.length > 0) this.#bus.publishSoon()
+    for (const container of changed) this.#tell(container)
   }
 
   /** Tried again with the next complete batch. */
@@ -179,7 +187,13 @@ export class Agent {
 
   #containerChanged(container: string): void {
     this.#workers.poke(container)
-    this.#bus.publishSoon()
+    this.#tell(container)
+  }
+
+  /** What matters of one that moves is the step of its session; the rest has time. */
+  #tell(container: string): void {
+    if (this.#parts.store.get(container)?.migration) this.#bus.publishShortly()
+    else this.#bus.publishSoon()
   }
 
   #engineUp(up: boolean): void {

@@ -41,6 +41,8 @@ const connectDeadlineMs = 2_000
 const pullDeadlineMs = 3_000
 /** While the leader is unknown or electing, the first answer is waited for more eagerly. */
 const firstPullRetryMs = 300
+/** What nobody stands still for goes with what is said meanwhile, or alone after this. */
+const shortlyMs = 25
 /** After one that nobody answered: the host's lease runs out meanwhile. */
 const nextPullRetryMs = 1_000
 
@@ -49,6 +51,7 @@ export class Bus {
   #connection: NatsConnection | null = null
   #closed = false
   #scheduled = false
+  #shortly: NodeJS.Timeout | null = null
   #everything = true
   #pulled = false
   #pulling = false
@@ -75,8 +78,16 @@ export class Bus {
     })
   }
 
+  /** As publishSoon, for what can wait a little for company: each report is work for every controller. */
+  publishShortly(): void {
+    if (this.#scheduled || this.#shortly) return
+    this.#shortly = setTimeout(() => this.publishSoon(), shortlyMs)
+    this.#shortly.unref()
+  }
+
   async close(): Promise<void> {
     this.#closed = true
+    if (this.#shortly) clearTimeout(this.#shortly)
     if (this.#heartbeat) clearInterval(this.#heartbeat)
     if (this.#pullTimer) clearTimeout(this.#pullTimer)
     await this.#connection?.close()
@@ -145,6 +156,8 @@ export class Bus {
   }
 
   #publish(): void {
+    if (this.#shortly) clearTimeout(this.#shortly)
+    this.#shortly = null
     const connection = this.#connection
     if (!connection || connection.isClosed() || this.#closed) return
     const payload = JSON.stringify(this.#options.report(this.#everything))

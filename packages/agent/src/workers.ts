@@ -32,7 +32,7 @@ const lastRetryMs = 5_000
 
 export class Workers {
   readonly #parts: AgentParts
-  readonly #changed: () => void
+  readonly #changed: (container: string) => void
   #workers = new Map<string, Worker>()
   #failures = new Map<string, StepFailure>()
   readonly restarts = new RestartKeeper((container) => this.poke(container))
@@ -41,7 +41,7 @@ export class Workers {
   #heavyQueue: (() => void)[] = []
   #stopped = false
 
-  constructor(parts: AgentParts, changed: () => void) {
+  constructor(parts: AgentParts, changed: (container: string) => void) {
     this.#parts = parts
     this.#changed = changed
     this.firstBoots = new FirstBootKeeper(parts, changed)
@@ -100,7 +100,7 @@ export class Workers {
       this.#settle(facts)
       const step = nextStep(facts)
       if (!step) {
-        if (this.#failures.delete(container)) this.#changed()
+        if (this.#failures.delete(container)) this.#changed(container)
         break
       }
       const revision = facts.assignment?.revision ?? 0
@@ -118,7 +118,7 @@ export class Workers {
         if (heavy) this.#leaveHeavy()
         worker.running = null
       }
-      this.#changed()
+      this.#changed(container)
       if (step.kind === 'start' || step.kind === 'delete') this.#wakeWaiting()
       if (this.#failures.has(container) && !worker.again) {
         this.#retryLater(container, worker)

@@ -25,11 +25,11 @@ interface Followed {
 
 export class FirstBootKeeper {
   readonly #parts: AgentParts
-  readonly #changed: () => void
+  readonly #changed: (container: string) => void
   #followed = new Map<string, Followed>()
   #closed = false
 
-  constructor(parts: AgentParts, changed: () => void) {
+  constructor(parts: AgentParts, changed: (container: string) => void) {
     this.#parts = parts
     this.#changed = changed
   }
@@ -79,7 +79,7 @@ export class FirstBootKeeper {
       const seen = await this.#see(assignment, engine)
       if (JSON.stringify(seen) !== JSON.stringify(followed.outcome)) {
         followed.outcome = seen
-        this.#changed()
+        this.#changed(container)
       }
       followed.ended = seen?.state !== 'running'
     } catch (thrown) {

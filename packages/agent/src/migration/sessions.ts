@@ -1,7 +1,7 @@
 // The migration sessions of this process, by operation.
 
 import type { Side } from '../reconcile.ts'
-import { MigrationSession } from './session.ts'
+import { MigrationSession, type SessionStep } from './session.ts'
 
 /** A session that ended is reported for at least this long after the last assignment that spoke of it. */
 const rememberMs = 30_000
@@ -10,9 +10,9 @@ const maxEnded = 256
 
 export class MigrationSessions {
   #sessions = new Map<string, MigrationSession>()
-  readonly #changed: (container: string) => void
+  readonly #changed: (container: string, step: SessionStep) => void
 
-  constructor(changed: (container: string) => void) {
+  constructor(changed: (container: string, step: SessionStep) => void) {
     this.#changed = changed
   }
 
@@ -21,7 +21,9 @@ export class MigrationSessions {
   }
 
   open(operation: string, container: string, side: Side): MigrationSession {
-    const session = new MigrationSession(operation, container, side, () => this.#changed(container))
+    const session: MigrationSession = new MigrationSession(operation, container, side, () =>
+      this.#changed(container, session.step),
+    )
     this.#sessions.set(operation, session)
     return session
   }

@@ -1,7 +1,7 @@
 // Sends assignments: those that an entry changed at once, everything to everybody when we become leader or the bus is back,
 // and again what a host under an operation doesn't seem to have heard. What still gets lost, the agents' pulls repair.
 
-import type { AssignmentBatch } from '@drover/protocol'
+import type { Assignment, AssignmentBatch } from '@drover/protocol'
 import type { Applied } from '../core/apply.ts'
 import {
   assignmentsOf,
@@ -24,6 +24,10 @@ export interface PusherOptions {
   publish(host: string, batch: AssignmentBatch): void
   warn(host: string, container: string): void
 }
+
+/** Phases in which hosts do as in the one before: they hear of them with the next, or by a pull. */
+const asksNothing = ({ migration }: Assignment): boolean =>
+  migration?.phase === 'planned' || migration?.phase === 'cleaning'
 
 interface Pushed {
   revision: number
@@ -63,6 +67,7 @@ export class Pusher {
       const container = tables.containers.get(id)
       if (!container) continue
       for (const each of assignmentsOf(this.#options.state(), container)) {
+        if (asksNothing(each.assignment)) continue
         const last = this.#pushed.get(id)?.get(each.host)
         if (!last || last.revision < each.assignment.revision) fresh.push(each)
       }
@@ -104,7 +109,8 @@ export class Pusher {
       for (const each of assignmentsOf(state, container)) {
         const seen = observedContainer(this.#options.observed, each.host, container.id)
         const last = this.#pushed.get(container.id)?.get(each.host)
-        const heard = seen !== undefined && seen.revision >= each.assignment.revision
+        const { revision } = (asksNothing(each.assignment) && last) || each.assignment
+        const heard = seen !== undefined && seen.revision >= revision
         if (!heard && nowMs - (last?.atMs ?? 0) >= repeatAfterMs) missed.push(each)
       }
     }
