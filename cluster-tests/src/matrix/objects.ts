@@ -18,7 +18,6 @@ const lost = (reason: RegExp): Expectation => ({ kind: 'lost', reason })
 const named = (words: string): Expectation => refused(new RegExp(`^NOT_MIGRATABLE: .*${words}`))
 
 const expectations: Record<string, Expectation> = {
-  affinity: lost(/may run on \d+ CPUs/),
   'eventfd-semaphore': named('has an eventfd that is a semaphore'),
   keyring: lost(/the key is gone/),
   'mount-overlay': named('it has a mount of type overlay at /'),
@@ -33,7 +32,6 @@ const expectations: Record<string, Expectation> = {
   'pipe-packets': named('has a pipe in packet mode'),
   ptrace: named('is traced by another process'),
   'tcp-backlog': named('has connections waiting'),
-  'timerfd-periodic': lost(/ticks no more/),
   uninterruptible: named('is in uninterruptible sleep'),
 }
 

@@ -7,9 +7,12 @@
 #include <unistd.h>
 
 #include "cgroup_tree.h"
+#include "cpu_affinity.h"
 #include "crash_point.h"
+#include "criu_images.h"
 #include "criu_move.h"
 #include "devices.h"
+#include "file_io.h"
 #include "link_remaps.h"
 #include "memory_copy.h"
 #include "netlink.h"
@@ -26,6 +29,7 @@ constexpr const char* failed = "CHECKPOINT_FAILED";
 constexpr const char* parentDirectory = "parent";
 /** For a criu that a dead engine left: its socket is closed, so it gives up at its next notification. */
 constexpr int leftCriuDeadlineMs = 5000;
+constexpr size_t largestImage = 64 << 20;
 
 /** An empty directory for the images: 0755, because tasks of the user namespace open it; its parent is 0700. */
 Result<UniqueFd> makeImageDirectory(const std::string& directory) {
@@ -61,6 +65,17 @@ Status resume(Engine& engine, const std::shared_ptr<Container>& shared) {
   DROVER_TRY(record.state == State::frozen ? engine.cgroups().freeze(container.id) : engine.cgroups().thaw(container.id));
   DROVER_TRY(endMove(engine, container, [](Record&) {}));
   return attached;
+}
+
+/** See withTimersArmed. */
+Status mendTimers(int directory) {
+  const std::string path = "/proc/self/fd/" + std::to_string(directory) + "/files.img";
+  DROVER_TRY_ASSIGN(image, readFile(path, largestImage));
+  DROVER_TRY_ASSIGN(mended, withTimersArmed(image));
+  if (!mended) return {};
+  UniqueFd file(open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+  if (!file.valid() || write(file.get(), mended->data(), mended->size()) != static_cast<ssize_t>(mended->size())) return errnoError("mend the timers of the dump");
+  return {};
 }
 
 /** Waits for a criu that a former engine started for this container, and kills it if it does not end. */
@@ -113,6 +128,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     figures.lap("detach_ms");
     if (engine.cgroups().freezerIsUnified()) DROVER_TRY(saveCgroupTree(request.freezeCgroup, images.get()));
     figures.lap("cgroups_ms");
+    DROVER_TRY(saveAffinities(engine.cgroups(), container->id, images.get()));
+    figures.lap("affinity_ms");
     crashPoint("checkpoint:detached");
     // Since CRIU was asked a process may have begun to let devices write into its memory.
     overtaken = relies && !copied->reliable();
@@ -128,7 +145,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   auto keep = [&]() -> Status {
     DROVER_TRY_ASSIGN(names, keepLinkRemaps(*container, images.get()));
     linkRemaps = std::move(names);
-    return {};
+    return mendTimers(images.get());
   };
   auto dump = [&]() -> Status {
     Status kept;

@@ -1,6 +1,7 @@
-// What the engine reads of CRIU's image files (criu_images.proto). No effects; fuzzed as `criu-images`.
+// What the engine reads of CRIU's image files, and mends (criu_images.proto). No effects; fuzzed as `criu-images`.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,5 +12,12 @@ namespace drover {
 
 /** Paths of the open regular files in a files.img. */
 Result<std::vector<std::string>> regularFilesIn(std::string_view image);
+
+/**
+ * A files.img whose periodic timers go on. One that has expired and was not read yet stands still in the kernel until it is read
+ * (fs/timerfd.c), so CRIU (4.2) finds no time left and restores it disarmed, for ever. It begins its next period when it is restored. None:
+ * nothing is to be mended.
+ */
+Result<std::optional<std::string>> withTimersArmed(std::string_view image);
 
 }  // namespace drover

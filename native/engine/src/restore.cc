@@ -10,6 +10,7 @@
 #include "attach_warmer.h"
 #include "cgroup_tree.h"
 #include "checkpoint.h"
+#include "cpu_affinity.h"
 #include "crash_point.h"
 #include "criu_move.h"
 #include "devices.h"
@@ -185,6 +186,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
     if (!steps.status().ok()) return steps.status().error();
     if (!answer.success) return engineError(answer.error);
     if (!engine.cgroups().frozen(container->id)) return engineError("the freezer does not hold the restored processes");
+    DROVER_TRY(restoreAffinities(engine.cgroups(), container->id, images.get()));
     return answer.pid;
   };
   auto fail = [&](const std::string& reason) {

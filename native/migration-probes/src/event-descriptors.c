@@ -12,6 +12,7 @@ PROBE(semaphore, "eventfd-semaphore", "eventfd as a semaphore (EFD_SEMAPHORE)");
 PROBE(signals, "signalfd", "signalfd with a pending signal");
 PROBE(once, "timerfd", "timerfd, one shot, far away");
 PROBE(periodic, "timerfd-periodic", "timerfd, periodic, with an unread expiry, goes on ticking");
+PROBE(boot, "timerfd-boottime", "timerfd by the clock that counts suspended time");
 PROBE(events, "epoll", "epoll with level and edge triggered members");
 PROBE(process, "pidfd", "pidfd of a child");
 
@@ -86,6 +87,19 @@ static verdict periodic_check(void) {
   uint64_t ticks;
   for (int at = 0; at < 3; at++) CHECK(readable(fd, 5000) && read(fd, &ticks, sizeof ticks) == sizeof ticks && ticks > 0, "it ticks no more (%d)", at);
   pause_ms(50);
+  return NULL;
+}
+
+static verdict boot_setup(void) {
+  struct itimerspec far = {.it_value = {.tv_sec = 5000}};
+  MUST(fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK));
+  return timerfd_settime(fd, 0, &far, NULL) < 0 ? bad("timerfd_settime") : NULL;
+}
+
+static verdict boot_check(void) {
+  struct itimerspec left;
+  MUST(timerfd_gettime(fd, &left));
+  CHECK(left.it_value.tv_sec > 1000, "%ld s are left", (long)left.it_value.tv_sec);
   return NULL;
 }
 
