@@ -31,9 +31,11 @@ else {
       await story.must('launch', 'looked-at')
       t.match(await story.must<Preflight>('preflight', 'looked-at'), { live: true, findings: [], fallback: '' })
       await story.must('file', 'push', probeProgram, 'looked-at:/usr/bin/probe', '--mode', '755')
-      await story.lab.cli(['exec', 'looked-at', '--', 'probe', 'start', 'mqueue', 'tcp4'])
+      await story.lab.cli(['exec', 'looked-at', '--', 'probe', 'start', 'mqueue', 'tcp4', 'keyring'])
       const asked = await story.lab.cli(['preflight', 'looked-at', '--json'])
-      t.match(asked, { code: 1, json: { live: false, findings: [{ reason: 'MESSAGE_QUEUE', process: 'mqueue' }] } })
+      const warnings = [{ message: /^user 0 has a key .*\(user probe\), which would not come along$/ }]
+      const findings = [{ reason: 'MESSAGE_QUEUE', process: 'mqueue' }]
+      t.match(asked, { code: 1, json: { live: false, findings, warnings } })
       const info = await story.lab.cli(['info', 'looked-at'])
       t.match(
         info.stdout,

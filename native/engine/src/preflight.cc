@@ -8,13 +8,16 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
 
+#include "cpu_affinity.h"
 #include "file_io.h"
 #include "inside_root.h"
 #include "json_io.h"
+#include "kernel_keys.h"
 #include "mountinfo.h"
 #include "pidfd.h"
 
@@ -76,7 +79,7 @@ const std::map<std::string, Rule> namespaces = {
 class Look {
  public:
   Look(const Engine& engine, const Container& container)
-      : container_(container), init_(container.snapshot().initPid), processes_(engine.cgroups().processes(container.id)), runs_(container.snapshot().state == State::running) {}
+      : engine_(engine), container_(container), record_(container.snapshot()), init_(record_.initPid), processes_(engine.cgroups().processes(container.id)), runs_(record_.state == State::running) {}
 
   Json all() {
     for (const auto& [kind, rule] : namespaces) initNamespaces_[kind] = linkAt(proc(init_) + "/ns/" + kind);
@@ -87,13 +90,22 @@ class Look {
       seen++;
     }
     lookAtQueues();
-    Json list = Json::array();
-    for (const auto& finding : findings_)
-      list.push_back({{"reason", finding.reason}, {"pid", finding.pid}, {"process", finding.process}, {"message", finding.message}, {"passing", finding.passing}});
-    return {{"findings", std::move(list)}, {"processes", processes_.size()}, {"complete", seen == processes_.size()}};
+    lookAtKeys();
+    lookAtAffinities();
+    return {{"findings", listOf(findings_)}, {"warnings", listOf(warnings_)}, {"processes", processes_.size()}, {"complete", seen == processes_.size()}};
   }
 
  private:
+  static Json listOf(const std::vector<Finding>& findings) {
+    Json list = Json::array();
+    for (const auto& finding : findings) {
+      Json each = {{"reason", finding.reason}, {"pid", finding.pid}, {"process", finding.process}, {"message", finding.message}, {"passing", finding.passing}};
+      if (!finding.cpus.empty()) each["cpus"] = finding.cpus;
+      list.push_back(std::move(each));
+    }
+    return list;
+  }
+
   static std::string proc(pid_t pid) { return "/proc/" + std::to_string(pid); }
 
   void lookAt(pid_t pid) {
@@ -222,6 +234,30 @@ class Look {
     closedir(open);
   }
 
+  /** A container that has the host's users shares their keys with the host: not its own. */
+  void lookAtKeys() {
+    const Spec& spec = record_.spec;
+    if (spec.security.privileged) return;
+    auto users = readKeys(spec.owner(), uidRange);
+    if (!users.ok()) return;
+    for (const auto& [uid, keys] : users.value()) {
+      if (warnings_.size() >= mostFindings) return;
+      const std::string count = keys.size() == 1 ? "a key" : std::to_string(keys.size()) + " keys";
+      const std::string example = keys.front() + (keys.size() > 1 ? ", …" : "");
+      warnings_.push_back({"KEYRING", 0, "", "user " + std::to_string(uid - spec.owner()) + " has " + count + " in the kernel's keyrings (" + example + "), which would not come along"});
+    }
+  }
+
+  /** They come along, where the other host has such CPUs: whoever knows the hosts can tell. Once for each process and set of CPUs. */
+  void lookAtAffinities() {
+    for (const auto& [process, thread, name, cpus] : boundThreads(engine_.cgroups(), container_.id, processes_)) {
+      const std::string list = formatCpuList(cpus);
+      const std::string message = name + " (" + std::to_string(process) + ") is bound to CPU " + list;
+      const bool known = std::any_of(warnings_.begin(), warnings_.end(), [&](const Finding& each) { return each.message == message; });
+      if (!known && warnings_.size() < mostFindings) warnings_.push_back({"AFFINITY", process, name, message, false, list});
+    }
+  }
+
   /** The same of the same process once. */
   void find(const char* reason, const std::string& does, bool passing = false) {
     for (const auto& finding : findings_)
@@ -235,13 +271,15 @@ class Look {
     if (findings_.size() < mostFindings) findings_.push_back({reason, 0, "", "it has " + what, false});
   }
 
+  const Engine& engine_;
   const Container& container_;
+  const Record record_;
   const pid_t init_;
   const std::vector<pid_t> processes_;
   /** Frozen processes look as if they slept so. */
   const bool runs_;
   const Clock::time_point begun_ = Clock::now();
-  std::vector<Finding> findings_;
+  std::vector<Finding> findings_, warnings_;
   std::map<std::string, std::string> initNamespaces_;
   std::set<std::string> mountNamespaces_;
   pid_t pidfdOf_ = 0;
@@ -255,7 +293,7 @@ class Look {
 }  // namespace
 
 Result<Json> preflight(const Engine& engine, const Container& container) {
-  if (container.snapshot().initPid == 0) return Json{{"findings", Json::array()}, {"processes", 0}, {"complete", true}};
+  if (container.snapshot().initPid == 0) return Json{{"findings", Json::array()}, {"warnings", Json::array()}, {"processes", 0}, {"complete", true}};
   return Look(engine, container).all();
 }
 

@@ -21,6 +21,8 @@ struct Finding {
   std::string message;
   /** It passes by itself, usually within milliseconds: worth another look. */
   bool passing = false;
+  /** AFFINITY: to which it is bound, as cpuset(7) lists them. */
+  std::string cpus = {};
 };
 
 struct SocketAnswer {
@@ -32,7 +34,7 @@ struct SocketAnswer {
 
 SocketAnswer askSocket(int pidfd, int descriptor);
 
-/** {findings, processes, complete}: Operation queue only. A container without processes has no findings. */
+/** {findings, warnings, processes, complete}; a warning is no obstacle. Operation queue only. A container without processes has no findings. */
 Result<nlohmann::json> preflight(const Engine& engine, const Container& container);
 
 }  // namespace drover

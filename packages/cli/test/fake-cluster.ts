@@ -30,7 +30,8 @@ export interface FakeCluster {
   profiles: Profile[]
   operations: Operation[]
   /** Null: the container's host is silent. */
-  preflight: Preflight | null
+  /** `hangs`: its host never answers. */
+  preflight: Preflight | null | 'hangs'
   events: ClusterEvent[]
   log: string
   /** States that readings of an operation give, one after the other; the last one stays. */
@@ -140,6 +141,7 @@ function read(cluster: FakeCluster, response: ServerResponse, path: string): voi
   else if (collection === 'containers' && rest === 'logs') response.end(cluster.log)
   else if (collection === 'containers' && rest === 'explain') explain(cluster, response, name)
   else if (rest === 'preflight') {
+    if (cluster.preflight === 'hangs') return
     if (cluster.preflight) answer(response, 200, cluster.preflight)
     else refuse(response, 503, 'HOST_UNREACHABLE', 'silent')
   } else if (name !== '') readOne(cluster, response, collection, name)

@@ -11,8 +11,13 @@ function launched(): ModelCluster {
   cluster.settle()
   return cluster
 }
-const verdict = (cluster: ModelCluster, seen: PreflightFinding[] = [], asked: string | null = null) =>
-  preflightOf(cluster.state, cluster.observed, cluster.nowMs, cluster.container('web'), seen, asked)
+const verdict = (
+  cluster: ModelCluster,
+  findings: PreflightFinding[] = [],
+  asked: string | null = null,
+  warnings: PreflightFinding[] = [],
+) =>
+  preflightOf(cluster.state, cluster.observed, cluster.nowMs, cluster.container('web'), { findings, warnings }, asked)
 const finding: PreflightFinding = { reason: 'IO_URING', pid: 9, process: 'db', message: 'db (9) has', passing: false }
 
 t.test('movable: every other host is told, and no fallback is needed', async (t) => {
@@ -29,6 +34,18 @@ t.test('movable: every other host is told, and no fallback is needed', async (t)
 t.test('something in it: not live anywhere, but cold', async (t) => {
   t.match(verdict(launched(), [finding]), { live: false, findings: [finding], fallback: /cold/ })
   t.match(verdict(launched(), [{ ...finding, passing: true }]), { live: true })
+})
+
+t.test('warnings: no obstacle; CPUs are told of the hosts that lack them all', async (t) => {
+  const cluster = launched()
+  const host = cluster.state.tables.hosts.get('b')!
+  cluster.state.tables.hosts.set('b', { ...host, capacity: { ...host.capacity, cpuMilli: 2000 } })
+  const keys = { ...finding, reason: 'KEYRING', message: 'user 0 has a key' }
+  const bound = (cpus: string) => ({ ...finding, reason: 'AFFINITY', message: `db (9) is bound to CPU ${cpus}`, cpus })
+  const told = verdict(cluster, [], 'b', [keys, bound('1-5'), bound('2-3')])
+  t.match(told, { live: true, warnings: [keys], hosts: [{ host: 'b' }] })
+  t.strictSame(told.warnings?.length, 1)
+  t.strictSame(told.hosts[0]?.notes, ['db (9) is bound to CPU 2-3, which it hasn’t got: it would run on any there'])
 })
 
 t.test('a host that lacks something is told by what it lacks', async (t) => {
@@ -51,7 +68,7 @@ t.test('its own host, and one that is cordoned, are no targets', async (t) => {
 t.test('one that does not run can’t move live', async (t) => {
   const cluster = launched()
   const stopped = { ...cluster.container('web'), state: 'stopped' as const }
-  t.match(preflightOf(cluster.state, cluster.observed, cluster.nowMs, stopped, [], null), {
+  t.match(preflightOf(cluster.state, cluster.observed, cluster.nowMs, stopped, { findings: [] }, null), {
     live: false,
     findings: [{ reason: 'NOT_RUNNING' }],
     fallback: /takes its disk/,

@@ -132,6 +132,7 @@ export const insideMethods = {
     Type.Object({}, closed),
     Type.Object({
       findings: Type.Array(PreflightFinding),
+      warnings: Type.Optional(Type.Array(PreflightFinding)),
       processes: Type.Integer(),
       complete: Type.Boolean({ description: 'false: there were too many processes or findings to look at all' }),
     }),

@@ -10,6 +10,7 @@ export const PreflightFinding = Type.Object({
   process: Type.String(),
   message: Type.String({ description: 'one sentence for a person' }),
   passing: Type.Boolean({ description: 'passes by itself, usually within milliseconds' }),
+  cpus: Type.Optional(Type.String({ description: 'AFFINITY: those that it is bound to, e.g. 0-2,5' })),
 })
 export type PreflightFinding = Static<typeof PreflightFinding>
 
@@ -19,6 +20,9 @@ export const Preflight = Type.Object({
   host: Type.String(),
   live: Type.Boolean({ description: 'it could move live now, to one of `hosts` at least' }),
   findings: Type.Array(PreflightFinding),
+  warnings: Type.Optional(
+    Type.Array(PreflightFinding, { description: 'what would be different after a live move, and doesn’t hinder it' }),
+  ),
   hosts: Type.Array(
     Type.Object({
       host: Type.String(),
@@ -63,6 +67,13 @@ export function featureNotes(source: HostFeatures, destination: HostFeatures): s
   return [
     `its kernel ${destination.kernel} is older than ${source.kernel}: what only the newer one has is refused there`,
   ]
+}
+
+/** Processes that are bound to CPUs of which a host with so many has none. With one of them, they are bound to it there. */
+export function affinityNotes(warnings: readonly PreflightFinding[], hostCpus: number): string[] {
+  return warnings
+    .filter(({ cpus }) => cpus !== undefined && Number.parseInt(cpus, 10) >= hostCpus)
+    .map(({ message }) => `${message}, which it hasn’t got: it would run on any there`)
 }
 
 /** By the first two numbers. */

@@ -22,6 +22,11 @@ void runImages(std::string_view input) {
   size_t bytes = 0;
   for (const auto& file : files.value()) bytes += file.size();
   must(bytes <= input.size(), "names are parts of the image");
+  auto mended = withTimersArmed(input);
+  must(mended.ok(), "an image that can be read can be mended");
+  if (!mended.value()) return;
+  auto again = withTimersArmed(*mended.value());
+  must(again.ok() && !again.value(), "nothing is to be mended twice");
 }
 
 const Registered registeredAnswer("criu", runAnswer), registeredImages("criu-images", runImages);

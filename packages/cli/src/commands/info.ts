@@ -27,6 +27,9 @@ import { placementTable } from './explain.ts'
 import { describeMoved } from './move.ts'
 import { summarizePreflight } from './preflight.ts'
 
+/** Its host looks at it in milliseconds. One that hangs isn't waited for. */
+const verdictDeadlineMs = 5_000
+
 export function register(program: Command): void {
   defineCommand(program, 'info', {
     summary: 'show everything about a container',
@@ -43,7 +46,7 @@ export function register(program: Command): void {
         const api = await client()
         if (flags.expanded) return showExpanded(output, await api.container(name), await api.profiles())
         // Its host may be silent, and everything else is worth knowing all the same.
-        const verdict = api.preflight(name).catch(() => null)
+        const verdict = api.preflight(name, null, { signal: AbortSignal.timeout(verdictDeadlineMs) }).catch(() => null)
         const [container, operations, preflight] = await Promise.all([api.container(name), api.operations(), verdict])
         const lastMove = findLastMove(container, operations)
         output.result({ ...container, lastMove, preflight }, () =>

@@ -31,11 +31,12 @@ export function register(program: Command): void {
 }
 
 function describePreflight(palette: Palette, verdict: Preflight): string {
-  const { container, host, live, findings, hosts, fallback } = verdict
+  const { container, host, live, findings, warnings = [], hosts, fallback } = verdict
   const headline = `${palette.bold(container)} on host ${host}: ${verdictIn(palette, live)}`
   const found = findings.map(
     ({ message, passing }) => `  ${palette.yellow('!')} ${message}${passing ? ' (passes by itself)' : ''}`,
   )
+  const warned = warnings.map(({ message }) => `  ${palette.dim('·')} ${message}`)
   const alone = !live && findings.length === 0 && hosts.length === 0
   const table = renderTable(
     palette,
@@ -49,6 +50,7 @@ function describePreflight(palette: Palette, verdict: Preflight): string {
   return [
     headline,
     ...found,
+    ...warned,
     ...(alone ? [`  ${palette.yellow('!')} there is no other host`] : []),
     ...(hosts.length > 0 ? ['', table] : []),
     ...(fallback && !alone ? ['', `instead: ${fallback}`] : []),
@@ -60,12 +62,12 @@ const verdictIn = (palette: Palette, live: boolean): string =>
 
 /** One line for `drover info`. */
 export function summarizePreflight(palette: Palette, verdict: Preflight): string {
-  const { live, findings, hosts, fallback } = verdict
-  if (live)
-    return `${palette.green('can move live')} to ${hosts
-      .filter((each) => each.live)
-      .map(({ host }) => host)
-      .join(', ')}`
+  const { live, findings, warnings = [], hosts, fallback } = verdict
+  if (live) {
+    const targets = hosts.filter((each) => each.live).map(({ host }) => host)
+    const but = warnings.map(({ message }) => `; ${message}`).join('')
+    return `${palette.green('can move live')} to ${targets.join(', ')}${but}`
+  }
   const why =
     findings.find(({ passing }) => !passing)?.message ??
     hosts.flatMap(({ host, obstacles }) => obstacles.map((obstacle) => `${host}: ${obstacle}`)).join('; ')

@@ -2,6 +2,7 @@
 // own refusals use the same comparison (protocol/preflight.ts).
 
 import {
+  affinityNotes,
   coldFallback,
   featureNotes,
   featureObstacles,
@@ -12,16 +13,24 @@ import {
 import { isReady, type Observed } from './observed.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
+/** What the container's host saw in it. */
+export interface Seen {
+  findings: PreflightFinding[]
+  /** Hosts of earlier versions don't tell. */
+  warnings?: PreflightFinding[]
+}
+
 /** `asked`: only this host is looked at; null: every other one. */
 export function preflightOf(
   state: ClusterState,
   observed: Observed,
   nowMs: number,
   container: StoredContainer,
-  seen: PreflightFinding[],
+  seen: Seen,
   asked: string | null,
 ): Preflight {
-  const findings = [...ofState(container), ...ofDevices(container), ...seen]
+  const findings = [...ofState(container), ...ofDevices(container), ...seen.findings]
+  const warnings = seen.warnings ?? []
   const source = state.tables.hosts.get(container.host)
   const others = [...state.tables.hosts.values()].filter(({ name }) =>
     asked === null ? name !== container.host : name === asked,
@@ -31,7 +40,10 @@ export function preflightOf(
     if (host.name === container.host) obstacles.push('it is there already')
     if (!isReady(observed, host.name, nowMs)) obstacles.push('no recent report from its agent')
     if (host.cordoned) obstacles.push('it is cordoned')
-    const notes = source ? featureNotes(source.features, host.features) : []
+    const notes = [
+      ...(source ? featureNotes(source.features, host.features) : []),
+      ...affinityNotes(warnings, Math.ceil(host.capacity.cpuMilli / 1000)),
+    ]
     return { host: host.name, live: obstacles.length === 0, obstacles, notes }
   })
   const blocked = findings.some(({ passing }) => !passing)
@@ -41,6 +53,8 @@ export function preflightOf(
     host: container.host,
     live,
     findings,
+    // Those about CPUs are told of the hosts that they are about.
+    warnings: warnings.filter(({ cpus }) => cpus === undefined),
     hosts: hosts.sort((left, right) => (left.host < right.host ? -1 : 1)),
     fallback: live ? '' : fallbackOf(container),
   }

@@ -52,7 +52,12 @@ export function insideTable(containers: SimulatedContainers): Pick<MethodTable, 
       const init = { pid: 1, hostPid: initPid ?? 0, hostParentPid: 0, uid: 0, state: 'S', ...figures, command }
       return { processes: state === 'running' || state === 'frozen' ? [init] : [], more: false, atMs: Date.now() }
     },
-    preflight: ({ container }) => ({ findings: [], processes: containers.get(container).processes, complete: true }),
+    preflight: ({ container }) => ({
+      findings: [],
+      warnings: [],
+      processes: containers.get(container).processes,
+      complete: true,
+    }),
     usage: ({ container, fileSystems }) => {
       const { memoryBytes, cpuUsec, processes } = containers.get(container)
       const root = { path: '/', type: 'simulated', totalBytes: 1 << 30, usedBytes: 1 << 20, availableBytes: 1 << 29 }

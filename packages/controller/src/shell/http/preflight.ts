@@ -27,8 +27,8 @@ export function preflightRoutes(app: FastifyInstance, context: ControllerContext
     if (host !== null && !machine.state.tables.hosts.has(host)) throw notJoined(host)
     const seen =
       container.state === 'running'
-        ? ((await askInside(context, agents, name, 'preflight', {})) as InsideResult<'preflight'>).findings
-        : []
+        ? ((await askInside(context, agents, name, 'preflight', {})) as InsideResult<'preflight'>)
+        : { findings: [] }
     return preflightOf(machine.state, context.reports, context.now(), container, seen, host)
   })
 }
