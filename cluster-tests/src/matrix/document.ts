@@ -13,17 +13,42 @@ const marks = {
 } as const
 
 export function writeDocument(part: keyof typeof marks, content: string): void {
+  const { before, after } = around(part)
+  writeFileSync(path, `${before}\n\n${content}\n${after}`)
+}
+
+/** Some rows in place of what was there of them; the others stay. A new one comes where its name belongs. */
+export function writeRows(results: readonly RowResult[]): void {
+  const { before, between, after } = around('matrix')
+  const lines = between.split('\n')
+  for (const result of results) {
+    const title = lines.indexOf(`### ${titles[result.group]}`)
+    if (title < 0) throw new DroverError('INTERNAL', `${path} has lost the table ${titles[result.group]}`)
+    const first = lines.findIndex((text, index) => index > title && text.startsWith('|---')) + 1
+    const end = lines.findIndex((text, index) => index >= first && !text.startsWith('|'))
+    const names = lines.slice(first, end).map((text) => text.split('|')[1]?.trim() ?? '')
+    const known = names.indexOf(result.name)
+    const next = names.findIndex((name) => name > result.name)
+    const at = known >= 0 ? known : next >= 0 ? next : names.length
+    lines.splice(first + at, known >= 0 ? 1 : 0, line(result).trimEnd())
+  }
+  writeFileSync(path, `${before}${lines.join('\n')}${after}`)
+}
+
+function around(part: keyof typeof marks) {
   const text = readFileSync(path, 'utf8')
   const [begin, end] = marks[part]
-  const [from, to] = [text.indexOf(begin), text.indexOf(end)]
-  if (from < 0 || to < from) throw new DroverError('INTERNAL', `${path} has lost the marks of the ${part}`)
-  writeFileSync(path, `${text.slice(0, from + begin.length)}\n\n${content}\n${text.slice(to)}`)
+  const [from, to] = [text.indexOf(begin) + begin.length, text.indexOf(end)]
+  if (from < begin.length || to < from) throw new DroverError('INTERNAL', `${path} has lost the marks of the ${part}`)
+  return { before: text.slice(0, from), between: text.slice(from, to), after: text.slice(to) }
 }
+
+const titles = { workload: 'Workloads', object: 'Kernel objects' } as const
 
 export function tables(results: RowResult[], machine: string): string {
   const parts = [
-    { title: 'Workloads', rows: results.filter(({ group }) => group === 'workload') },
-    { title: 'Kernel objects', rows: results.filter(({ group }) => group === 'object') },
+    { title: titles.workload, rows: results.filter(({ group }) => group === 'workload') },
+    { title: titles.object, rows: results.filter(({ group }) => group === 'object') },
   ]
   const shown = parts.filter(({ rows }) => rows.length > 0)
   return `${machine}\n\n${shown.map(({ title, rows }) => table(title, rows)).join('\n')}`

@@ -7,7 +7,7 @@ import { criuChoice } from '@drover/cli/daemons'
 import { DroverClient } from '@drover/client'
 import { Lab } from '@drover/testkit/lab'
 import { whyNot } from '../stories.ts'
-import { tables, writeDocument } from './document.ts'
+import { tables, writeDocument, writeRows } from './document.ts'
 import { hopsTable, runHops } from './hops.ts'
 import { runMatrix } from './matrix.ts'
 import { objectRows } from './objects.ts'
@@ -23,7 +23,7 @@ const help = `npm run -s matrix [-- --rounds N --row NAME --alone --from FILE --
   --from    move nothing: take the rows that an earlier run gave with --json; may be repeated
   --hops    instead, move one Debian + systemd container this often, and count what could grow
   --json    one JSON document on stdout and nothing else
-  --write   put the table into docs/migration.md`
+  --write   put the table into docs/migration.md; of some rows, in place of theirs`
 
 const imageDeadlineMs = 900_000
 
@@ -63,12 +63,10 @@ async function main(): Promise<number> {
   const reason = values.from === undefined ? whyNot() : null
   if (reason !== null) return misused(reason)
   const outcome = values.from ? collected(values.from, names) : await run(rounds, chosen, values.alone)
-  const missing = names.filter((name) => !outcome.rows.some((row) => row.name === name))
-  if (values.write && missing.length > 0)
-    return misused(`--write wants all rows, and these are missing: ${missing.join(', ')}`)
   if (values.json) process.stdout.write(`${JSON.stringify({ rounds, ...outcome })}\n`)
   else process.stdout.write(`${tables(outcome.rows, outcome.machine)}\n`)
-  if (values.write) writeDocument('matrix', tables(outcome.rows, outcome.machine))
+  if (values.write && outcome.rows.length < names.length) writeRows(outcome.rows)
+  else if (values.write) writeDocument('matrix', tables(outcome.rows, outcome.machine))
   return outcome.rows.every(({ good }) => good) ? 0 : 1
 }
 

@@ -1,7 +1,7 @@
 // What a move is asked to keep to, as its source sees it: the strategy, and the longest time that the container may stand still. What is
 // estimated is told in the figures, and a budget that can't be kept is refused here, while the container still runs.
 
-import { DroverError, type MigrationFigures, type MoveTerms, otherStrategies } from '@drover/protocol'
+import { DroverError, type MigrationFigures, type MoveTerms, postCopyRefusal } from '@drover/protocol'
 import { type Estimate, estimateBlackout } from './convergence.ts'
 import type { MigrationSession } from './session.ts'
 
@@ -27,10 +27,10 @@ export function movePlan(name: string, terms: MoveTerms | undefined, memoryBytes
   }
 }
 
-/** Post-copy would need the destination to fault pages in from the source while it runs there, which this engine does not do. */
+/** The controller refuses it, too; an operation may be older than that. */
 export function requireStrategy(name: string, terms: MoveTerms | undefined): void {
   if (terms?.strategy !== 'post-copy') return
-  throw new DroverError('NOT_MIGRATABLE', `move ${name} by post-copy: this version does not do it; ${otherStrategies}`)
+  throw new DroverError('NOT_MIGRATABLE', `move ${name} by post-copy: ${postCopyRefusal}`)
 }
 
 /** Tells the estimate, of all its memory unless one is given, and refuses when it is over the budget. */

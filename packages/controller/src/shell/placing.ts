@@ -16,8 +16,8 @@ import {
   type MoveRequest,
   type MoveTerms,
   type Operation,
-  otherStrategies,
   pinsOf,
+  postCopyRefusal,
   silentAfterMs,
 } from '@drover/protocol'
 import { type Demand, type PlaceResult, place } from '@drover/scheduler'
@@ -214,10 +214,7 @@ function checkMovable(context: ControllerContext, container: StoredContainer, re
     throw new DroverError('WRONG_STATE', `move ${name}: it is ${state}, not running, frozen or stopped`)
   }
   if (request.strategy === 'post-copy') {
-    throw new DroverError(
-      'NOT_MIGRATABLE',
-      `move ${name} by post-copy: this version does not do it; ${otherStrategies}`,
-    )
+    throw new DroverError('NOT_MIGRATABLE', `move ${name} by post-copy: ${postCopyRefusal}`)
   }
   const pins = pinsOf(container.spec.devices)
   if (pins.length > 0) {
