@@ -3,6 +3,7 @@
 import { pino } from 'pino'
 import { Agent } from './agent.ts'
 import { loadConfig } from './config.ts'
+import { tuneHost } from './tune-host.ts'
 
 /** Ending in order takes a few milliseconds; when something hangs, the process still ends. */
 const stopDeadlineMs = 5_000
@@ -15,6 +16,11 @@ async function main(): Promise<void> {
   }
   const config = loadConfig(path)
   const log = pino({ level: config.logLevel ?? 'info', base: { host: config.host } })
+  if (config.tuneHost) {
+    const { raised, refused } = tuneHost()
+    for (const change of raised) log.info({}, `raised ${change}`)
+    for (const change of refused) log.warn({}, `could not raise ${change}`)
+  }
   const agent = new Agent(config, log)
   const stop = (signal: string) => {
     log.info({ signal }, 'stopping')

@@ -71,6 +71,8 @@ export const AgentConfig = Type.Object(
     tls: Type.Optional(TlsFiles),
     /** Ready-made layers, <image name>.tar: an image of that name is unpacked from there rather than built. */
     layersDirectory: Type.Optional(Type.String()),
+    /** Raises the kernel's settings that say how many containers the machine can hold. Absent: it leaves them. */
+    tuneHost: Type.Optional(Type.Boolean()),
     /** Where fault tests arm the points at which a migration is held; absent outside of tests. */
     faultDirectory: Type.Optional(Type.String()),
     logLevel: Type.Optional(Type.String()),

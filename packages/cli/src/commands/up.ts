@@ -25,13 +25,16 @@ export function register(program: Command): void {
     .addOption(new Option('--engine <kind>', 'which engine (default: native)').choices(['native', 'simulated']))
     .option('--nat', 'containers reach the outside with this machine’s address (usual)')
     .option('--no-nat', 'they don’t; kept until --nat')
+    .option('--tune-host', 'the agent raises kernel settings that limit how many containers a machine holds (usual)')
+    .option('--no-tune-host', 'it leaves them, from its next start on; kept until --tune-host')
     .action(
-      action(async (session, options: { data?: string; engine?: EngineKind; nat?: boolean }) => {
+      action(async (session, options: { data?: string; engine?: EngineKind; nat?: boolean; tuneHost?: boolean }) => {
         const data = options.data ?? defaultDataDirectory()
         const up = await bringUp({
           data,
           engine: options.engine ?? null,
           nat: options.nat ?? null,
+          tuneHost: options.tuneHost ?? null,
           onProgress: (line) => session.output.note(line),
         })
         session.output.result(

@@ -31,6 +31,8 @@ export interface BringUpOptions {
   engine: EngineKind | null
   /** Whether containers reach the outside; null: as before, for a new cluster they do. */
   nat?: boolean | null
+  /** Whether the agent raises the kernel's settings for many containers; null: as before, for a new cluster it does. */
+  tuneHost?: boolean | null
   onProgress: (line: string) => void
 }
 
@@ -51,12 +53,18 @@ const loopback = '127.0.0.1'
 /** A unix socket's path may have 107 bytes; a deeper data directory cannot be used. */
 const maxSocketPath = 107
 
-export async function bringUp({ data, engine, nat = null, onProgress }: BringUpOptions): Promise<NodeUp> {
+export async function bringUp({
+  data,
+  engine,
+  nat = null,
+  tuneHost = null,
+  onProgress,
+}: BringUpOptions): Promise<NodeUp> {
   const wanted = engine ?? readSettings(data)?.engine ?? 'native'
   if (wanted === 'native' && !isRoot()) {
     throw new DroverError('WRONG_STATE', 'drover up: real containers need root; use sudo, or --engine simulated')
   }
-  const settings = ensureSettings(data, engine, nat)
+  const settings = ensureSettings(data, engine, { nat, tuneHost })
   if (settings.engine === 'native') {
     ensureBridge(settings)
     bringNat(data, settings, onProgress)
@@ -180,6 +188,7 @@ function nodeDaemons(data: string, settings: NodeSettings): Daemon[] {
         secret,
         natsServers,
         capacity: null,
+        ...(settings.engine === 'native' && settings.tuneHost !== false ? { tuneHost: true } : {}),
       },
     }),
   ]

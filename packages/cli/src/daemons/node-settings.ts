@@ -19,6 +19,8 @@ export interface NodeSettings {
   network6?: string
   /** false: containers reach the machine and each other, not the outside. */
   nat?: boolean
+  /** false: the agent leaves the kernel's settings as they are. */
+  tuneHost?: boolean
   ports: { api: number; nats: number; grpc: number; stream: number }
 }
 
@@ -53,8 +55,15 @@ export function readSettings(data: string): NodeSettings | null {
   }
 }
 
-/** The kept settings, with another choice of NAT if one is made, else new ones; an engine other than the kept one is refused, since its containers would be lost. */
-export function ensureSettings(data: string, engine: EngineKind | null, nat: boolean | null = null): NodeSettings {
+/** What can be chosen again at each start; null: as before. */
+export interface NodeChoices {
+  nat?: boolean | null
+  tuneHost?: boolean | null
+}
+
+/** The kept settings, with what is chosen otherwise now, else new ones; an engine other than the kept one is refused, since its containers would be lost. */
+export function ensureSettings(data: string, engine: EngineKind | null, choices: NodeChoices = {}): NodeSettings {
+  const chosen = Object.fromEntries(Object.entries(choices).filter(([, choice]) => choice !== null))
   const kept = readSettings(data)
   if (kept !== null) {
     if (engine !== null && engine !== kept.engine) {
@@ -63,9 +72,9 @@ export function ensureSettings(data: string, engine: EngineKind | null, nat: boo
         `drover up --engine ${engine}: the cluster in ${data} has the ${kept.engine} engine; use another --data directory`,
       )
     }
-    if (nat === null || nat === (kept.nat ?? true)) return kept
-    writeJson(settingsFile(data), { ...kept, nat })
-    return { ...kept, nat }
+    const wanted = { ...kept, ...chosen }
+    if (JSON.stringify(wanted) !== JSON.stringify(kept)) writeJson(settingsFile(data), wanted)
+    return wanted
   }
   const settings: NodeSettings = {
     cluster: 'local',
@@ -74,7 +83,8 @@ export function ensureSettings(data: string, engine: EngineKind | null, nat: boo
     secret: randomBytes(24).toString('base64url'),
     network: freeNetwork(),
     network6: uniqueLocalNetwork(),
-    nat: nat ?? true,
+    nat: true,
+    ...chosen,
     ports: { ...defaultPorts },
   }
   mkdirSync(data, { recursive: true, mode: 0o711 })
