@@ -30,6 +30,11 @@ export const placementRules: readonly PlacementRule[] = [
     'wait',
     'fresh',
   ]),
+  rule(
+    'preemptible',
+    'may be stopped to make room for a more important one: true or false; none: as its pool says',
+    parseFlag,
+  ),
 ]
 
 function rule<K extends keyof Scheduling>(
@@ -50,6 +55,11 @@ function words(key: Words, meaning: string, allowed: readonly string[]): Placeme
 
 function pinned(text: string): SchedulingChange {
   return { hosts: text === 'none' ? null : parseList(text).map((each) => parseName(each)) }
+}
+
+function parseFlag(text: string): boolean {
+  if (text === 'true' || text === 'false') return text === 'true'
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not true, false or none.`)
 }
 
 function parseList(text: string): string[] {

@@ -19,6 +19,7 @@ export interface SchedulingFlags {
   priority?: number
   leave?: NonNullable<Scheduling['leave']>
   heal?: NonNullable<Scheduling['heal']>
+  preemptible?: boolean
 }
 
 export function addSchedulingOptions(command: Command): Command {
@@ -51,6 +52,7 @@ export function addSchedulingOptions(command: Command): Command {
         'when its host is lost: wait for it, or begin again elsewhere, fresh from its image (default: wait)',
       ).choices(['wait', 'fresh']),
     )
+    .option('--preemptible', 'may be stopped to make room for a more important one; starts again when there is room')
 }
 
 /** Null: nothing was said. */
@@ -79,6 +81,7 @@ export function schedulingOf(flags: SchedulingFlags): Scheduling | null {
     ...(flags.priority === undefined ? {} : { priority: flags.priority }),
     ...(flags.leave === undefined ? {} : { leave: flags.leave }),
     ...(flags.heal === undefined ? {} : { heal: flags.heal }),
+    ...(flags.preemptible === undefined ? {} : { preemptible: flags.preemptible }),
   }
   return Object.keys(scheduling).length === 0 ? null : scheduling
 }

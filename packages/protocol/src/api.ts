@@ -58,7 +58,10 @@ export const LaunchRequest = Type.Object(
     profiles: Type.Optional(ProfileNames),
     scheduling: Type.Optional(Scheduling),
     makeRoom: Type.Optional(
-      Type.Boolean({ description: 'when it fits nowhere, others may move live to make room; default true' }),
+      Type.Boolean({
+        description:
+          'when it fits nowhere, others may move live to make room, and those that may be are stopped; default true',
+      }),
     ),
     start: Type.Optional(Type.Boolean({ description: 'false: it is made, and left stopped; default true' })),
     environment: Type.Optional(Type.Record(Type.String(), Type.String())),
@@ -106,11 +109,16 @@ export const LaunchExplanation = Type.Object({
       Type.Object({
         host: Type.String(),
         moves: Type.Array(Type.Object({ container: Type.String(), from: Type.String(), to: Type.String() })),
+        stops: Type.Optional(
+          Type.Array(Type.Object({ container: Type.String(), host: Type.String(), priority: Type.Integer() }), {
+            description: 'who would be stopped besides, since no moves are enough',
+          }),
+        ),
         reason: Type.String(),
       }),
       Type.Null(),
     ],
-    { description: 'who would have to move; null: it fits, or no moves would help' },
+    { description: 'who would have to move or stop; null: it fits, or that would not help' },
   ),
 })
 export type LaunchExplanation = Static<typeof LaunchExplanation>
@@ -124,6 +132,7 @@ export const ContainerExplanation = Type.Object({
     Type.Object({ from: Type.String(), to: Type.String(), atMs: Type.Integer(), reason: Type.String() }),
     Type.Null(),
   ]),
+  preempted: Type.Optional(Type.String({ description: 'for whom it was stopped, and what it waits for' })),
 })
 export type ContainerExplanation = Static<typeof ContainerExplanation>
 

@@ -137,6 +137,19 @@ export const MemoryPressure = Type.Object({
 })
 export type MemoryPressure = Static<typeof MemoryPressure>
 
+/** It was stopped to make room for a more important one; until it starts again it asks for nothing but its disk. */
+export const Preempted = Type.Object({
+  by: Type.String({ description: 'name of the container that needed the room' }),
+  priority: Type.Integer({ description: 'of that one' }),
+  atMs: Type.Integer({ description: 'when it had stopped' }),
+  resumes: Type.Boolean({
+    description: 'it starts again by itself when there is room; false: its user stopped it since',
+  }),
+  notBeforeMs: Type.Integer({ description: 'when that is tried next' }),
+  tries: Type.Integer({ description: 'how often it has failed to start again' }),
+})
+export type Preempted = Static<typeof Preempted>
+
 export const Container = Type.Object({
   id: Type.String({ description: 'c<serial>; never reused' }),
   name: Name,
@@ -153,6 +166,7 @@ export const Container = Type.Object({
   starts: Type.Integer({ description: 'how often its init was started' }),
   memory: Type.Optional(MemoryPressure),
   firstBoot: Type.Optional(FirstBootOutcome),
+  preempted: Type.Optional(Preempted),
   operation: Nullable(Type.String({ description: 'the operation under way on it, if any' })),
   placement: Placement,
   snapshots: Type.Optional(Type.Array(Snapshot, { description: 'oldest first' })),
@@ -288,6 +302,7 @@ export const OperationKind = Type.Union([
   Type.Literal('import'),
   Type.Literal('heal'),
   Type.Literal('host-lost'),
+  Type.Literal('preempt'),
 ])
 export type OperationKind = Static<typeof OperationKind>
 

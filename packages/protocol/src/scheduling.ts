@@ -65,6 +65,8 @@ export const Scheduling = Type.Object(
     priority: Type.Optional(Type.Integer({ minimum: -1000, maximum: 1000, description: 'higher is more important' })),
     leave: Type.Optional(Leave),
     heal: Type.Optional(Heal),
+    /** May it be stopped to make room for a more important one? Missing: as its pool says. */
+    preemptible: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 )
@@ -117,6 +119,14 @@ export const Pool = Type.Object(
     overcommitMemory: Type.Optional(Type.Number({ minimum: 1, maximum: 100, description: 'times the memory' })),
     idleReserve: Type.Optional(
       Type.Number({ minimum: 0, maximum: 0.9, description: 'share kept free of measured use where it overcommits' }),
+    ),
+    preemptBelow: Type.Optional(
+      Type.Integer({
+        minimum: -999,
+        maximum: 1000,
+        description:
+          'containers of a lower priority may be stopped to make room for more important ones; missing: none',
+      }),
     ),
   },
   { additionalProperties: false },

@@ -1,12 +1,13 @@
 // Room for a demand that fits nowhere as things are: which containers of no higher priority would have to move, and where to.
-// Moving comes first and harms nobody; only when that isn't enough, and the caller allows it, containers of lower priority
-// are stopped. The plan is data: nothing moves here.
+// Moving comes first and harms nobody. Only when no moves within the bound are enough, containers of a lower priority that may be
+// stopped are (stop-for-room.ts). The plan is data: nothing moves here.
 
 import { refusalOf, trialOf } from './feasible.ts'
 import { place } from './place.ts'
-import { withoutPlaced, withPlaced } from './placed.ts'
+import { hostWithout, withoutPlaced, withPlaced } from './placed.ts'
 import { dominantShareOf } from './resource-vector.ts'
 import type { ClusterSnapshot, Demand, PlacedContainer } from './snapshot.ts'
+import { type Clearing, stopForRoom } from './stop-for-room.ts'
 
 /** Hosts on which room is planned; each costs a placement per container that would move. */
 const maxHostsTried = 64
@@ -17,92 +18,103 @@ export interface RoomPlan {
   /** Where the demand goes then. */
   host: string
   /** In order; each has its room when those before it are done. */
-  moves: { container: string; from: string; to: string }[]
-  /** Only when stopping is allowed, and moves weren't enough. */
-  stopped: string[]
+  moves: Clearing['moves']
+  /** After the moves, and only when no moves alone are enough. */
+  stopped: { container: string; priority: number }[]
   reason: string
 }
 
 export interface RoomOptions {
-  allowStopping?: boolean
   maxMoves?: number
 }
 
-/** The plan that stops the fewest, then moves the fewest, then moves the least memory; null: there is none. */
+/**
+ * Fewest moves, then the least memory moved; when moves won't do, who is stopped is as unimportant as can be, then as few as can be, and
+ * others may move besides. null: there is no plan.
+ */
 export function makeRoom(
   snapshot: ClusterSnapshot,
   demand: Demand,
   seed: number,
-  options: RoomOptions = {},
+  { maxMoves = defaultMaxMoves }: RoomOptions = {},
 ): RoomPlan | null {
   const there = place(snapshot, demand, seed)
   if (there.host !== null) return { host: there.host, moves: [], stopped: [], reason: there.placement.reason }
-  const plans = candidates(snapshot, demand).flatMap((host) => planOn(host, snapshot, demand, seed, options) ?? [])
+  const inTheWay = goersByHost(snapshot, demand)
+  const clear = (state: ClusterSnapshot, host: string, goers: readonly PlacedContainer[]) =>
+    clearByMoving(state, host, demand, goers, seed, maxMoves)
+  const plans = candidates(snapshot, demand, inTheWay).flatMap((host) => {
+    const clearing = clear(snapshot, host, inTheWay.get(host)!)
+    return clearing === null ? [] : [{ host, ...clearing }]
+  })
   plans.sort(
     (left, right) =>
-      left.plan.stopped.length - right.plan.stopped.length ||
-      left.plan.moves.length - right.plan.moves.length ||
-      left.movedBytes - right.movedBytes ||
-      (left.plan.host < right.plan.host ? -1 : 1),
+      left.moves.length - right.moves.length || left.movedBytes - right.movedBytes || (left.host < right.host ? -1 : 1),
   )
-  return plans[0]?.plan ?? null
+  const best = plans[0] ? { ...plans[0], stopped: [] } : stopForRoom(snapshot, demand, inTheWay, clear)
+  if (best === null) return null
+  const stopped = best.stopped.map((each) => ({ container: each.demand.name, priority: each.demand.priority ?? 0 }))
+  const plan = { host: best.host, moves: best.moves, stopped }
+  return { ...plan, reason: describe(plan, demand) }
 }
 
-/** Hosts that would take it if what may go had gone; those with the least in the way first. */
-function candidates(snapshot: ClusterSnapshot, demand: Demand): string[] {
+/** Who may go for it, by host. */
+function goersByHost(snapshot: ClusterSnapshot, demand: Demand): Map<string, PlacedContainer[]> {
+  const priority = demand.priority ?? 0
+  const byHost = new Map<string, PlacedContainer[]>()
+  for (const each of snapshot.containers ?? []) {
+    if ((each.demand.priority ?? 0) > priority || each.demand.host !== null) continue
+    const there = byHost.get(each.host)
+    if (there) there.push(each)
+    else byHost.set(each.host, [each])
+  }
+  return byHost
+}
+
+/** Hosts that would take it if what can be moved had gone; those with the least in the way first. */
+function candidates(
+  snapshot: ClusterSnapshot,
+  demand: Demand,
+  inTheWay: ReadonlyMap<string, readonly PlacedContainer[]>,
+): string[] {
   const found: { host: string; inTheWay: number }[] = []
   for (const host of snapshot.hosts) {
-    const going = mayGo(snapshot, host.name, demand)
+    const going = (inTheWay.get(host.name) ?? []).filter(({ movable }) => movable)
     if (going.length === 0) continue
-    const without = going.reduce((state, each) => withoutPlaced(state, host.name, each.demand), snapshot)
-    const emptied = without.hosts.find(({ name }) => name === host.name)!
-    if (refusalOf(emptied, demand, trialOf(without, demand)) === null) {
-      found.push({ host: host.name, inTheWay: going.length })
-    }
+    const emptied = going.reduce((state, each) => hostWithout(state, each.demand), host)
+    // Members of its own group that leave count as well.
+    const trial = trialOf(
+      { ...snapshot, hosts: snapshot.hosts.map((each) => (each === host ? emptied : each)) },
+      demand,
+    )
+    if (refusalOf(emptied, demand, trial) === null) found.push({ host: host.name, inTheWay: going.length })
   }
   found.sort((left, right) => left.inTheWay - right.inTheWay || (left.host < right.host ? -1 : 1))
   return found.slice(0, maxHostsTried).map(({ host }) => host)
 }
 
-function mayGo(snapshot: ClusterSnapshot, host: string, demand: Demand): PlacedContainer[] {
-  const priority = demand.priority ?? 0
-  return (snapshot.containers ?? []).filter(
-    (each) => each.host === host && (each.demand.priority ?? 0) <= priority && each.demand.host === null,
-  )
-}
-
-interface Costed {
-  plan: RoomPlan
-  movedBytes: number
-}
-
-function planOn(
-  host: string,
+function clearByMoving(
   snapshot: ClusterSnapshot,
+  host: string,
   demand: Demand,
+  goers: readonly PlacedContainer[],
   seed: number,
-  { allowStopping = false, maxMoves = defaultMaxMoves }: RoomOptions,
-): Costed | null {
-  const plan: RoomPlan = { host, moves: [], stopped: [], reason: '' }
+  maxMoves: number,
+): Clearing | null {
+  const clearing: Clearing = { moves: [], movedBytes: 0 }
   let state = snapshot
-  let movedBytes = 0
-  let left = mayGo(snapshot, host, demand)
+  let left = goers.filter(({ movable }) => movable)
   while (!fits(state, host, demand)) {
-    const next = nextToGo(state, host, demand, left)
+    const next = clearing.moves.length < maxMoves ? nextToGo(state, host, demand, left) : null
     if (!next) return null
     left = left.filter((each) => each !== next)
-    const to = plan.moves.length < maxMoves ? destination(state, next, seed) : null
-    if (to !== null) {
-      plan.moves.push({ container: next.demand.name, from: host, to })
-      movedBytes += next.demand.requests.memoryBytes
-      state = withPlaced(withoutPlaced(state, host, next.demand), to, next.demand)
-    } else if (allowStopping && (next.demand.priority ?? 0) < (demand.priority ?? 0)) {
-      plan.stopped.push(next.demand.name)
-      state = withoutPlaced(state, host, next.demand)
-    }
+    const to = destination(state, next, seed)
+    if (to === null) continue
+    clearing.moves.push({ container: next.demand.name, from: host, to })
+    clearing.movedBytes += next.demand.requests.memoryBytes
+    state = withPlaced(withoutPlaced(state, host, next.demand), to, next.demand)
   }
-  plan.reason = describe(plan, demand)
-  return { plan, movedBytes }
+  return clearing
 }
 
 function fits(state: ClusterSnapshot, host: string, demand: Demand): boolean {
@@ -127,14 +139,13 @@ function nextToGo(
   return (enough ?? bySize.at(-1))?.each ?? null
 }
 
-function destination(state: ClusterSnapshot, { demand, host, movable }: PlacedContainer, seed: number): string | null {
-  if (!movable) return null
+function destination(state: ClusterSnapshot, { demand, host }: PlacedContainer, seed: number): string | null {
   const without = withoutPlaced(state, host, demand)
   return place(without, { ...demand, excluded: new Set([...demand.excluded, host]), live: true }, seed).host
 }
 
-function describe({ host, moves, stopped }: RoomPlan, { name }: Demand): string {
+function describe({ host, moves, stopped }: Omit<RoomPlan, 'reason'>, { name }: Demand): string {
   const away = moves.map(({ container, to }) => `${container} moves to ${to}`)
-  const ended = stopped.map((container) => `${container} is stopped`)
+  const ended = stopped.map(({ container, priority }) => `${container} (priority ${priority}) is stopped`)
   return `${name} fits on ${host} once ${[...away, ...ended].join(', ')}`
 }

@@ -13,6 +13,20 @@ export function withoutPlaced(snapshot: ClusterSnapshot, host: string, demand: D
   return changed(snapshot, host, demand, -1)
 }
 
+/** The snapshot as it is once `demand` has been stopped on `host` for another: its disk, group and quota stay its own. */
+export function withStopped(snapshot: ClusterSnapshot, host: string, demand: Demand): ClusterSnapshot {
+  return changed(snapshot, host, freedByStop(demand), -1)
+}
+
+/** As withoutPlaced and withStopped, of one host alone. */
+export const hostWithout = (host: HostSnapshot, demand: Demand): HostSnapshot => occupied(host, demand, -1)
+export const hostWithStopped = (host: HostSnapshot, demand: Demand): HostSnapshot =>
+  occupied(host, freedByStop(demand), -1)
+
+function freedByStop({ project: _project, group: _group, ...demand }: Demand): Demand {
+  return { ...demand, requests: { ...demand.requests, diskBytes: 0 } }
+}
+
 function changed(snapshot: ClusterSnapshot, name: string, demand: Demand, sign: 1 | -1): ClusterSnapshot {
   const hosts = snapshot.hosts.map((each) => (each.name === name ? occupied(each, demand, sign) : each))
   const { projects } = snapshot

@@ -87,6 +87,8 @@ export interface PlacedContainer {
   demand: Demand
   /** False: it can't or must not be moved. */
   movable: boolean
+  /** It may be stopped to make room for one of a higher priority; missing: it may not. */
+  stoppable?: boolean
 }
 
 export interface Demand {

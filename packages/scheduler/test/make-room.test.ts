@@ -29,12 +29,18 @@ t.test('the smallest container whose leaving is enough moves', async (t) => {
   })
 })
 
-t.test('who can only be stopped is stopped when that is allowed, and lower', async (t) => {
+t.test('who can only be stopped is stopped when it may be, and is less important', async (t) => {
   const containers = [on('a', 'x', 4, 0), on('b', 'y', 4, 5)]
   const cluster = { hosts: ['a', 'b'].map((name) => holding(name, containers)), containers }
   t.equal(makeRoom(cluster, sized('new', 2, 5), 1), null, 'nobody is stopped unasked')
-  t.match(makeRoom(cluster, sized('new', 2, 5), 1, { allowStopping: true }), { host: 'a', moves: [], stopped: ['x'] })
-  t.equal(makeRoom(cluster, sized('new', 2, 0), 1, { allowStopping: true }), null, 'an equal is not stopped')
+  const stoppable = { ...cluster, containers: containers.map((each) => ({ ...each, stoppable: true })) }
+  t.same(makeRoom(stoppable, sized('new', 2, 5), 1), {
+    host: 'a',
+    moves: [],
+    stopped: [{ container: 'x', priority: 0 }],
+    reason: 'new fits on a once x (priority 0) is stopped',
+  })
+  t.equal(makeRoom(stoppable, sized('new', 2, 0), 1), null, 'an equal is not stopped')
 })
 
 t.test('a higher priority and a container that must stay are not moved', async (t) => {

@@ -20,7 +20,7 @@ export function register(program: Command): void {
     summary: 'show why a container was placed where it is, or where one would go',
     description: `Shows why a container was placed where it is and where it would go now, each host with its score or the rule that refuses
 it. With --spec it says the same of a launch that nobody has asked for (a JSON file with the fields of the API's launch:
-memoryBytes, cpuMilli, host, scheduling …; - reads standard input), and, where nothing fits, who would have to move.`,
+memoryBytes, cpuMilli, host, scheduling …; - reads standard input), and, where nothing fits, who would have to move, or to be stopped.`,
     examples: [
       ['drover explain web-1', 'the chosen host, and each other one with its score or refusal'],
       ['drover explain --spec big.json', 'what if: launches nothing'],
@@ -63,7 +63,7 @@ function readSpec(file: string): ExplainRequest {
 
 function describeContainer(
   palette: Palette,
-  { name, placed, now, lastMove }: ContainerExplanation,
+  { name, placed, now, lastMove, preempted }: ContainerExplanation,
   host: string,
 ): string {
   const moved = host === placed.chosen ? '' : ` (since then it has come to host ${host})`
@@ -78,12 +78,21 @@ function describeContainer(
       : now.chosen === ''
         ? `placed now, ${now.reason}`
         : `placed now, it would go to ${palette.bold(now.chosen)}: ${now.reason}`
-  return [headline, ...last, '', placementTable(palette, placed), '', today, '', placementTable(palette, now)].join(
-    '\n',
-  )
+  const waits = preempted === undefined ? [] : [palette.yellow(preempted)]
+  return [
+    headline,
+    ...waits,
+    ...last,
+    '',
+    placementTable(palette, placed),
+    '',
+    today,
+    '',
+    placementTable(palette, now),
+  ].join('\n')
 }
 
-function describeLaunch(palette: Palette, { host, placement, room }: LaunchExplanation): string {
+export function describeLaunch(palette: Palette, { host, placement, room }: LaunchExplanation): string {
   const headline =
     host === null ? palette.yellow(placement.reason) : `it would go to ${palette.bold(host)}: ${placement.reason}`
   return [`${headline}\n`, placementTable(palette, placement), ...(room === null ? [] : [`\n${room.reason}`])].join(

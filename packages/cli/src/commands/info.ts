@@ -24,6 +24,7 @@ import { type Palette, paintState } from '../output/palette.ts'
 import { formatBytes, formatCpu } from '../output/sizes.ts'
 import { renderFields, renderTable } from '../output/table.ts'
 import { placementTable } from './explain.ts'
+import { shownState } from './ls.ts'
 import { describeMoved } from './move.ts'
 import { summarizePreflight } from './preflight.ts'
 
@@ -88,7 +89,7 @@ export function describeContainer(
   const { identity, spec, placement } = container
   const { requests } = spec
   const up = container.startedAtMs === null ? '' : ` for ${formatAge(container.startedAtMs, nowMs)}`
-  const state = `${paintState(palette, container.state)}${container.state === 'running' ? up : ''}`
+  const state = `${paintState(palette, shownState(container))}${container.state === 'running' ? up : ''}`
   const fields = renderFields(palette, [
     ['name', palette.bold(container.name)],
     ['state', container.message ? `${state} (${container.message})` : state],
@@ -99,6 +100,7 @@ export function describeContainer(
       `${formatCpu(requests.cpuMilli)} cores · ${formatBytes(requests.memoryBytes)} memory · ${formatBytes(requests.diskBytes)} disk · ${requests.pids} pids`,
     ],
     ['limits', describeLimits(spec)],
+    ['gives way', describeGivingWay(spec)],
     ['memory', describePressure(container.memory)],
     ['first boot', describeFirstBoot(palette, container.firstBoot)],
     ['devices', Object.keys(spec.devices ?? {}).join(' ') || null],
@@ -159,6 +161,14 @@ function describeFirstBoot(palette: Palette, outcome: FirstBootOutcome | undefin
   const log = by === 'drover' ? firstBootLog : '/var/log/cloud-init-output.log'
   const words = message === '' ? '' : `: ${message}`
   return `${state === 'failed' ? palette.red(state) : state}${words} · by ${by}, which writes ${log}`
+}
+
+/** Null: as its pool says. */
+function describeGivingWay({ scheduling }: Container['spec']): string | null {
+  if (scheduling?.preemptible === undefined) return null
+  return scheduling.preemptible
+    ? `to what has a higher priority than ${scheduling.priority ?? 0}: it may be stopped for it`
+    : 'to nobody: it is not stopped to make room'
 }
 
 /** Null: as usual. */

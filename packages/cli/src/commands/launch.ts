@@ -1,7 +1,15 @@
 // `drover launch`: makes containers and starts them where the scheduler, or the user, says.
 
 import type { DroverClient } from '@drover/client'
-import type { Container, Devices, LaunchOutcome, LaunchRequest, Operation, SetRequest } from '@drover/protocol'
+import type {
+  Container,
+  Devices,
+  LaunchExplanation,
+  LaunchOutcome,
+  LaunchRequest,
+  Operation,
+  SetRequest,
+} from '@drover/protocol'
 import { DroverError } from '@drover/protocol/plain'
 import type { Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
@@ -18,6 +26,7 @@ import { addSchedulingOptions, type SchedulingFlags, schedulingOf } from '../sch
 import { addSecurityOptions, privilegedWarning, type SecurityFlags, securityOf } from '../security-flags.ts'
 import type { Session } from '../session.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
+import { describeLaunch } from './explain.ts'
 
 /** In one call; larger ones are planned in parts. */
 const plannedTogether = 64
@@ -25,6 +34,7 @@ const plannedTogether = 64
 interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags, FirstBootFlags, KernelFlags {
   makeRoom: boolean
   start: boolean
+  dryRun?: boolean
   count?: number
   image?: string
   memory?: number
@@ -56,6 +66,7 @@ export function register(program: Command): void {
       ['drover launch ci --nesting', 'one that runs containers itself'],
       ['drover launch job --ephemeral --device data,type=bind,source=/srv/data,path=/data', 'gone when it stops'],
       ['drover launch gw --sysctl net.ipv4.ip_forward=1 --rlimit nofile=65536', 'settings of the kernel for it alone'],
+      ['drover launch batch --preemptible --priority -10', 'gives way to what is more important'],
       ['drover launch x --require disk=ssd --priority 10', 'on a host with that label, before others'],
     ],
     json: 'print one JSON array on stdout: {name, operation, container, error} each',
@@ -74,7 +85,11 @@ export function register(program: Command): void {
     .option('--no-start', 'only make them: left stopped until drover start')
     .option('--host <host>', 'only on this host', parseName)
     .option('--address <ipv4>', 'this address, free and in the containers’ network (default: the next one)')
-    .option('--no-make-room', 'when it fits nowhere, move no others to make room (usual: up to four, live)')
+    .option(
+      '--no-make-room',
+      'when it fits nowhere, neither move others to make room nor stop any (usual: up to four, live)',
+    )
+    .option('--dry-run', 'launch nothing: say where each would go now, and who would move or be stopped for it')
     .option('-e, --env <KEY=VALUE>', 'environment of its init; repeatable', parsePair)
     .option('-l, --label <KEY=VALUE>', 'label to find it by; repeatable', parsePair)
   addFirstBootOptions(command)
@@ -90,14 +105,16 @@ async function launch(session: Session, given: string[], flags: LaunchFlags): Pr
   const rules = Object.entries(flags.set?.scheduling ?? {}).filter(([, value]) => value !== null)
   const scheduling = { ...Object.fromEntries(rules), ...schedulingOf(flags) }
   const client = await session.client()
+  const requestFor = (name: string) => ({
+    ...launchRequest(name, flags),
+    ...(Object.keys(scheduling).length > 0 ? { scheduling } : {}),
+  })
+  if (flags.dryRun) return await explainAll(session, names.map(requestFor))
   if (flags.privileged) session.output.note(privilegedWarning(names))
   const { outcomes, exitCode } = await runMany(session, names, flags, {
     doing: 'launching',
     done: 'launched',
-    begin: launcher(client, names, (name) => ({
-      ...launchRequest(name, flags),
-      ...(Object.keys(scheduling).length > 0 ? { scheduling } : {}),
-    })),
+    begin: launcher(client, names, requestFor),
   })
   const begun = outcomes.filter(({ operation }) => operation !== null)
   const containers = begun.length === 0 ? new Map() : await containersByName(session, begun)
@@ -114,6 +131,18 @@ async function launch(session: Session, given: string[], flags: LaunchFlags): Pr
     )
   }
   return exitCode
+}
+
+/** Each by itself, as if the others weren't asked for. */
+async function explainAll(session: Session, requests: readonly LaunchRequest[]): Promise<number> {
+  const client = await session.client()
+  const { output } = session
+  const explained: ({ name: string } & LaunchExplanation)[] = []
+  for (const request of requests) explained.push({ name: request.name, ...(await client.explainLaunch(request)) })
+  output.result(explained, () =>
+    explained.map((each) => `${output.palette.bold(each.name)}: ${describeLaunch(output.palette, each)}`).join('\n\n'),
+  )
+  return explained.every(({ host, room }) => host !== null || room !== null) ? 0 : 1
 }
 
 /** Begins one, or all that are in the same call with it, which are planned together. */

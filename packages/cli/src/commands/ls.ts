@@ -28,7 +28,7 @@ export function register(program: Command): void {
   })
     .alias('list')
     .option('--host <host>', 'only those on this host', parseName)
-    .option('--state <state>', 'only those in this state: running, stopped, frozen, migrating, failed, …')
+    .option('--state <state>', 'only those in this state: running, stopped, preempted, frozen, migrating, failed, …')
     .option('-l, --label <KEY=VALUE>', 'only those with this label; repeatable', parsePair)
     .option('-q, --quiet', 'print names only')
     .action(
@@ -52,7 +52,7 @@ export function register(program: Command): void {
 
 function matches(container: Container, flags: ListFlags): boolean {
   if (flags.host !== undefined && container.host !== flags.host) return false
-  if (flags.state !== undefined && container.state !== flags.state) return false
+  if (flags.state !== undefined && ![container.state, shownState(container)].includes(flags.state)) return false
   return Object.entries(flags.label ?? {}).every(([key, value]) => container.spec.labels[key] === value)
 }
 
@@ -62,7 +62,7 @@ export function containerTable(palette: Palette, containers: readonly Container[
     palette,
     [
       { header: 'NAME', value: ({ name }) => palette.bold(name) },
-      { header: 'STATE', value: ({ state }) => paintState(palette, state) },
+      { header: 'STATE', value: (container) => paintState(palette, shownState(container)) },
       { header: 'HOST', value: ({ host }) => host },
       { header: 'ADDRESS', value: bareAddress },
       { header: 'CPU', align: 'right', value: ({ spec }) => formatCpu(spec.requests.cpuMilli) },
@@ -74,6 +74,10 @@ export function containerTable(palette: Palette, containers: readonly Container[
     containers,
   )
 }
+
+/** One that was stopped for another, and starts again by itself, is more than stopped. */
+export const shownState = ({ state, preempted }: Container): string =>
+  state === 'stopped' && preempted?.resumes ? 'preempted' : state
 
 function uptime(state: Container['state'], startedAtMs: number | null, nowMs: number): string {
   return ['running', 'frozen', 'migrating'].includes(state) ? formatAge(startedAtMs, nowMs) : '–'

@@ -14,6 +14,7 @@ interface PoolFlags extends WaitFlags {
   overcommitCpu?: number
   overcommitMemory?: number
   idleReserve?: number
+  preemptBelow?: number
   reset?: boolean
 }
 
@@ -39,6 +40,7 @@ function list(group: Command): void {
             { header: 'CPU', align: 'right', value: ([, pool]) => `× ${pool.overcommitCpu ?? 1}` },
             { header: 'MEMORY', align: 'right', value: ([, pool]) => `× ${pool.overcommitMemory ?? 1}` },
             { header: 'IDLE RESERVE', align: 'right', value: ([, pool]) => `${100 * (pool.idleReserve ?? 0)} %` },
+            { header: 'PREEMPTS BELOW', align: 'right', value: ([, pool]) => String(pool.preemptBelow ?? '–') },
           ],
           Object.entries(pools),
         ),
@@ -52,10 +54,13 @@ function set(group: Command): void {
     summary: 'say how a pool is filled',
     description: `Says how a pool is filled: packed (the fullest host that fits), balanced (the emptiest), or spread (the fewest containers).
 With overcommit, what containers ask for may add up to more than there is; what they are measured to use must still fit,
-less the idle reserve. What isn't named is the default again.`,
+less the idle reserve. With --preempt-below, containers of a lower priority than that may be stopped to make room for a launch
+that is more important, when moving others is not enough; they start again by themselves when there is room. Without it only those may be
+that say so themselves (preemptible=true). What isn't named is the default again.`,
     examples: [
       ['drover pool set default --policy balance', 'even out the hosts that are in no other pool'],
       ['drover pool set dev --overcommit-cpu 8 --idle-reserve 0.2', 'eight times the cores may be asked for'],
+      ['drover pool set batch --preempt-below 0', 'what has a negative priority gives way to what is more important'],
       ['drover pool set dev --reset', 'packed and not overcommitted, as all pools begin'],
     ],
   })
@@ -64,6 +69,7 @@ less the idle reserve. What isn't named is the default again.`,
     .option('--overcommit-cpu <times>', 'times the cores that may be asked for', parseTimes)
     .option('--overcommit-memory <times>', 'times the memory that may be asked for', parseTimes)
     .option('--idle-reserve <share>', 'share kept free of measured use, e.g. 0.2', parseShare)
+    .option('--preempt-below <priority>', 'containers of a lower priority may be stopped for others', parseThreshold)
     .option('--reset', 'back to the default')
   addWaitOptions(command).action(
     action(async (session, name: string, flags: PoolFlags) => {
@@ -81,6 +87,7 @@ function poolOf(flags: PoolFlags): Pool | null {
     ...(flags.overcommitCpu === undefined ? {} : { overcommitCpu: flags.overcommitCpu }),
     ...(flags.overcommitMemory === undefined ? {} : { overcommitMemory: flags.overcommitMemory }),
     ...(flags.idleReserve === undefined ? {} : { idleReserve: flags.idleReserve }),
+    ...(flags.preemptBelow === undefined ? {} : { preemptBelow: flags.preemptBelow }),
   }
   const says = Object.keys(pool).length > 0
   if (says === (flags.reset === true)) throw new UsageError('say what the pool is to be, or --reset, and not both')
@@ -89,6 +96,12 @@ function poolOf(flags: PoolFlags): Pool | null {
 
 const parseTimes = (text: string) => parseBetween(text, 1, 100)
 const parseShare = (text: string) => parseBetween(text, 0, 0.9)
+
+function parseThreshold(text: string): number {
+  const value = parseBetween(text, -999, 1000)
+  if (Number.isInteger(value)) return value
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a whole number.`)
+}
 
 function parseBetween(text: string, least: number, most: number): number {
   const value = Number(text)

@@ -28,6 +28,7 @@ const stateColours: Record<string, 'green' | 'red' | 'yellow' | 'cyan' | 'dim'> 
   aborted: 'red',
   unknown: 'red',
   pending: 'yellow',
+  preempted: 'yellow',
   cordoned: 'yellow',
   migrating: 'cyan',
   frozen: 'cyan',

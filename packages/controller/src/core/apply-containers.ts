@@ -7,6 +7,7 @@ import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { announceMemory } from './memory-events.ts'
 import { endOperation } from './operations.ts'
+import { newlyPreempted } from './preemption.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
 export function applyContainerObserved(draft: Draft, entry: EntryOf<'ContainerObserved'>): Container {
@@ -132,6 +133,7 @@ function settle(draft: Draft, operation: Operation, container: StoredContainer):
     start: 'running',
     thaw: 'running',
     stop: 'stopped',
+    preempt: 'stopped',
     restart: 'running',
     freeze: 'frozen',
     copy: 'running',
@@ -150,12 +152,21 @@ function settle(draft: Draft, operation: Operation, container: StoredContainer):
   if (isStoppingFirst(operation)) {
     if (container.state === 'stopped') startAgain(draft, operation, container)
   } else if (container.state === state) {
+    if (operation.kind === 'preempt') becomePreempted(draft, operation, container)
     endOperation(draft, operation, { state: 'done', message: `${state} on ${container.host}`, error: null })
   } else if (container.state === 'stopped' && hasEnded(operation, container)) {
     const message = `${operation.kind} ${container.name}: its init has ended; see its logs`
     draft.reassign({ ...container, desired: 'stopped' })
     endOperation(draft, operation, { state: 'failed', message, error: { code: 'WRONG_STATE', message } })
   }
+}
+
+function becomePreempted(draft: Draft, operation: Operation, container: StoredContainer): void {
+  const { name, host } = container
+  const [by, priority] = [String(operation.parameters.by), Number(operation.parameters.priority)]
+  draft.putContainer({ ...container, ...newlyPreempted(container, { by, priority, atMs: draft.atMs }) })
+  const message = `${name} on ${host} was stopped to make room for ${by}; it starts again when there is room`
+  draft.event('container.preempted', name, message, operation.id)
 }
 
 /** A launch that only makes it, or a fresh disk of one that was off. */

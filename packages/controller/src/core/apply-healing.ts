@@ -65,9 +65,17 @@ export function applyContainerHealed(draft: Draft, entry: EntryOf<'ContainerHeal
   const why = whyNotHealed(draft.state, container)
   if (why !== null) draft.refuse('WRONG_STATE', `heal ${name}: ${why}`, { container: name })
   checkRoom(draft, entry.destination, container.spec.requests, `heal ${name}`)
-  const { leasedEpoch: _lease, snapshots: _snapshots, memory: _memory, firstBoot: _told, ...kept } = container
+  const {
+    leasedEpoch: _lease,
+    snapshots: _snapshots,
+    memory: _memory,
+    firstBoot: _told,
+    preempted,
+    ...kept
+  } = container
   draft.reassign({
     ...kept,
+    ...(preempted === undefined ? {} : { desired: 'running' as const }),
     host: entry.destination,
     epoch: epoch + 1,
     state: 'pending',

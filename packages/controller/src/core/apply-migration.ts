@@ -108,8 +108,11 @@ export function applyMigrationCommitted(draft: Draft, entry: EntryOf<'MigrationC
   }
   const container = draft.state.tables.containers.get(migration.container)!
   const committed = enterPhase(draft, operation, migration, 'committed', entry.figures)
+  // Room for all of it was kept there.
+  const { preempted, ...rest } = container
   draft.reassign({
-    ...container,
+    ...rest,
+    desired: preempted?.resumes ? 'running' : container.desired,
     host: migration.destination,
     epoch: migration.nextEpoch,
     placement: operation.parameters.placement as typeof container.placement,

@@ -4,6 +4,7 @@ import type { Operation, PowerState } from '@drover/protocol'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { endOperation } from './operations.ts'
+import { waitsLonger } from './preemption.ts'
 import { undo } from './undo-operation.ts'
 
 export function applyOperationAdvanced(draft: Draft, entry: EntryOf<'OperationAdvanced'>): Operation {
@@ -40,7 +41,13 @@ export function applyOperationEnded(draft: Draft, entry: EntryOf<'OperationEnded
       container.state === 'migrating'
         ? settledState(committed && entry.state !== 'done', container.desired)
         : container.state
-    draft.reassign({ ...container, state: landed, message: landed === 'unknown' ? entry.message : container.message })
+    const waits = container.preempted ? { preempted: waitsLonger(container.preempted, draft.atMs) } : {}
+    draft.reassign({
+      ...container,
+      ...waits,
+      state: landed,
+      message: landed === 'unknown' ? entry.message : container.message,
+    })
   }
   const figures = { ...migration.figures, ...entry.figures }
   const phase = entry.state === 'done' ? 'done' : migration.phase

@@ -5,6 +5,7 @@ import type { ContainerState, Operation, PowerState } from '@drover/protocol'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { beginOperation, begunBefore } from './operations.ts'
+import { refuseWithoutRoom, stopWaiting } from './preempted-power.ts'
 import type { StoredContainer } from './state.ts'
 
 type PowerKind = EntryOf<'PowerRequested'>['kind']
@@ -29,6 +30,8 @@ export function applyPowerRequested(draft: Draft, entry: EntryOf<'PowerRequested
   if (before) return before
   const container = draft.containerNamed(entry.container)
   refuseBusy(draft, container, entry.kind)
+  const off = stopWaiting(draft, entry, container)
+  if (off !== null) return off
   const rule = rules[entry.kind]
   if (entry.kind === 'delete' && container.spec.lifecycle?.protected) {
     const { name } = container
@@ -52,8 +55,11 @@ export function applyPowerRequested(draft: Draft, entry: EntryOf<'PowerRequested
       },
     )
   }
+  refuseWithoutRoom(draft, entry, container)
+  const { preempted, ...rest } = container
   draft.reassign({
-    ...container,
+    ...rest,
+    ...(preempted === undefined || entry.kind === 'start' ? {} : { preempted }),
     desired: rule.desired ?? container.desired,
     deleting: entry.kind === 'delete',
     state: entry.kind === 'delete' ? 'deleting' : container.state,

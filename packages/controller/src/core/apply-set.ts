@@ -189,6 +189,8 @@ function refuseShortage(draft: Draft, container: StoredContainer, requests: Reso
     diskBytes: more('diskBytes'),
     pids: more('pids'),
   }
+  // What it gave up is asked for when it starts again.
+  if (container.preempted !== undefined) Object.assign(growth, { cpuMilli: 0, memoryBytes: 0, pids: 0 })
   if (Object.values(growth).every((each) => each === 0)) return
   const short = shortage(
     askable(draft.state, draft.host(container.host)),

@@ -7,6 +7,7 @@ import { refuseBusy } from './apply-power.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { beginOperation, begunBefore, endOperation } from './operations.ts'
+import { describePreempted } from './preemption.ts'
 import type { StoredContainer } from './state.ts'
 
 export const snapshotsOf = (container: StoredContainer): readonly Snapshot[] => container.snapshots ?? []
@@ -65,6 +66,9 @@ export function applySnapshotRestoreRequested(draft: Draft, entry: EntryOf<'Snap
     refuse(draft, container, 'WRONG_STATE', why)
   }
   refuseState(draft, container, doing, ['running', 'stopped', 'frozen', 'failed'])
+  if (entry.start && container.preempted !== undefined) {
+    refuse(draft, container, 'WRONG_STATE', `${doing}: ${describePreempted(container.preempted)}; leave --start away`)
+  }
   draft.reassign({ ...container, desired: 'stopped', operation: entry.operation })
   return beginOperation(draft, {
     id: entry.operation,

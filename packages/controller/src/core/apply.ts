@@ -25,6 +25,7 @@ import {
 } from './apply-migration.ts'
 import { applyCancelRequested, applyOperationAdvanced, applyOperationEnded } from './apply-operations.ts'
 import { applyPowerRequested } from './apply-power.ts'
+import { applyContainerResumed, applyPreemptionRequested } from './apply-preemption.ts'
 import { applyProfileChanged, applyProfilesReached } from './apply-profiles.ts'
 import { applyRebalancePlanned } from './apply-rebalance.ts'
 import { applyRebuildRequested } from './apply-rebuild.ts'
@@ -99,6 +100,10 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyRoomPlanned(draft, entry)
     case 'PowerRequested':
       return applyPowerRequested(draft, entry)
+    case 'PreemptionRequested':
+      return applyPreemptionRequested(draft, entry)
+    case 'ContainerResumed':
+      return applyContainerResumed(draft, entry)
     case 'SetRequested':
       return applySetRequested(draft, entry)
     case 'ContainerRenamed':

@@ -1,6 +1,7 @@
 // What the containers of a host have asked for, counting those that are on their way to it.
 
 import type { Resources } from '@drover/protocol'
+import { heldRequests } from './preemption.ts'
 import { promisedRoom } from './promised-room.ts'
 import type { ClusterState } from './state.ts'
 
@@ -19,7 +20,7 @@ export function loads(state: ClusterState, except: string | null = null): Map<st
     byHost.set(host, { requested: add(load.requested, requests), containers: load.containers + 1 })
   }
   for (const container of state.tables.containers.values()) {
-    count(container.host, container.spec.requests)
+    count(container.host, heldRequests(container))
     const arriving = arrivingHost(state, container.operation)
     if (arriving !== null) count(arriving, container.spec.requests)
   }

@@ -35,6 +35,8 @@ export interface SnapshotOptions {
   pending?: Iterable<PendingPlacement>
   /** It isn't a member of its own group, and its devices are free for it: where it is doesn't keep it from anywhere. */
   without?: string
+  /** A launch whose room counts as free. */
+  except?: string
 }
 
 export function clusterSnapshot(
@@ -44,7 +46,7 @@ export function clusterSnapshot(
   options: SnapshotOptions = {},
 ): ClusterSnapshot {
   const pending = [...(options.pending ?? [])]
-  const byHost = loads(state)
+  const byHost = loads(state, options.except)
   for (const { host, requests } of pending) {
     const load = byHost.get(host)
     byHost.set(host, {
@@ -72,7 +74,7 @@ export function clusterSnapshot(
       ...amountsOf(host, taken.get(host.name)),
       ...settingsOf(host),
       ...(members === undefined ? {} : { groups: members }),
-      ...(overcommits(poolOfHost(state, host)) ? { measured: measuredOn(observed, host.name, nowMs) } : {}),
+      ...(overcommits(poolOfHost(state, host)) ? { measured: measuredOn(state, observed, host.name, nowMs) } : {}),
     }
   })
   return {
@@ -116,12 +118,13 @@ function groupMembers(
 }
 
 /** Sum of what its containers are expected to use; null: nothing was measured. */
-function measuredOn(observed: Observed, host: string, nowMs: number): MeasuredUse | null {
+function measuredOn(state: ClusterState, observed: Observed, host: string, nowMs: number): MeasuredUse | null {
   const report = observed.reports.get(host)?.report
   if (!report || !observed.uses) return null
   let cpuMilli = 0
   let memoryBytes = 0
   for (const { container, memoryBytes: now } of report.containers) {
+    if (state.tables.containers.get(container)?.preempted !== undefined) continue
     const expected = observed.uses.of(container, nowMs)?.expected
     cpuMilli += expected?.cpuMilli ?? 0
     memoryBytes += expected?.memoryBytes ?? now

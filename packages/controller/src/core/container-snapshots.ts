@@ -12,12 +12,16 @@ import {
 import { type ContainerSnapshot, learnMoveModel, type MeasuredMove, type MoveModel } from '@drover/scheduler'
 import { demandOf } from './demand.ts'
 import { isReady, type Observed } from './observed.ts'
+import { heldRequests, mayBePreempted } from './preemption.ts'
+import { promisedAway } from './promised-room.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
 /** The last so many moves tell what a move costs here. */
 const tellingMoves = 100
 /** Dumped, sent and restored, one after the other: a third of a gigabyte a second. */
 const restBytesPerMs = 333_333
+/** Why one that was preempted is left alone; emptying its host is no reason to leave it. */
+export const waitsForRoom = 'it was preempted, and waits for room'
 /** No dump and restore has been seen to take less. */
 const leastFixedMs = 10
 
@@ -25,9 +29,12 @@ export function containerSnapshots(state: ClusterState, observed: Observed, nowM
   const unfit = new Map<string, string[]>()
   const seen = seenWhereTheyAre(state, observed)
   const moved = lastLiveMoves(state)
+  const away = promisedAway(state)
   for (const { name, features } of state.tables.hosts.values()) unfit.set(name, hostsUnfitFor(state, features))
   const snapshots = [...state.tables.containers.values()].map((container): ContainerSnapshot => {
-    const fixed = whyFixed(state, observed, nowMs, container)
+    const fixed = away.has(container.id)
+      ? 'a launch waits for it to leave'
+      : whyFixed(state, observed, nowMs, container)
     const measured = observed.uses?.of(container.id, nowMs) ?? null
     const live = container.state !== 'stopped'
     const expected = measured?.expected ?? null
@@ -36,9 +43,11 @@ export function containerSnapshots(state: ClusterState, observed: Observed, nowM
       demand: {
         ...demandOf(container, { host: null, excluded: live ? (unfit.get(container.host) ?? []) : [], live }),
         ...(expected === null ? {} : { measured: expected }),
+        requests: heldRequests(container),
       },
       movable: fixed === null,
       fixed,
+      stoppable: !away.has(container.id) && mayStopNow(state, observed, nowMs, container),
       // Just started or just heard of: what it holds is known, and its load is too young to plan by.
       use: expected ?? (measured === null ? null : { cpuMilli: 0, memoryBytes: measured.memoryBytes }),
       residentBytes: live ? (measured?.memoryBytes ?? 0) : 0,
@@ -108,6 +117,7 @@ function whyFixed(state: ClusterState, observed: Observed, nowMs: number, contai
   if (container.operation !== null) return `operation ${container.operation} is under way on it`
   const pins = pinsOf(container.spec.devices)
   if (pins.length > 0) return `devices pin it to ${container.host}: ${describePins(pins)}`
+  if (container.preempted !== undefined) return waitsForRoom
   if (container.state === 'stopped') return null
   if (container.state !== 'running' && container.state !== 'frozen') return `it is ${container.state}`
   if (!isReady(observed, container.host, nowMs)) return `its host ${container.host} is silent`
@@ -115,6 +125,12 @@ function whyFixed(state: ClusterState, observed: Observed, nowMs: number, contai
   return criu?.usable === true
     ? null
     : `no live move from ${container.host}: ${criu?.reason ?? 'its features are unknown'}`
+}
+
+/** To make room for a more important one. */
+function mayStopNow(state: ClusterState, observed: Observed, nowMs: number, container: StoredContainer): boolean {
+  if (container.state !== 'running' || container.operation !== null || container.deleting) return false
+  return mayBePreempted(state, container) && isReady(observed, container.host, nowMs)
 }
 
 /** Hosts that can't restore what a host of these features dumps. */

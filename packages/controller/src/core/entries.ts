@@ -88,6 +88,19 @@ export const PowerRequested = entry('PowerRequested', {
   stopTimeoutMs: Type.Union([Type.Integer(), Type.Null()]),
   parent: Type.Optional(OperationId),
 })
+/** Stopped to make room for the launch `parent`, which is more important. */
+export const PreemptionRequested = entry('PreemptionRequested', {
+  operation: OperationId,
+  container: Type.String({ description: 'name' }),
+  parent: OperationId,
+})
+/** One that was preempted starts again where its disk is. */
+export const ContainerResumed = entry('ContainerResumed', {
+  operation: OperationId,
+  container: Type.String({ description: 'id' }),
+  host: Name,
+  epoch: Type.Integer(),
+})
 /** Other limits or requests for a container, running or not. */
 export const SetRequested = entry('SetRequested', {
   operation: OperationId,
@@ -229,7 +242,7 @@ export const PlannedMove = Type.Object({
   /** Missing: the host that is emptied. */
   from: Type.Optional(Name),
   /** Missing: live, or cold when it is stopped. */
-  how: Type.Optional(Leave),
+  how: Type.Optional(Type.Union([Leave, Type.Literal('preempt')])),
   /** Name of the container that it makes room for on its host. */
   makesRoomFor: Type.Optional(Name),
   urgent: Type.Optional(Type.Boolean()),
@@ -311,6 +324,8 @@ export const Entry = Type.Union([
   ContainerLaunched,
   RoomPlanned,
   PowerRequested,
+  PreemptionRequested,
+  ContainerResumed,
   SetRequested,
   ContainerRenamed,
   SnapshotRequested,

@@ -4,7 +4,7 @@
 import type { EvacuateRequest, EvacuationPlanView, Leave } from '@drover/protocol'
 import { type ContainerSnapshot, planEvacuation, usualEvacuationPolicy } from '@drover/scheduler'
 import { clusterSnapshot } from './cluster-snapshot.ts'
-import { containerSnapshots, moveModelOf } from './container-snapshots.ts'
+import { containerSnapshots, moveModelOf, waitsForRoom } from './container-snapshots.ts'
 import type { PlannedMove } from './entries.ts'
 import type { Observed } from './observed.ts'
 import { type ClusterState, containerByName } from './state.ts'
@@ -25,9 +25,9 @@ export function evacuationPlan(
 ): EvacuationPlanView {
   const parallel = wishes.parallel ?? defaultParallel
   const emptied = new Set(hosts)
-  const all = containerSnapshots(state, observed, nowMs).filter(
-    ({ host, demand }) => !emptied.has(host) || concerned(state, demand.name, containers),
-  )
+  const all = containerSnapshots(state, observed, nowMs)
+    .filter(({ host, demand }) => !emptied.has(host) || concerned(state, demand.name, containers))
+    .map((each) => (emptied.has(each.host) ? wholeOf(state, each) : each))
   const leaving: Record<string, Leave> = {}
   for (const each of all) if (emptied.has(each.host)) leaving[each.demand.name] = howItLeaves(state, each, wishes)
   const plan = planEvacuation(
@@ -48,6 +48,13 @@ export function evacuationPlan(
   )
   const moves = plan.moves.map(({ cost, ...move }) => ({ ...move, blackoutMs: cost.blackoutMs, bytes: cost.bytes }))
   return { ...plan, moves }
+}
+
+/** What was preempted goes to where there is all of its room, and starts there. */
+function wholeOf(state: ClusterState, each: ContainerSnapshot): ContainerSnapshot {
+  if (each.fixed !== waitsForRoom) return each
+  const { requests } = containerByName(state, each.demand.name)!.spec
+  return { ...each, movable: true, fixed: null, demand: { ...each.demand, requests } }
 }
 
 /** As the log keeps it: moves in the order of their beginning, then who is stopped, then who stays. */

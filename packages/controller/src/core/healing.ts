@@ -8,11 +8,11 @@ import type { ClusterState, StoredContainer } from './state.ts'
 
 /** In words; null: it may be. Of a container on a host that isn't lost: that. */
 export function whyNotHealed(state: ClusterState, container: StoredContainer): string | null {
-  const { host, deleting, desired, spec, epoch, leasedEpoch } = container
+  const { host, deleting, desired, spec, epoch, leasedEpoch, preempted } = container
   const loss = state.tables.losses.get(host)
   if (!loss) return `host ${host} is not lost`
   if (deleting) return 'it is being deleted'
-  if (desired === 'stopped') return `it is stopped; its disk is on ${host}`
+  if (desired === 'stopped' && !preempted?.resumes) return `it is stopped; its disk is on ${host}`
   const pins = pinsOf(spec.devices)
   if (pins.length > 0) return `devices pin it to ${host}`
   const wished = spec.scheduling?.heal ?? 'wait'

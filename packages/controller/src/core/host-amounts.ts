@@ -27,9 +27,9 @@ export function takenAmounts(
     for (const [kind, number] of Object.entries(claim)) taken.devices[kind] = (taken.devices[kind] ?? 0) + number
     byHost.set(host, taken)
   }
-  for (const { id, host, spec, operation } of state.tables.containers.values()) {
+  for (const { id, host, spec, operation, preempted } of state.tables.containers.values()) {
     if (id === without) continue
-    count(host, spec.scheduling?.claim)
+    if (preempted === undefined) count(host, spec.scheduling?.claim)
     const arriving = arrivingHost(state, operation)
     if (arriving !== null) count(arriving, spec.scheduling?.claim)
   }

@@ -57,6 +57,10 @@ function statusOf(
   if (!container || container.deleting || container.host !== sourceOf(operation, move)) return 'gone'
   if (move.how === 'stay') return 'kept'
   if (container.operation !== null) return 'moving'
+  if (move.how === 'preempt') {
+    if (container.preempted !== undefined) return 'gone'
+    return tries.length >= maxTries || container.state !== 'running' ? 'stuck' : 'waiting'
+  }
   if (move.how === 'stop' && container.state === 'stopped') return 'gone'
   // Whoever cancels one of the moves wants that container to stay.
   const kept = tries.some(({ state }) => state === 'cancelled')
@@ -76,15 +80,34 @@ export function startMoves(
   for (const progress of moves) {
     if (places <= 0) break
     if (progress.status !== 'waiting') continue
-    const entry =
-      progress.move.how === 'stop'
-        ? stop(context, operation, progress)
-        : start(context, operation, progress, rules, pending)
+    const entry = begin(context, operation, progress, rules, pending)
     if (!entry) continue
     places -= 1
     entries.push(entry)
   }
   return entries
+}
+
+function begin(
+  context: PlanContext,
+  operation: Operation,
+  progress: MoveProgress,
+  rules: MoveSetRules,
+  pending: PendingPlacement[],
+): Entry | null {
+  if (progress.move.how === 'stop') return stop(context, operation, progress)
+  if (progress.move.how === 'preempt') return preempt(context, operation, progress)
+  return start(context, operation, progress, rules, pending)
+}
+
+function preempt({ nowMs }: PlanContext, operation: Operation, { container, tries }: MoveProgress): Entry {
+  return {
+    type: 'PreemptionRequested',
+    atMs: nowMs,
+    operation: childId(operation, container!.id, tries.length + 1),
+    container: container!.name,
+    parent: operation.id,
+  }
 }
 
 function stop({ nowMs }: PlanContext, operation: Operation, { container, tries }: MoveProgress): Entry {

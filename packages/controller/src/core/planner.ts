@@ -14,6 +14,7 @@ import { planPower } from './planner-power.ts'
 import { planProfiles } from './planner-profiles.ts'
 import { planRebalanceOperation } from './planner-rebalance.ts'
 import { planBringBack } from './planner-restore.ts'
+import { planResumptions } from './planner-resume.ts'
 import { planRoom } from './planner-room.ts'
 import { planSet } from './planner-set.ts'
 import { planCopy, planExpiry, planSchedule, planSnapshot } from './planner-snapshot.ts'
@@ -59,6 +60,7 @@ export function planTick(context: PlanContext): Entry[] {
     ...planLosses(context),
     ...planHealing(context),
     ...planOperations(context),
+    ...planResumptions(context),
     ...reported,
     ...planExpiry(context),
     ...planSchedule(context),
@@ -95,6 +97,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'delete':
     case 'heal':
     case 'rebuild':
+    case 'preempt':
       return planPower(context, operation)
     case 'restore':
       return planBringBack(context, operation)

@@ -14,6 +14,8 @@ export interface StoredContainer extends Container {
   leasedEpoch?: number
   /** What hosts have of it from an older epoch is a disk that was given up; missing: it never was. */
   diskEpoch?: number
+  /** How often it was preempted without an hour between, and when last; missing: never. */
+  preemptions?: { inARow: number; lastAtMs: number }
 }
 
 /** A move that was begun, whoever wanted it: what keeps rebalancing calm. */

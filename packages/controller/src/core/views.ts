@@ -12,6 +12,7 @@ import {
 import { type HostLoad, loads } from './capacity.ts'
 import { whyNotHealed } from './healing.ts'
 import { isReady, type Observed } from './observed.ts'
+import { describePreempted } from './preemption.ts'
 import { askable } from './scheduling-policy.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
@@ -39,8 +40,10 @@ export function containerView(state: ClusterState, container: StoredContainer): 
     stopTimeoutMs: _timeout,
     leasedEpoch: _lease,
     diskEpoch: _disk,
-    ...view
+    preemptions: _preemptions,
+    ...known
   } = container
+  const view = known.preempted === undefined ? known : { ...known, message: describePreempted(known.preempted) }
   const unheard = state.tables.silences.has(container.host) && ['running', 'frozen'].includes(container.state)
   if (!unheard) return view
   const lost = state.tables.losses.has(container.host)

@@ -1,5 +1,5 @@
 // Why a container is where it is, and where it would go if it were placed now; what would become of a launch that nobody has asked
-// for; and, where nothing fits, who would have to move to make room. Nothing is changed by asking.
+// for; and, where nothing fits, who would have to move or to be stopped to make room. Nothing is changed by asking.
 
 import {
   type ContainerExplanation,
@@ -8,15 +8,16 @@ import {
   type LaunchExplanation,
   type Operation,
 } from '@drover/protocol'
-import { makeRoom, place } from '@drover/scheduler'
+import { place, type RoomPlan } from '@drover/scheduler'
 import { clusterSnapshot } from '../core/cluster-snapshot.ts'
-import { containerSnapshots } from '../core/container-snapshots.ts'
 import { demandOf } from '../core/demand.ts'
+import { whyItWaits } from '../core/planner-resume.ts'
+import { describePreempted, heldRequests } from '../core/preemption.ts'
 import { containerByName } from '../core/state.ts'
 import type { ControllerContext } from './context.ts'
 import { demandOfLaunch } from './launch-demand.ts'
 import type { requestsOf } from './launch-spec.ts'
-import { maxMovesForRoom } from './making-room.ts'
+import { planRoomFor } from './making-room.ts'
 
 export function explainContainer(context: ControllerContext, name: string): ContainerExplanation {
   const { machine, reports, now } = context
@@ -28,14 +29,20 @@ export function explainContainer(context: ControllerContext, name: string): Cont
   const { project: _project, ...demand } = demandOf(container, { host: null, excluded: [], live: false })
   const snapshot = clusterSnapshot(state, reports, now(), { without: container.id })
   // As if it were nowhere: what it takes where it is isn't in its own way.
-  const hosts = snapshot.hosts.map((host) => (host.name === container.host ? leftBy(host, demand.requests) : host))
+  const hosts = snapshot.hosts.map((host) =>
+    host.name === container.host ? leftBy(host, heldRequests(container)) : host,
+  )
   const { placement } = place({ ...snapshot, hosts }, demand, 1)
+  const waiting = { state, observed: reports, nowMs: now() }
   return {
     name,
     host: container.host,
     placed: container.placement,
     now: placement,
     lastMove: lastMoveOf(context, name),
+    ...(container.preempted === undefined
+      ? {}
+      : { preempted: `${describePreempted(container.preempted)}: ${whyItWaits(waiting, container)}` }),
   }
 }
 
@@ -46,13 +53,13 @@ export function explainLaunch(context: ControllerContext, asked: ExplainRequest)
   const snapshot = clusterSnapshot(state, reports, now(), { pending: pending.values() })
   const { host, placement } = place(snapshot, demand, 1)
   if (host !== null) return { host, placement, room: null }
-  const containers = containerSnapshots(state, reports, now())
-  const plan = makeRoom({ ...snapshot, containers }, demand, 1, { maxMoves: maxMovesForRoom })
-  return {
-    host: null,
-    placement,
-    room: plan === null ? null : { host: plan.host, moves: plan.moves, reason: plan.reason },
-  }
+  const plan = planRoomFor(context, demand, 1)
+  return { host: null, placement, room: plan === null ? null : roomOf(plan) }
+}
+
+function roomOf({ host, moves, stopped, reason }: RoomPlan): LaunchExplanation['room'] {
+  const stops = stopped.map((each) => ({ ...each, host }))
+  return { host, moves, ...(stops.length === 0 ? {} : { stops }), reason }
 }
 
 function leftBy<Host extends { requested: ContainerRequests; containers: number }>(
