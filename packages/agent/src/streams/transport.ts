@@ -2,7 +2,12 @@
 // TCP where no certificates are given (config.ts allows that on loopback only).
 
 import { connect as connectPlain, createServer as createPlainServer, type Server, type Socket } from 'node:net'
-import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
+import {
+  connect as connectTls,
+  createSecureContext,
+  createServer as createTlsServer,
+  type SecureContext,
+} from 'node:tls'
 import { DroverError } from '@drover/protocol'
 import type { TlsMaterial } from '../tls.ts'
 
@@ -35,7 +40,7 @@ export function listen(
 export function dial(address: string, port: number, tls: TlsMaterial | null): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = tls
-      ? connectTls({ host: address, port, ...tls, minVersion })
+      ? connectTls({ host: address, port, secureContext: contextOf(tls) })
       : connectPlain({ host: address, port, noDelay: true })
     const fail = (reason: string) => {
       socket.destroy()
@@ -54,4 +59,15 @@ export function dial(address: string, port: number, tls: TlsMaterial | null): Pr
       resolve(socket)
     })
   })
+}
+
+const contexts = new WeakMap<TlsMaterial, SecureContext>()
+
+/** To read the certificates is half of what a connection costs; each move has its own. */
+function contextOf(tls: TlsMaterial): SecureContext {
+  const known = contexts.get(tls)
+  if (known) return known
+  const made = createSecureContext({ ...tls, minVersion })
+  contexts.set(tls, made)
+  return made
 }
