@@ -206,7 +206,9 @@ function childrenOf(state: ClusterState, operation: Operation, container: string
   const children: Operation[] = []
   for (let attempt = 1; attempt <= maxTries; attempt += 1) {
     const child = state.tables.operations.get(childId(operation, container, attempt))
-    if (child) children.push(child)
+    // They are numbered as they begin, and none is forgotten before its parent has ended.
+    if (!child) break
+    children.push(child)
   }
   return children
 }

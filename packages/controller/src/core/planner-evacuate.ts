@@ -2,7 +2,7 @@
 // own. A container whose move failed is tried on another host. What comes to the host meanwhile is planned as well.
 
 import { type Operation, silentAfterMs } from '@drover/protocol'
-import type { Entry } from './entries.ts'
+import type { Entry, PlannedMove } from './entries.ts'
 import { type EvacuationWishes, evacuationPlan, plannedOf } from './evacuation-plan.ts'
 import {
   type MoveProgress,
@@ -26,9 +26,7 @@ export function planEvacuation(context: PlanContext, operation: Operation): Entr
   const healing = planLostEvacuation(context, operation)
   if (healing !== null) return healing
   const planned = plannedMoves(operation)
-  const unplanned = containersOn(context.state, operation.target).filter(
-    ({ id, deleting }) => !deleting && !planned?.some(({ container }) => container === id),
-  )
+  const unplanned = unplannedOn(context.state, operation.target, planned)
   if (!operation.cancelRequested && (planned === null || unplanned.length > 0)) {
     // A new leader has not heard everybody yet: a plan without them would be a bad one.
     if (hostsMissing(context) && context.nowMs - context.observed.sinceMs < silentAfterMs) return []
@@ -111,7 +109,11 @@ function ending({ nowMs }: PlanContext, operation: Operation, moves: readonly Mo
   return { ...base, state: 'failed', message, error: { code: late ? 'TIMED_OUT' : 'NO_CAPACITY', message } }
 }
 
-const containersOn = (state: ClusterState, host: string): StoredContainer[] =>
-  [...state.tables.containers.values()]
-    .filter((container) => container.host === host)
-    .sort((left, right) => left.identity.serial - right.identity.serial)
+function unplannedOn(state: ClusterState, host: string, planned: readonly PlannedMove[] | null): StoredContainer[] {
+  const known = new Set(planned?.map(({ container }) => container))
+  const unplanned: StoredContainer[] = []
+  for (const container of state.tables.containers.values()) {
+    if (container.host === host && !container.deleting && !known.has(container.id)) unplanned.push(container)
+  }
+  return unplanned.sort((left, right) => left.identity.serial - right.identity.serial)
+}

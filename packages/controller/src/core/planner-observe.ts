@@ -46,10 +46,15 @@ export function planSilences({ state, observed, nowMs }: PlanContext): Entry[] {
 }
 
 function planRemovals({ state, nowMs }: PlanContext, report: HostReport): Entry[] {
+  const leaving: StoredContainer[] = []
+  for (const container of state.tables.containers.values()) {
+    if (container.deleting && container.host === report.host) leaving.push(container)
+  }
+  if (leaving.length === 0) return []
   const present = new Set(report.containers.map(({ container }) => container))
-  return [...state.tables.containers.values()]
-    .filter((container) => container.deleting && container.host === report.host && !present.has(container.id))
-    .map((container) => ({ type: 'ContainerDeleted', atMs: nowMs, container: container.id }))
+  return leaving
+    .filter(({ id }) => !present.has(id))
+    .map(({ id }) => ({ type: 'ContainerDeleted', atMs: nowMs, container: id }))
 }
 
 function observation(

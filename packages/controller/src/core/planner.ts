@@ -37,16 +37,22 @@ export function planForHost(context: PlanContext, host: string): Entry[] {
   const received = context.observed.reports.get(host)
   if (!received) return []
   const observed = planContainers(context, received, received.changed)
-  return [...planHost(context, received), ...planOperations(context), ...observed]
+  return [...planHost(context, received), ...planOperations(context, (each) => concerns(each, host)), ...observed]
 }
 
-/** What the operations under way need next. */
-export function planOperations(context: PlanContext): Entry[] {
+/** Those of many moves are read off what is committed, which a report doesn't change; a move needs its own two hosts. */
+function concerns({ kind, migration }: Operation, host: string): boolean {
+  if (migration && migration.phase !== 'planned') return migration.source === host || migration.destination === host
+  return kind !== 'evacuate' && kind !== 'restore' && kind !== 'rebalance'
+}
+
+/** What the operations under way need next, or some of them. */
+export function planOperations(context: PlanContext, wanted: (operation: Operation) => boolean = () => true): Entry[] {
   const operations = runningOperations(context.state)
   if (operations.length === 0) return []
   const slots = takenSlots(operations)
   const queue = moveQueue(operations, policyOf(context.state).moves)
-  return operations.flatMap((operation) => planOperation(context, operation, slots, queue))
+  return operations.flatMap((operation) => (wanted(operation) ? planOperation(context, operation, slots, queue) : []))
 }
 
 /** What only time changes, and what was refused before. */

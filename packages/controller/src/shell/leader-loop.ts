@@ -43,7 +43,9 @@ export class LeaderLoop {
   readonly #pending = new Set<string>()
   readonly #refusedUntil = new Map<string, number>()
   #stops: (() => void)[] = []
+  #pushing = false
   #woken = false
+  #stopped = false
   #wasLeader = false
   #rebalancedAtMs = 0
 
@@ -63,6 +65,7 @@ export class LeaderLoop {
   }
 
   stop(): void {
+    this.#stopped = true
     for (const stop of this.#stops) stop()
     this.#stops = []
   }
@@ -88,15 +91,20 @@ export class LeaderLoop {
     this.#wake()
   }
 
-  /** After all that was applied in this turn. */
+  /** After all that was applied in this turn. Hosts are told first: planning looks at every operation, and answers to proposals come in the same turn. */
   #wake(): void {
+    if (!this.#pushing) {
+      this.#pushing = true
+      queueMicrotask(() => {
+        this.#pushing = false
+        if (this.isLeader) this.#options.pusher.push(this.#options.now())
+      })
+    }
     if (this.#woken) return
     this.#woken = true
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#woken = false
-      if (!this.isLeader) return
-      this.#options.pusher.push(this.#options.now())
-      this.#proposeAll(planOperations(this.#context()))
+      if (this.isLeader && !this.#stopped) this.#proposeAll(planOperations(this.#context()))
     })
   }
 
