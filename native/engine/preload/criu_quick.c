@@ -4,8 +4,8 @@
 //    table, twice (2 × 11 ms at the usual 262,144 buckets). The destination makes the network anew without any rules, so the
 //    entries would be of no use: CRIU is told that there are none.
 // 2. CRIU packs each tmpfs by `tar --gzip`, three processes and a compression that costs more than the copying it saves (a systemd
-//    container's volatile journal alone is 8 MB). The archive is left uncompressed; a compressed one can still be read. And the process
-//    that was to become tar does tar's work itself, where it can (quick_tar.h).
+//    container's volatile journal alone is 8 MB). The archive is left uncompressed; a compressed one can still be read. And tar's work
+//    is done without tar (quick_tar.h), and without the process that was to become it, where it can (forks.h).
 // 3. CRIU insists that an open file is as long as it was. lxcfs says for /proc/stat and its like how long the host's are just now, which
 //    is never the same twice; so a `top` in a container would hinder its move. Files on FUSE are said to be empty, as /proc's are.
 // 4. CRIU leaves out of a dump what its parent images have, if the kernel has soft-dirty. The engine has the kernel track writes by
@@ -15,14 +15,14 @@
 // 5. CRIU notes the path of what is watched (inotify) if it finds the same file there, and follows a symbolic link as it looks. A
 //    watch on the link itself, as systemd has on /etc/localtime, was carried without a path, as a handle that means nothing on another
 //    host. CRIU asks for a path relative to a container's root alone when it wants what has that name: it gets the link.
-// 6. A dump waits, made ready, until the engine has frozen the container (gate.h).
-// 7. What a dump would save of the container's own cgroups, no restore uses (own_cgroup.h).
+// 6. A dump waits, made ready, until the engine has frozen the container, and a restore until its images are there (gate.h).
+// 7. What a dump would save of the container's own cgroups, no restore uses; and to find the cgroups below, it asks for the facts of nine
+//    hundred files that are none (own_cgroup.h).
 // 8. The directory in which the mounts are put together is in /run, a tmpfs, rather than in /tmp, where to remove it has to wait for a disk's journal.
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -33,13 +33,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "forks.h"
 #include "gate.h"
+#include "next.h"
 #include "own_cgroup.h"
 #include "quick_tar.h"
 
@@ -50,12 +51,14 @@ static int emptyTableAnswer = -1;
 __attribute__((constructor)) static void begin(void) {
   // CRIU's children are left alone.
   unsetenv("LD_PRELOAD");
+  unsetenv("LD_BIND_NOW");
   findGate();
   findOwnCgroup();
+  findOwner();
 }
 
 int socket(int domain, int type, int protocol) {
-  int (*real)(int, int, int) = (int (*)(int, int, int))dlsym(RTLD_NEXT, "socket");
+  int (*real)(int, int, int) = NEXT("socket");
   if (domain != AF_NETLINK || protocol != NETLINK_NETFILTER || emptyTable >= 0) return real(domain, type, protocol);
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) != 0) return -1;
@@ -66,7 +69,7 @@ int socket(int domain, int type, int protocol) {
 
 /** A request for a table gets the answer `end of table`. */
 ssize_t sendmsg(int fd, const struct msghdr* message, int flags) {
-  ssize_t (*real)(int, const struct msghdr*, int) = (ssize_t(*)(int, const struct msghdr*, int))dlsym(RTLD_NEXT, "sendmsg");
+  ssize_t (*real)(int, const struct msghdr*, int) = NEXT("sendmsg");
   if (fd < 0 || fd != emptyTable || message->msg_iovlen < 1 || message->msg_iov[0].iov_len < sizeof(struct nlmsghdr))
     return real(fd, message, flags);
   const struct nlmsghdr* request = message->msg_iov[0].iov_base;
@@ -84,7 +87,7 @@ ssize_t sendmsg(int fd, const struct msghdr* message, int flags) {
 }
 
 int close(int fd) {
-  int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "close");
+  int (*real)(int) = NEXT("close");
   if (fd >= 0 && fd == emptyTable) {
     real(emptyTableAnswer);
     emptyTable = emptyTableAnswer = -1;
@@ -94,7 +97,7 @@ int close(int fd) {
 
 /** CRIU is built for large files. */
 int fstat64(int fd, struct stat64* info) {
-  int (*real)(int, struct stat64*) = (int (*)(int, struct stat64*))dlsym(RTLD_NEXT, "fstat64");
+  int (*real)(int, struct stat64*) = NEXT("fstat64");
   int result = real(fd, info);
   struct statfs where;
   if (result == 0 && S_ISREG(info->st_mode) && info->st_size > 0 && fstatfs(fd, &where) == 0 && where.f_type == FUSE_SUPER_MAGIC) info->st_size = 0;
@@ -108,7 +111,7 @@ static int compressedInput(void) {
 }
 
 int execvp(const char* file, char* const arguments[]) {
-  int (*real)(const char*, char* const[]) = (int (*)(const char*, char* const[]))dlsym(RTLD_NEXT, "execvp");
+  int (*real)(const char*, char* const[]) = NEXT("execvp");
   if (strcmp(file, "tar") != 0) return real(file, arguments);
   char* kept[64];
   size_t count = 0;
@@ -126,34 +129,6 @@ int execvp(const char* file, char* const arguments[]) {
   return real(file, kept);
 }
 
-/** Where the latest mount is, if it is a tmpfs; and the archive of it, as long as that was the latest to be opened. */
-static char restoredTmpfs[512];
-static int restoredArchive = -1;
-
-int mount(const char* source, const char* target, const char* type, unsigned long flags, const void* data) {
-  int (*real)(const char*, const char*, const char*, unsigned long, const void*) =
-      (int (*)(const char*, const char*, const char*, unsigned long, const void*))dlsym(RTLD_NEXT, "mount");
-  int result = real(source, target, type, flags, data);
-  // It is made private right after.
-  if (type == NULL && strcmp(target, restoredTmpfs) == 0) return result;
-  restoredTmpfs[0] = '\0';
-  if (result == 0 && type && strcmp(type, "tmpfs") == 0 && strlen(target) < sizeof restoredTmpfs) strcpy(restoredTmpfs, target);
-  return result;
-}
-
-/** For tar, a copy of this process is the larger part of the cost: the archive is unpacked here, and a child that only ends reports it. */
-pid_t fork(void) {
-  pid_t (*real)(void) = (pid_t(*)(void))dlsym(RTLD_NEXT, "fork");
-  int archive = restoredArchive;
-  restoredArchive = -1;
-  if (archive < 0 || restoredTmpfs[0] == '\0') return real();
-  int status = quickExtract(archive, restoredTmpfs);
-  if (status < 0) return real();
-  pid_t child = vfork();
-  if (child == 0) _exit(status);
-  return child;
-}
-
 /** struct pm_scan_arg and struct page_region of linux/fs.h. */
 struct scan_arguments {
   uint64_t size, flags, start, end, walk_end, vector, vector_length, most_pages, inverted, mask, any_of, returned;
@@ -164,7 +139,7 @@ struct region {
 enum { is_written = 1 << 1, is_soft_dirty = 1 << 7 };
 
 int ioctl(int fd, unsigned long request, ...) {
-  int (*real)(int, unsigned long, void*) = (int (*)(int, unsigned long, void*))dlsym(RTLD_NEXT, "ioctl");
+  int (*real)(int, unsigned long, void*) = NEXT("ioctl");
   va_list more;
   va_start(more, request);
   void* argument = va_arg(more, void*);
@@ -185,7 +160,7 @@ int ioctl(int fd, unsigned long request, ...) {
 
 /** CRIU's probe for soft-dirty reads one entry of its own pagemap. Bit 55 of Documentation/admin-guide/mm/pagemap.rst. */
 ssize_t read(int fd, void* buffer, size_t length) {
-  ssize_t (*real)(int, void*, size_t) = (ssize_t(*)(int, void*, size_t))dlsym(RTLD_NEXT, "read");
+  ssize_t (*real)(int, void*, size_t) = NEXT("read");
   ssize_t got = real(fd, buffer, length);
   if (length != sizeof(uint64_t) || got != (ssize_t)length) return got;
   char link[64], path[128];
@@ -210,11 +185,12 @@ static int endsWith(const char* text, const char* end) {
 }
 
 int open64(const char* path, int flags, ...) {
-  int (*real)(const char*, int, mode_t) = (int (*)(const char*, int, mode_t))dlsym(RTLD_NEXT, "open64");
+  int (*real)(const char*, int, mode_t) = NEXT("open64");
   va_list more;
   va_start(more, flags);
   mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
   va_end(more);
+  noteOpened(path, flags, -1);
   if (endsWith(path, "/freezer.state") || endsWith(path, "/cgroup.freeze")) waitAtGate();
   int fd = real(ownCache(path), flags, mode);
   // For want of the lock of iptables, which is never run, CRIU would make a mount namespace to have one.
@@ -223,12 +199,14 @@ int open64(const char* path, int flags, ...) {
 }
 
 int openat64(int folder, const char* path, int flags, ...) {
-  int (*real)(int, const char*, int, mode_t) = (int (*)(int, const char*, int, mode_t))dlsym(RTLD_NEXT, "openat64");
+  int (*real)(int, const char*, int, mode_t) = NEXT("openat64");
   va_list more;
   va_start(more, flags);
   mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
   va_end(more);
-  restoredArchive = -1;
+  // The first image that a restore reads.
+  if (strcmp(path, "inventory.img") == 0) waitAtGate();
+  noteOpened(path, flags, -1);
   if (flags == O_PATH && path[0] != '/') {
     int fd = real(folder, path, O_PATH | O_NOFOLLOW, 0);
     struct stat info;
@@ -240,19 +218,19 @@ int openat64(int folder, const char* path, int flags, ...) {
     errno = error;
   }
   int fd = real(folder, path, flags, mode);
-  if ((flags & O_ACCMODE) == O_RDONLY && strncmp(path, "tmpfs-", 6) == 0 && strstr(path, ".tar.gz")) restoredArchive = fd;
+  noteOpened(path, flags, fd);
   return fd;
 }
 
 int access(const char* path, int mode) {
-  int (*real)(const char*, int) = (int (*)(const char*, int))dlsym(RTLD_NEXT, "access");
+  int (*real)(const char*, int) = NEXT("access");
   if (mode != F_OK || !isOwnCgroupProperty(path)) return real(path, mode);
   errno = ENOENT;
   return -1;
 }
 
 char* mkdtemp(char* pattern) {
-  char* (*real)(char*) = (char* (*)(char*))dlsym(RTLD_NEXT, "mkdtemp");
+  char* (*real)(char*) = NEXT("mkdtemp");
   static const char mounts[] = "/tmp/.criu.mntns.";
   if (strncmp(pattern, mounts, sizeof mounts - 1) != 0) return real(pattern);
   memcpy(pattern, "/run", 4);
@@ -262,11 +240,11 @@ char* mkdtemp(char* pattern) {
 }
 
 int rename(const char* from, const char* to) {
-  int (*real)(const char*, const char*) = (int (*)(const char*, const char*))dlsym(RTLD_NEXT, "rename");
+  int (*real)(const char*, const char*) = NEXT("rename");
   return real(ownCache(from), ownCache(to));
 }
 
 int unlink(const char* path) {
-  int (*real)(const char*) = (int (*)(const char*))dlsym(RTLD_NEXT, "unlink");
+  int (*real)(const char*) = NEXT("unlink");
   return real(ownCache(path));
 }

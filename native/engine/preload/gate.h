@@ -1,4 +1,4 @@
-// Where CRIU, all made ready for a dump, waits until the container stands still.
+// Where CRIU, all made ready, waits: for a dump until the container stands still, for a restore until its images are there.
 #pragma once
 
 /** From the constructor: learns from the environment whether the engine keeps a gate. */

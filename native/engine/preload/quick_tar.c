@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,9 +51,13 @@ static unsigned checksumOf(const struct header* header) {
 
 // Writing.
 
+/** Where an archive is written to, and which owner counts as 0 in it, of how many. */
+static int output = STDOUT_FILENO;
+static unsigned firstOwner, owners = UINT_MAX;
+
 static int writeAll(const void* data, size_t length) {
   for (size_t done = 0; done < length;) {
-    ssize_t count = write(STDOUT_FILENO, (const char*)data + done, length - done);
+    ssize_t count = write(output, (const char*)data + done, length - done);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return -1;
     done += (size_t)count;
@@ -61,8 +66,9 @@ static int writeAll(const void* data, size_t length) {
 }
 
 static int fits(const struct stat* info, dev_t device, size_t nameLength) {
-  const unsigned largestId = 07777777;
-  if (info->st_dev != device || nameLength > longestName || info->st_uid > largestId || info->st_gid > largestId || info->st_mtime < 0) return 0;
+  const unsigned largestId = owners - 1 < 07777777 ? owners - 1 : 07777777;
+  // Below the first one: more than any, as unsigned numbers.
+  if (info->st_dev != device || nameLength > longestName || info->st_uid - firstOwner > largestId || info->st_gid - firstOwner > largestId || info->st_mtime < 0) return 0;
   if (S_ISREG(info->st_mode)) return info->st_nlink == 1 && info->st_size < (1LL << 32) && info->st_blocks * 512 >= info->st_size;
   return S_ISDIR(info->st_mode) || S_ISSOCK(info->st_mode) || S_ISFIFO(info->st_mode) || S_ISLNK(info->st_mode);
 }
@@ -73,8 +79,8 @@ static int writeEntry(int directory, const char* base, const char* name, const s
   memcpy(header.name, name, strlen(name));
   const int regular = S_ISREG(info->st_mode);
   snprintf(header.mode, sizeof header.mode, "%07o", info->st_mode & 07777u);
-  snprintf(header.uid, sizeof header.uid, "%07o", info->st_uid);
-  snprintf(header.gid, sizeof header.gid, "%07o", info->st_gid);
+  snprintf(header.uid, sizeof header.uid, "%07o", info->st_uid - firstOwner);
+  snprintf(header.gid, sizeof header.gid, "%07o", info->st_gid - firstOwner);
   snprintf(header.size, sizeof header.size, "%011llo", regular ? (unsigned long long)info->st_size : 0ULL);
   snprintf(header.mtime, sizeof header.mtime, "%011llo", (unsigned long long)info->st_mtime);
   header.type = regular ? '0' : S_ISLNK(info->st_mode) ? '2' : S_ISDIR(info->st_mode) ? '5' : '6';
@@ -88,7 +94,7 @@ static int writeEntry(int directory, const char* base, const char* name, const s
   if (fd < 0) return -1;
   off_t left = info->st_size;
   while (left > 0) {
-    ssize_t count = sendfile(STDOUT_FILENO, fd, NULL, (size_t)left);
+    ssize_t count = sendfile(output, fd, NULL, (size_t)left);
     if (count <= 0) break;
     left -= count;
   }
@@ -124,6 +130,19 @@ static int create(const char* directory) {
   if (walk(AT_FDCWD, directory, "./", 0, 0) != 0) return -1;
   static const char end[2 * blockBytes];
   return walk(AT_FDCWD, directory, "./", 1, 0) == 0 && writeAll(end, sizeof end) == 0 ? 0 : failed;
+}
+
+int quickCreate(int directory, int archive, unsigned first, unsigned count) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", directory);
+  output = archive;
+  firstOwner = first;
+  owners = count;
+  int result = create(path);
+  output = STDOUT_FILENO;
+  firstOwner = 0;
+  owners = UINT_MAX;
+  return result;
 }
 
 // Reading.

@@ -6,5 +6,7 @@
  * and that is the exit status.
  */
 int quickTar(char* const arguments[]);
+/** The same for a directory and an archive that are open; owners are counted from `first`, and there are `count` of them. */
+int quickCreate(int directory, int archive, unsigned first, unsigned count);
 /** The same for an archive that is open and a directory that is to get its contents. */
 int quickExtract(int archive, const char* directory);

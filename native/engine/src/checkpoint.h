@@ -29,6 +29,8 @@ struct Arrival {
   bool frozen = false;
   /** Frozen at its limit of memory: what it was given beyond. */
   int64_t memoryRoomBytes = 0;
+  /** Where the images will be, if that is known already; the folder is there. CRIU is then made ready ahead. */
+  std::string directory = {};
 };
 /** The container has been made (Engine::create) already; its state is `created`. */
 Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Container>& container, const Arrival& arrival);

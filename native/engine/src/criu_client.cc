@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "criu_answer.h"
+#include "criu_request.h"
 #include "criu_rpc.pb-c.h"
 
 namespace drover {
@@ -37,16 +38,8 @@ constexpr size_t maximumMessage = 64 * 1024;
 constexpr std::chrono::milliseconds exitGrace{2000};
 /** Errors are few; a log of level 4 is read this far. */
 constexpr size_t largestLog = 16 << 20;
-constexpr uint32_t ghostLimit = 64u << 20;
 /** How long CRIU may take to undo a dump that is given up. */
 constexpr std::chrono::milliseconds undoGrace{10'000};
-constexpr const char* logName = "criu.log";
-
-/** 1: errors only, costs nothing. */
-int logLevel() {
-  const char* asked = getenv("DROVER_CRIU_LOG_LEVEL");
-  return asked && *asked >= '1' && *asked <= '4' ? *asked - '0' : 1;
-}
 
 /** preload/criu_quick.c, beside the engine's program; empty where it was not installed. */
 const std::string& quickLibrary() {
@@ -86,47 +79,6 @@ constexpr std::chrono::milliseconds gateDeadline{5'000};
 /** Lifted when a CRIU was seen to go past its gate: then nobody waits there any more, and containers are stopped before it is asked. */
 std::atomic<bool> gatesWork = true;
 
-/** LAB: these options dump and restore busybox and systemd system containers with a user namespace. */
-void fillOptions(CriuRpcOptions& o, const CriuRequest& request) {
-  o.images_directory = request.directory;
-  o.has_work_directory = 1;
-  o.work_directory = request.directory;
-  o.has_log_level = 1;
-  o.log_level = logLevel();
-  o.log_file = const_cast<char*>(logName);
-  o.has_notifications = 1;
-  o.notifications = 1;
-  // The engine takes the veth off its bridge before the freeze: packets are dropped, not refused, and no firewall is needed.
-  o.has_network_lock = 1;
-  o.network_lock = CRIU_RPC_NETWORK_LOCK__SKIP;
-  // The engine makes the network in setup-namespaces: no conntrack, iptables or `ip` dumps.
-  o.has_empty_namespaces = 1;
-  o.empty_namespaces = CLONE_NEWNET;
-  o.has_manage_cgroups = 1;
-  o.manage_cgroups = 1;
-  o.has_cgroup_mode = 1;
-  o.cgroup_mode = request.manageCgroups ? CRIU_RPC_CGROUP_MODE__SOFT : CRIU_RPC_CGROUP_MODE__IGNORE;
-  if (!request.cgroupYard.empty()) o.cgroup_yard = const_cast<char*>(request.cgroupYard.c_str());
-  if (!request.root.empty()) o.root = const_cast<char*>(request.root.c_str());
-  o.has_tcp_established = o.tcp_established = 1;
-  o.has_file_locks = o.file_locks = 1;
-  o.has_link_remap = o.link_remap = 1;
-  o.has_external_unix_sockets = o.external_unix_sockets = 1;
-  o.has_ghost_limit = 1;
-  o.ghost_limit = ghostLimit;
-  if (request.kind == CriuRequest::Kind::dump) {
-    o.has_pid = 1;
-    o.pid = request.pid;
-    o.has_leave_running = 1;
-    o.leave_running = request.leaveRunning;
-    if (!request.parentImages.empty()) {
-      o.parent_images = const_cast<char*>(request.parentImages.c_str());
-      o.has_track_memory = o.track_memory = 1;
-    }
-    if (!request.freezeCgroup.empty()) o.freeze_cgroup = const_cast<char*>(request.freezeCgroup.c_str());
-  }
-}
-
 /** Every CRIU that has a CriuProcess; held while one is started, so that endOrphans sees none that is not in there yet. */
 std::mutex runningMutex;
 std::set<pid_t> running;
@@ -164,9 +116,9 @@ std::string describeEnd(int status) {
 
 }  // namespace
 
-std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::string& error, bool gated, const std::string& ownCgroup) {
+std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::string& error, const CriuHints& hints) {
   int pair[2], gate[2] = {-1, -1};
-  if (gated && gatesWork && !quickLibrary().empty() && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) != 0) {
+  if (hints.gated && gatesWork && !quickLibrary().empty() && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) != 0) {
     error = std::string("socketpair for criu: ") + strerror(errno);
     return nullptr;
   }
@@ -198,9 +150,12 @@ std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::
   char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   std::string preload = "LD_PRELOAD=" + quickLibrary();
   std::string gateNumber = "DROVER_CRIU_GATE=" + std::to_string(childGate);
-  std::string cgroup = "DROVER_CRIU_CGROUP=" + ownCgroup;
-  std::vector<char*> environment = {path};
-  if (!quickLibrary().empty()) environment.insert(environment.end(), {preload.data(), cgroup.data()});
+  std::string cgroup = "DROVER_CRIU_CGROUP=" + hints.ownCgroup;
+  std::string owner = "DROVER_CRIU_OWNER=" + std::to_string(hints.firstOwner) + ":" + std::to_string(hints.owners);
+  // Else each function of a library is looked for when it is first called, in the blackout.
+  char bindNow[] = "LD_BIND_NOW=1";
+  std::vector<char*> environment = {path, bindNow};
+  if (!quickLibrary().empty()) environment.insert(environment.end(), {preload.data(), cgroup.data(), owner.data()});
   if (theirGate.valid()) environment.push_back(gateNumber.data());
   environment.push_back(nullptr);
   pid_t pid = -1;
@@ -230,39 +185,26 @@ CriuProcess::~CriuProcess() {
   if (killedSession_ > 0) endOrphans(killedSession_);
 }
 
+bool CriuProcess::ask(const CriuRequest& request) {
+  const std::vector<uint8_t> bytes = packCriuRequest(request);
+  return asked_ = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+}
+
+bool CriuProcess::waits(std::chrono::milliseconds deadline) const {
+  return asked_ && gate_.valid() && waitReadable(gate_.get(), pidfd_, Clock::now() + deadline) == 1;
+}
+
 CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify) {
   CriuAnswer answer;
   const auto until = Clock::now() + deadline;
-  CriuRpcRequest message = CRIU_RPC_REQUEST__INIT;
-  CriuRpcOptions options = CRIU_RPC_OPTIONS__INIT;
-  CriuRpcFeatures features = CRIU_RPC_FEATURES__INIT;
-  char ramfs[] = "ramfs";
-  char* filesystems[] = {ramfs};
-  std::vector<char*> external;
-  if (request.kind == CriuRequest::Kind::version) {
-    message.type = CRIU_RPC_TYPE__VERSION;
-  } else if (request.kind == CriuRequest::Kind::warm) {
-    message.type = CRIU_RPC_TYPE__FEATURE_CHECK;
-    features.has_memory_tracking = features.memory_tracking = 1;
-    message.features = &features;
-  } else {
-    fillOptions(options, request);
-    std::transform(request.external.begin(), request.external.end(), std::back_inserter(external), [](const std::string& text) { return const_cast<char*>(text.c_str()); });
-    options.n_external = external.size();
-    options.external = external.data();
-    options.n_enable_filesystems = 1;
-    options.enable_filesystems = filesystems;
-    message.type = request.kind == CriuRequest::Kind::dump ? CRIU_RPC_TYPE__DUMP : CRIU_RPC_TYPE__RESTORE;
-    message.options = &options;
-  }
-  bool answered = false;
   std::string trouble;
+  bool answered = false;
   if (request.stop && !gate_.valid() && !request.stop()) {
     answer.error = "given up before criu was asked";
     return answer;
   }
-  if (!send(&message)) trouble = std::string("send the request to criu: ") + strerror(errno);
-  if (trouble.empty() && request.stop && gate_.valid()) trouble = passGate(request, notify);
+  if (!asked_ && !ask(request)) trouble = std::string("send the request to criu: ") + strerror(errno);
+  if (trouble.empty() && gate_.valid()) trouble = passGate(request, notify);
   std::vector<uint8_t> buffer(maximumMessage);
   while (trouble.empty()) {
     int ready = waitReadable(socket_, pidfd_, until);
@@ -331,7 +273,7 @@ std::string CriuProcess::passGate(const CriuRequest& request, const CriuNotify& 
   }
   char byte;
   if (recv(gate_.get(), &byte, 1, 0) != 1) return "";
-  bool stopped = request.stop();
+  bool stopped = !request.stop || request.stop();
   if (stopped && ::send(gate_.get(), &byte, 1, MSG_NOSIGNAL) != 1) return "criu ended as the container was stopped";
   gate_.reset();
   return stopped ? "" : "given up before the dump";
@@ -379,11 +321,11 @@ std::string criuVersionText(const CriuAnswer& answer) {
 }
 
 void forgetLog(int directory) {
-  if (logLevel() == 1) unlinkat(directory, logName, 0);
+  if (criuLogLevel() == 1) unlinkat(directory, criuLogName, 0);
 }
 
 std::string criuErrors(int directory, size_t maximum) {
-  int fd = openat(directory, logName, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  int fd = openat(directory, criuLogName, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return "";
   std::string text;
   char chunk[4096];

@@ -57,22 +57,34 @@ struct CriuAnswer {
   std::string error;
 };
 
+/** What the library of preload/ is told; all of it without effect where that was not installed. */
+struct CriuHints {
+  /** Waits before it looks at the container (a dump) or at its images (a restore). */
+  bool gated = false;
+  /** Dump: the container's own cgroup, whose properties are left out; empty: none is. */
+  std::string ownCgroup = {};
+  /** Dump: the first of the container's owners on this host, and how many there are; 0: not known. */
+  uint32_t firstOwner = 0;
+  uint32_t owners = 0;
+};
+
 /** Called for each notification (`setup-namespaces`, `pre-resume`, …) with the pid of the tree's root; false: CRIU gives up. */
 using CriuNotify = std::function<bool(std::string_view script, pid_t pid)>;
 
 class CriuProcess {
  public:
-  /**
-   * Starts `binary swrk`. For a dump: with a gate at which it waits, and with the container's own cgroup, whose properties are left out.
-   * Null and `error` when it can't.
-   */
-  static std::unique_ptr<CriuProcess> spawn(const std::string& binary, std::string& error, bool gated = false, const std::string& ownCgroup = "");
+  /** Starts `binary swrk`. Null and `error` when it can't. */
+  static std::unique_ptr<CriuProcess> spawn(const std::string& binary, std::string& error, const CriuHints& hints = {});
   /** SIGKILLs what still runs and reaps it. */
   ~CriuProcess();
   CriuProcess(const CriuProcess&) = delete;
   CriuProcess& operator=(const CriuProcess&) = delete;
 
   pid_t pid() const { return pid_; }
+  /** Ahead of `run`, with the same request: a gated restore gets itself ready, before its images are there. */
+  bool ask(const CriuRequest& request);
+  /** Whether one that was asked ahead waits at its gate, or will before the deadline. */
+  bool waits(std::chrono::milliseconds deadline) const;
   CriuAnswer run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify);
 
  private:
@@ -89,6 +101,7 @@ class CriuProcess {
   int socket_;
   /** Closed: there is none, or it has been passed. */
   UniqueFd gate_;
+  bool asked_ = false;
   /** Its session, once a signal has ended it: what it had started is left to the engine. 0: it ended by itself. */
   pid_t killedSession_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "criu_move.h"
 
 #include <filesystem>
+#include <limits>
 #include <time.h>
 
 #include "checkpoint.h"
@@ -26,22 +27,22 @@ std::string cgroupYard(const Cgroups& cgroups) {
   return yard;
 }
 
-Result<std::unique_ptr<CriuProcess>> spawn(const Engine& engine, const std::string& code, bool gated, const std::string& ownCgroup) {
+}  // namespace
+
+Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code, const CriuHints& hints) {
   if (!engine.config().criu) return Error{code, "this host has no usable CRIU: " + engine.config().criuReason};
   std::string error;
-  auto criu = CriuProcess::spawn(*engine.config().criu, error, gated, ownCgroup);
+  auto criu = CriuProcess::spawn(*engine.config().criu, error, hints);
   if (!criu) return Error{code, error};
   return criu;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code) {
-  return spawn(engine, code, false, "");
-}
-
 Result<std::unique_ptr<CriuProcess>> spawnCriuForDump(const Engine& engine, const std::string& code, const Container& container) {
-  return spawn(engine, code, true, engine.cgroups().path(container.id));
+  const Spec spec = container.snapshot().spec;
+  CriuHints hints = {.gated = true, .ownCgroup = engine.cgroups().path(container.id), .firstOwner = spec.owner(), .owners = uidRange};
+  // Whoever sits in the host's user namespace has all of its owners.
+  if (spec.security.privileged) hints.owners = std::numeric_limits<uint32_t>::max();
+  return spawnCriu(engine, code, hints);
 }
 
 CriuRequest criuRequest(Engine& engine, CriuRequest::Kind kind, const Container& container, int directory) {

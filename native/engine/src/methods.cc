@@ -128,7 +128,7 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
   if (method == "create")
     return makeThen(*call.spec, respond, [&engine, respond](std::shared_ptr<Container> container) { respond(engine.describe(*container)); });
   if (method == "prepareRestore")
-    return makeThen(*call.spec, respond, [this, respond, arrival = Arrival{call.startedAtMs, call.starts, call.frozen, call.memoryRoomBytes}](std::shared_ptr<Container> container) {
+    return makeThen(*call.spec, respond, [this, respond, arrival = Arrival{call.startedAtMs, call.starts, call.frozen, call.memoryRoomBytes, call.directory}](std::shared_ptr<Container> container) {
       queue(container, "prepareRestore", respond, [this, arrival](const auto& queued) { return prepareRestore(engine_, queued, arrival); });
     });
 

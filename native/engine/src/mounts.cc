@@ -101,6 +101,8 @@ Status attachMount(int mountFd, const std::string& path) {
   return {};
 }
 
+void detachThis(int mount) { (void)umount2(("/proc/self/fd/" + std::to_string(mount)).c_str(), MNT_DETACH); }
+
 Status detachMount(const std::string& path) {
   while (umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
   }

@@ -23,6 +23,8 @@ struct Rootfs {
 Result<Rootfs> openRootfs(const Container& container, int userNamespace);
 /** Attaches a detached mount at a directory of the engine's mount namespace, private. */
 Status attachMount(int mount, const std::string& path);
+/** Detaches this mount from wherever it is. */
+void detachThis(int mount);
 /** Detaches whatever is mounted at the path; nothing mounted there is no error. */
 Status detachMount(const std::string& path);
 

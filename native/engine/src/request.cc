@@ -81,6 +81,7 @@ const Field directory{"directory", [](const Json& params, Call& call) -> Status 
                         call.directory = path;
                         return {};
                       }};
+const Field directoryIfKnown{"directory", [](const Json& params, Call& call) -> Status { return present(params, "directory") ? directory.read(params, call) : Status(); }};
 const Field uidBase{"uidBase", [](const Json& params, Call& call) -> Status {
                       DROVER_TRY_ASSIGN(first, integerField(params, "uidBase", 0, UINT32_MAX - uidRange));
                       call.uidBase = static_cast<uint32_t>(first);
@@ -194,7 +195,7 @@ const std::vector<Rule> rules = {
     {"list", {}},
     {"subscribe", {}},
     {"create", {spec}},
-    {"prepareRestore", {spec, startedAt, starts, frozen, memoryRoom}},
+    {"prepareRestore", {spec, startedAt, starts, frozen, memoryRoom, directoryIfKnown}},
     {"get", {container}},
     {"start", {container, epoch}},
     {"stop", {container, epoch, timeout, stopSignal}},

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <mutex>
 #include <unistd.h>
@@ -30,11 +31,16 @@ namespace {
 
 constexpr const char* failed = "RESTORE_FAILED";
 constexpr int reapDeadlineMs = 2000;
+/** For a criu that was asked ahead and usually has been waiting for long. */
+constexpr std::chrono::milliseconds readyDeadline{1000};
 
 /** What waits in memory between prepareRestore and restore. Lost with the engine; restore then makes it anew. */
 struct Prepared {
   std::unique_ptr<CriuProcess> criu;
   UniqueFd userNamespace;
+  /** Asked ahead, criu waits to read its images here; empty: it was not. Criu opens it by our descriptor. */
+  std::string directory = {};
+  UniqueFd images = {};
 };
 
 std::mutex preparedMutex;
@@ -47,8 +53,8 @@ std::optional<Prepared> takePrepared(const std::string& container) {
   return std::move(node.mapped());
 }
 
-Result<Prepared> prepare(Engine& engine, const Spec& spec, int64_t memoryRoomBytes) {
-  DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed));
+Result<Prepared> prepare(Engine& engine, const Spec& spec, int64_t memoryRoomBytes, bool ahead) {
+  DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed, {.gated = ahead}));
   DROVER_TRY_ASSIGN(userNamespace, makeUserNamespace(spec.owner()));
   // A veth or cgroup of an earlier, failed attempt would be in the way.
   DROVER_TRY(destroyVeth(spec.identity));
@@ -57,6 +63,21 @@ Result<Prepared> prepare(Engine& engine, const Spec& spec, int64_t memoryRoomByt
   if (memoryRoomBytes > 0 && spec.limits.memoryBytes > 0)
     DROVER_TRY(engine.cgroups().raiseMemory(spec.container, spec.limits.memoryBytes + memoryRoomBytes));
   return Prepared{std::move(criu), std::move(userNamespace)};
+}
+
+/** Criu looks at the kernel and gets itself ready (2–3 ms) while the container runs. What goes wrong here is tried again by `restore`. */
+void askAhead(Engine& engine, const Container& container, const std::string& directory, Prepared& prepared) {
+  prepared.images = UniqueFd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!prepared.images.valid()) return;
+  if (prepared.criu->ask(criuRequest(engine, CriuRequest::Kind::restore, container, prepared.images.get()))) prepared.directory = directory;
+}
+
+/** What waits for this container, or is made now. */
+Result<Prepared> readyFor(Engine& engine, const Container& container, const Record& record, const std::string& directory) {
+  std::optional<Prepared> prepared = takePrepared(container.id);
+  if (prepared && (prepared->directory.empty() || (prepared->directory == directory && prepared->criu->waits(readyDeadline)))) return std::move(*prepared);
+  prepared.reset();
+  return prepare(engine, record.spec, record.memoryRoomBytes, false);
 }
 
 /** The root file system at a path, for as long as CRIU needs it there. */
@@ -69,13 +90,20 @@ class AttachedRoot {
     DROVER_TRY_ASSIGN(mount, openRootfs(container, userNamespace));
     engine.closeLater(std::move(mount.image));
     DROVER_TRY(attachMount(mount.root.get(), container.rootfs()));
-    return std::unique_ptr<AttachedRoot>(new AttachedRoot(container.rootfs()));
+    return std::unique_ptr<AttachedRoot>(new AttachedRoot(engine, std::move(mount.root)));
   }
-  ~AttachedRoot() { (void)detachMount(path_).ok(); }
+  /** To detach a mount waits for a grace period of the kernel; the container need not. */
+  ~AttachedRoot() {
+    engine_.later([mount = std::make_shared<UniqueFd>(std::move(mount_))] {
+      detachThis(mount->get());
+      mount->reset();
+    });
+  }
 
  private:
-  explicit AttachedRoot(std::string path) : path_(std::move(path)) {}
-  const std::string path_;
+  AttachedRoot(Engine& engine, UniqueFd mount) : engine_(engine), mount_(std::move(mount)) {}
+  Engine& engine_;
+  UniqueFd mount_;
 };
 
 /** The tasks exist, stopped, in namespaces still empty: makes the network, and at the end has the freezer hold the tasks. */
@@ -85,9 +113,13 @@ class RestoreSteps {
 
   bool notified(std::string_view script, pid_t pid) {
     if (pid > 0) pid_ = pid;
+    // While CRIU makes the mounts, which takes about as long. No process looks at the network before.
     if (script == "setup-namespaces") {
       crashPoint("restore:namespaces");
-      status_ = makeNetwork(pid);
+      network_ = std::async(std::launch::async, [this, pid] { return makeNetwork(pid); });
+    }
+    if (script == "post-setup-namespaces") {
+      status_ = network_.valid() ? network_.get() : engineError("CRIU made no namespaces");
       crashPoint("restore:network");
     }
     // CRIU still traces them all: once frozen here, letting go of them does not let them run.
@@ -116,6 +148,8 @@ class RestoreSteps {
   const Spec& spec_;
   Status status_;
   pid_t pid_ = 0;
+  /** Its destructor waits for the end. */
+  std::future<Status> network_;
 };
 
 /** A CRIU that was killed leaves its tasks to the engine; they have been killed, and the root of the tree wants to be reaped. */
@@ -133,7 +167,10 @@ Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Cont
   if (before.state == State::restored) return engine.describe(*container);
   // Stopped: a snapshot with memory is put back in place.
   if (before.state != State::created && before.state != State::stopped) return wrongState(*container, "prepare the restore of", before.state, "created or stopped");
-  DROVER_TRY_ASSIGN(prepared, prepare(engine, before.spec, arrival.memoryRoomBytes));
+  // Directories of the host that it is given are known to CRIU by where they are attached, which they are not yet.
+  const bool ahead = !arrival.directory.empty() && bindMountsForDump(before.spec).empty();
+  DROVER_TRY_ASSIGN(prepared, prepare(engine, before.spec, arrival.memoryRoomBytes, ahead));
+  if (ahead) askAhead(engine, *container, arrival.directory, prepared);
   crashPoint("prepare:ready");
   DROVER_TRY(engine.update(*container, [&](Record& record) {
     record.state = State::created;
@@ -161,25 +198,21 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
   Figures figures;
   keepAttachingWarm(warmInRestore);
   warmViewMounts(engine.view().root());
-  std::optional<Prepared> prepared = takePrepared(container->id);
-  if (!prepared) {
-    DROVER_TRY_ASSIGN(fresh, prepare(engine, before.spec, before.memoryRoomBytes));
-    prepared = std::move(fresh);
-  }
-  DROVER_TRY(beginMove(engine, *container, "restore", *prepared->criu));
+  DROVER_TRY_ASSIGN(prepared, readyFor(engine, *container, before, directory));
+  DROVER_TRY(beginMove(engine, *container, "restore", *prepared.criu));
   crashPoint("restore:begun");
   figures.lap("prepare_ms");
   RestoreSteps steps(engine, before.spec);
   auto restore = [&]() -> Result<pid_t> {
-    DROVER_TRY_ASSIGN(root, AttachedRoot::attach(engine, *container, prepared->userNamespace.get()));
+    DROVER_TRY_ASSIGN(root, AttachedRoot::attach(engine, *container, prepared.userNamespace.get()));
     if (engine.cgroups().freezerIsUnified())
       DROVER_TRY(restoreCgroupTree(engine.cgroups().freezerDirectory(container->id), images.get()));
     figures.lap("mount_ms");
-    DROVER_TRY_ASSIGN(binds, AttachedBinds::attach(before.spec, prepared->userNamespace.get()));
+    DROVER_TRY_ASSIGN(binds, AttachedBinds::attach(before.spec, prepared.userNamespace.get()));
     crashPoint("restore:mounted");
     CriuRequest request = criuRequest(engine, CriuRequest::Kind::restore, *container, images.get());
     request.external.insert(request.external.end(), binds->external().begin(), binds->external().end());
-    CriuAnswer answer = prepared->criu->run(request, criuDeadline, [&](std::string_view script, pid_t pid) {
+    CriuAnswer answer = prepared.criu->run(request, criuDeadline, [&](std::string_view script, pid_t pid) {
       return steps.notified(script, pid);
     });
     figures.lap("restore_ms");

@@ -228,6 +228,8 @@ export interface EngineMethods extends EngineInsideMethods {
       frozen?: boolean
       /** Of one that was frozen at its limit of memory: what it holds beyond that. */
       memoryRoomBytes?: number
+      /** Where the images will be, if that folder is there already: CRIU then waits for them, made ready. */
+      directory?: string
     }
     result: EngineContainer
   }

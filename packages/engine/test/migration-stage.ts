@@ -39,6 +39,7 @@ export class MigrationStage {
   readonly a: TestHost
   readonly b: TestHost
   readonly #image: string
+  #moves = 0
   #serial = 0
 
   private constructor(network: TestNetwork, image: string, a: TestHost, b: TestHost) {
@@ -97,11 +98,14 @@ export class MigrationStage {
   ): Promise<EngineMethods['checkpoint']['result']> {
     const { container, epoch } = spec
     const { upper, startedAtMs, starts } = await from.client.call('get', { container })
-    const prepared = await to.client.call('prepareRestore', { spec, startedAtMs, starts })
+    // Every other time CRIU is asked ahead, and waits for its images.
+    const ahead = this.#moves++ % 2 === 0 ? { directory: images } : {}
+    rmSync(to.path(images), { recursive: true, force: true })
+    mkdirSync(to.path(images), { recursive: true, mode: 0o755 })
+    const prepared = await to.client.call('prepareRestore', { spec, startedAtMs, starts, ...ahead })
     const dump = await from.client.call('checkpoint', { container, epoch, directory: images })
     rmSync(prepared.upper, { recursive: true })
     copyUpper(upper, prepared.upper)
-    rmSync(to.path(images), { recursive: true, force: true })
     cpSync(from.path(images), to.path(images), { recursive: true })
     return dump
   }

@@ -12,6 +12,7 @@ const hops = 10
 /** A process with a deleted file, and with a file of which one of two names is deleted; and a cgroup with nobody in it. */
 const openThings = `
   mkdir -p /work /sys/fs/cgroup/empty
+  mkdir -m 750 /run/of-ftp; echo in memory > /run/of-ftp/file; chown -R 7:8 /run/of-ftp; ln -s of-ftp/file /run/link
   echo ghost content > /work/ghost; echo linked content > /work/one; ln /work/one /work/two; echo shared > /dev/shm/one; ln /dev/shm/one /dev/shm/two
   cat > /work/hold <<'END'
 exec 3< /work/ghost 4< /work/one 5< /dev/shm/one
@@ -24,7 +25,8 @@ END
 const checkThings = `
   pid=$(cat /work/pid)
   cat /proc/$pid/fd/3 /proc/$pid/fd/4 /work/two /proc/$pid/fd/5
-  [ -d /sys/fs/cgroup/empty ] && echo cgroup`
+  [ -d /sys/fs/cgroup/empty ] && echo cgroup
+  cat /run/link; stat -c '%u %g %a' /run/of-ftp /run/of-ftp/file`
 
 t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
   const criu = chooseCriu()
@@ -121,7 +123,11 @@ t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
       await stage.moveUntilRestored(from, to, spec)
       await stage.finish(from, to, spec)
       const { output } = await run(to, checkThings)
-      t.equal(output, 'ghost content\nlinked content\nlinked content\nshared\ncgroup', `on ${to.name}`)
+      t.equal(
+        output,
+        'ghost content\nlinked content\nlinked content\nshared\ncgroup\nin memory\n7 8 750\n7 8 644',
+        `on ${to.name}`,
+      )
     }
     await stream.more(5)
     checkCount(t, stream)

@@ -95,11 +95,11 @@ async function receiveAll(
   const live = assignment.migration.mode !== 'cold'
   await connection.sendMessage({ kind: 'accepted', verifies: true })
   throttleDestination(parts, connection, assignment.migration.terms)
-  const upper = await receiveDisk(parts, session, assignment, connection)
-  await parts.faults.at('destination.disk-received')
-  const tree = await TreeCheck.begin(parts, session, assignment)
   const checkpoint = checkpointDirectory(parts.checkpointRoot, assignment.migration.operation, true)
   session.defer(checkpoint.remove)
+  const upper = await receiveDisk(parts, session, assignment, connection, checkpoint.directory)
+  await parts.faults.at('destination.disk-received')
+  const tree = await TreeCheck.begin(parts, session, assignment)
   keepDeltaExtractionReady()
   await connection.sendMessage({ kind: 'disk-received', bytes: connection.bytesReceived })
   session.advance('precopied')
@@ -120,6 +120,7 @@ async function receiveDisk(
   session: MigrationSession,
   assignment: Moving,
   connection: StreamConnection,
+  directory: string,
 ): Promise<string> {
   const message = await connection.receiveMessage()
   if (message.kind !== 'disk') throw unexpected(message)
@@ -130,7 +131,7 @@ async function receiveDisk(
       ? await callAndMirror(
           parts,
           'prepareRestore',
-          { spec, startedAtMs, starts, ...(frozen ? { frozen, memoryRoomBytes } : {}) },
+          { spec, startedAtMs, starts, directory, ...(frozen ? { frozen, memoryRoomBytes } : {}) },
           engineDeadlines.start,
         )
       : await callAndMirror(parts, 'create', { spec }, engineDeadlines.start)

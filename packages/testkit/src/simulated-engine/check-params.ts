@@ -18,6 +18,7 @@ type Kind =
   | 'string?'
   | 'label or nothing'
   | 'path'
+  | 'path or missing'
   | 'boolean'
   | 'boolean or missing'
 
@@ -88,6 +89,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     starts: 'integer',
     frozen: 'boolean or missing',
     memoryRoomBytes: 'integer or missing',
+    directory: 'path or missing',
   },
   restore: { container: 'name', epoch: 'integer', directory: 'path' },
   release: { container: 'name', epoch: 'integer' },
@@ -140,6 +142,8 @@ const isObject = (value: unknown): value is { [field: string]: unknown } =>
 
 const labelPattern = new RegExp(namePattern)
 
+const isPath = (value: unknown): boolean => typeof value === 'string' && value.startsWith('/')
+
 const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
   string: (value) => typeof value === 'string',
   'string?': (value) => value === null || typeof value === 'string',
@@ -148,7 +152,8 @@ const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
   'integer?': (value) => value === null || Number.isSafeInteger(value),
   'integer or missing': (value) => value === undefined || Number.isSafeInteger(value),
   name: (value) => typeof value === 'string' && /^[a-z0-9-]{1,32}$/.test(value),
-  path: (value) => typeof value === 'string' && value.startsWith('/'),
+  path: isPath,
+  'path or missing': (value) => value === undefined || isPath(value),
   strings: (value) => Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string'),
   'strings or null': (value) =>
     value === null || (Array.isArray(value) && value.every((item) => typeof item === 'string')),
@@ -169,6 +174,7 @@ const meanings: { [kind in Kind]: string } = {
   'integer or missing': 'an integer, or missing',
   name: '1 to 32 of a-z, 0-9 and -',
   path: 'an absolute path',
+  'path or missing': 'an absolute path, or missing',
   strings: 'a list of at least one string',
   'strings or null': 'a list of strings, or null',
   record: 'an object of strings',
