@@ -126,6 +126,30 @@ await tell(
       t.not(none.code, 0)
       t.match(none.stderr, /NO_CAPACITY|no host/)
     })
+
+    await t.test('a more important launch stops one that may be, which starts again when there is room', async (t) => {
+      const { host } = await story.container('large')
+      const rules = { memoryBytes: 448 * mebibyte, diskBytes: 0, host, scheduling: { priority: 10 } }
+      const explain = () =>
+        story.lab.query<LaunchExplanation>(['explain', '--spec', '-'], { input: JSON.stringify(rules) })
+      t.equal((await explain()).room, null, 'nobody is stopped unasked')
+      await story.must('set', 'large', 'preemptible=true')
+      t.match((await explain()).room, { moves: [], stops: [{ container: 'large', host, priority: 0 }] })
+      const asked = ['--host', host, '--priority', '10', '--memory', '448MiB', '--disk', '0']
+      await story.must('launch', 'important', ...asked)
+      const large = await story.container('large')
+      t.match(large, { host, state: 'stopped', preempted: { by: 'important' } })
+      t.match(await story.container('important'), { host, state: 'running' })
+      t.strictSame(await story.lab.hostsRunning(large.id), [])
+      const listed = await story.lab.cli(['ls', '--state', 'preempted'])
+      t.match(listed.stdout, /large .*preempted .*preempted by important \(priority 10\)/)
+      await story.must('delete', 'important', '--yes')
+      await waitUntil('large to run again', deadlineMs, async () => {
+        return (await story.container('large')).state === 'running'
+      })
+      t.match(await story.container('large'), { host, starts: 2 })
+      t.strictSame(await story.everyOneRunsOnce([...names, 'large']), [])
+    })
   },
   { capacity },
 )

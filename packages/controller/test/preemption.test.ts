@@ -240,6 +240,34 @@ t.test('preemption: nobody is stopped before all have moved, nor when there is r
   t.end()
 })
 
+t.test('preemption: whoever cancels the stop keeps it running, and the launch is refused', (t) => {
+  const cluster = full()
+  cluster.must(planned(cluster, ['one']))
+  cluster.plan()
+  t.match(cluster.operation('op-big-c1-1'), { kind: 'preempt', state: 'running' })
+  cluster.must({ type: 'CancelRequested', atMs: cluster.nowMs, operation: 'op-big-c1-1' })
+  cluster.pass(6_000)
+  cluster.settle()
+  t.match(cluster.operation('op-big'), { state: 'failed', error: { message: /not: one \(.*cancelled/ } })
+  t.match(cluster.container('one'), { state: 'running', desired: 'running', preempted: undefined })
+  t.strictSame(cluster.executing('one'), ['a'])
+  t.end()
+})
+
+t.test('preemption: an ephemeral container outlives it, but not its user’s stop', (t) => {
+  const cluster = full()
+  remove(cluster, 'one')
+  cluster.launch('one', 'a', 'launch-one-again', { ...asking(2, spot), lifecycle: { ephemeral: true } })
+  cluster.settle()
+  cluster.must(planned(cluster, ['one']))
+  cluster.settle()
+  t.match(cluster.container('one'), { state: 'stopped', deleting: false, preempted: { resumes: true } })
+  cluster.must(power(cluster, 'stop', 'one'))
+  cluster.settle()
+  t.notOk(cluster.state.idsByName.has('one'))
+  t.end()
+})
+
 t.test('preemption: its user may keep it off, and may start it only where there is room', (t) => {
   const cluster = full()
   cluster.must(planned(cluster, ['one']))

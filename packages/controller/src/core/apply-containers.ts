@@ -5,6 +5,7 @@ import type { Container, Operation } from '@drover/protocol'
 import { isStoppingFirst, startAgain } from './apply-power.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
+import { endEphemeral } from './ephemeral.ts'
 import { announceMemory } from './memory-events.ts'
 import { endOperation } from './operations.ts'
 import { newlyPreempted } from './preemption.ts'
@@ -107,20 +108,6 @@ function announceFirstBoot(
     name,
     `the first boot of ${name} on ${host} has ${firstBoot.state === 'done' ? 'been done' : 'failed'}${message}`,
     operation,
-  )
-}
-
-/** It was to live until its first stop. */
-function endEphemeral(draft: Draft, id: string): void {
-  const container = draft.state.tables.containers.get(id)
-  const { ephemeral = false, protected: kept = false } = container?.spec.lifecycle ?? {}
-  if (!container || !ephemeral || kept || container.deleting || container.operation !== null) return
-  draft.reassign({ ...container, deleting: true, state: 'deleting' })
-  draft.event(
-    'container.deleting',
-    container.name,
-    `${container.name} has stopped and is ephemeral: it is deleted`,
-    null,
   )
 }
 

@@ -57,14 +57,12 @@ function statusOf(
   if (!container || container.deleting || container.host !== sourceOf(operation, move)) return 'gone'
   if (move.how === 'stay') return 'kept'
   if (container.operation !== null) return 'moving'
-  if (move.how === 'preempt') {
-    if (container.preempted !== undefined) return 'gone'
-    return tries.length >= maxTries || container.state !== 'running' ? 'stuck' : 'waiting'
-  }
+  if (move.how === 'preempt' && container.preempted !== undefined) return 'gone'
   if (move.how === 'stop' && container.state === 'stopped') return 'gone'
   // Whoever cancels one of the moves wants that container to stay.
   const kept = tries.some(({ state }) => state === 'cancelled')
-  return tries.length >= maxTries || kept || !movableStates.includes(container.state) ? 'stuck' : 'waiting'
+  const able = move.how === 'preempt' ? container.state === 'running' : movableStates.includes(container.state)
+  return tries.length >= maxTries || kept || !able ? 'stuck' : 'waiting'
 }
 
 /** Fills the free places, in the order of the plan. */

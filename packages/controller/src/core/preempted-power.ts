@@ -4,6 +4,7 @@ import type { Operation } from '@drover/protocol'
 import { loadOf, shortage } from './capacity.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
+import { endEphemeral } from './ephemeral.ts'
 import { beginOperation, endOperation } from './operations.ts'
 import { missingRequests } from './preemption.ts'
 import { askable } from './scheduling-policy.ts'
@@ -26,7 +27,13 @@ export function stopWaiting(
     parent: entry.parent ?? null,
   } as const
   const message = `on ${host}: it stays stopped`
-  return endOperation(draft, beginOperation(draft, { ...facts, message }), { state: 'done', message, error: null })
+  const ended = endOperation(draft, beginOperation(draft, { ...facts, message }), {
+    state: 'done',
+    message,
+    error: null,
+  })
+  endEphemeral(draft, container.id)
+  return ended
 }
 
 /** Others may have what it gave up. */

@@ -13,11 +13,12 @@ import { clusterSnapshot } from '../core/cluster-snapshot.ts'
 import { demandOf } from '../core/demand.ts'
 import { whyItWaits } from '../core/planner-resume.ts'
 import { describePreempted, heldRequests } from '../core/preemption.ts'
+import { planRoomFor } from '../core/room-plan.ts'
 import { containerByName } from '../core/state.ts'
 import type { ControllerContext } from './context.ts'
 import { demandOfLaunch } from './launch-demand.ts'
 import type { requestsOf } from './launch-spec.ts'
-import { planRoomFor } from './making-room.ts'
+import { roomContext } from './making-room.ts'
 
 export function explainContainer(context: ControllerContext, name: string): ContainerExplanation {
   const { machine, reports, now } = context
@@ -53,7 +54,7 @@ export function explainLaunch(context: ControllerContext, asked: ExplainRequest)
   const snapshot = clusterSnapshot(state, reports, now(), { pending: pending.values() })
   const { host, placement } = place(snapshot, demand, 1)
   if (host !== null) return { host, placement, room: null }
-  const plan = planRoomFor(context, demand, 1)
+  const plan = planRoomFor(roomContext(context, 1), demand)
   return { host: null, placement, room: plan === null ? null : roomOf(plan) }
 }
 
