@@ -4,12 +4,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { whyNot } from '../stories.ts'
-import { casesMatching, describeCase } from './cases.ts'
+import { casesMatching, describeCase, type FaultCase } from './cases.ts'
 import { type CaseOutcome, runCase } from './run-case.ts'
 import { Stage } from './stage.ts'
 import { faultTables, withTables } from './table.ts'
 
-const help = `npm run faults [-- WORD… --rounds N --json --write]
+const help = `npm run faults [-- WORD… --rounds N --json --write --add]
 
 Moves a container again and again, each time with one part killed, stopped or cut off at one point of the move, or the move
 cancelled there, and checks that exactly one copy goes on, whole, with nothing left behind.
@@ -17,7 +17,9 @@ cancelled there, and checks that exactly one copy goes on, whole, with nothing l
   WORD      only the cases with all these words, e.g. 'source.frozen' 'kill leader'
   --rounds  how often each case is run (1)
   --json    one JSON array of outcomes on stdout
-  --write   put the outcomes into the tables of docs/faults.md`
+  --write   put the outcomes into the tables of docs/faults.md, in place of what the cells said; case by case, so that a run
+            may be stopped at any time
+  --add     with --write: beside what the cells said`
 
 const page = fileURLToPath(new URL('../../../../docs/faults.md', import.meta.url))
 
@@ -31,6 +33,7 @@ async function main(args: string[]): Promise<number> {
       rounds: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
+      add: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
@@ -41,26 +44,40 @@ async function main(args: string[]): Promise<number> {
     process.stderr.write(`${reason === null ? help : `faults: ${reason}`}\n`)
     return values.help ? 0 : 2
   }
+  const before = readFileSync(page, 'utf8')
+  const keep = (outcomes: readonly CaseOutcome[]) => writeFileSync(page, withTables(before, outcomes, values.add))
+  const all = Array.from({ length: rounds }, () => cases).flat()
+  const { outcomes, untried } = await runAll(all, values.write ? keep : () => {})
+  if (values.json) process.stdout.write(`${JSON.stringify(outcomes)}\n`)
+  else process.stdout.write(`${faultTables(outcomes)}\n`)
+  return untried > 0 || outcomes.some(({ problems }) => problems.length > 0) ? 1 : 0
+}
+
+/** A case that could not even be tried, on a machine too busy for the laboratory, has no outcome. */
+async function runAll(all: readonly FaultCase[], keep: (outcomes: readonly CaseOutcome[]) => void) {
   const outcomes: CaseOutcome[] = []
-  const total = cases.length * rounds
+  let untried = 0
   let stage: Stage | null = null
   try {
-    for (let round = 1; round <= rounds; round++) {
-      for (const fault of cases) {
+    for (const fault of all) {
+      const number = `${outcomes.length + untried + 1}/${all.length}`
+      try {
         stage ??= await Stage.open()
         const outcome = await runCase(stage.story, stage.subject, fault)
         outcomes.push(outcome)
-        process.stderr.write(`${outcomes.length}/${total} ${describeCase(fault)}: ${verdict(outcome)}\n`)
+        keep(outcomes)
+        process.stderr.write(`${number} ${describeCase(fault)}: ${verdict(outcome)}\n`)
         if (outcome.problems.length > 0) stage = await stage.close()
+      } catch (thrown) {
+        untried++
+        process.stderr.write(`${number} ${describeCase(fault)}: NOT TRIED: ${(thrown as Error).message}\n`)
+        stage = stage === null ? null : await stage.close()
       }
     }
   } finally {
     await stage?.close()
   }
-  if (values.json) process.stdout.write(`${JSON.stringify(outcomes)}\n`)
-  else process.stdout.write(`${faultTables(outcomes)}\n`)
-  if (values.write) writeFileSync(page, withTables(readFileSync(page, 'utf8'), outcomes))
-  return outcomes.some(({ problems }) => problems.length > 0) ? 1 : 0
+  return { outcomes, untried }
 }
 
 function verdict({ outcome, blackoutMs, problems }: CaseOutcome): string {

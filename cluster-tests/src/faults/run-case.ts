@@ -25,6 +25,7 @@ export interface CaseOutcome {
 const reachDeadlineMs = 60_000
 const endDeadlineMs = 120_000
 const settleDeadlineMs = 60_000
+const looks = 3
 /** How long the harm lasts: longer than an election, shorter than any deadline of a migration. */
 const harmMs = 2_000
 
@@ -38,7 +39,7 @@ interface Held {
 }
 
 export async function runCase(story: Story, subject: Subject, fault: FaultCase): Promise<CaseOutcome> {
-  const before = await story.container(subject.name)
+  const before = await story.client.container(subject.name)
   const source = before.host as string
   const destination = story.otherHost(before)
   const witness = await Witness.of(story.lab, before)
@@ -70,7 +71,11 @@ export async function runCase(story: Story, subject: Subject, fault: FaultCase):
     wayBack?.letGo()
   }
   problems.push(...(await story.everyOneRunsOnce([subject.name])))
-  const after = await story.container(subject.name)
+  const after = await story.client.container(subject.name).catch(() => null)
+  if (after === null) {
+    witness.close()
+    return { fault, outcome, blackoutMs: null, problems: [...problems, 'the container can’t be asked for'] }
+  }
   const verdict = await witness.verdict(after)
   witness.close()
   if (!verdict.unbroken) problems.push(verdict.detail)
@@ -78,8 +83,19 @@ export async function runCase(story: Story, subject: Subject, fault: FaultCase):
   if (outcome.startsWith('aborted') && after.host !== source) problems.push(`${outcome}, and it is on ${after.host}`)
   const due = isCommitted(fault.point) ? 'done' : 'aborted: CANCELLED'
   if (fault.harm === 'cancel' && outcome !== due) problems.push(`cancelled, and the move ended ${outcome}, not ${due}`)
-  problems.push(...(await subject.problems()), ...(await traces(story, after, operation, criusBefore)))
+  problems.push(...(await patiently(() => subject.problems())), ...(await traces(story, after, operation, criusBefore)))
   return { fault, outcome, blackoutMs: verdict.blackoutMs, problems }
+}
+
+/** A machine that is busy with other things may not even start the command line in time; a container that is lost isn't there later, either. */
+async function patiently(look: () => Promise<string[]>): Promise<string[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await look()
+    } catch (thrown) {
+      if (attempt === looks) return [`not to be looked at: ${(thrown as Error).message}`]
+    }
+  }
 }
 
 /** Does it; the result undoes it. */

@@ -11,7 +11,7 @@ const end = '<!-- end of table -->'
 /** What its cell says, by row and column. */
 type Cells = Map<string, Map<string, string>>
 
-export function faultTables(outcomes: readonly CaseOutcome[], before: Cells = new Map()): string {
+export function faultTables(outcomes: readonly CaseOutcome[], before: Cells = new Map(), add = false): string {
   const cells: Cells = new Map([...before].map(([row, columns]) => [row, new Map(columns)]))
   const byCase = new Map<string, CaseOutcome[]>()
   for (const outcome of outcomes) {
@@ -21,7 +21,8 @@ export function faultTables(outcomes: readonly CaseOutcome[], before: Cells = ne
   }
   for (const [key, list] of byCase) {
     const [row, column] = JSON.parse(key) as [string, string]
-    cells.set(row, (cells.get(row) ?? new Map<string, string>()).set(column, summary(list)))
+    const columns = cells.get(row) ?? new Map<string, string>()
+    cells.set(row, columns.set(column, summary(list, add ? columns.get(column) : '')))
   }
   const steps: readonly string[] = enginePoints
   const rows = [...cells.keys()]
@@ -43,12 +44,13 @@ export function faultTables(outcomes: readonly CaseOutcome[], before: Cells = ne
   ].join('\n')
 }
 
-export function withTables(page: string, outcomes: readonly CaseOutcome[]): string {
+/** `add`: to what its cells say; else in their place. */
+export function withTables(page: string, outcomes: readonly CaseOutcome[], add = false): string {
   const from = page.indexOf(begin)
   const to = page.indexOf(end)
   if (from < 0 || to < from) throw new Error(`docs/faults.md lacks the lines ${begin} and ${end}`)
   const before = cellsOf(page.slice(from + begin.length, to))
-  return `${page.slice(0, from + begin.length)}\n\n${faultTables(outcomes, before)}\n\n${page.slice(to)}`
+  return `${page.slice(0, from + begin.length)}\n\n${faultTables(outcomes, before, add)}\n\n${page.slice(to)}`
 }
 
 const columnsOfSteps = ['kill engine', 'kill criu', 'kill agent', 'cancel move']
@@ -93,14 +95,17 @@ function cellsOf(text: string): Cells {
   return cells
 }
 
-/** `done 3` or `done 1, aborted 2`; what went wrong is never hidden behind it. */
-function summary(outcomes: readonly CaseOutcome[]): string {
-  const kinds = ['done', 'aborted'].flatMap((kind) => {
-    const n = outcomes.filter(({ outcome, problems }) => problems.length === 0 && outcome.startsWith(kind)).length
-    return n === 0 ? [] : [`${kind} ${n}`]
-  })
-  const wrong = outcomes.filter(({ problems }) => problems.length > 0).length
-  return [...kinds, ...(wrong === 0 ? [] : [`**wrong ${wrong}**`])].join(', ')
+/** `done 3` or `done 1, aborted 2`, with those of an earlier cell; what went wrong is never hidden behind it. */
+function summary(outcomes: readonly CaseOutcome[], earlier = ''): string {
+  const kindOf = ({ outcome, problems }: CaseOutcome) => (problems.length > 0 ? 'wrong' : outcome.split(':')[0])
+  const count = (kind: string) =>
+    outcomes.filter((each) => kindOf(each) === kind).length +
+    Number(new RegExp(`${kind} (\\d+)`).exec(earlier)?.[1] ?? 0)
+  return ['done', 'aborted', 'wrong']
+    .map((kind) => ({ kind, n: count(kind) }))
+    .filter(({ n }) => n > 0)
+    .map(({ kind, n }) => (kind === 'wrong' ? `**wrong ${n}**` : `${kind} ${n}`))
+    .join(', ')
 }
 
 /** Of all cells, whenever they were run. */
