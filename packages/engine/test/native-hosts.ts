@@ -20,7 +20,7 @@ const lastSignal = sanitized ? 'SIGTERM' : 'SIGKILL'
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  deadlineMs = 10_000,
+  deadlineMs = 60_000,
 ): Promise<Exclude<T, null | undefined | false>> {
   const end = performance.now() + deadlineMs
   for (;;) {
