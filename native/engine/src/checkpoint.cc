@@ -29,7 +29,8 @@ constexpr const char* failed = "CHECKPOINT_FAILED";
 constexpr const char* parentDirectory = "parent";
 /** For a criu that a dead engine left: its socket is closed, so it gives up at its next notification. */
 constexpr int leftCriuDeadlineMs = 5000;
-constexpr size_t largestImage = 64 << 20;
+/** With a hundred bytes or so for each open file: no container has so many. */
+constexpr size_t largestImage = 1 << 30;
 
 /** An empty directory for the images: 0755, because tasks of the user namespace open it; its parent is 0700. */
 Result<UniqueFd> makeImageDirectory(const std::string& directory) {
@@ -69,6 +70,7 @@ Status resume(Engine& engine, const std::shared_ptr<Container>& shared) {
 
 /** See withTimersArmed. */
 Status mendTimers(int directory) {
+  if (faccessat(directory, "files.img", F_OK, 0) != 0) return {};
   const std::string path = "/proc/self/fd/" + std::to_string(directory) + "/files.img";
   DROVER_TRY_ASSIGN(image, readFile(path, largestImage));
   DROVER_TRY_ASSIGN(mended, withTimersArmed(image));
