@@ -64,6 +64,36 @@ t.test('healing: a container that isn’t told to begin anew waits for its host 
   t.end()
 })
 
+t.test(
+  'healing: what was preempted on a lost host and may begin anew does so, and is not moved from a silent one',
+  (t) => {
+    const cluster = three()
+    cluster.launch('web', 'a', 'launch-web', { scheduling: { ...fresh.scheduling, preemptible: true } })
+    cluster.settle()
+    const { id, spec } = cluster.container('web')
+    const stop = { container: id, name: 'web', from: 'a', destination: null, how: 'preempt', reason: 'room' } as const
+    const placement = { chosen: 'a', reason: 'room', hosts: [] }
+    const network = { machineId: '1'.repeat(32), network: '10.77.0.0/16', gateway: null }
+    const urgent = { name: 'urgent', spec: { ...spec, scheduling: { priority: 5 } }, host: 'a', placement, ...network }
+    const facts = { atMs: cluster.nowMs, operation: 'op-urgent', parallel: 1 }
+    cluster.must({ type: 'RoomPlanned', ...facts, moves: [stop], launch: urgent })
+    const child = { operation: `op-urgent-${id}-1`, container: 'web', parent: 'op-urgent' }
+    cluster.must({ type: 'PreemptionRequested', atMs: cluster.nowMs, ...child })
+    cluster.settle()
+    t.match(cluster.container('web'), { host: 'a', state: 'stopped', preempted: { by: 'urgent' } })
+    cluster.cutOff.add('a')
+    live(cluster, 120)
+    t.not(cluster.container('web').host, 'a')
+    t.match(cluster.container('web'), { state: 'running', desired: 'running', epoch: 2, preempted: undefined })
+    t.equal(cluster.executing('web').length, 1)
+    t.notOk([...cluster.state.tables.operations.values()].some(({ kind }) => kind === 'move'))
+    cluster.cutOff.delete('a')
+    live(cluster, 10)
+    t.notOk(cluster.holding('web').includes('a'), 'back again, its host removes the stale copy')
+    t.end()
+  },
+)
+
 t.test('healing: a host that comes back before it is lost goes on where it stood', (t) => {
   const cluster = three()
   cluster.launch('web', 'a', 'launch-web', fresh)

@@ -30,7 +30,7 @@ export function planResumptions({ state, observed, nowMs, seed }: PlanContext): 
       entries.push({ type: 'ContainerResumed', atMs: nowMs, operation, container: id, host, epoch })
       continue
     }
-    if (searches >= maxElsewhere || !mayGoElsewhere(container, nowMs)) continue
+    if (searches >= maxElsewhere || !isUp(snapshot, host) || !mayGoElsewhere(container, nowMs)) continue
     searches += 1
     const demand = demandElsewhere(container)
     const { host: destination, placement } = place(withoutMember(snapshot, container), demand, seed)
@@ -81,6 +81,10 @@ function demandElsewhere(container: StoredContainer) {
   const { project: _project, ...demand } = demandOf(container, { host: null, excluded: [container.host], live: false })
   return demand
 }
+
+/** Its disk comes from there. */
+const isUp = (snapshot: ClusterSnapshot, host: string): boolean =>
+  snapshot.hosts.some(({ name, ready }) => name === host && ready)
 
 function takes(snapshot: ClusterSnapshot, name: string, demand: ReturnType<typeof demandHere>): boolean {
   const host = snapshot.hosts.find((each) => each.name === name)
