@@ -7,6 +7,7 @@ import { refuseBusy } from './apply-power.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { whyNotHealed } from './healing.ts'
+import { begunAnew } from './new-container.ts'
 import { beginOperation, begunBefore, endOperation } from './operations.ts'
 
 export function applyHostLost(draft: Draft, entry: EntryOf<'HostLost'>): Host | Operation {
@@ -65,24 +66,11 @@ export function applyContainerHealed(draft: Draft, entry: EntryOf<'ContainerHeal
   const why = whyNotHealed(draft.state, container)
   if (why !== null) draft.refuse('WRONG_STATE', `heal ${name}: ${why}`, { container: name })
   checkRoom(draft, entry.destination, container.spec.requests, `heal ${name}`)
-  const {
-    leasedEpoch: _lease,
-    snapshots: _snapshots,
-    memory: _memory,
-    firstBoot: _told,
-    preempted,
-    ...kept
-  } = container
+  const { snapshots: _snapshots, memory: _memory, preempted, ...kept } = begunAnew(container, epoch + 1)
   draft.reassign({
     ...kept,
     ...(preempted === undefined ? {} : { desired: 'running' as const }),
     host: entry.destination,
-    epoch: epoch + 1,
-    state: 'pending',
-    message: null,
-    initPid: null,
-    startedAtMs: null,
-    starts: 0,
     operation: entry.operation,
     placement: entry.placement,
   })

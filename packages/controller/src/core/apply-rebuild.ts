@@ -6,6 +6,7 @@ import { refuseBusy } from './apply-power.ts'
 import { snapshotsOf } from './apply-snapshots.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
+import { begunAnew } from './new-container.ts'
 import { beginOperation, begunBefore } from './operations.ts'
 
 const standing = ['stopped', 'failed', 'pending']
@@ -43,17 +44,10 @@ export function applyRebuildRequested(draft: Draft, entry: EntryOf<'RebuildReque
     })
   }
   const epoch = container.epoch + 1
-  const { leasedEpoch: _lease, firstBoot: _told, ...rest } = container
   draft.reassign({
-    ...rest,
+    ...begunAnew(container, epoch),
     spec: { ...container.spec, ...entry.image },
-    epoch,
     diskEpoch: epoch,
-    state: 'pending',
-    message: null,
-    initPid: null,
-    startedAtMs: null,
-    starts: 0,
     operation: entry.operation,
   })
   draft.event('container.rebuilt', name, `${name} gets a fresh disk of image ${entry.image.imageName}`, entry.operation)

@@ -21,10 +21,9 @@ import type { EntryOf } from './entries.ts'
 import { mergeNamed, mergeSettings, ownOf } from './merge-settings.ts'
 import { beginOperation, begunBefore } from './operations.ts'
 import { askable, projectsOf } from './scheduling-policy.ts'
+import { noRestart, type Settings, settingsOf, usualStop } from './settings.ts'
 import type { StoredContainer } from './state.ts'
 
-const usualStop = { signal: null } as const
-const noRestart = { policy: 'no', most: 0 } as const
 const allowed = ['running', 'stopped', 'frozen', 'failed']
 
 export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>): Operation {
@@ -60,17 +59,7 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
       host: container.host,
       starts: container.starts,
       before: {
-        requests: container.spec.requests,
-        limits: container.spec.limits ?? {},
-        restart: container.spec.restart ?? noRestart,
-        autostart: container.spec.autostart ?? defaultAutostart,
-        stop: container.spec.stop ?? usualStop,
-        snapshots: container.spec.snapshots ?? {},
-        devices: container.spec.devices ?? {},
-        security: container.spec.security ?? {},
-        sysctls: container.spec.sysctls ?? {},
-        rlimits: container.spec.rlimits ?? {},
-        lifecycle: container.spec.lifecycle ?? {},
+        ...settingsOf(container.spec),
         ...(container.spec.own === undefined ? {} : { own: container.spec.own }),
         ...(container.spec.profiles === undefined ? {} : { profiles: container.spec.profiles }),
         scheduling: container.spec.scheduling ?? {},
@@ -84,23 +73,7 @@ export function takeBack(draft: Draft, operation: Operation): void {
   if (operation.kind !== 'set') return
   const container = draft.state.tables.containers.get(String(operation.parameters.container))
   const before = operation.parameters.before as
-    | Pick<
-        StoredContainer['spec'],
-        | 'requests'
-        | 'limits'
-        | 'restart'
-        | 'autostart'
-        | 'stop'
-        | 'snapshots'
-        | 'devices'
-        | 'security'
-        | 'sysctls'
-        | 'rlimits'
-        | 'lifecycle'
-        | 'own'
-        | 'profiles'
-        | 'scheduling'
-      >
+    | Pick<StoredContainer['spec'], keyof Settings | 'own' | 'profiles' | 'scheduling'>
     | undefined
   if (container && before) draft.reassign({ ...container, spec: { ...container.spec, ...before } })
 }

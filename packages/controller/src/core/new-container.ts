@@ -1,4 +1,4 @@
-// A container in the state in which every one begins: of a launch, a copy, an import.
+// A container in the state in which every one begins: of a launch, a copy, an import; and again after a rebuild or a healing.
 
 import type { ContainerSpec, Identity, Placement, PowerState } from '@drover/protocol'
 import type { Draft } from './draft.ts'
@@ -39,4 +39,10 @@ export function newContainer(
     assignedRevision: index,
     stopTimeoutMs: null,
   }
+}
+
+/** As before its first start, under a new epoch: what its host has said of it until now doesn't hold any more. */
+export function begunAnew(container: StoredContainer, epoch: number): StoredContainer {
+  const { leasedEpoch: _lease, firstBoot: _told, ...kept } = container
+  return { ...kept, epoch, state: 'pending', message: null, initPid: null, startedAtMs: null, starts: 0 }
 }

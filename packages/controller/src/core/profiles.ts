@@ -14,6 +14,7 @@ import { withinLimits } from './apply-set.ts'
 import { loadOf, shortage } from './capacity.ts'
 import { mergeSettings, withoutNulls } from './merge-settings.ts'
 import { askable } from './scheduling-policy.ts'
+import { noRestart, type Settings } from './settings.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
 /** Of the profiles that there are, in their order, and then its own. */
@@ -67,24 +68,13 @@ function ownSettings(request: Omit<LaunchRequest, 'name'>): ProfileSettings {
   return requests.length === 0 ? own : { ...own, requests: Object.fromEntries(requests) }
 }
 
-type Reached = Pick<
-  ContainerSpec,
-  | 'requests'
-  | 'limits'
-  | 'restart'
-  | 'autostart'
-  | 'snapshots'
-  | 'devices'
-  | 'security'
-  | 'sysctls'
-  | 'rlimits'
-  | 'lifecycle'
->
+/** How it is asked to stop is its own. */
+type Reached = Omit<Settings, 'stop'>
 
 /** What its profiles want of it now; environment, labels and scheduling are those of its launch. */
 function wantedOf(state: ClusterState, { profiles = [], own = {} }: ContainerSpec): Reached {
   const settings = expandSettings(state, profiles, own)
-  const { limits = {}, restart = { policy: 'no', most: 0 }, snapshots = {}, security = {}, lifecycle = {} } = settings
+  const { limits = {}, restart = noRestart, snapshots = {}, security = {}, lifecycle = {} } = settings
   return {
     requests: withinLimits({ ...defaultRequests, ...settings.requests }, limits),
     limits,
@@ -131,7 +121,7 @@ export function profileReach(state: ClusterState, container: StoredContainer): P
 
 /** Absent, empty and usual are alike. */
 function plain(key: keyof Reached, spec: Partial<Reached>): unknown {
-  if (key === 'restart') return spec.restart ?? { policy: 'no', most: 0 }
+  if (key === 'restart') return spec.restart ?? noRestart
   if (key === 'autostart') return spec.autostart ?? defaultAutostart
   const set = Object.entries(spec[key] ?? {}).filter(([, value]) => value !== null)
   return Object.fromEntries(set)

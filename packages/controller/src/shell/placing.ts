@@ -47,7 +47,7 @@ export async function launch(
   asked: LaunchRequest,
   planned: string | null = null,
 ): Promise<Operation> {
-  const { machine, config } = context
+  const { machine } = context
   const before = machine.state.tables.operations.get(id)
   if (before?.kind === 'launch' && before.target === asked.name) return before
   const { request, own } = launchWithProfiles(machine.state, asked)
@@ -61,11 +61,7 @@ export async function launch(
   const facts = {
     name: request.name,
     spec,
-    machineId: randomBytes(16).toString('hex'),
-    network: config.containerNetwork,
-    ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
-    gateway: config.gateway,
-    ...(request.address === undefined ? {} : { address: request.address }),
+    ...identityFacts(context, request.address),
     ...(request.start === false ? { start: false } : {}),
   }
   const propose = ({ host, placement }: Placed) =>
@@ -81,13 +77,24 @@ export async function launch(
   return await placeAndSubmit(context, id, { demand, spec, planned }, {}, propose, makeRoom)
 }
 
+/** What its identity is made of. */
+function identityFacts({ config }: ControllerContext, address?: string) {
+  return {
+    machineId: randomBytes(16).toString('hex'),
+    network: config.containerNetwork,
+    ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
+    gateway: config.gateway,
+    ...(address === undefined ? {} : { address }),
+  }
+}
+
 export async function copy(
   context: ControllerContext,
   id: string,
   source: string,
   request: CopyRequest,
 ): Promise<Operation> {
-  const { machine, config } = context
+  const { machine } = context
   const before = machine.state.tables.operations.get(id)
   if (before?.kind === 'copy' && before.target === request.name) return before
   const container = containerByName(machine.state, source)
@@ -108,10 +115,7 @@ export async function copy(
       start: request.start ?? true,
       host,
       placement,
-      machineId: randomBytes(16).toString('hex'),
-      network: config.containerNetwork,
-      ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
-      gateway: config.gateway,
+      ...identityFacts(context),
     }),
   )
 }
@@ -122,7 +126,7 @@ export async function importContainer(
   id: string,
   { container, disk, start = true }: ContainerImportRequest,
 ): Promise<Operation> {
-  const { machine, config } = context
+  const { machine } = context
   const { name } = container
   const before = machine.state.tables.operations.get(id)
   if (before?.kind === 'import' && before.target === name) return before
@@ -137,15 +141,11 @@ export async function importContainer(
       operation: id,
       name,
       spec,
-      ...(container.address === undefined ? {} : { address: container.address }),
       start,
       disk,
       host,
       placement,
-      machineId: randomBytes(16).toString('hex'),
-      network: config.containerNetwork,
-      ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
-      gateway: config.gateway,
+      ...identityFacts(context, container.address),
     }),
   )
 }
