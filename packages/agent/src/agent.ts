@@ -43,8 +43,8 @@ import { StreamServer } from './streams/stream-server.ts'
 import { accessOf } from './tls.ts'
 import { Workers } from './workers.ts'
 
-/** A frozen container waits for what the leader makes of these; after the last one the next may be frozen. */
-const awaitedSteps: ReadonlySet<SessionStep> = new Set<SessionStep>(['restored', 'released', 'failed'])
+/** A frozen container waits for what the leader makes of these, or the next one to be frozen. */
+const awaitedSteps: ReadonlySet<SessionStep> = new Set<SessionStep>(['switched', 'restored', 'released', 'failed'])
 
 export class Agent {
   readonly #config: AgentConfig

@@ -1,7 +1,7 @@
 // What this host can do, from its engine's greeting; before the engine has answered, nothing is claimed.
 
 import { readFileSync } from 'node:fs'
-import { arch, release } from 'node:os'
+import { arch, availableParallelism, release } from 'node:os'
 import type { EngineHello } from '@drover/engine'
 import { type HostFeatures, protocolVersion } from '@drover/protocol'
 import { hostLimits } from './host-limits.ts'
@@ -20,7 +20,7 @@ export function hostFeatures(hello: EngineHello | null): HostFeatures {
   const native = !version.includes('simulated')
   // The simulated engine names itself in its version: there is nothing else to tell the two apart by.
   limits ??= hostLimits()
-  const compared = { cpuFlags: cpuFlags(), protocolVersion, ...(native ? { limits } : {}) }
+  const compared = { cpuFlags: cpuFlags(), cores, protocolVersion, ...(native ? { limits } : {}) }
   return {
     engine: native ? 'native' : 'simulated',
     kernel,
@@ -34,6 +34,7 @@ export function hostFeatures(hello: EngineHello | null): HostFeatures {
 /** Instruction sets, whose lack on another host would kill a program that found them here. The first processor speaks for all. */
 const instructionSets =
   /^(sse|ssse|avx|amx|aes$|pclmul|vpclmul|vaes|gfni|sha|bmi|abm$|adx$|fma|f16c$|popcnt$|movbe$|movdir|rdrand$|rdseed$|rdpid$|xsave|fsgsbase$|rtm$|hle$|erms$|clflushopt$|clwb$|serialize$|cx16$|lahf_lm$|asimd|sve|sme|crc32$|atomics$)/
+const cores = availableParallelism()
 let flags: string[] | null = null
 let limits: HostFeatures['limits'] | null = null
 

@@ -2,6 +2,7 @@
 
 import { silentAfterMs } from '@drover/protocol'
 import t from 'tap'
+import { migrationStep } from '../src/core/observed.ts'
 import { phaseDeadlinesMs } from '../src/core/planner-move.ts'
 import { ModelCluster } from './support/model-cluster.ts'
 import type { FailurePoint } from './support/model-host.ts'
@@ -203,6 +204,48 @@ t.test('only one container per host is in its blackout at a time', async (t) => 
     return ['one', 'two', 'three'].every((name) => cluster.operation(`move-${name}`).state === 'done')
   })
   t.equal(together, 2, 'moves between other hosts don’t wait')
+})
+
+t.test('while one container is restored, the next is dumped on its way to another host', async (t) => {
+  const cluster = new ModelCluster([{ name: 'a' }, { name: 'b' }, { name: 'c' }])
+  const names = ['one', 'two', 'three', 'four']
+  for (const name of names) cluster.launch(name, 'a')
+  cluster.settle()
+  for (const [at, name] of names.entries()) cluster.move(name, at % 2 === 0 ? 'b' : 'c')
+  let together = 0
+  cluster.until('all done', () => {
+    const frozen = names
+      .map((name) => cluster.operation(`move-${name}`))
+      .filter(({ phase }) => ['switching', 'committed'].includes(phase))
+    const waitedFor = frozen.filter(
+      ({ id, phase }) =>
+        phase === 'switching' && migrationStep(cluster.observed, 'a', id, 'source')?.step !== 'switched',
+    )
+    t.ok(waitedFor.length <= 1, 'one is dumped at a time')
+    for (const host of ['b', 'c']) t.ok(frozen.filter(({ migration }) => migration?.destination === host).length <= 1)
+    together = Math.max(together, frozen.length)
+    return names.every((name) => cluster.operation(`move-${name}`).state === 'done')
+  })
+  t.equal(together, 2)
+})
+
+t.test('hosts with many processors freeze several containers at a time', async (t) => {
+  const features = { cores: 6 }
+  const cluster = new ModelCluster([
+    { name: 'a', features },
+    { name: 'b', features },
+  ])
+  const names = ['one', 'two', 'three', 'four', 'five', 'six']
+  for (const name of names) cluster.launch(name, 'a')
+  cluster.settle()
+  for (const name of names) cluster.move(name, 'b')
+  let together = 0
+  cluster.until('all done', () => {
+    const moves = names.map((name) => cluster.operation(`move-${name}`))
+    together = Math.max(together, moves.filter(({ phase }) => phase === 'switching' || phase === 'committed').length)
+    return moves.every(({ state }) => state === 'done')
+  })
+  t.equal(together, 3)
 })
 
 t.test('clear refusals', async (t) => {

@@ -188,6 +188,9 @@ export const HostFeatures = Type.Object({
     reason: Type.String({ description: 'why this one is used, or why none is' }),
   }),
   cpuFlags: Type.Optional(Type.Array(Type.String(), { description: 'instruction sets that programs can see' })),
+  cores: Type.Optional(
+    Type.Integer({ minimum: 1, description: 'processors of the machine, whatever it offers of them' }),
+  ),
   protocolVersion: Type.Optional(Type.Integer()),
   limits: Type.Optional(
     Type.Object(

@@ -5,7 +5,7 @@
 import type { Migration, MigrationFigures, MigrationPhase, MigrationStep, Operation } from '@drover/protocol'
 import type { Entry } from './entries.ts'
 import type { MoveQueue } from './move-queue.ts'
-import { isGone, isSilent, migrationStep, observedContainer } from './observed.ts'
+import { isGone, isSilent, migrationStep, type Observed, observedContainer } from './observed.ts'
 import { phaseSinceMs } from './operations.ts'
 import type { PlanContext } from './planner.ts'
 
@@ -24,16 +24,25 @@ export const phaseDeadlinesMs: Readonly<Record<MigrationPhase, number>> = {
   cleaning: 30_000,
   done: 0,
 }
-/** How many moves may freeze containers at once on one host: CRIU takes a whole core, and two share it, so both blackouts double. */
-const switchesPerHost = 1
+/** CRIU takes a whole core, and two that share one double both blackouts; so a host of few cores freezes one container at a time. */
+const coresPerSwitch = 2
+/** Beyond this they wait for each other in the kernel: namespaces and network devices have one lock each. */
+const mostSwitchesPerHost = 4
 
-/** Hosts on which a container is in its blackout now. */
+/** By host, how many containers are in their blackout there now. */
 export type SwitchSlots = Map<string, number>
 
-export function takenSlots(operations: readonly Operation[]): SwitchSlots {
+/** The source has done its part when all is sent: the next can be dumped there while this one is restored. */
+export function takenSlots(observed: Observed, operations: readonly Operation[]): SwitchSlots {
   const slots: SwitchSlots = new Map()
-  for (const { migration } of operations) {
-    if (migration?.phase === 'switching' || migration?.phase === 'committed') take(slots, migration)
+  for (const { id, migration } of operations) {
+    if (migration?.phase !== 'switching' && migration?.phase !== 'committed') continue
+    const { source, destination, phase } = migration
+    const sent =
+      phase === 'committed' ||
+      reached(migrationStep(observed, source, id, 'source'), 'switched') ||
+      reached(migrationStep(observed, destination, id, 'destination'), 'restored')
+    take(slots, sent ? [destination] : [source, destination])
   }
   return slots
 }
@@ -102,8 +111,9 @@ function planUndecided(
     case 'preparing':
       return both('prepared') ? [{ type: 'MigrationAdvanced', ...base, phase: 'precopying' }] : []
     case 'precopying': {
-      if (!both('precopied') || !free(slots, migration)) return []
-      take(slots, migration)
+      const hosts = [migration.source, migration.destination]
+      if (!both('precopied') || !hosts.every((host) => isFree(context, slots, host))) return []
+      take(slots, hosts)
       return [{ type: 'MigrationAdvanced', ...base, phase: 'switching' }]
     }
     default:
@@ -210,9 +220,12 @@ function ended(
   return { type: 'OperationEnded', atMs: nowMs, operation: operation.id, state, message, error, figures }
 }
 
-const free = (slots: SwitchSlots, { source, destination }: Migration): boolean =>
-  (slots.get(source) ?? 0) < switchesPerHost && (slots.get(destination) ?? 0) < switchesPerHost
+function isFree({ state }: PlanContext, slots: SwitchSlots, host: string): boolean {
+  const cores = state.tables.hosts.get(host)?.features.cores ?? 1
+  const most = Math.min(mostSwitchesPerHost, Math.max(1, Math.floor(cores / coresPerSwitch)))
+  return (slots.get(host) ?? 0) < most
+}
 
-function take(slots: SwitchSlots, { source, destination }: Migration): void {
-  for (const host of [source, destination]) slots.set(host, (slots.get(host) ?? 0) + 1)
+function take(slots: SwitchSlots, hosts: readonly string[]): void {
+  for (const host of hosts) slots.set(host, (slots.get(host) ?? 0) + 1)
 }

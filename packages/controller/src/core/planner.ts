@@ -50,7 +50,7 @@ function concerns({ kind, migration }: Operation, host: string): boolean {
 export function planOperations(context: PlanContext, wanted: (operation: Operation) => boolean = () => true): Entry[] {
   const operations = runningOperations(context.state)
   if (operations.length === 0) return []
-  const slots = takenSlots(operations)
+  const slots = takenSlots(context.observed, operations)
   const queue = moveQueue(operations, policyOf(context.state).moves)
   return operations.flatMap((operation) => (wanted(operation) ? planOperation(context, operation, slots, queue) : []))
 }
