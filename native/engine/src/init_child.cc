@@ -238,11 +238,10 @@ void runInit(const InitPlan& plan) {
   check(plan, changeRoot, changeToRoot(rootfs));
   if (plan.privileged) check(plan, mountAll, guardHost());
 
-  if (plan.awaitsDevices) {
-    char word = 0;
-    // End of file: the engine gave up or died.
-    if (send(plan.sync, &word, 1, MSG_NOSIGNAL) != 1 || recv(plan.sync, &word, 1, 0) != 1) _exit(127);
-  }
+  char word = 0;
+  if (plan.awaitsDevices && send(plan.sync, &word, 1, MSG_NOSIGNAL) != 1) _exit(127);
+  // Its files, its network and its record are made by then. End of file: the engine gave up or died.
+  if (recv(plan.sync, &word, 1, 0) != 1) _exit(127);
   umask(022);
   if (isSystemd(plan.arguments[0])) check(plan, prepareRun, writeSystemdRun());
   check(plan, openConsole, openStandardFiles());

@@ -20,7 +20,7 @@ struct InitPlan {
   bool showCgroups;
   /** Where lxcfs is mounted on the host; null: nowhere. */
   const char* view;
-  /** Its devices come when its root is in place: it says so, and waits for a word. */
+  /** Its devices come when its root is in place: it says so. */
   bool awaitsDevices;
   char* const* arguments;
   char* const* environment;

@@ -54,11 +54,16 @@ class RootWriter {
  public:
   RootWriter(const Container& container, const Spec& spec, int root) : container_(container), spec_(spec), root_(root), owner_(spec.owner()) {}
 
-  Status writeAll() {
+  Status makeDirectories() {
     for (const char* path : directories) DROVER_TRY(makeInside(path));
+    if (spec_.security.nesting)
+      for (const char* path : nestingDirectories) DROVER_TRY(makeInside(path));
+    return {};
+  }
+
+  Status writeAll() {
     DROVER_TRY(makeDevices("dev", nodes));
     if (spec_.security.nesting) {
-      for (const char* path : nestingDirectories) DROVER_TRY(makeInside(path));
       DROVER_TRY(makeDevices("dev", fuse));
       DROVER_TRY(makeDevices("dev/net", tunnel));
     }
@@ -149,6 +154,8 @@ class RootWriter {
 };
 
 }  // namespace
+
+Status makeMountPoints(const Container& container, const Spec& spec, int root) { return RootWriter(container, spec, root).makeDirectories(); }
 
 Status writeRootFiles(const Container& container, const Spec& spec, int root) {
   // Mode bits of what is made here are meant literally.

@@ -8,7 +8,9 @@
 
 namespace drover {
 
-/** `root` is the root of the mounted overlay (openRootfs). Idempotent. */
+/** What the child mounts on. `root` is the root of the mounted overlay (openRootfs). Idempotent. */
+Status makeMountPoints(const Container& container, const Spec& spec, int root);
+/** All else, also while the child mounts. Idempotent. */
 Status writeRootFiles(const Container& container, const Spec& spec, int root);
 
 }  // namespace drover

@@ -31,7 +31,16 @@ namespace {
 constexpr int startDeadlineMs = 20'000;
 constexpr uint64_t namespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET;
 
-/** Empty when the child ran execve: its end of the socket closed; or, when asked for, when it says that it is `ready`. */
+/** What a child says before it ends, as an error. */
+Error failureOf(const ChildFailure& failure, const Spec& spec) {
+  std::string stage = initStages[failure.stage];
+  return errnoError("start " + spec.container + ": " + stage + (stage == "run its init" ? " " + spec.init[0] : ""), failure.number);
+}
+
+/**
+ * Empty when the child ran execve: its end of the socket closed; or, when asked for, when it says that it is `ready`. A child that ended
+ * with our word unread resets the connection, and then has no end of file.
+ */
 Status waitForExec(int sync, const Spec& spec, bool* ready = nullptr) {
   pollfd entry = {sync, POLLIN, 0};
   int readable;
@@ -40,11 +49,20 @@ Status waitForExec(int sync, const Spec& spec, bool* ready = nullptr) {
   if (readable == 0) return Error{"TIMED_OUT", "start " + spec.container + ": init did not run in " + std::to_string(startDeadlineMs) + " ms"};
   ChildFailure failure = {};
   ssize_t count = recv(sync, &failure, sizeof failure, 0);
+  const bool unread = count < 0 && errno == ECONNRESET;
+  if (unread) count = recv(sync, &failure, sizeof failure, 0);
   if (ready) *ready = count == 1;
-  if (count == 0 || (ready && count == 1)) return {};
-  if (count != sizeof failure) return engineError("start " + spec.container + ": its first process ended without a word");
-  std::string stage = initStages[failure.stage];
-  return errnoError("start " + spec.container + ": " + stage + (stage == "run its init" ? " " + spec.init[0] : ""), failure.number);
+  if ((count == 0 && !unread) || (ready && count == 1)) return {};
+  if (count == sizeof failure) return failureOf(failure, spec);
+  return engineError("start " + spec.container + ": its first process ended without a word");
+}
+
+/** What failed for us may have failed because the child did, and that is what to tell. */
+Status preferChilds(Status status, int sync, const Spec& spec) {
+  ChildFailure failure = {};
+  ssize_t count = 0;
+  for (int tries = 0; !status.ok() && tries < 2 && count <= 0; ++tries) count = recv(sync, &failure, sizeof failure, MSG_DONTWAIT);
+  return count == sizeof failure ? Status(failureOf(failure, spec)) : status;
 }
 
 class Starting {
@@ -92,7 +110,7 @@ class Starting {
     // Our child, and not reaped: the pid is still its own.
     DROVER_TRY_ASSIGN(pidfd, openPidfd(pid));
     crashPoint("start:cloned");
-    Status status = complete(pid, ours.get());
+    Status status = preferChilds(complete(pid, ours.get()), ours.get(), spec_);
     if (!status.ok() && !container_->snapshot().initPid) {
       // Not watched yet: nobody else reaps it.
       Status killed = signalPidfd(pidfd.get(), SIGKILL);
@@ -111,14 +129,18 @@ class Starting {
     bool ready = false;
     DROVER_TRY(waitForExec(sync, spec_, &ready));
     if (!ready) return engineError("start " + spec_.container + ": its first process ended before its devices came");
-    Status applied = applyDevices(engine_, *container_, pid, spec_.devices);
-    if (!applied.ok()) return Error{applied.error().code, "start " + spec_.container + ": " + applied.error().message};
-    char word = 0;
-    if (send(sync, &word, 1, MSG_NOSIGNAL) != 1) return errnoError("let " + spec_.container + " go on");
-    return {};
+    return ofItsOwn(applyDevices(engine_, *container_, pid, spec_.devices));
   }
 
-  /** The parent's part while the child waits for its root. */
+  /** Returns when it has run execve. */
+  Status letGo(int sync) {
+    char word = 0;
+    const bool told = send(sync, &word, 1, MSG_NOSIGNAL) == 1;
+    DROVER_TRY(waitForExec(sync, spec_));
+    return told ? Status() : engineError("start " + spec_.container + ": its first process ended without a word");
+  }
+
+  /** The parent's part: the child waits for its root, mounts what belongs there while files, network and record are made, and waits again. */
   Status complete(pid_t pid, int sync) {
     if (!spec_.security.privileged) DROVER_TRY(writeIdMaps(pid, spec_.owner()));
     crashPoint("start:mapped");
@@ -126,8 +148,12 @@ class Starting {
     DROVER_TRY_ASSIGN(rootfs, openRootfs(*container_, userNamespace.get()));
     engine_.closeLater(std::move(rootfs.image));
     UniqueFd& root = rootfs.root;
-    DROVER_TRY(writeRootFiles(*container_, spec_, root.get()));
+    DROVER_TRY(makeMountPoints(*container_, spec_, root.get()));
     crashPoint("start:root");
+    if (int number = sendDescriptor(sync, root.get()); number != 0) return errnoError("hand the root to " + spec_.container, number);
+    crashPoint("start:handed");
+    DROVER_TRY(writeRootFiles(*container_, spec_, root.get()));
+    root.reset();
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
     DROVER_TRY(createVeth(network.get(), spec_.identity));
     if (spec_.security.addressFilter) DROVER_TRY(filterAddresses(spec_.identity));
@@ -137,18 +163,15 @@ class Starting {
     DROVER_TRY(ofItsOwn(raiseResourceLimits(pid, spec_.rlimits)));
     DROVER_TRY(attachVeth(spec_.identity, engine_.config().bridge));
     crashPoint("start:attached");
-    // The record first: an engine that dies after "go" must find the process.
+    // The record before the word: whatever runs a program of the container's, a next engine must find.
     DROVER_TRY(engine_.watchInit(container_, pid, [&](Record& record) {
       record.state = State::running;
       record.startedAtMs = nowMs();
       record.starts += 1;
     }));
     crashPoint("start:recorded");
-    if (int number = sendDescriptor(sync, root.get()); number != 0) return errnoError("hand the root to " + spec_.container, number);
-    root.reset();
-    crashPoint("start:handed");
     DROVER_TRY(bringDevices(pid, sync));
-    DROVER_TRY(waitForExec(sync, spec_));
+    DROVER_TRY(letGo(sync));
     crashPoint("start:running");
     // A first start has nobody to tell: its address was not in use lately, and an announcement costs every other container on the bridge.
     if (spec_.epoch == 1) return {};
