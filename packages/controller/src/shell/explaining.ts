@@ -54,7 +54,7 @@ export function explainLaunch(context: ControllerContext, asked: ExplainRequest)
   const snapshot = clusterSnapshot(state, reports, now(), { pending: pending.values() })
   const { host, placement } = place(snapshot, demand, 1)
   if (host !== null) return { host, placement, room: null }
-  const plan = planRoomFor(roomContext(context, 1), demand)
+  const plan = asked.makeRoom === false ? null : planRoomFor(roomContext(context, 1), demand)
   return { host: null, placement, room: plan === null ? null : roomOf(plan) }
 }
 
