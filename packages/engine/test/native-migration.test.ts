@@ -70,7 +70,7 @@ t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
     )
     t.equal(released.startedAtMs, container.startedAtMs, 'the time of its start is kept')
     t.equal(released.starts, 1, 'a move is not a start')
-    for (const name of ['freeze_ms', 'dump_ms', 'mount_ms', 'restore_ms', 'attach_ms', 'thaw_ms']) {
+    for (const name of ['freeze_ms', 'affinity_ms', 'dump_ms', 'mount_ms', 'restore_ms', 'attach_ms', 'thaw_ms']) {
       const values = figures.map((f) => f[name] as number).sort((x, y) => x - y)
       t.comment(`${name}: median ${values[hops / 2]?.toFixed(2)}, most ${values.at(-1)?.toFixed(2)}`)
     }
