@@ -2,8 +2,10 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { ClusterEvent, Operation } from '@drover/protocol'
+import type { ClusterEvent } from '@drover/protocol'
 import type { Test } from 'tap'
+
+export { operation } from '@drover/testkit/resources'
 
 export interface SeenRequest {
   method: string
@@ -82,25 +84,4 @@ export async function deadUrl(): Promise<string> {
   const { port } = server.address() as AddressInfo
   await new Promise((resolve) => server.close(resolve))
   return `http://127.0.0.1:${port}`
-}
-
-export function operation(change: Partial<Operation> = {}): Operation {
-  return {
-    id: 'op-1',
-    kind: 'start',
-    target: 'web-1',
-    state: 'running',
-    phase: 'starting',
-    progress: { done: 0, total: 1, message: '' },
-    cancelRequested: false,
-    parent: null,
-    error: null,
-    migration: null,
-    parameters: {},
-    createdAtMs: 0,
-    updatedAtMs: 0,
-    endedAtMs: null,
-    revision: 1,
-    ...change,
-  }
 }

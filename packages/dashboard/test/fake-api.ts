@@ -13,6 +13,7 @@ import type {
   MigrationPhase,
   Operation,
 } from '@drover/protocol'
+import * as resources from '@drover/testkit/resources'
 import { publicDirectory } from '../src/index.ts'
 
 const types: Record<string, string> = {
@@ -120,81 +121,28 @@ function answer(response: ServerResponse, status: number, body: unknown): void {
 const gib = 1 << 30
 
 export function host(name: string, changes: Partial<HostView> = {}): HostView {
-  return {
-    name,
-    address: '127.0.0.1',
-    grpcPort: 1,
-    streamPort: 2,
+  return resources.hostView(name, {
     capacity: { cpuMilli: 4000, memoryBytes: gib, diskBytes: gib, pids: 1000 },
-    features: {
-      engine: 'simulated',
-      kernel: '6.1',
-      architecture: 'x64',
-      cgroup: 'v2',
-      criu: { usable: true, path: null, version: null, reason: '' },
-    },
-    cordoned: false,
-    joinedAtMs: 0,
-    images: [],
-    revision: 1,
-    status: 'ready',
-    lastSeenMs: 0,
     requested: { cpuMilli: 1000, memoryBytes: gib / 2, diskBytes: 0, pids: 0 },
     used: { cpuMilli: 100, memoryBytes: gib / 8, diskBytes: 0, pids: 0 },
-    containers: 1,
     ...changes,
-  }
+  })
 }
 
 export function container(serial: number, name: string, changes: Partial<Container> = {}): Container {
+  const usual = resources.container(name)
   return {
+    ...usual,
     id: `c${serial}`,
-    name,
-    spec: {
-      image: 'sha256:00',
-      imageName: 'busybox',
-      requests: { cpuMilli: 100, memoryBytes: 64 << 20, diskBytes: 0, pids: 0 },
-      init: ['/sbin/init'],
-      environment: {},
-      labels: {},
-    },
-    identity: { serial, uidBase: 0, mac: '', ipv4: `10.77.1.${serial}/16`, gateway: null, machineId: '' },
-    desired: 'running',
-    deleting: false,
-    host: 'a',
-    epoch: 1,
-    state: 'running',
-    message: null,
-    initPid: 1,
+    identity: { ...usual.identity, serial, ipv4: `10.77.1.${serial}/16` },
     startedAtMs: Date.now() - 3_600_000,
-    starts: 1,
-    operation: null,
-    placement: { chosen: 'a', reason: '', hosts: [] },
-    createdAtMs: 0,
-    revision: 1,
     ...changes,
   }
 }
 
 export function operation(id: string, changes: Partial<Operation> = {}): Operation {
-  return {
-    id,
-    kind: 'evacuate',
-    target: 'a',
-    state: 'running',
-    phase: 'moving',
-    progress: { done: 3, total: 12, message: '3 of 12 moved' },
-    cancelRequested: false,
-    parent: null,
-    error: null,
-    migration: null,
-    parameters: {},
-    createdAtMs: 0,
-    updatedAtMs: 0,
-    endedAtMs: null,
-    revision: 1,
-    ...changes,
-  }
+  const progress = { done: 3, total: 12, message: '3 of 12 moved' }
+  return resources.operation({ id, kind: 'evacuate', target: 'a', phase: 'moving', progress, ...changes })
 }
 
 /** Of `web-1` from a to b. */
