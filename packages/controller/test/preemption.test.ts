@@ -109,7 +109,7 @@ t.test('preemption: it starts again by itself when there is room, and only then'
   remove(cluster, 'big')
   wait(cluster, 2_000)
   t.strictSame(cluster.executing('one'), ['a'])
-  t.match(cluster.container('one'), { state: 'running', preempted: undefined, starts: 2 })
+  t.match(cluster.container('one'), { state: 'running', preempted: undefined, starts: 2, stopTimeoutMs: null })
   t.ok(cluster.events.some(({ kind }) => kind === 'container.resuming'))
   t.end()
 })

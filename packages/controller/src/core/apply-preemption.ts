@@ -83,7 +83,7 @@ export function applyContainerResumed(draft: Draft, entry: EntryOf<'ContainerRes
   }
   refuseBusy(draft, container, 'resume')
   checkRoom(draft, host, missingRequests(container), `resume ${name}`)
-  draft.reassign({ ...rest, desired: 'running', operation: entry.operation })
+  draft.reassign({ ...rest, desired: 'running', operation: entry.operation, stopTimeoutMs: null })
   draft.event('container.resuming', name, `${name} starts again on ${host}: there is room for it`, entry.operation)
   return beginOperation(draft, {
     id: entry.operation,
