@@ -1,4 +1,4 @@
-// See address_filter.h; bpf(2), tc-bpf(8), and kernel/bpf/tcx.c for programs on a device without a queue discipline.
+// See address_filter.h; bpf(2), tc-bpf(8).
 #include "address_filter.h"
 
 #include <arpa/inet.h>
@@ -10,7 +10,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <vector>
@@ -27,8 +26,6 @@ namespace {
 
 /** What a bridge has ports for. When so many have been entered, those of links that are gone leave; when none is gone, another map begins. */
 constexpr uint32_t mostAddresses = 1024;
-/** BPF_TCX_INGRESS of Linux 6.6, which Debian 12's headers don't have. */
-constexpr auto tcxIngress = static_cast<bpf_attach_type>(46);
 
 AllowedAddresses allowedOf(const Identity& identity) {
   AllowedAddresses allowed;
@@ -120,30 +117,20 @@ class SharedProgram {
   UniqueFd map_, program_;
 };
 
-/** Linux 6.6: two kilobytes instead of the ten of a queue discipline with its blocks. False: this kernel can't. */
-Result<bool> attachToDevice(const std::string& name, uint32_t link, int program) {
-  // So that a test has what older kernels need on this one, too.
-  static const char* const asked = getenv("DROVER_ADDRESS_FILTER");
-  if (asked && strcmp(asked, "clsact") == 0) return false;
-  bpf_attr attributes = {};
-  attributes.target_fd = link;
-  attributes.attach_bpf_fd = static_cast<uint32_t>(program);
-  attributes.attach_type = tcxIngress;
-  if (bpf(BPF_PROG_ATTACH, attributes) == 0 || errno == EEXIST) return true;
-  if (errno == EINVAL) return false;
-  return errnoError("filter what leaves by " + name);
-}
-
-Status attachToQueue(const std::string& name, uint32_t link, int program) {
+/**
+ * With `ingress`, the smallest discipline that takes a program. A program on the device itself (tcx) needs less memory, but its attaching waits
+ * for a grace period of the kernel, and lets nobody else configure a network meanwhile.
+ */
+Status attach(const std::string& name, uint32_t link, int program) {
   DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));
   tcmsg header = {};
   header.tcm_family = AF_UNSPEC;
   header.tcm_ifindex = static_cast<int>(link);
-  header.tcm_parent = TC_H_CLSACT;
-  header.tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
+  header.tcm_parent = TC_H_INGRESS;
+  header.tcm_handle = TC_H_MAKE(TC_H_INGRESS, 0);
   NetlinkMessage queue(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
   queue.header(header);
-  queue.attribute(TCA_KIND, std::string("clsact"));
+  queue.attribute(TCA_KIND, std::string("ingress"));
   if (int result = netlink.request(queue); result != 0 && result != EEXIST) return errnoError("prepare the filter of " + name, result);
 
   header.tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS);
@@ -175,8 +162,7 @@ Status filterAddresses(const Identity& identity) {
     return {};
   }
   if (!program.ok()) return program.error();
-  DROVER_TRY_ASSIGN(attached, attachToDevice(name, link, program.value().get()));
-  return attached ? Status() : attachToQueue(name, link, program.value().get());
+  return attach(name, link, program.value().get());
 }
 
 }  // namespace drover
