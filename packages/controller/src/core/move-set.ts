@@ -189,6 +189,15 @@ export function progressEntry(
   return [{ type: 'OperationAdvanced', atMs: nowMs, operation: operation.id, phase: 'moving', progress: advanced }]
 }
 
+/** An operation carries its plan, which every controller writes down with it: while moves go on, once in a while is enough. */
+const progressIntervalMs = 1_000
+
+export const unhurried = (
+  { nowMs }: PlanContext,
+  operation: Operation,
+  progress: readonly Entry[],
+): readonly Entry[] => (nowMs - operation.updatedAtMs < progressIntervalMs ? [] : progress)
+
 export function whyStayed({ move, container, tries }: MoveProgress): string {
   const last = tries.at(-1)?.error?.message
   if (last !== undefined) return last

@@ -11,6 +11,7 @@ import {
   progressEntry,
   progressOfMoves,
   startMoves,
+  unhurried,
   whyStayed,
 } from './move-set.ts'
 import { isReady } from './observed.ts'
@@ -40,7 +41,7 @@ export function planEvacuation(context: PlanContext, operation: Operation): Entr
   const progress = progressEntry(context, operation, done, moves.length, describe(context, operation, moves, done))
   const waiting = moves.some(({ status }) => status === 'waiting')
   if (starts.length > 0 || under > 0 || (waiting && !late && mayStillGo(context, operation, moves))) {
-    return [...progress, ...starts]
+    return [...unhurried(context, operation, progress), ...starts]
   }
   return [...progress, ending(context, operation, moves, late && waiting)]
 }

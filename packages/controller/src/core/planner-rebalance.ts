@@ -3,7 +3,7 @@
 
 import type { Operation, RebalanceRecord } from '@drover/protocol'
 import type { Entry } from './entries.ts'
-import { type MoveSetRules, progressEntry, progressOfMoves, startMoves, whyStayed } from './move-set.ts'
+import { type MoveSetRules, progressEntry, progressOfMoves, startMoves, unhurried, whyStayed } from './move-set.ts'
 import type { PlanContext } from './planner.ts'
 import {
   defaultIntervalS,
@@ -65,7 +65,8 @@ export function planRebalanceOperation(context: PlanContext, operation: Operatio
   const said = `${done} of ${moves.length} moved`
   const starts = operation.cancelRequested ? [] : startMoves(context, operation, moves, rules)
   const progress = progressEntry(context, operation, done, moves.length, said)
-  if (starts.length > 0 || moves.some(({ status }) => status === 'moving')) return [...progress, ...starts]
+  if (starts.length > 0 || moves.some(({ status }) => status === 'moving'))
+    return [...unhurried(context, operation, progress), ...starts]
   const base = { type: 'OperationEnded', atMs: context.nowMs, operation: operation.id, figures: {} } as const
   if (operation.cancelRequested) {
     const error = { code: 'CANCELLED', message: `rebalance: cancelled; ${said}` }

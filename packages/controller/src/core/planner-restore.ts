@@ -3,7 +3,7 @@
 
 import type { Operation } from '@drover/protocol'
 import type { Entry } from './entries.ts'
-import { type MoveSetRules, progressEntry, progressOfMoves, startMoves, whyStayed } from './move-set.ts'
+import { type MoveSetRules, progressEntry, progressOfMoves, startMoves, unhurried, whyStayed } from './move-set.ts'
 import type { PlanContext } from './planner.ts'
 
 const rules: MoveSetRules = { maxTries: 2, retarget: false }
@@ -14,7 +14,8 @@ export function planBringBack(context: PlanContext, operation: Operation): Entry
   const said = `${done} of ${moves.length} containers are back on ${operation.target}`
   const starts = operation.cancelRequested ? [] : startMoves(context, operation, moves, rules)
   const progress = progressEntry(context, operation, done, moves.length, said)
-  if (starts.length > 0 || moves.some(({ status }) => status === 'moving')) return [...progress, ...starts]
+  if (starts.length > 0 || moves.some(({ status }) => status === 'moving'))
+    return [...unhurried(context, operation, progress), ...starts]
   const base = { type: 'OperationEnded', atMs: context.nowMs, operation: operation.id, figures: {} } as const
   if (operation.cancelRequested) {
     const error = { code: 'CANCELLED', message: `restore host ${operation.target}: cancelled; ${said}` }
