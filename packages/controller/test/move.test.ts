@@ -2,6 +2,7 @@
 
 import { silentAfterMs } from '@drover/protocol'
 import t from 'tap'
+import type { EntryOf } from '../src/core/entries.ts'
 import { migrationStep } from '../src/core/observed.ts'
 import { phaseDeadlinesMs } from '../src/core/planner-move.ts'
 import { ModelCluster } from './support/model-cluster.ts'
@@ -246,6 +247,36 @@ t.test('hosts with many processors freeze several containers at a time', async (
     return moves.every(({ state }) => state === 'done')
   })
   t.equal(together, 3)
+})
+
+t.test('a move that may prepares at once, unless others stand in line or the places are taken', async (t) => {
+  const cluster = new ModelCluster([{ name: 'a' }, { name: 'b' }, { name: 'c' }])
+  for (const name of ['one', 'two', 'three', 'four']) cluster.launch(name, 'a')
+  cluster.settle()
+  const change = { moves: { perHost: 2, perLink: 2 } }
+  t.equal(cluster.propose({ type: 'PolicyChanged', atMs: cluster.nowMs, operation: 'policy', change }).ok, true)
+  const begin = (name: string, mayPrepare?: boolean) => {
+    const entry: EntryOf<'MoveStarted'> = {
+      type: 'MoveStarted',
+      atMs: cluster.nowMs,
+      operation: `move-${name}`,
+      container: name,
+      destination: 'b',
+      mode: 'live',
+      placement: { chosen: 'b', reason: '', hosts: [] },
+      parent: null,
+      ...(mayPrepare === undefined ? {} : { mayPrepare }),
+    }
+    t.equal(cluster.propose(entry).ok, true)
+    return cluster.operation(`move-${name}`).phase
+  }
+  t.equal(begin('one', true), 'preparing')
+  t.equal(begin('two'), 'planned', 'an older entry')
+  t.equal(begin('three', true), 'planned', 'two stands in line')
+  cluster.until('all done', () =>
+    ['one', 'two', 'three'].every((name) => cluster.operation(`move-${name}`).state === 'done'),
+  )
+  t.equal(begin('four', true), 'preparing')
 })
 
 t.test('clear refusals', async (t) => {

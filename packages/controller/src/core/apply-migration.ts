@@ -16,7 +16,7 @@ import { refuseBusy } from './apply-power.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { rememberMove } from './move-memory.ts'
-import { maxWaitingMoves, waitingMoves } from './move-queue.ts'
+import { maxWaitingMoves, placesForAny, waitingMoves } from './move-queue.ts'
 import { beginOperation, begunBefore, phaseSinceMs } from './operations.ts'
 import { policyOf } from './scheduling-policy.ts'
 
@@ -53,6 +53,7 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
   const waiting = waitingMoves(draft.state)
   if (waiting >= maxWaitingMoves) draft.refuse('LIMIT_REACHED', `move ${name}: ${waiting} moves wait in line already`)
   checkRoom(draft, entry.destination, container.spec.requests, `move ${name}`)
+  const prepares = entry.mayPrepare === true && placesForAny(draft.state, policyOf(draft.state).moves) > 0
   const migration: Migration = {
     container: container.id,
     source: container.host,
@@ -83,7 +84,7 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
     `${name}: ${entry.mode} move from ${container.host} to ${entry.destination}: ${reason}`,
     operation.id,
   )
-  return operation
+  return prepares ? enterPhase(draft, operation, migration, 'preparing', {}) : operation
 }
 
 /** Limits as they are when it begins. */

@@ -203,6 +203,8 @@ export const MoveStarted = entry('MoveStarted', {
   urgent: Type.Optional(Type.Boolean()),
   /** As its user wants it done. */
   terms: Type.Optional(MoveTerms),
+  /** It prepares at once when nobody stands in line and there is a place between any two hosts; missing: it stands in line first. */
+  mayPrepare: Type.Optional(Type.Boolean()),
 })
 export const MigrationAdvanced = entry('MigrationAdvanced', {
   operation: OperationId,

@@ -54,6 +54,18 @@ export function moveQueue(operations: readonly Operation[], limits: MoveLimits =
   return { admitted, positions }
 }
 
+/** Places that are free whichever hosts a move is between; none while others stand in line. */
+export function placesForAny({ running, tables }: ClusterState, limits: MoveLimits = {}): number {
+  const { perHost = defaultMovesPerHost, perLink = defaultMovesPerLink } = limits
+  let places = Math.min(perHost, perLink)
+  for (const id of running) {
+    const migration = tables.operations.get(id)?.migration
+    if (migration?.phase === 'planned') return 0
+    if (migration) places -= 1
+  }
+  return Math.max(0, places)
+}
+
 export function waitingMoves({ running, tables }: ClusterState): number {
   let count = 0
   for (const id of running) if (tables.operations.get(id)?.migration?.phase === 'planned') count += 1

@@ -155,6 +155,7 @@ function start(
     parent: operation.id,
     reason: asPlanned ? move.reason : `${operation.kind} ${operation.target}: ${placed.placement.reason}`,
     ...(move.urgent === undefined ? {} : { urgent: move.urgent }),
+    mayPrepare: true,
   }
 }
 
