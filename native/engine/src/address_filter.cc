@@ -1,4 +1,4 @@
-// See address_filter.h; bpf(2), tc-bpf(8).
+// See address_filter.h; bpf(2), tc-bpf(8), tc(8) for blocks.
 #include "address_filter.h"
 
 #include <arpa/inet.h>
@@ -7,6 +7,7 @@
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <net/if.h>
+#include <sys/random.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -26,6 +27,8 @@ namespace {
 
 /** What a bridge has ports for. When so many have been entered, those of links that are gone leave; when none is gone, another map begins. */
 constexpr uint32_t mostAddresses = 1024;
+/** The one filter of a block. */
+constexpr uint32_t filterHandle = 1, filterPriority = 1;
 
 AllowedAddresses allowedOf(const Identity& identity) {
   AllowedAddresses allowed;
@@ -48,8 +51,13 @@ AllowedAddresses allowedOf(const Identity& identity) {
 /** The program with its map, for the containers that an engine starts; they live as long as a veth has them. */
 class SharedProgram {
  public:
-  /** Enters the addresses and gives the program that reads them. */
-  Result<UniqueFd> enter(uint32_t link, const AllowedAddresses& allowed) {
+  struct Entry {
+    UniqueFd program;
+    uint32_t block;
+  };
+
+  /** Enters the addresses and gives the program that reads them, with its block. */
+  Result<Entry> enter(uint32_t link, const AllowedAddresses& allowed) {
     std::lock_guard lock(mutex_);
     if (!program_.valid()) DROVER_TRY(begin());
     int failure = put(link, allowed);
@@ -64,11 +72,15 @@ class SharedProgram {
     if (failure != 0) return errnoError("enter the addresses of a container", failure);
     UniqueFd program(fcntl(program_.get(), F_DUPFD_CLOEXEC, 0));
     if (!program.valid()) return errnoError("share the program drover_address");
-    return program;
+    return Entry{std::move(program), block_};
   }
 
  private:
   Status begin() {
+    // None that an earlier engine's devices are in: its program reads another map.
+    uint32_t block = 0;
+    while (block == 0)
+      if (getrandom(&block, sizeof block, 0) != sizeof block) return errnoError("choose a block");
     bpf_attr attributes = {};
     attributes.map_type = BPF_MAP_TYPE_HASH;
     attributes.key_size = sizeof(uint32_t);
@@ -81,6 +93,7 @@ class SharedProgram {
     DROVER_TRY_ASSIGN(program, addressProgram(map.get()).loadAs(BPF_PROG_TYPE_SCHED_CLS, "drover_address"));
     map_ = std::move(map);
     program_ = std::move(program);
+    block_ = block;
     return {};
   }
 
@@ -115,37 +128,41 @@ class SharedProgram {
 
   std::mutex mutex_;
   UniqueFd map_, program_;
+  uint32_t block_ = 0;
 };
 
-/**
- * With `ingress`, the smallest discipline that takes a program. A program on the device itself (tcx) needs less memory, but its attaching waits
- * for a grace period of the kernel, and lets nobody else configure a network meanwhile.
- */
-Status attach(const std::string& name, uint32_t link, int program) {
-  DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));
+Status joinBlock(NetlinkSocket& netlink, const std::string& name, uint32_t link, uint32_t block) {
+  NetlinkMessage queue(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
   tcmsg header = {};
   header.tcm_family = AF_UNSPEC;
   header.tcm_ifindex = static_cast<int>(link);
   header.tcm_parent = TC_H_INGRESS;
   header.tcm_handle = TC_H_MAKE(TC_H_INGRESS, 0);
-  NetlinkMessage queue(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
   queue.header(header);
   queue.attribute(TCA_KIND, std::string("ingress"));
-  if (int result = netlink.request(queue); result != 0 && result != EEXIST) return errnoError("prepare the filter of " + name, result);
+  queue.attribute(TCA_INGRESS_BLOCK, block);
+  int result = netlink.request(queue);
+  return result == 0 ? Status() : errnoError("prepare the filter of " + name, result);
+}
 
-  header.tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS);
-  header.tcm_handle = 1;
-  header.tcm_info = TC_H_MAKE(1 << 16, htons(ETH_P_ALL));
-  NetlinkMessage filter(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE);
+/** A block lasts as long as it has devices: the first one in it, and the first after a while without any, finds it empty. */
+Status fillBlock(NetlinkSocket& netlink, const SharedProgram::Entry& entry) {
+  NetlinkMessage filter(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL);
+  tcmsg header = {};
+  header.tcm_family = AF_UNSPEC;
+  header.tcm_ifindex = static_cast<int>(TCM_IFINDEX_MAGIC_BLOCK);
+  header.tcm_block_index = entry.block;
+  header.tcm_handle = filterHandle;
+  header.tcm_info = TC_H_MAKE(filterPriority << 16, htons(ETH_P_ALL));
   filter.header(header);
   filter.attribute(TCA_KIND, std::string("bpf"));
   size_t options = filter.open(TCA_OPTIONS);
-  filter.attribute(TCA_BPF_FD, static_cast<uint32_t>(program));
+  filter.attribute(TCA_BPF_FD, static_cast<uint32_t>(entry.program.get()));
   filter.attribute(TCA_BPF_NAME, std::string("drover-addresses"));
   filter.attribute(TCA_BPF_FLAGS, static_cast<uint32_t>(TCA_BPF_FLAG_ACT_DIRECT));
   filter.close(options);
   int result = netlink.request(filter);
-  return result == 0 ? Status() : errnoError("filter what leaves by " + name, result);
+  return result == 0 || result == EEXIST ? Status() : errnoError("filter what leaves the containers", result);
 }
 
 }  // namespace
@@ -162,7 +179,9 @@ Status filterAddresses(const Identity& identity) {
     return {};
   }
   if (!program.ok()) return program.error();
-  return attach(name, link, program.value().get());
+  DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));
+  DROVER_TRY(joinBlock(netlink, name, link, program.value().block));
+  return fillBlock(netlink, program.value());
 }
 
 }  // namespace drover

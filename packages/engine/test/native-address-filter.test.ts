@@ -49,6 +49,27 @@ t.test('address filter: IPv6, with its neighbours', { skip: reasonToSkip }, asyn
   t.notOk(await answered('c2', 'ping -6 -c 1 -W 1 fd84::99 >/dev/null 2>&1'), 'nobody is told that it has another')
 })
 
+t.test(
+  'address filter: an earlier engine’s goes on, and the next one has its own',
+  { skip: reasonToSkip },
+  async (t) => {
+    await stage.host.killEngine()
+    await stage.host.startEngine()
+    // The second one finds that nobody has used what the first one had.
+    for (const serial of [5, 6]) {
+      const name = `c${serial}`
+      await stage.start(serial)
+      t.match(stage.host.queues(`dv${serial}`), /ingress/)
+      t.ok(await answered(name, ping()), 'its own address')
+      await stage.sh(name, 'ip addr add 10.84.1.79/16 dev eth0')
+      t.notOk(await answered(name, ping('-I 10.84.1.79')), 'another')
+      await stage.client.call('delete', { container: name, epoch: 1 })
+    }
+    t.ok(await answered('c1', ping('-I 10.84.1.1')), 'its own address, by the earlier engine')
+    t.notOk(await answered('c1', ping('-I 10.84.1.77')), 'another')
+  },
+)
+
 t.test('address filter: off where the spec says so', { skip: reasonToSkip }, async (t) => {
   await stage.start(4, { security: { addressFilter: false } })
   await stage.sh('c4', 'ip addr add 10.84.1.78/16 dev eth0')
