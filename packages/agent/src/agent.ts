@@ -21,6 +21,7 @@ import { engineDeadlines } from './engine-port.ts'
 import { FaultPoints } from './fault-points.ts'
 import { hostFeatures } from './features.ts'
 import { AgentGrpc } from './grpc.ts'
+import { HostShutdown } from './host-shutdown.ts'
 import { ImageStore } from './images/image-store.ts'
 import { ImageTasks } from './images/image-tasks.ts'
 import { ImageFetcher, sendImage } from './images/image-transfer.ts'
@@ -57,6 +58,7 @@ export class Agent {
   readonly #bus: Bus
   readonly #usage = new UsageMeter()
   readonly #disks = new DiskMeter()
+  readonly #hostShutdown: HostShutdown
   #streams: StreamServer | null = null
   #grpc: AgentGrpc | null = null
   #refresh: NodeJS.Timeout | null = null
@@ -68,6 +70,7 @@ export class Agent {
     mkdirSync(config.dataDirectory, { recursive: true, mode: 0o755 })
     this.#capacity = config.capacity ?? machineCapacity(config.dataDirectory)
     const images = new ImageStore(config.dataDirectory)
+    this.#hostShutdown = new HostShutdown(config.dataDirectory)
     const access = accessOf(config)
     this.#client = new EngineClient(config.engineSocket, { onUp: (up) => this.#engineUp(up) })
     const store = new AssignmentStore(config.dataDirectory, (message) => log.error({}, message))
@@ -77,7 +80,7 @@ export class Agent {
       faults: new FaultPoints(config.faultDirectory ?? null),
       checkpointRoot: emptyCheckpointRoot(config),
       engine: this.#client,
-      mirror: new EngineMirror(),
+      mirror: new EngineMirror((container) => this.#hostShutdown.seen(container)),
       store,
       images,
       fetcher: new ImageFetcher(images, access),
@@ -126,14 +129,15 @@ export class Agent {
     this.#parts.log.info({ streamPort: this.#streams.port, grpcPort: this.#grpc.port }, 'agent started')
   }
 
-  /** Leaves every container as it is. Migrations under way are given up: nobody would go on with them. */
-  async stop(): Promise<void> {
+  /** Leaves every container as it is, unless the host goes down: then they are stopped, in order. Migrations under way are given up: nobody would go on with them. */
+  async stop({ hostGoesDown = false } = {}): Promise<void> {
     if (this.#refresh) clearInterval(this.#refresh)
     this.#workers.stop()
     await this.#bus.close()
     await this.#tasks.stop()
     await this.#parts.sessions.closeAll()
     await this.#parts.snapshots.closeAll()
+    if (hostGoesDown) await this.#hostShutdown.stopAll(this.#parts)
     this.#grpc?.close()
     await this.#streams?.close()
     this.#client.close()
@@ -212,6 +216,7 @@ export class Agent {
     try {
       mirror.hello = await engine.call('hello', { protocolVersion }, { deadlineMs: engineDeadlines.quick })
       const { containers } = await engine.call('list', {}, { deadlineMs: engineDeadlines.quick })
+      this.#hostShutdown.settle(containers)
       mirror.reset()
       mirror.replaceAll(containers, mirror.mark())
       mirror.up = true

@@ -11,6 +11,12 @@ export class EngineMirror {
   /** Sequence of the last answer about a container, deleted ones included until a later list confirms them gone. */
   #answered = new Map<string, number>()
   #sequence = 0
+  readonly #seen: (container: EngineContainer) => EngineContainer
+
+  /** `seen` may know more of a container than its engine does. */
+  constructor(seen: (container: EngineContainer) => EngineContainer = (container) => container) {
+    this.#seen = seen
+  }
 
   get(container: string): EngineContainer | null {
     return this.#containers.get(container) ?? null
@@ -66,7 +72,8 @@ export class EngineMirror {
     this.#containers.clear()
   }
 
-  #set(container: EngineContainer): boolean {
+  #set(told: EngineContainer): boolean {
+    const container = this.#seen(told)
     const before = this.#containers.get(container.container)
     this.#containers.set(container.container, container)
     return (

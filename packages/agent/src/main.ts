@@ -27,6 +27,11 @@ async function main(): Promise<void> {
     setTimeout(() => process.exit(1), stopDeadlineMs).unref()
     agent.stop().then(() => process.exit(0))
   }
+  // `drover down --stop-containers`: each stop has a deadline of its own.
+  process.once('SIGUSR2', () => {
+    log.info({}, 'stopping with all containers: the host goes down')
+    agent.stop({ hostGoesDown: true }).finally(() => process.exit(0))
+  })
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
   await agent.start()

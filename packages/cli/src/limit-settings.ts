@@ -8,6 +8,7 @@ import type {
   Security,
   SetRequest,
   SnapshotPolicy,
+  StopPolicy,
 } from '@drover/protocol'
 import { InvalidArgumentError } from 'commander'
 import { kernelKeys, parseKernelSetting } from './kernel-settings.ts'
@@ -28,7 +29,7 @@ interface Setting {
     | { request: RequestKey }
     | { restart: true }
     | { autostart: keyof AutostartChange }
-    | { stop: true }
+    | { stop: keyof StopPolicy }
     | { snapshots: keyof SnapshotPolicy }
     | { security: keyof Security }
     | { lifecycle: keyof Lifecycle }
@@ -148,7 +149,19 @@ export const settings: readonly Setting[] = [
     key: 'stop.signal',
     meaning: 'what a stop sends its init, SIGRTMIN+3; usual: what its kind understands',
     parse: parseSignal,
-    target: { stop: true },
+    target: { stop: 'signal' },
+  },
+  {
+    key: 'stop.priority',
+    meaning: 'when its host goes down, higher ones are stopped first, -1000 to 1000; usual: 0',
+    parse: parseOrder,
+    target: { stop: 'priority' },
+  },
+  {
+    key: 'stop.host-timeout',
+    meaning: 'and it is killed after so long, 2m; 0: at once; usual: 30s',
+    parse: parseDelay,
+    target: { stop: 'hostTimeoutMs' },
   },
   {
     key: 'autostart',
@@ -242,7 +255,10 @@ export function parseSetting(text: string, before: SetRequest = {}): SetRequest 
   }
   if ('lifecycle' in target)
     return { ...before, lifecycle: { ...before.lifecycle, [target.lifecycle]: setting.parse(value) } }
-  if ('stop' in target) return { ...before, stop: { signal: value === 'none' ? null : parseSignal(value) } }
+  if ('stop' in target) {
+    const wanted = target.stop === 'signal' && value === 'none' ? null : setting.parse(value)
+    return { ...before, stop: { ...before.stop, [target.stop]: wanted } }
+  }
   if ('restart' in target) return { ...before, restart: parseRestart(value) }
   if ('autostart' in target) {
     return { ...before, autostart: { ...before.autostart, [target.autostart]: setting.parse(value) } }

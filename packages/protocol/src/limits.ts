@@ -52,10 +52,26 @@ export const RestartPolicy = Type.Object(
 )
 export type RestartPolicy = Static<typeof RestartPolicy>
 
-/** How a stop asks its init to shut down. */
+/** How a stop asks its init to shut down, and when it is stopped with its host. */
 export const StopPolicy = Type.Object(
   {
-    signal: Nullable(
+    signal: Type.Optional(
+      Nullable(
+        Type.Integer({
+          minimum: 1,
+          maximum: 64,
+          description: 'number of the signal; null: as its kind of init wants it',
+        }),
+      ),
+    ),
+    priority: Type.Optional(
+      Type.Integer({
+        minimum: -1000,
+        maximum: 1000,
+        description: 'when its host goes down, higher ones are stopped first; missing: 0',
+      }),
+    ),
+    hostTimeoutMs: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: 64,

@@ -15,6 +15,10 @@ export function register(program: Command): void {
     summary: 'stop the cluster on this machine; its containers go on running',
     examples: [
       ['drover down', 'stop the daemons, leave the containers alone'],
+      [
+        'drover down --stop-containers',
+        'before the machine goes down: all stop in order, and run again after drover up',
+      ],
       ['drover down --delete-containers', 'delete every container first'],
     ],
   })
@@ -22,9 +26,10 @@ export function register(program: Command): void {
       '--data <directory>',
       'where everything is kept (default: /var/lib/drover, without root ~/.local/share/drover)',
     )
+    .option('--stop-containers', 'stop what runs, by stop.priority; drover up starts it again, as after a boot')
     .option('--delete-containers', 'delete every container, and what is in it')
     .action(
-      action(async (session, options: { data?: string; deleteContainers?: boolean }) => {
+      action(async (session, options: { data?: string; deleteContainers?: boolean; stopContainers?: boolean }) => {
         const data = options.data ?? defaultDataDirectory()
         const settings = readSettings(data)
         if (settings === null) {
@@ -34,17 +39,22 @@ export function register(program: Command): void {
           )
         }
         const deleted = options.deleteContainers ? await deleteContainers(data, session.output) : []
-        const stopped = await bringDown(data, (line) => session.output.note(line))
+        const stopContainers = options.stopContainers ?? false
+        const stopped = await bringDown(data, (line) => session.output.note(line), { stopContainers })
         const bridgeGone = options.deleteContainers === true && settings.engine === 'native'
         if (bridgeGone) {
           removeBridge()
           removeNat(data)
         }
-        session.output.result({ stopped, deleted, containersGoOn: !options.deleteContainers }, () => {
-          if (options.deleteContainers) return `${deleted.length} containers deleted, ${stopped.length} daemons stopped`
-          const what = stopped.length === 0 ? 'nothing ran' : `stopped: ${stopped.join(', ')}`
-          return `${what}\ncontainers go on running; drover up finds them again`
-        })
+        session.output.result(
+          { stopped, deleted, containersGoOn: !options.deleteContainers && !stopContainers },
+          () => {
+            if (options.deleteContainers)
+              return `${deleted.length} containers deleted, ${stopped.length} daemons stopped`
+            const what = stopped.length === 0 ? 'nothing ran' : `stopped: ${stopped.join(', ')}`
+            return `${what}\n${stopContainers ? 'containers were stopped; drover up starts them again' : 'containers go on running; drover up finds them again'}`
+          },
+        )
       }),
     )
 }

@@ -10,6 +10,7 @@ import type {
   RestartPolicy,
   Security,
   Snapshot,
+  StopPolicy,
 } from '@drover/protocol'
 import { firstBootLog } from '@drover/protocol/plain'
 import type { Command } from 'commander'
@@ -110,7 +111,7 @@ export function describeContainer(
     ['profiles', spec.profiles?.join(' ') || null],
     ['restart', spec.restart && spec.restart.policy !== 'no' ? describeRestart(spec.restart) : null],
     ['autostart', describeAutostart(spec.autostart)],
-    ['stop by', spec.stop?.signal == null ? null : `signal ${spec.stop.signal}`],
+    ['stop', describeStop(spec.stop)],
     ['address', [identity.ipv4, identity.ipv6, identity.mac].filter(Boolean).join(' · ')],
     ['gateway', identity.gateway],
     ['machine id', identity.machineId],
@@ -186,6 +187,16 @@ function describeSecurity(palette: Palette, security: Security = {}): string | n
 
 const describeRestart = ({ policy, most }: RestartPolicy) =>
   most === 0 ? policy : `${policy}, at most ${most} times in a row`
+/** Null: as usual. */
+function describeStop({ signal, priority, hostTimeoutMs }: StopPolicy = {}): string | null {
+  const parts = [
+    signal == null ? null : `by signal ${signal}`,
+    priority ? `priority ${priority}` : null,
+    hostTimeoutMs === undefined ? null : `killed after ${hostTimeoutMs / 1000} s when its host goes down`,
+  ].filter((part) => part !== null)
+  return parts.length === 0 ? null : parts.join(' · ')
+}
+
 
 /** Null: as usual. */
 function describeAutostart(autostart: Autostart | undefined): string | null {

@@ -89,11 +89,27 @@ export async function bringUp({
   }
 }
 
-/** Stops the daemons, those first that use the others. Containers are not touched. */
-export async function bringDown(data: string, onProgress: (line: string) => void): Promise<DaemonKind[]> {
+/** An hour for each of a few priorities would be meant; what takes longer hangs. */
+const stopContainersDeadlineMs = 4 * 3_600_000
+
+/** Stops the daemons, those first that use the others. Containers are not touched, or stopped in their order by the agent. */
+export async function bringDown(
+  data: string,
+  onProgress: (line: string) => void,
+  { stopContainers = false } = {},
+): Promise<DaemonKind[]> {
   const stopped: DaemonKind[] = []
   for (const kind of [...daemonKinds].reverse()) {
-    const outcome = await stopDaemon(join(data, kind))
+    const outcome =
+      kind === 'agent' && stopContainers
+        ? await stopDaemon(join(data, kind), stopContainersDeadlineMs, 'SIGUSR2')
+        : await stopDaemon(join(data, kind))
+    if (outcome === 'absent' && kind === 'agent' && stopContainers) {
+      throw new DroverError(
+        'WRONG_STATE',
+        'drover down --stop-containers: the agent, which does it, does not run; say drover up first',
+      )
+    }
     if (outcome === 'absent') continue
     onProgress(`${kind}: ${outcome}`)
     stopped.push(kind)

@@ -74,19 +74,24 @@ export async function startDaemon(daemon: Daemon, deadlineMs = readyDeadlineMs):
 export async function stopDaemon(
   directory: string,
   deadlineMs = stopDeadlineMs,
+  signal: NodeJS.Signals = 'SIGTERM',
 ): Promise<'stopped' | 'killed' | 'absent'> {
   const identity = readPidFile(pidFile(directory))
   if (identity === null) {
     removePidFile(pidFile(directory))
     return 'absent'
   }
-  const outcome = await endProcess(identity, deadlineMs)
+  const outcome = await endProcess(identity, deadlineMs, signal)
   removePidFile(pidFile(directory))
   return outcome
 }
 
-export async function endProcess(identity: ProcessIdentity, deadlineMs: number): Promise<'stopped' | 'killed'> {
-  signalProcess(identity, 'SIGTERM')
+export async function endProcess(
+  identity: ProcessIdentity,
+  deadlineMs: number,
+  signal: NodeJS.Signals = 'SIGTERM',
+): Promise<'stopped' | 'killed'> {
+  signalProcess(identity, signal)
   try {
     await waitUntil(`process ${identity.pid} to end`, deadlineMs, () => !isAlive(identity))
     return 'stopped'

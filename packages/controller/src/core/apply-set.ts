@@ -93,7 +93,7 @@ function changed(spec: StoredContainer['spec'], change: SetRequest): StoredConta
   const limits = { ...spec.limits, ...change.limits }
   const restart = change.restart ?? spec.restart ?? noRestart
   const autostart = { ...(spec.autostart ?? defaultAutostart), ...change.autostart }
-  const stop = change.stop ?? spec.stop ?? usualStop
+  const stop = { ...usualStop, ...spec.stop, ...change.stop }
   const snapshots = { ...spec.snapshots, ...change.snapshots }
   const requests = withinLimits({ ...spec.requests, ...change.requests }, limits)
   const security = change.security === undefined ? {} : { security: { ...spec.security, ...change.security } }
