@@ -78,6 +78,7 @@ Result<std::shared_ptr<Container>> Engine::create(const Spec& spec) {
   if (!S_ISDIR(image.st_mode)) return badRequest("field `rootfs`: " + spec.rootfs + " is not a directory");
 
   Record record;
+  DROVER_TRY(checkSyscalls(spec.security));
   record.spec = spec;
   auto container = std::make_shared<Container>(config_.stateDirectory, record);
   auto make = [&]() -> Status {

@@ -68,7 +68,7 @@ void runExec(const ExecPlan& plan) {
   umask(022);
   check(plan, makeTerminal, plan.terminal ? makePty(plan) : usePipes(plan));
   check(plan, dropPrivileges, dropCapabilities(plan.lackingCapabilities));
-  check(plan, dropPrivileges, installSeccomp(*plan.seccomp));
+  check(plan, dropPrivileges, installSeccomp(plan.seccomp));
   if (plan.uid != 0 || plan.gid != 0 || plan.groupCount != 0) check(plan, dropPrivileges, becomeUser(plan.uid, plan.gid, plan.groups, plan.groupCount));
   if (plan.directory) {
     if (chdir(plan.directory) != 0) check(plan, changeDirectory, errno);

@@ -30,7 +30,7 @@ struct ExecPlan {
   std::vector<const char*> candidates;
   char* const* arguments;
   char* const* environment;
-  const SeccompProgram* seccomp;
+  std::span<const sock_filter> seccomp;
   uint64_t lackingCapabilities;
   /** Without a user namespace to enter. */
   bool privileged;

@@ -163,7 +163,9 @@ Result<StartedExec> startExec(Engine& engine, Container& container, const ExecRe
   for (const auto& candidate : candidates) plan.candidates.push_back(candidate.c_str());
   plan.arguments = arguments.data();
   plan.environment = environment.data();
-  plan.seccomp = &engine.seccomp();
+  SeccompProgram ownFilter;
+  DROVER_TRY_ASSIGN(filter, seccompOf(record.spec.security, engine.seccomp(), ownFilter));
+  plan.seccomp = filter->instructions;
   plan.lackingCapabilities = lackingCapabilities(record.spec.security);
   plan.privileged = record.spec.security.privileged;
   plan.rlimits = &record.spec.rlimits;

@@ -246,7 +246,7 @@ void runInit(const InitPlan& plan) {
   if (isSystemd(plan.arguments[0])) check(plan, prepareRun, writeSystemdRun());
   check(plan, openConsole, openStandardFiles());
   check(plan, dropPrivileges, dropCapabilities(plan.lackingCapabilities));
-  check(plan, dropPrivileges, installSeccomp(*plan.seccomp));
+  check(plan, dropPrivileges, installSeccomp(plan.seccomp));
   // Also what the engine itself was started with: a descriptor of the host would be a way out, and CRIU could not dump it.
   if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) check(plan, dropPrivileges, errno);
   check(plan, limitResources, setOwnResourceLimits(plan.rlimits));

@@ -25,7 +25,7 @@ struct InitPlan {
   char* const* arguments;
   char* const* environment;
   /** Set by the spawner. */
-  const SeccompProgram* seccomp;
+  std::span<const sock_filter> seccomp;
   uint64_t lackingCapabilities;
   /** A second, uncovered proc and sysfs, which the kernel wants to see before it lets a container inside mount its own. */
   bool nesting;

@@ -1,5 +1,6 @@
 // See init_spawner.h; clone3(2). The spawner may itself be forked beside threads: it calls only what is async-signal-safe and allocates
-// nothing. A request is a head with the descriptors, then the strings of the plan, each ended by a zero byte.
+// nothing. A request is a head with the descriptors, then a filter of its own if it has one, then the strings of the plan, each ended by a
+// zero byte.
 #include "init_spawner.h"
 
 #include <fcntl.h>
@@ -49,6 +50,8 @@ struct Head {
   size_t resourceLimitCount;
   ResourceLimit resourceLimits[mostResourceLimits];
   bool intoCgroup, hasView;
+  /** Instructions of a filter that is not the usual one. */
+  uint32_t filterLength;
   size_t textBytes;
 };
 
@@ -61,7 +64,7 @@ struct Request {
   Head head;
   int descriptors[mostDescriptors];
   char* strings[mostStrings + 2];
-  char text[mostText];
+  alignas(sock_filter) char text[mostText];
 };
 
 union DescriptorSpace {
@@ -116,7 +119,7 @@ bool receive(int socket, Request& request) {
 void unpack(Request& request, const SeccompProgram& seccomp) {
   Head& head = request.head;
   InitPlan& plan = head.plan;
-  char* next = request.text;
+  char* next = request.text + head.filterLength * sizeof(sock_filter);
   auto take = [&next] {
     char* string = next;
     next += strlen(next) + 1;
@@ -133,7 +136,7 @@ void unpack(Request& request, const SeccompProgram& seccomp) {
   for (uint32_t i = 0; i < head.variables; ++i) *string++ = take();
   *string = nullptr;
   plan.rlimits = {head.resourceLimits, head.resourceLimitCount};
-  plan.seccomp = &seccomp;
+  plan.seccomp = head.filterLength == 0 ? std::span(seccomp.instructions) : std::span(reinterpret_cast<const sock_filter*>(request.text), head.filterLength);
   plan.sync = request.descriptors[0];
   const uint32_t tasks = head.intoCgroup ? 2 : 1;
   plan.taskFiles = request.descriptors + tasks;
@@ -237,7 +240,8 @@ Result<pid_t> InitSpawner::spawn(const InitPlan& plan, uint64_t namespaces, int 
   if (head.intoCgroup) descriptors.push_back(cgroupDirectory);
   descriptors.insert(descriptors.end(), plan.taskFiles, plan.taskFiles + plan.taskFileCount);
   head.descriptors = static_cast<uint32_t>(descriptors.size());
-  std::string text;
+  head.filterLength = static_cast<uint32_t>(plan.seccomp.size());
+  std::string text(reinterpret_cast<const char*>(plan.seccomp.data()), plan.seccomp.size_bytes());
   auto put = [&text](const char* string) { text.append(string, strlen(string) + 1); };
   put(plan.rootfs);
   put(plan.hostname);

@@ -27,7 +27,7 @@ class InitSpawner {
 
   /** So many of them, while the engine is still small. */
   Status begin(size_t processes);
-  /** A child in these namespaces and this cgroup2 directory (-1: the engine's) that runs the plan; its `seccomp` is the spawner's. Thread-safe. */
+  /** A child in these namespaces and this cgroup2 directory (-1: the engine's) that runs the plan; without a filter in it, under the spawner's. Thread-safe. */
   Result<pid_t> spawn(const InitPlan& plan, uint64_t namespaces, int cgroupDirectory);
 
  private:

@@ -18,6 +18,7 @@
 #include "power_off.h"
 #include "resource_limits.h"
 #include "sysctl.h"
+#include "seccomp_profile.h"
 #include "tree_hash.h"
 
 namespace drover {
@@ -106,6 +107,7 @@ Status changeKernelSettings(Engine& engine, Container& container, const std::opt
   }
   return engine.update(container, [&](Record& record) {
     record.spec.sysctls = variables;
+  DROVER_TRY(checkSyscalls(security));
     record.spec.rlimits = limits;
   });
 }

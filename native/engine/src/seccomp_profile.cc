@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <set>
 
 #include "unique_fd.h"
 
@@ -38,7 +39,21 @@ Error failed(const char* what, int result) { return errnoError(std::string("secc
 
 }  // namespace
 
-Result<SeccompProgram> buildSeccompProfile() {
+Status checkSyscalls(const Security& security) {
+  for (const auto& [field, list] : {std::pair{"denySyscalls", &security.deniedSyscalls}, {"allowSyscalls", &security.allowedSyscalls}})
+    for (const auto& name : *list)
+      if (seccomp_syscall_resolve_name(name.c_str()) == __NR_SCMP_ERROR) return Error{"BAD_REQUEST", std::string("field `") + field + "`: `" + name + "` is no system call that this host knows"};
+  return {};
+}
+
+Result<const SeccompProgram*> seccompOf(const Security& security, const SeccompProgram& usual, SeccompProgram& own) {
+  if (security.deniedSyscalls.empty() && security.allowedSyscalls.empty()) return &usual;
+  DROVER_TRY_ASSIGN(built, buildSeccompProfile(security));
+  own = std::move(built);
+  return static_cast<const SeccompProgram*>(&own);
+}
+
+Result<SeccompProgram> buildSeccompProfile(const Security& security) {
   std::unique_ptr<void, void (*)(void*)> filter(seccomp_init(SCMP_ACT_ALLOW), seccomp_release);
   if (!filter) return engineError("seccomp profile: out of memory");
   scmp_filter_ctx context = filter.get();
@@ -49,13 +64,19 @@ Result<SeccompProgram> buildSeccompProfile() {
 #elif defined(__aarch64__)
   if (int result = seccomp_arch_add(context, SCMP_ARCH_ARM); result != 0 && result != -EEXIST) return failed("add architecture", result);
 #endif
+  std::set<std::string_view> decided(security.allowedSyscalls.begin(), security.allowedSyscalls.end());
   auto deny = [&](const char* name, int number) {
+    // One word for each call: the first one holds.
+    if (!decided.insert(name).second) return 0;
     int call = seccomp_syscall_resolve_name(name);
     // What libseccomp or this architecture doesn't know can't be named in a filter.
     if (call == __NR_SCMP_ERROR) return 0;
     int result = seccomp_rule_add(context, SCMP_ACT_ERRNO(static_cast<uint32_t>(number)), call, 0);
     return result == -EDOM ? 0 : result;
   };
+  // As LXD answers them, and as a kernel without the call would: programs fall back.
+  for (const auto& name : security.deniedSyscalls)
+    if (int result = deny(name.c_str(), ENOSYS); result != 0) return failed(name.c_str(), result);
   for (const char* name : forbidden)
     if (int result = deny(name, EPERM); result != 0) return failed(name, result);
   for (const char* name : absent)
@@ -73,6 +94,7 @@ Result<SeccompProgram> buildSeccompProfile() {
       {"ioctl", SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCLINUX), EPERM},
   };
   for (const auto& [name, argument, number] : conditional) {
+    if (decided.contains(name)) continue;
     int call = seccomp_syscall_resolve_name(name);
     int result = call == __NR_SCMP_ERROR ? 0 : seccomp_rule_add_array(context, SCMP_ACT_ERRNO(number), call, 1, &argument);
     if (result != 0 && result != -EDOM) return failed(name, result);
@@ -90,10 +112,10 @@ Result<SeccompProgram> buildSeccompProfile() {
   return program;
 }
 
-int installSeccomp(const SeccompProgram& program) {
+int installSeccomp(std::span<const sock_filter> program) {
   sock_fprog filter = {};
-  filter.len = static_cast<unsigned short>(program.instructions.size());
-  filter.filter = const_cast<sock_filter*>(program.instructions.data());
+  filter.len = static_cast<unsigned short>(program.size());
+  filter.filter = const_cast<sock_filter*>(program.data());
   if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) return errno;
   return 0;
 }

@@ -3,6 +3,9 @@
 
 #include <linux/capability.h>
 
+#include <algorithm>
+#include <set>
+
 #include "json_io.h"
 
 namespace drover {
@@ -48,6 +51,24 @@ Json namesOf(uint64_t mask) {
   return list;
 }
 
+constexpr size_t mostSyscalls = 512;
+constexpr size_t longestSyscall = 64;
+
+/** Whether there are such calls, the filter's maker knows (seccomp_profile.h). */
+Result<std::vector<std::string>> parseSyscalls(const Json& value, const char* name) {
+  std::set<std::string> calls;
+  if (!present(value, name)) return std::vector<std::string>();
+  const Json& list = value[name];
+  if (!list.is_array() || list.size() > mostSyscalls) return badRequest(std::string("field `") + name + "`: must be a list of at most " + std::to_string(mostSyscalls) + " system calls");
+  for (const auto& entry : list) {
+    std::string call = entry.is_string() ? entry.get<std::string>() : "";
+    if (call.empty() || call.size() > longestSyscall || call.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos)
+      return badRequest(std::string("field `") + name + "`: `" + toText(entry).substr(0, longestNameShown) + "` is no system call like keyctl");
+    calls.insert(call);
+  }
+  return std::vector<std::string>(calls.begin(), calls.end());
+}
+
 }  // namespace
 
 std::optional<int> capabilityNumber(std::string_view name) {
@@ -65,6 +86,12 @@ Result<Security> parseSecurity(const Json& value) {
   if (added & dropped) return badRequest("field `addCapabilities`: " + toText(namesOf(added & dropped)) + " are in `dropCapabilities` as well");
   security.addedCapabilities = added;
   security.droppedCapabilities = dropped;
+  DROVER_TRY_ASSIGN(denied, parseSyscalls(value, "denySyscalls"));
+  DROVER_TRY_ASSIGN(allowed, parseSyscalls(value, "allowSyscalls"));
+  auto both = std::find_first_of(denied.begin(), denied.end(), allowed.begin(), allowed.end());
+  if (both != denied.end()) return badRequest("field `denySyscalls`: " + *both + " is in `allowSyscalls` as well");
+  security.deniedSyscalls = denied;
+  security.allowedSyscalls = allowed;
   for (auto [name, member] : {std::pair{"nesting", &Security::nesting}, {"privileged", &Security::privileged}, {"addressFilter", &Security::addressFilter}}) {
     if (!present(value, name)) continue;
     DROVER_TRY_ASSIGN(wanted, booleanField(value, name));
@@ -78,7 +105,9 @@ Json securityToJson(const Security& security) {
           {"dropCapabilities", namesOf(security.droppedCapabilities)},
           {"nesting", security.nesting},
           {"privileged", security.privileged},
-          {"addressFilter", security.addressFilter}};
+          {"addressFilter", security.addressFilter},
+          {"denySyscalls", security.deniedSyscalls},
+          {"allowSyscalls", security.allowedSyscalls}};
 }
 
 }  // namespace drover

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "error.h"
 
@@ -23,6 +24,9 @@ struct Security {
   bool privileged = false;
   /** Only packets with its own addresses leave it. */
   bool addressFilter = true;
+  /** Names of system calls, sorted: refused beside those of the usual filter, and let through although it refuses them. */
+  std::vector<std::string> deniedSyscalls;
+  std::vector<std::string> allowedSyscalls;
 
   bool operator==(const Security&) const = default;
 };

@@ -96,6 +96,10 @@ class Starting {
     plan.environment = environment.data();
     plan.lackingCapabilities = lackingCapabilities(spec_.security);
     plan.nesting = spec_.security.nesting;
+    SeccompProgram ownFilter;
+    DROVER_TRY_ASSIGN(filter, seccompOf(spec_.security, engine_.seccomp(), ownFilter));
+    // The usual one is known to who forks it.
+    if (filter == &ownFilter) plan.seccomp = filter->instructions;
     plan.privileged = spec_.security.privileged;
     plan.rlimits = spec_.rlimits;
     plan.showCgroups = unified.valid();

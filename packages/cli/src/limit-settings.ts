@@ -16,7 +16,7 @@ import { parseDuration } from './output/durations.ts'
 import { parseSignal } from './output/signals.ts'
 import { parseBytes, parseCount, parseCpu } from './output/sizes.ts'
 import { placementRules } from './placement-settings.ts'
-import { parseCapabilities } from './security-flags.ts'
+import { parseCapabilities, parseSystemCalls } from './security-flags.ts'
 
 type LimitKey = keyof NonNullable<SetRequest['limits']>
 type RequestKey = keyof NonNullable<SetRequest['requests']>
@@ -213,6 +213,18 @@ export const settings: readonly Setting[] = [
     target: { security: 'nesting' },
   },
   {
+    key: 'security.syscalls.deny',
+    meaning: 'system calls that fail with ENOSYS, in 32-bit programs too, keyctl,ptrace',
+    parse: parseSystemCalls,
+    target: { security: 'denySyscalls' },
+  },
+  {
+    key: 'security.syscalls.allow',
+    meaning: 'system calls that work although they fail in other containers, io_uring_setup,io_uring_enter',
+    parse: parseSystemCalls,
+    target: { security: 'allowSyscalls' },
+  },
+  {
     key: 'security.address-filter',
     meaning: 'whether only packets with its own addresses leave it: true (usual) or false',
     parse: parseSwitch,
@@ -250,7 +262,7 @@ export function parseSetting(text: string, before: SetRequest = {}): SetRequest 
     return { ...before, snapshots: { ...before.snapshots, [target.snapshots]: wanted } }
   }
   if ('security' in target) {
-    const wanted = value === 'none' && target.security.endsWith('Capabilities') ? [] : setting.parse(value)
+    const wanted = value === 'none' && /Capabilities$|Syscalls$/.test(target.security) ? [] : setting.parse(value)
     return { ...before, security: { ...before.security, [target.security]: wanted } }
   }
   if ('lifecycle' in target)

@@ -47,5 +47,13 @@ export function parseCapabilities(text: string, before: string[] = []): string[]
   return [...new Set([...before, ...names])]
 }
 
+/** `keyctl` or several with commas; whether there are such calls, the host says. */
+export function parseSystemCalls(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim())
+  const wrong = names.find((name) => !/^[a-z0-9_]{1,64}$/.test(name))
+  if (wrong === undefined) return [...new Set(names)]
+  throw new InvalidArgumentError(`${JSON.stringify(wrong)} is no system call: write e.g. keyctl, as in syscalls(2).`)
+}
+
 export const privilegedWarning = (names: readonly string[]): string =>
   `WARNING: ${names.join(', ')}: privileged. Root inside is root of the host, and nothing but good will keeps it inside. Give it only to who may be root there.`

@@ -44,6 +44,7 @@ t.test('live moves and security', { skip: reasonToSkip, timeout: 110_000 }, asyn
     ['other capabilities', { security: { addCapabilities: ['SYS_TIME'], dropCapabilities: ['NET_RAW', 'MKNOD'] } }],
     ['nesting', { security: { nesting: true } }],
     ['privileged', { security: { privileged: true } }],
+    ['other system calls', { security: { denySyscalls: ['sethostname'], allowSyscalls: ['acct'] } }],
     [
       'sysctls and rlimits',
       {
@@ -73,6 +74,8 @@ t.test('live moves and security', { skip: reasonToSkip, timeout: 110_000 }, asyn
         const [line] = before.confinement.filter((each) => each.startsWith('CapBnd'))
         t.match(await run(to, spec.container, 'grep CapBnd /proc/self/status'), line as string, 'for new commands, too')
       }
+      if (name === 'other system calls')
+        t.match(await run(a, spec.container, 'busybox hostname other'), /not implemented/)
       if (name === 'nesting')
         t.equal(
           await run(a, spec.container, 'busybox unshare -U -r -m -p -f mount -t proc none /srv && echo open'),

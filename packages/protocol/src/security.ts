@@ -11,6 +11,9 @@ const Capabilities = (description: string) =>
     description,
   })
 
+const SystemCalls = (description: string) =>
+  Type.Array(Type.String({ pattern: '^[a-z0-9_]{1,64}$' }), { uniqueItems: true, maxItems: 512, description })
+
 export const Security = Type.Object(
   {
     addCapabilities: Type.Optional(Capabilities('kept, although containers usually lack them')),
@@ -24,6 +27,10 @@ export const Security = Type.Object(
     addressFilter: Type.Optional(
       Type.Boolean({ description: 'false: packets with other addresses than its own may leave it' }),
     ),
+    denySyscalls: Type.Optional(
+      SystemCalls('system calls that fail with ENOSYS, beside those that fail in every container'),
+    ),
+    allowSyscalls: Type.Optional(SystemCalls('system calls that work, although they fail in every other container')),
   },
   { additionalProperties: false },
 )
@@ -38,11 +45,16 @@ export function wholeSecurity(security: Security = {}): Required<Security> {
     nesting: security.nesting ?? false,
     privileged: security.privileged ?? false,
     addressFilter: security.addressFilter ?? true,
+    denySyscalls: [...(security.denySyscalls ?? [])].sort(),
+    allowSyscalls: [...(security.allowSyscalls ?? [])].sort(),
   }
 }
 
 /** What can't be meant; null: nothing. */
-export function contradiction({ addCapabilities = [], dropCapabilities = [] }: Security): string | null {
+export function contradiction(security: Security): string | null {
+  const { addCapabilities = [], dropCapabilities = [], denySyscalls = [], allowSyscalls = [] } = security
   const both = addCapabilities.filter((name) => dropCapabilities.includes(name))
-  return both.length === 0 ? null : `${both.join(', ')} cannot be both added and dropped`
+  if (both.length > 0) return `${both.join(', ')} cannot be both added and dropped`
+  const calls = denySyscalls.filter((name) => allowSyscalls.includes(name))
+  return calls.length === 0 ? null : `${calls.join(', ')} cannot be both denied and allowed`
 }

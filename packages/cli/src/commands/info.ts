@@ -180,6 +180,8 @@ function describeSecurity(palette: Palette, security: Security = {}): string | n
     ...(security.nesting ? ['nesting'] : []),
     ...(added.length > 0 ? [`with ${added.join(' ')}`] : []),
     ...(dropped.length > 0 ? [`without ${dropped.join(' ')}`] : []),
+    ...(security.denySyscalls?.length ? [`no ${security.denySyscalls.join(' ')}`] : []),
+    ...(security.allowSyscalls?.length ? [`with system calls ${security.allowSyscalls.join(' ')}`] : []),
     ...(security.addressFilter === false ? ['no address filter'] : []),
   ]
   return parts.length === 0 ? null : parts.join(' · ')
