@@ -12,6 +12,7 @@
 #include "checkpoint.h"
 #include "crash_point.h"
 #include "devices.h"
+#include "disk_limit.h"
 #include "file_io.h"
 #include "json_io.h"
 #include "log.h"
@@ -77,8 +78,8 @@ Result<std::shared_ptr<Container>> Engine::create(const Spec& spec) {
   if (stat(spec.rootfs.c_str(), &image) != 0) return Error{"IMAGE_NOT_FOUND", errnoError("create " + spec.container + ": image " + spec.rootfs).message};
   if (!S_ISDIR(image.st_mode)) return badRequest("field `rootfs`: " + spec.rootfs + " is not a directory");
 
-  Record record;
   DROVER_TRY(checkSyscalls(spec.security));
+  Record record;
   record.spec = spec;
   auto container = std::make_shared<Container>(config_.stateDirectory, record);
   auto make = [&]() -> Status {
@@ -90,6 +91,7 @@ Result<std::shared_ptr<Container>> Engine::create(const Spec& spec) {
     if (chmod(container->upper().c_str(), image.st_mode & 07777) != 0 ||
         chown(container->upper().c_str(), spec.owner() + image.st_uid, spec.owner() + image.st_gid) != 0)
       return errnoError("give " + container->upper() + " to the container");
+    DROVER_TRY(holdDisk(*container, spec));
     DROVER_TRY(saveRecord(container->directory, record, true));
     crashPoint("create:recorded");
     return {};
@@ -211,6 +213,7 @@ Status Engine::removeContainer(const std::shared_ptr<Container>& container) {
     if (onChange) onChange(container);
   });
   DROVER_TRY(removeTree(container->directory));
+  forgetDiskLimit(config_.stateDirectory, container->snapshot().spec);
   crashPoint("delete:removed");
   std::lock_guard lock(mutex_);
   auto found = containers_.find(container->id);

@@ -8,6 +8,7 @@
 #include "checkpoint.h"
 #include "crash_point.h"
 #include "devices.h"
+#include "disk_limit.h"
 #include "file_io.h"
 #include "json_io.h"
 #include "log.h"
@@ -17,8 +18,8 @@
 #include "pidfd.h"
 #include "power_off.h"
 #include "resource_limits.h"
-#include "sysctl.h"
 #include "seccomp_profile.h"
+#include "sysctl.h"
 #include "tree_hash.h"
 
 namespace drover {
@@ -52,6 +53,34 @@ Status changeLimits(Engine& engine, const Record& record, const Limits& limits) 
 
 }  // namespace
 
+namespace {
+
+Status changeOnHost(Engine& engine, const std::shared_ptr<Container>& container, const Record& before, const Limits& limits, const std::vector<Device>& wanted) {
+  const bool live = before.initPid > 0;
+  const bool disk = before.spec.limits.diskBytes != limits.diskBytes;
+  // A limit that this host can't hold stands in the way of no other change.
+  if (disk) DROVER_TRY(changeDiskLimit(*container, before.spec, limits.diskBytes, live));
+  Status changed;
+  if (!live) {
+    if (auto plan = planDevices(wanted); !plan.ok()) changed = plan.error();
+  } else {
+    // What it was given beyond its limit to come to a stand is in use: it keeps that until it gets more.
+    bool more = before.memoryRoomBytes > 0 && getsMore(limits, before.spec.limits);
+    if (before.spec.limits != limits) changed = changeLimits(engine, before, more ? limits : withRoom(limits, before.memoryRoomBytes));
+    if (changed.ok() && before.spec.devices != wanted) changed = applyDevices(engine, *container, before.initPid, wanted);
+  }
+  if (changed.ok()) return {};
+  Status back = live ? changeLimits(engine, before, withRoom(before.spec.limits, before.memoryRoomBytes)) : Status();
+  if (!back.ok()) logLine("error", back.error().message);
+  back = disk ? changeDiskLimit(*container, before.spec, before.spec.limits.diskBytes, live) : Status();
+  if (!back.ok()) logLine("error", back.error().message);
+  if (live && before.spec.devices != wanted) back = applyDevices(engine, *container, before.initPid, before.spec.devices);
+  if (!back.ok()) logLine("error", back.error().message);
+  return changed;
+}
+
+}  // namespace
+
 Status updateContainer(Engine& engine, const std::shared_ptr<Container>& container, const Limits& limits, const std::optional<std::vector<Device>>& devices) {
   const Record before = container->snapshot();
   const std::vector<Device>& wanted = devices.value_or(before.spec.devices);
@@ -61,20 +90,8 @@ Status updateContainer(Engine& engine, const std::shared_ptr<Container>& contain
     return wrongState("update", *container, before.state, "created, running, frozen or stopped");
   bool atLimit = before.memoryRoomBytes > 0;
   bool more = atLimit && getsMore(limits, before.spec.limits);
-  if (before.initPid > 0) {
-    // What it was given beyond its limit to come to a stand is in use: it keeps that until it gets more.
-    Status changed = before.spec.limits == limits ? Status() : changeLimits(engine, before, more ? limits : withRoom(limits, before.memoryRoomBytes));
-    if (changed.ok() && before.spec.devices != wanted) changed = applyDevices(engine, *container, before.initPid, wanted);
-    if (!changed.ok()) {
-      Status back = changeLimits(engine, before, withRoom(before.spec.limits, before.memoryRoomBytes));
-      if (!back.ok()) logLine("error", back.error().message);
-      if (before.spec.devices != wanted) back = applyDevices(engine, *container, before.initPid, before.spec.devices);
-      if (!back.ok()) logLine("error", back.error().message);
-      return Error{changed.error().code, "update " + container->id + ": " + changed.error().message};
-    }
-  } else if (auto plan = planDevices(wanted); !plan.ok()) {
-    return Error{plan.error().code, "update " + container->id + ": " + plan.error().message};
-  }
+  if (Status changed = changeOnHost(engine, container, before, limits, wanted); !changed.ok())
+    return Error{changed.error().code, "update " + container->id + ": " + changed.error().message};
   DROVER_TRY(engine.update(*container, [&](Record& record) {
     record.spec.limits = limits;
     record.spec.devices = wanted;
@@ -90,6 +107,7 @@ Status changeSecurity(Engine& engine, Container& container, const Security& secu
   if (before.initPid > 0) return wrongState("change the security of", container, before.state, "stopped: it is in force from the next start on");
   if (before.spec.security.privileged != security.privileged)
     return badRequest("field `privileged`: " + container.id + " was made " + (security.privileged ? "unprivileged" : "privileged") + ", which its files are owned for");
+  DROVER_TRY(checkSyscalls(security));
   return engine.update(container, [&](Record& record) { record.spec.security = security; });
 }
 
@@ -107,7 +125,6 @@ Status changeKernelSettings(Engine& engine, Container& container, const std::opt
   }
   return engine.update(container, [&](Record& record) {
     record.spec.sysctls = variables;
-  DROVER_TRY(checkSyscalls(security));
     record.spec.rlimits = limits;
   });
 }

@@ -6,6 +6,7 @@
 
 #include "checkpoint.h"
 #include "console.h"
+#include "disk_limit.h"
 #include "disk_replace.h"
 #include "file_io.h"
 #include "inside_files.h"
@@ -56,6 +57,7 @@ Result<Json> hello(const Engine& engine, int64_t version) {
       {"architecture", system.machine},
       {"residentBytes", residentBytes()},
       {"criu", criuInfo(engine.config())},
+      {"diskLimits", limitsDisks(engine.config().stateDirectory)},
   };
 }
 

@@ -15,6 +15,7 @@
 #include "crash_point.h"
 #include "criu_move.h"
 #include "devices.h"
+#include "disk_limit.h"
 #include "idmap.h"
 #include "link_remaps.h"
 #include "memory_copy.h"
@@ -87,6 +88,7 @@ class AttachedRoot {
     DROVER_TRY(detachMount(container.rootfs()));
     // The agent has copied the upper since prepareRestore; until now nothing was mounted on it.
     DROVER_TRY(dropOverlayOrigins(container.upper()));
+    DROVER_TRY(holdDisk(container, container.snapshot().spec));
     DROVER_TRY_ASSIGN(mount, openRootfs(container, userNamespace));
     engine.closeLater(std::move(mount.image));
     DROVER_TRY(attachMount(mount.root.get(), container.rootfs()));

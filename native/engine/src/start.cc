@@ -12,6 +12,7 @@
 #include "child_setup.h"
 #include "crash_point.h"
 #include "devices.h"
+#include "disk_limit.h"
 #include "idmap.h"
 #include "init_child.h"
 #include "log.h"
@@ -73,6 +74,7 @@ class Starting {
   Status run() {
     // What an earlier life left is taken down first; normally nothing.
     DROVER_TRY(engine_.cgroups().create(spec_));
+    DROVER_TRY(ofItsOwn(holdDisk(*container_, spec_)));
     DROVER_TRY_ASSIGN(tasks, engine_.cgroups().openTasks(spec_.container));
     UniqueFd unified = engine_.cgroups().openUnified(spec_.container, 0);
     crashPoint("start:cgroups");
@@ -94,12 +96,12 @@ class Starting {
     plan.hostname = spec_.name.c_str();
     plan.arguments = arguments.data();
     plan.environment = environment.data();
-    plan.lackingCapabilities = lackingCapabilities(spec_.security);
-    plan.nesting = spec_.security.nesting;
     SeccompProgram ownFilter;
     DROVER_TRY_ASSIGN(filter, seccompOf(spec_.security, engine_.seccomp(), ownFilter));
     // The usual one is known to who forks it.
     if (filter == &ownFilter) plan.seccomp = filter->instructions;
+    plan.lackingCapabilities = lackingCapabilities(spec_.security);
+    plan.nesting = spec_.security.nesting;
     plan.privileged = spec_.security.privileged;
     plan.rlimits = spec_.rlimits;
     plan.showCgroups = unified.valid();

@@ -16,7 +16,7 @@ export function hostFeatures(hello: EngineHello | null): HostFeatures {
       criu: { usable: false, path: null, version: null, reason: 'the engine has not answered yet' },
     }
   }
-  const { kernel, architecture, cgroup, criu, version } = hello
+  const { kernel, architecture, cgroup, criu, version, diskLimits = false } = hello
   const native = !version.includes('simulated')
   // The simulated engine names itself in its version: there is nothing else to tell the two apart by.
   limits ??= hostLimits()
@@ -27,6 +27,7 @@ export function hostFeatures(hello: EngineHello | null): HostFeatures {
     architecture,
     cgroup,
     criu,
+    diskLimits,
     ...compared,
   }
 }

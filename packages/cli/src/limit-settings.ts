@@ -60,6 +60,12 @@ export const settings: readonly Setting[] = [
   },
   { key: 'cpuset', meaning: 'pinned to these cores, 0-2,5', parse: parseCpuList, target: { limit: 'cpus' } },
   {
+    key: 'disk',
+    meaning: 'most that it writes beside its image, 20GiB; on hosts with project quotas',
+    parse: parseSize(1 << 20),
+    target: { limit: 'diskBytes' },
+  },
+  {
     key: 'pids',
     meaning: 'most processes and threads',
     parse: parseCount(1, 4_194_304),
@@ -207,12 +213,6 @@ export const settings: readonly Setting[] = [
     target: { security: 'dropCapabilities' },
   },
   {
-    key: 'security.nesting',
-    meaning: 'whether containers inside may mount proc and sysfs: true or false',
-    parse: parseSwitch,
-    target: { security: 'nesting' },
-  },
-  {
     key: 'security.syscalls.deny',
     meaning: 'system calls that fail with ENOSYS, in 32-bit programs too, keyctl,ptrace',
     parse: parseSystemCalls,
@@ -223,6 +223,12 @@ export const settings: readonly Setting[] = [
     meaning: 'system calls that work although they fail in other containers, io_uring_setup,io_uring_enter',
     parse: parseSystemCalls,
     target: { security: 'allowSyscalls' },
+  },
+  {
+    key: 'security.nesting',
+    meaning: 'whether containers inside may mount proc and sysfs: true or false',
+    parse: parseSwitch,
+    target: { security: 'nesting' },
   },
   {
     key: 'security.address-filter',

@@ -49,7 +49,7 @@ export interface EngineSpec {
   rootfs: string
   init: string[]
   environment: Record<string, string>
-  /** cpuMilli → cpu.max; memoryBytes → memory limit; pids → pids.max. 0: no limit. */
+  /** cpuMilli → cpu.max; memoryBytes → memory limit; pids → pids.max; diskBytes → project quota. 0: no limit. */
   limits: EngineLimits
   identity: Identity
   /** Missing: none. */
@@ -109,6 +109,8 @@ export interface EngineHello {
   architecture: string
   residentBytes: number
   criu: { usable: boolean; path: string | null; version: string | null; reason: string }
+  /** The file system of the state directory has project quotas: `limits.diskBytes` holds. Missing: an engine that can't. */
+  diskLimits?: boolean
 }
 
 /** Milliseconds of the phases of a checkpoint or restore. `frozenAtNs` and `resumedAtNs` are CLOCK_REALTIME. */

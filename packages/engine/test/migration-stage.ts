@@ -11,6 +11,7 @@ import { binary, repository } from './engine-program.ts'
 import { engineSpec, noLimits } from './engine-spec.ts'
 import { makeMigrationImage } from './migration-image.ts'
 import { type LineStream, type TestHost, TestNetwork, until } from './native-hosts.ts'
+import type { StateFileSystem } from './state-mount.ts'
 
 /** Where checkpoints lie, on either host; on its tmpfs. */
 export const images = '/run/checkpoints/move'
@@ -53,7 +54,7 @@ export class MigrationStage {
   static async set(
     criu: string,
     fill: (image: string) => void = () => {},
-    separateState = false,
+    separateState: StateFileSystem | null = null,
   ): Promise<MigrationStage> {
     const network = await TestNetwork.make('10.78.0.9/16')
     const image = join(network.directory, 'image')

@@ -9,6 +9,7 @@ import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EngineClient } from '../src/client.ts'
 import { hierarchies, makeCgroup, removeCgroups } from './cgroup-hierarchies.ts'
+import { mountState, type StateFileSystem } from './state-mount.ts'
 
 const startDeadlineMs = 60_000
 const endDeadlineMs = 60_000
@@ -178,8 +179,8 @@ export class LineStream {
 export interface EngineOptions {
   binary: string
   criu: string | null
-  /** Each host's state is on a tmpfs of its own, as different machines' are: a handle of one's file means nothing to the other. */
-  separateState?: boolean
+  /** Each host's state is on a file system of its own, as different machines' are: a handle of one's file means nothing to the other. */
+  separateState?: StateFileSystem | null
 }
 
 export class TestHost {
@@ -207,7 +208,7 @@ export class TestHost {
   static async make(network: TestNetwork, name: string, engine: EngineOptions): Promise<TestHost> {
     const directory = join(network.directory, name)
     mkdirSync(join(directory, 'state'), { recursive: true })
-    if (engine.separateState) execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=755', name, join(directory, 'state')])
+    if (engine.separateState) mountState(join(directory, 'state'), engine.separateState)
     const group = `drover-test-${randomBytes(3).toString('hex')}-${name}`
     const all = hierarchies()
     const cgroups = all.map(({ mountPoint }) => makeCgroup(mountPoint, group))

@@ -34,7 +34,7 @@ t.test('watches over a move between file systems', { skip: reasonToSkip, timeout
     writeFileSync(join(image, 'etc/watched'), 'of the image')
     symlinkSync('watched', join(image, 'etc/link'))
   }
-  const stage = await MigrationStage.set(criu.path, fill, true)
+  const stage = await MigrationStage.set(criu.path, fill, 'tmpfs')
   t.teardown(() => stage.strike())
   const { a, b } = stage
   const launched = await stage.launch(a)

@@ -9,6 +9,7 @@ import { binary } from './engine-program.ts'
 import { engineSpec } from './engine-spec.ts'
 import { type TestHost, TestNetwork } from './native-hosts.ts'
 import { run } from './run-inside.ts'
+import type { StateFileSystem } from './state-mount.ts'
 
 export class OneHost {
   readonly network: TestNetwork
@@ -29,13 +30,14 @@ export class OneHost {
     net: number,
     fill: (image: string) => void = () => {},
     environment: Record<string, string> = {},
+    separateState: StateFileSystem | null = null,
   ): Promise<OneHost> {
     const network = await TestNetwork.make(`10.${net}.0.9/16`)
     const image = join(network.directory, 'image')
     mkdirSync(image)
     makeEngineImage(image)
     fill(image)
-    const host = await network.addHost(name, { binary, criu: null })
+    const host = await network.addHost(name, { binary, criu: null, separateState })
     await host.startEngine(environment)
     return new OneHost(network, host, net)
   }

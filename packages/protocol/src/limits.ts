@@ -23,6 +23,11 @@ export const limitProperties = {
   ),
   memoryBytes: limit(4 << 20, mostBytes, 'most memory; null: what it asks for'),
   swapBytes: limit(0, mostBytes, 'most swap beside the memory'),
+  diskBytes: limit(
+    1 << 20,
+    mostBytes,
+    'most that it writes beside its image; held where the file system of its host has project quotas',
+  ),
   pids: limit(1, 4_194_304, 'most processes and threads; null: what it asks for'),
   ioWeight: limit(1, 10_000, 'share of a busy disk; 100 is everybody’s'),
   ioReadBytes: limit(4096, mostBytes, 'from the disk, bytes per second'),
@@ -73,9 +78,9 @@ export const StopPolicy = Type.Object(
     ),
     hostTimeoutMs: Type.Optional(
       Type.Integer({
-        minimum: 1,
-        maximum: 64,
-        description: 'number of the signal; null: as its kind of init wants it',
+        minimum: 0,
+        maximum: 3_600_000,
+        description: 'and it is killed after so long, 0: at once; missing: 30 s',
       }),
     ),
   },

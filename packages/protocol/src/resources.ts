@@ -192,6 +192,9 @@ export const HostFeatures = Type.Object({
     Type.Integer({ minimum: 1, description: 'processors of the machine, whatever it offers of them' }),
   ),
   protocolVersion: Type.Optional(Type.Integer()),
+  diskLimits: Type.Optional(
+    Type.Boolean({ description: 'the file system of its disks holds containers to a limit, by project quotas' }),
+  ),
   limits: Type.Optional(
     Type.Object(
       {

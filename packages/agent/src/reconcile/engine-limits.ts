@@ -9,7 +9,7 @@ export function engineLimits({ requests, limits = {}, scheduling }: ContainerSpe
   return {
     cpuMilli: limits.cpuMilli ?? 0,
     memoryBytes: limits.memoryBytes ?? requests.memoryBytes,
-    diskBytes: requests.diskBytes,
+    diskBytes: limits.diskBytes ?? 0,
     pids: limits.pids ?? requests.pids,
     cpuWeight: limits.cpuWeight ?? 0,
     cpus: limits.cpus ?? '',

@@ -50,7 +50,10 @@ export function describeHost(palette: Palette, host: HostView, nowMs: number): s
       'cpu',
       `${fill(palette, requested.cpuMilli, capacity.cpuMilli, formatCpu)} asked for${used ? `, ${formatCpu(used.cpuMilli)} used` : ''}`,
     ],
-    ['disk', `${fill(palette, requested.diskBytes, capacity.diskBytes, formatBytes)} asked for`],
+    [
+      'disk',
+      `${fill(palette, requested.diskBytes, capacity.diskBytes, formatBytes)} asked for${features.diskLimits === false ? ', nothing holds containers to it' : ''}`,
+    ],
     ['pids', `${fill(palette, requested.pids, capacity.pids, String)} asked for`],
     ['runs out first', describeLimit(host)],
     ['placed by', describeSettings(host)],

@@ -187,8 +187,6 @@ function describeSecurity(palette: Palette, security: Security = {}): string | n
   return parts.length === 0 ? null : parts.join(' · ')
 }
 
-const describeRestart = ({ policy, most }: RestartPolicy) =>
-  most === 0 ? policy : `${policy}, at most ${most} times in a row`
 /** Null: as usual. */
 function describeStop({ signal, priority, hostTimeoutMs }: StopPolicy = {}): string | null {
   const parts = [
@@ -199,6 +197,8 @@ function describeStop({ signal, priority, hostTimeoutMs }: StopPolicy = {}): str
   return parts.length === 0 ? null : parts.join(' · ')
 }
 
+const describeRestart = ({ policy, most }: RestartPolicy) =>
+  most === 0 ? policy : `${policy}, at most ${most} times in a row`
 
 /** Null: as usual. */
 function describeAutostart(autostart: Autostart | undefined): string | null {

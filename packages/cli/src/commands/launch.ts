@@ -76,7 +76,7 @@ export function register(program: Command): void {
     .option('-i, --image <name>', 'image to start from (default: busybox)', parseName)
     .option('-m, --memory <size>', 'memory, e.g. 64MiB', parseBytes)
     .option('-c, --cpu <cores>', 'share of cores, e.g. 0.5', parseCpu)
-    .option('-d, --disk <size>', 'disk, e.g. 10GiB', parseBytes)
+    .option('-d, --disk <size>', 'disk that it is placed by and held to, e.g. 10GiB', parseBytes)
     .option('--pids <number>', 'most processes and threads at once', parseCount(1, 4_194_304))
     .option('--set <KEY=VALUE>', 'a limit, as drover set knows them; repeatable', parseSetting)
     .option('--device <NAME,KEY=VALUE,…>', 'a device, as drover device add knows them; repeatable', parseDeviceFlag)
@@ -129,6 +129,7 @@ async function launch(session: Session, given: string[], flags: LaunchFlags): Pr
     output.line(
       describeLaunched(session, launched, flags.wait ? (flags.start ? 'launched' : 'made') : 'launching', took),
     )
+    for (const note of await diskNotes(client, launched)) output.note(note)
   }
   return exitCode
 }
@@ -143,6 +144,19 @@ async function explainAll(session: Session, requests: readonly LaunchRequest[]):
     explained.map((each) => `${output.palette.bold(each.name)}: ${describeLaunch(output.palette, each)}`).join('\n\n'),
   )
   return explained.every(({ host, room }) => host !== null || room !== null) ? 0 : 1
+}
+
+/** Where a disk has a limit that its host's file system can't hold. */
+async function diskNotes(client: DroverClient, launched: readonly Container[]): Promise<string[]> {
+  const limited = launched.filter(({ spec }) => spec.limits?.diskBytes != null)
+  if (limited.length === 0) return []
+  const unable = new Set(
+    (await client.hosts()).flatMap((host) => (host.features.diskLimits === false ? [host.name] : [])),
+  )
+  const names = limited.flatMap(({ name, host }) => (unable.has(host) ? [`${name} on ${host}`] : []))
+  return names.length === 0
+    ? []
+    : [`${names.join(', ')}: placed by its disk, but not held to it: that file system has no project quotas (prjquota)`]
 }
 
 /** Begins one, or all that are in the same call with it, which are planned together. */
@@ -172,6 +186,7 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
   const firstBoot = firstBootOf(flags)
   const sysctls = present({ ...flags.set?.sysctls, ...flags.sysctl })
   const rlimits = present({ ...flags.set?.rlimits, ...flags.rlimit })
+  const limits = flags.disk ? { diskBytes: flags.disk, ...flags.set?.limits } : flags.set?.limits
   return {
     name,
     ...(flags.image === undefined ? {} : { image: flags.image }),
@@ -183,7 +198,7 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),
     ...(flags.disk === undefined ? {} : { diskBytes: flags.disk }),
     ...(flags.pids === undefined ? {} : { pids: flags.pids }),
-    ...(flags.set?.limits === undefined ? {} : { limits: flags.set.limits }),
+    ...(limits === undefined ? {} : { limits }),
     ...flags.set?.requests,
     ...(flags.set?.restart === undefined ? {} : { restart: flags.set.restart }),
     ...(flags.set?.autostart === undefined ? {} : { autostart: flags.set.autostart }),

@@ -39,6 +39,7 @@ export function examine(): Finding[] {
     ...limits(),
     quickCriu(),
     dataSpace(),
+    diskLimits(),
   ]
 }
 
@@ -193,6 +194,23 @@ function dataSpace(): Finding {
   const gibibytes = (bavail * bsize) / 2 ** 30
   const value = `${gibibytes.toFixed(1)} GiB free at ${at}`
   return gibibytes >= 2 ? ok('disk', value) : warn('disk', value, 'images and writable layers need room')
+}
+
+/** Without it all works, but `--disk` is only what a container is placed by. The nearest mount point says it for the data directory. */
+function diskLimits(): Finding {
+  const at = existsSync('/var/lib/drover') ? '/var/lib/drover' : '/var/lib'
+  const mounts = (read('/proc/self/mountinfo') ?? '').split('\n').map((line) => line.split(' '))
+  const holding = mounts
+    .filter(([, , , , point = '/']) => `${at}/`.startsWith(point.endsWith('/') ? point : `${point}/`))
+    .sort(([, , , , left = ''], [, , , , right = '']) => left.length - right.length)
+    .at(-1)
+  const options = holding?.at(-1)?.split(',') ?? []
+  if (options.includes('prjquota')) return ok('disk limits', `project quotas at ${at}`)
+  return warn(
+    'disk limits',
+    `no project quotas at ${at}`,
+    'mount ext4 or XFS with prjquota there; without it nothing holds a container to its disk (docs/lifecycle.md)',
+  )
 }
 
 function version(program: string, args: string[]): string {

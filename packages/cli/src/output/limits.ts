@@ -11,6 +11,7 @@ export function describeLimits({ limits = {} }: ContainerSpec): string | null {
     limits.memoryBytes == null ? null : `${formatBytes(limits.memoryBytes)} memory`,
     limits.swapBytes == null ? null : `${formatBytes(limits.swapBytes)} swap`,
     limits.memoryPolicy == null ? null : `at its memory limit: ${limits.memoryPolicy}`,
+    limits.diskBytes == null ? null : `${formatBytes(limits.diskBytes)} disk`,
     limits.pids == null ? null : `${limits.pids} pids`,
     limits.ioWeight == null ? null : `io weight ${limits.ioWeight}`,
     limits.ioReadBytes == null ? null : `reads ${formatBytes(limits.ioReadBytes)}/s`,

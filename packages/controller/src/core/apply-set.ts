@@ -85,6 +85,7 @@ export function withinLimits(requests: Resources, limits: Limits): Resources {
     ...requests,
     cpuMilli: least(requests.cpuMilli, limits.cpuMilli),
     memoryBytes: least(requests.memoryBytes, limits.memoryBytes),
+    diskBytes: least(requests.diskBytes, limits.diskBytes),
     pids: least(requests.pids, limits.pids),
   }
 }

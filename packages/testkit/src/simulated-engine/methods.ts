@@ -64,6 +64,7 @@ function hello(params: Params<'hello'>, config: EngineConfig): Result<'hello'> {
     kernel: release(),
     architecture: process.arch,
     residentBytes: process.memoryUsage.rss(),
+    diskLimits: true,
     criu: refused
       ? { usable: false, path: null, version: null, reason: config.criuReason }
       : {
