@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@
 namespace drover {
 
 struct Device {
-  enum class Type { character, block, bind, nic, gpu, usb, proxy };
+  enum class Type { character, block, bind, nic, gpu, usb, proxy, tmpfs };
   /** Unique in its container: [a-z0-9-], at most 32. */
   std::string name;
   Type type = Type::character;
@@ -28,9 +29,24 @@ struct Device {
   bool readOnly = false;
   /** Of a bind: the same directory is on every host, so that a move finds it again. */
   bool shared = false;
-  std::string bridge, mac, ipv4;
+  /** Of a bind: with what is mounted below it. */
+  bool recursive = false;
+  /** Otherwise what isn't on this host is left out (character, block, bind). */
+  bool required = true;
+  /** Of a node without a source. */
+  std::optional<dev_t> number;
+  /** Of a tmpfs. */
+  int64_t sizeBytes = 0;
+  std::string bridge, mac, ipv4, ipv6;
+  /** Of a nic; 0: the kernel's. */
+  uint32_t mtu = 0, queueLength = 0;
+  /** Of a nic: from other isolated ones of its bridge. */
+  bool isolated = false;
   /** gpu: nvidia, amd, intel or any. usb: four hex digits each; an empty product is any. */
   std::string vendor, product;
+  /** usb: further, where not empty or 0. */
+  std::string serial;
+  int bus = 0, address = 0;
   /** proxy: an address of the host, and one in the container, as proxy_address.h has them. mode, uid and gid are of a listening path. */
   std::string listen, connect;
   /** As it came, for the answer. */

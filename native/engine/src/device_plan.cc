@@ -92,11 +92,19 @@ void planUsb(const Device& device, std::vector<DeviceNode>& nodes) {
     const std::string at = root + "/" + name;
     if (firstLine(at + "/idVendor") != device.vendor || (!device.product.empty() && firstLine(at + "/idProduct") != device.product)) continue;
     unsigned majorNumber, minorNumber;
+    const int bus = atoi(firstLine(at + "/busnum").c_str()), address = atoi(firstLine(at + "/devnum").c_str());
+    if ((device.bus != 0 && device.bus != bus) || (device.address != 0 && device.address != address)) continue;
+    if (!device.serial.empty() && firstLine(at + "/serial") != device.serial) continue;
     if (sscanf(firstLine(at + "/dev").c_str(), "%u:%u", &majorNumber, &minorNumber) != 2) continue;
     char path[64];
-    snprintf(path, sizeof path, "/dev/bus/usb/%03d/%03d", atoi(firstLine(at + "/busnum").c_str()), atoi(firstLine(at + "/devnum").c_str()));
+    snprintf(path, sizeof path, "/dev/bus/usb/%03d/%03d", bus, address);
     nodes.push_back(nodeOf(device, path, S_IFCHR, makedev(majorNumber, minorNumber)));
   }
+}
+
+bool absent(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
 }  // namespace
@@ -114,18 +122,27 @@ Result<DevicePlan> planDevices(const std::vector<Device>& devices) {
       case Device::Type::character:
       case Device::Type::block: {
         bool block = device.type == Device::Type::block;
+        if (device.number) {
+          plan.nodes.push_back(nodeOf(device, device.path, block ? S_IFBLK : S_IFCHR, *device.number));
+          break;
+        }
+        if (!device.required && absent(device.source)) break;
         if (stat(device.source.c_str(), &info) != 0) return missing(std::string("is not on this host: ") + strerror(errno));
         if (block ? !S_ISBLK(info.st_mode) : !S_ISCHR(info.st_mode)) return missing(block ? "is no block device" : "is no character device");
         plan.nodes.push_back(nodeOf(device, device.path, block ? S_IFBLK : S_IFCHR, info.st_rdev));
         break;
       }
       case Device::Type::bind:
+        if (!device.required && absent(device.source)) break;
         if (stat(device.source.c_str(), &info) != 0) return missing(std::string("is not on this host: ") + strerror(errno));
         if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) return missing("is neither a directory nor a regular file");
-        plan.binds.push_back(device);
+        plan.mounts.push_back(device);
         break;
       case Device::Type::nic:
         plan.nics.push_back(device);
+        break;
+      case Device::Type::tmpfs:
+        plan.mounts.push_back(device);
         break;
       case Device::Type::proxy:
         plan.proxies.push_back(device);

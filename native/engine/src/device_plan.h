@@ -27,7 +27,8 @@ struct DeviceNode {
 
 struct DevicePlan {
   std::vector<DeviceNode> nodes;
-  std::vector<Device> binds;
+  /** Of directories and files, and of memory. */
+  std::vector<Device> mounts;
   std::vector<Device> nics;
   std::vector<Device> proxies;
 };

@@ -2,47 +2,56 @@
 #include "devices.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <map>
-#include <set>
 
+#include "bridge_port.h"
+#include "device_mounts.h"
+#include "device_nodes.h"
 #include "file_io.h"
 #include "idmap.h"
-#include "inside_fork.h"
-#include "inside_root.h"
 #include "json_io.h"
 #include "mounts.h"
-#include "mountinfo.h"
 #include "netlink.h"
 
 namespace drover {
 
 namespace {
 
-/** Path → number (`c 1:5 rw`), paths of mounts, names of the host's ends of links. */
+using Notes = std::map<std::string, std::string>;
+
+/** Nodes: path → number (`c 1:5 rw`). Mounts by path, links by the host's end: → a digest of the device; empty: as an earlier engine made it. */
 struct InPlace {
-  std::map<std::string, std::string> nodes;
-  std::set<std::string> binds, nics;
+  Notes nodes, binds, nics;
 };
+
+Notes digests(const Json& notes, const char* field) {
+  Notes read;
+  auto found = notes.find(field);
+  if (found == notes.end()) return read;
+  for (const auto& [name, digest] : found->items()) {
+    // An earlier engine kept a list of names.
+    if (found->is_array()) read[digest.get<std::string>()] = "";
+    else read[name] = digest.get<std::string>();
+  }
+  return read;
+}
 
 InPlace inPlace(const Record& record) {
   InPlace made;
   Json notes = record.extra.value("devices", Json::object());
   const Json nodes = notes.value("nodes", Json::object());
   for (const auto& [path, rule] : nodes.items()) made.nodes[path] = rule.get<std::string>();
-  made.binds = notes.value("binds", std::set<std::string>());
-  made.nics = notes.value("nics", std::set<std::string>());
+  made.binds = digests(notes, "binds");
+  made.nics = digests(notes, "nics");
   return made;
 }
 
-Json toJson(const InPlace& made) { return {{"nodes", Json(made.nodes)}, {"binds", made.binds}, {"nics", made.nics}}; }
+Json toJson(const InPlace& made) { return {{"nodes", Json(made.nodes)}, {"binds", Json(made.binds)}, {"nics", Json(made.nics)}}; }
 
 /** FNV-1a. */
 uint32_t hashOf(const std::string& text) {
@@ -57,83 +66,24 @@ Nic nicOf(const Spec& spec, const Device& device) {
   snprintf(name, sizeof name, "dn%08x", hash);
   // Locally administered, the same on every host.
   snprintf(mac, sizeof mac, "02:65:%02x:%02x:%02x:%02x", hash >> 24, hash >> 16 & 255, hash >> 8 & 255, hash & 255);
-  return {name, device.path, device.mac.empty() ? mac : device.mac, device.ipv4};
+  return {name, device.path, device.mac.empty() ? mac : device.mac, device.ipv4, false, device.ipv6, device.mtu, device.queueLength};
+}
+
+std::string digestOf(const Device& device) { return std::to_string(hashOf(device.text)); }
+
+/** The same name, and something else behind it. */
+bool differs(const Notes& wanted, const std::string& name, const std::string& digest) {
+  auto found = wanted.find(name);
+  return found == wanted.end() || (!digest.empty() && found->second != digest);
+}
+
+Status plug(const Spec& spec, const Device& device) {
+  const std::string link = nicOf(spec, device).hostName;
+  DROVER_TRY(attachLink(link, device.bridge));
+  return device.isolated ? isolatePort(link) : Status();
 }
 
 Error inDevice(const Device& device, const Error& error) { return {error.code, "device " + device.name + ": " + error.message}; }
-
-/** The directory, or the file that something is mounted on; made, with its parents, for the container's root. */
-Result<UniqueFd> makeWithin(int root, const std::string& path, uid_t owner, bool directory) {
-  UniqueFd there = openWithin(root, path, O_PATH);
-  if (there.valid()) return there;
-  if (errno != ENOENT) return errnoError("look up " + path + " in the container");
-  size_t slash = path.rfind('/');
-  UniqueFd parent;
-  if (slash == 0) {
-    parent = openWithin(root, "/", O_PATH | O_DIRECTORY);
-    if (!parent.valid()) return errnoError("open the root of the container");
-  } else {
-    DROVER_TRY_ASSIGN(made, makeWithin(root, path.substr(0, slash), owner, true));
-    parent = std::move(made);
-  }
-  const char* name = path.c_str() + slash + 1;
-  if (!holdsFiles(parent.get())) return engineError("make " + path + " in the container: what it would be in holds no files");
-  if (directory ? mkdirat(parent.get(), name, 0755) != 0 : mknodat(parent.get(), name, S_IFREG | 0644, 0) != 0)
-    return errnoError("make " + path + " in the container");
-  if (fchownat(parent.get(), name, owner, owner, AT_SYMLINK_NOFOLLOW) != 0) return errnoError("give " + path + " to the container");
-  there = openWithin(root, path, O_PATH);
-  if (!there.valid()) return errnoError("open " + path + " in the container");
-  return there;
-}
-
-/** Nodes work only on the container's disk: what its own user namespace has mounted lets none be opened. */
-Status makeNode(int root, const DeviceNode& node, uid_t owner) {
-  size_t slash = node.path.rfind('/');
-  DROVER_TRY_ASSIGN(parent, makeWithin(root, slash == 0 ? "/." : node.path.substr(0, slash), owner, true));
-  struct statfs system;
-  if (fstatfs(parent.get(), &system) != 0 || system.f_type != OVERLAYFS_SUPER_MAGIC)
-    return engineError("make " + node.path + ": that directory is not on the container's disk");
-  const char* name = node.path.c_str() + slash + 1;
-  struct stat info;
-  if (fstatat(parent.get(), name, &info, AT_SYMLINK_NOFOLLOW) == 0) {
-    bool device = S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode);
-    if (!device) return engineError("make " + node.path + ": the container has something else there");
-    // Left alone when it is right: to who has it open a new one would be another.
-    if (info.st_mode == node.mode && info.st_rdev == node.number && info.st_uid == owner + node.uid && info.st_gid == owner + node.gid) return {};
-    if (unlinkat(parent.get(), name, 0) != 0) return errnoError("replace " + node.path);
-  }
-  if (mknodat(parent.get(), name, node.mode, node.number) != 0 || fchmodat(parent.get(), name, node.mode & 07777, 0) != 0 ||
-      fchownat(parent.get(), name, owner + node.uid, owner + node.gid, AT_SYMLINK_NOFOLLOW) != 0)
-    return errnoError("make " + node.path);
-  return {};
-}
-
-void removeNode(int root, const std::string& path) {
-  size_t slash = path.rfind('/');
-  UniqueFd parent = openWithin(root, slash == 0 ? "/" : path.substr(0, slash), O_PATH | O_DIRECTORY);
-  struct stat info;
-  const char* name = path.c_str() + slash + 1;
-  if (parent.valid() && fstatat(parent.get(), name, &info, AT_SYMLINK_NOFOLLOW) == 0 && (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)))
-    (void)unlinkat(parent.get(), name, 0);
-}
-
-/** A file system of the host as a detached mount on which the container's users own what the same users of the host own. */
-Result<UniqueFd> idmappedTree(const Device& device, int userNamespace) {
-  UniqueFd tree(open_tree(AT_FDCWD, device.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-  if (!tree.valid()) return errnoError("open " + device.source);
-  mount_attr attributes = {};
-  attributes.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (device.readOnly ? MOUNT_ATTR_RDONLY : 0);
-  attributes.userns_fd = static_cast<uint64_t>(userNamespace);
-  attributes.propagation = MS_PRIVATE;
-  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
-    return errnoError("map the owners of " + device.source + (errno == EINVAL ? " (its file system can't)" : ""));
-  return tree;
-}
-
-bool mountedAt(pid_t pid, const std::string& path) {
-  auto table = readFile("/proc/" + std::to_string(pid) + "/mountinfo");
-  return table.ok() && unescapeMountinfo(table.value()).find(" " + path + " ") != std::string::npos;
-}
 
 class Applying {
  public:
@@ -145,22 +95,23 @@ class Applying {
     if (!root_.valid()) return errnoError("open the root of " + container_.id);
     InPlace wanted;
     for (const auto& node : plan.nodes) wanted.nodes[node.path] = node.rule();
-    for (const auto& bind : plan.binds) wanted.binds.insert(bind.path);
-    for (const auto& nic : plan.nics) wanted.nics.insert(nicOf(record_.spec, nic).hostName);
-    InPlace both = wanted;
-    both.nodes.insert(made_.nodes.begin(), made_.nodes.end());
-    both.binds.insert(made_.binds.begin(), made_.binds.end());
-    both.nics.insert(made_.nics.begin(), made_.nics.end());
+    for (const auto& each : plan.mounts) wanted.binds[each.path] = digestOf(each);
+    for (const auto& nic : plan.nics) wanted.nics[nicOf(record_.spec, nic).hostName] = digestOf(nic);
+    // What is to be replaced counts as the old one until that is away.
+    InPlace both = made_;
+    both.nodes.insert(wanted.nodes.begin(), wanted.nodes.end());
+    both.binds.insert(wanted.binds.begin(), wanted.binds.end());
+    both.nics.insert(wanted.nics.begin(), wanted.nics.end());
     DROVER_TRY(note(both));
     DROVER_TRY(takeAway(wanted));
+    DROVER_TRY(note(wanted));
     DROVER_TRY(allow(plan));
     for (const auto& node : plan.nodes) DROVER_TRY(makeNode(root_.get(), node, record_.spec.owner()));
-    for (const auto& bind : plan.binds)
-      if (Status made = makeBind(bind); !made.ok()) return inDevice(bind, made.error());
+    for (const auto& each : plan.mounts)
+      if (Status made = mountDevice(record_.spec, pid_, root_.get(), each); !made.ok()) return inDevice(each, made.error());
     for (const auto& nic : plan.nics)
       if (Status made = makeNic(nic); !made.ok()) return inDevice(nic, made.error());
-    DROVER_TRY(engine_.proxies().apply(container_.id, pid_, plan.proxies));
-    return note(wanted);
+    return engine_.proxies().apply(container_.id, pid_, plan.proxies);
   }
 
  private:
@@ -173,11 +124,10 @@ class Applying {
   Status takeAway(const InPlace& wanted) {
     for (const auto& [path, rule] : made_.nodes)
       if (!wanted.nodes.contains(path)) removeNode(root_.get(), path);
-    for (const auto& path : made_.binds)
-      if (!wanted.binds.contains(path) && mountedAt(pid_, path))
-        DROVER_TRY(runInMountNamespace(pid_, true, "unmount " + path, [&] { return umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL || errno == ENOENT ? 0 : errno; }));
-    for (const auto& name : made_.nics)
-      if (!wanted.nics.contains(name)) DROVER_TRY(destroyLink(name));
+    for (const auto& [path, digest] : made_.binds)
+      if (differs(wanted.binds, path, digest)) DROVER_TRY(unmountDevice(pid_, path));
+    for (const auto& [name, digest] : made_.nics)
+      if (differs(wanted.nics, name, digest)) DROVER_TRY(destroyLink(name));
     return {};
   }
 
@@ -187,30 +137,17 @@ class Applying {
     return engine_.cgroups().allowDevices(record_.spec, rules);
   }
 
-  Status makeBind(const Device& device) {
-    if (mountedAt(pid_, device.path)) return {};
-    struct stat info;
-    if (stat(device.source.c_str(), &info) != 0) return errnoError("look at " + device.source);
-    DROVER_TRY_ASSIGN(target, makeWithin(root_.get(), device.path, record_.spec.owner(), S_ISDIR(info.st_mode)));
-    // A move and the way back name the mount by its path, so it must be the one that the kernel knows.
-    char real[4096];
-    ssize_t length = readlink(("/proc/self/fd/" + std::to_string(target.get())).c_str(), real, sizeof real);
-    std::string there(real, length > 0 ? static_cast<size_t>(length) : 0);
-    if (there != device.path) return Error{"BAD_REQUEST", device.path + " is a link in the container: write " + there};
-    DROVER_TRY_ASSIGN(userNamespace, ownersOf(record_.spec, pid_));
-    DROVER_TRY_ASSIGN(tree, idmappedTree(device, userNamespace.get()));
-    return runInMountNamespace(pid_, false, "mount " + device.source + " at " + device.path, [&] {
-      return move_mount(tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0 ? 0 : errno;
-    });
-  }
-
   Status makeNic(const Device& device) {
     Nic nic = nicOf(record_.spec, device);
     if (!linkExists(nic.hostName)) {
       DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid_));
-      DROVER_TRY(createLink(network.get(), nic));
+      if (Status made = createLink(network.get(), nic); !made.ok()) {
+        // Not half of one, which would be taken for the whole.
+        (void)destroyLink(nic.hostName).ok();
+        return made;
+      }
     }
-    return attachLink(nic.hostName, device.bridge);
+    return plug(record_.spec, device);
   }
 
   Engine& engine_;
@@ -243,7 +180,7 @@ Status reserveProxies(Engine& engine, const Spec& spec) {
 }
 
 Status removeNics(Container& container) {
-  for (const auto& name : inPlace(container.snapshot()).nics) DROVER_TRY(destroyLink(name));
+  for (const auto& [name, digest] : inPlace(container.snapshot()).nics) DROVER_TRY(destroyLink(name));
   return {};
 }
 
@@ -262,7 +199,7 @@ Status prepareDevices(Engine& engine, const Spec& spec, int networkNamespace) {
 
 Status attachNics(const Spec& spec) {
   for (const auto& device : spec.devices)
-    if (device.type == Device::Type::nic) DROVER_TRY(attachLink(nicOf(spec, device).hostName, device.bridge));
+    if (device.type == Device::Type::nic) DROVER_TRY(plug(spec, device));
   return {};
 }
 
@@ -281,7 +218,10 @@ Result<std::unique_ptr<AttachedBinds>> AttachedBinds::attach(const Spec& spec, i
     std::string path = "/run/drover-restore-" + spec.container + "-" + device.name;
     DROVER_TRY(detachMount(path));
     struct stat info;
-    if (stat(device.source.c_str(), &info) != 0) return errnoError("look at " + device.source);
+    if (stat(device.source.c_str(), &info) != 0) {
+      if (!device.required && errno == ENOENT) continue;
+      return errnoError("look at " + device.source);
+    }
     if (S_ISDIR(info.st_mode) ? mkdir(path.c_str(), 0755) != 0 && errno != EEXIST : mknod(path.c_str(), S_IFREG | 0644, 0) != 0 && errno != EEXIST)
       return errnoError("make " + path);
     attached->paths_.push_back(path);

@@ -273,7 +273,9 @@ void Engine::devicesChanged() {
   auto concerned = [](const Container& container) {
     std::lock_guard lock(container.mutex);
     const auto& devices = container.record.spec.devices;
-    return container.record.initPid > 0 && std::any_of(devices.begin(), devices.end(), [](const Device& device) { return device.type == Device::Type::usb; });
+    return container.record.initPid > 0 && std::any_of(devices.begin(), devices.end(), [](const Device& device) {
+      return device.type == Device::Type::usb || (!device.required && device.type != Device::Type::bind);
+    });
   };
   for (const auto& container : all())
     if (concerned(*container)) refreshDevices(container);

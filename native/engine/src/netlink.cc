@@ -147,12 +147,20 @@ std::string vethName(const Identity& identity) { return "dv" + std::to_string(id
 
 bool linkExists(const std::string& name) { return interfaceIndex(-1, name.c_str()) != 0; }
 
+namespace {
+void sizes(NetlinkMessage& message, const Nic& nic) {
+  oneQueue(message);
+  if (nic.mtu > 0) message.attribute(IFLA_MTU, nic.mtu);
+  if (nic.queueLength > 0) message.attribute(IFLA_TXQLEN, nic.queueLength);
+}
+}  // namespace
+
 Status createLink(int networkNamespace, const Nic& nic) {
   DROVER_TRY_ASSIGN(host, NetlinkSocket::open(-1));
   NetlinkMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   message.header(linkHeader(0, 0));
   message.attribute(IFLA_IFNAME, nic.hostName);
-  oneQueue(message);
+  sizes(message, nic);
   size_t linkInfo = message.open(IFLA_LINKINFO);
   message.attribute(IFLA_INFO_KIND, std::string("veth"));
   size_t data = message.open(IFLA_INFO_DATA);
@@ -161,7 +169,7 @@ Status createLink(int networkNamespace, const Nic& nic) {
   message.attribute(IFLA_IFNAME, nic.name);
   Mac mac = parseMac(nic.mac);
   message.attribute(IFLA_ADDRESS, &mac, sizeof mac);
-  oneQueue(message);
+  sizes(message, nic);
   message.attribute(IFLA_NET_NS_FD, static_cast<uint32_t>(networkNamespace));
   message.close(peer);
   message.close(data);
@@ -180,7 +188,8 @@ Status createLink(int networkNamespace, const Nic& nic) {
   DROVER_TRY(upLink(inside, 0, nic.name.c_str()));
   int index = interfaceIndex(networkNamespace, nic.name.c_str());
   if (index == 0) return engineError("find " + nic.name + " in the container: not there");
-  return nic.ipv4.empty() ? Status() : addAddress(inside, index, nic.ipv4);
+  if (!nic.ipv4.empty()) DROVER_TRY(addAddress(inside, index, nic.ipv4));
+  return nic.ipv6.empty() ? Status() : addAddress6(inside, index, nic.ipv6);
 }
 
 Status createVeth(int networkNamespace, const Identity& identity) {

@@ -23,6 +23,10 @@ struct Nic {
   std::string ipv4;
   /** No IPv6 address by itself, not even a link-local one. */
   bool unnumbered6 = false;
+  /** As ipv4. */
+  std::string ipv6 = {};
+  /** 0: the kernel's. Of both ends. */
+  uint32_t mtu = 0, queueLength = 0;
 };
 bool linkExists(const std::string& name);
 /** On no bridge yet. */

@@ -3,11 +3,22 @@
 import type { Device } from '@drover/protocol'
 import { DroverError, pinsOf } from '@drover/protocol/plain'
 import { InvalidArgumentError } from 'commander'
+import { parseBytes } from './output/sizes.ts'
 
 export type DeviceWords = Record<string, string>
 
-const flags = ['readonly', 'shared']
-const numbers = ['uid', 'gid']
+const flags = ['readonly', 'shared', 'required', 'recursive', 'isolated']
+/** From and to. */
+const numbers: Record<string, [number, number]> = {
+  uid: [0, 65_535],
+  gid: [0, 65_535],
+  major: [0, 4095],
+  minor: [0, 1_048_575],
+  mtu: [68, 65_535],
+  queue: [1, 1_000_000],
+  bus: [1, 999],
+  address: [1, 127],
+}
 
 export function parseDeviceName(text: string): string {
   if (/^[a-z0-9][a-z0-9-]{0,31}$/.test(text)) return text
@@ -35,7 +46,9 @@ export function parseDeviceFlag(text: string, before: Record<string, Device> = {
 }
 
 export function deviceOf(name: string, words: DeviceWords): Device {
-  const value = Object.fromEntries(Object.entries(words).map(([key, text]) => [key, meaning(name, key, text)]))
+  const value = Object.fromEntries(
+    Object.entries(words).map(([key, text]) => [key === 'size' ? 'sizeBytes' : key, meaning(name, key, text)]),
+  )
   const fault = faultOf(words)
   if (fault !== null) throw new DroverError('BAD_REQUEST', `device ${name}: ${fault}; see drover device add --help`)
   // What the values may be, the controller says.
@@ -46,7 +59,10 @@ export function describeDevice(device: Device): string {
   const { type: _type, ...rest } = device
   return Object.entries(rest)
     .filter(([key]) => key !== 'name' && key !== 'pins')
-    .map(([key, value]) => `${key}=${key === 'mode' ? `0${Number(value).toString(8)}` : value}`)
+    .map(([key, value]) => {
+      if (key === 'sizeBytes') return `size=${value}`
+      return `${key}=${key === 'mode' ? `0${Number(value).toString(8)}` : value}`
+    })
     .join(' ')
 }
 
@@ -59,10 +75,13 @@ function meaning(name: string, key: string, text: string): string | number | boo
     if (text === 'true' || text === 'false') return text === 'true'
     throw refuse('true or false')
   }
-  if (numbers.includes(key)) {
-    if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
-    throw refuse('a number from 0 to 65535')
+  const range = Object.hasOwn(numbers, key) ? numbers[key] : undefined
+  if (range !== undefined) {
+    const [least, most] = range
+    if (isCount(text, least, most)) return Number(text)
+    throw refuse(`a number from ${least} to ${most}`)
   }
+  if (key === 'size') return sizeOf(text, refuse)
   if (key === 'mode') {
     if (/^0?[0-7]{3}$/.test(text)) return Number.parseInt(text, 8)
     throw refuse('three octal digits, like 0660')
@@ -70,19 +89,42 @@ function meaning(name: string, key: string, text: string): string | number | boo
   return text
 }
 
+function sizeOf(text: string, refuse: (rule: string) => DroverError): number {
+  try {
+    return parseBytes(text)
+  } catch {
+    throw refuse('a size, like 64MiB')
+  }
+}
+
+const isCount = (text: string, least: number, most: number): boolean =>
+  /^\d{1,7}$/.test(text) && Number(text) >= least && Number(text) <= most
+
 /** Which keys each type takes, the needed ones first. */
 const keys: Record<string, { needs: string[]; may: string[] }> = {
-  char: { needs: ['source'], may: ['path', 'readonly', 'mode', 'uid', 'gid'] },
-  block: { needs: ['source'], may: ['path', 'readonly', 'mode', 'uid', 'gid'] },
-  bind: { needs: ['source', 'path'], may: ['readonly', 'shared'] },
-  nic: { needs: ['bridge'], may: ['interface', 'mac', 'ipv4'] },
+  char: { needs: ['source'], may: ['path', 'readonly', 'required', 'mode', 'uid', 'gid'] },
+  block: { needs: ['source'], may: ['path', 'readonly', 'required', 'mode', 'uid', 'gid'] },
+  bind: { needs: ['source', 'path'], may: ['readonly', 'shared', 'recursive', 'required'] },
+  tmpfs: { needs: ['path', 'size'], may: ['mode', 'uid', 'gid'] },
+  nic: {
+    needs: ['bridge'],
+    may: ['interface', 'mac', 'ipv4', 'ipv6', 'mtu', 'queue', 'isolated'],
+  },
   gpu: { needs: ['vendor'], may: ['mode', 'uid', 'gid'] },
-  usb: { needs: ['vendor'], may: ['product', 'mode', 'uid', 'gid'] },
+  usb: { needs: ['vendor'], may: ['product', 'serial', 'bus', 'address', 'mode', 'uid', 'gid'] },
   proxy: { needs: ['listen', 'connect'], may: ['mode', 'uid', 'gid'] },
 }
 
+/** A node by its number, whether the host has a file for it or not. */
+const numbered = { needs: ['major', 'minor', 'path'], may: ['readonly', 'mode', 'uid', 'gid'] }
+
+function keysOf({ type = '', major, minor }: DeviceWords) {
+  if ((type === 'char' || type === 'block') && (major ?? minor) !== undefined) return numbered
+  return Object.hasOwn(keys, type) ? keys[type] : undefined
+}
+
 function faultOf(words: DeviceWords): string | null {
-  const known = Object.hasOwn(keys, words.type ?? '') ? keys[words.type as string] : undefined
+  const known = keysOf(words)
   if (!known) return `type=${words.type ?? ''} must be one of ${Object.keys(keys).join(', ')}`
   const missing = known.needs.find((key) => words[key] === undefined)
   if (missing !== undefined) return `${missing}= is missing`

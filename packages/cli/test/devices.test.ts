@@ -10,6 +10,12 @@ t.test('words become a device, and a line again', async (t) => {
   const device = deviceOf('x', words(['type=char', 'source=/dev/kvm', 'mode=0666', 'uid=5', 'readonly=true']))
   t.same(device, { type: 'char', source: '/dev/kvm', mode: 0o666, uid: 5, readonly: true })
   t.equal(describeDevice(device), 'source=/dev/kvm mode=0666 uid=5 readonly=true')
+  const scratch = deviceOf('x', words(['type=tmpfs', 'path=/x', 'size=64MiB']))
+  t.same(scratch, { type: 'tmpfs', path: '/x', sizeBytes: 64 << 20 })
+  const lan = deviceOf('x', words(['type=nic', 'bridge=br1', 'isolated=true', 'mtu=1400']))
+  t.same(lan, { type: 'nic', bridge: 'br1', isolated: true, mtu: 1400 })
+  const fuse = deviceOf('x', words(['type=char', 'major=10', 'minor=229', 'path=/dev/fuse']))
+  t.same(fuse, { type: 'char', major: 10, minor: 229, path: '/dev/fuse' })
 })
 
 t.test('add and rm send the change of one device', async (t) => {
@@ -32,6 +38,9 @@ t.test('what can’t be meant is refused with what would be right, and nothing i
     [['type=char', 'source=/dev/kvm', 'mode=9'], /three octal digits/],
     [['type=bind', 'source=/srv', 'path=/srv', 'shared=yes'], /true or false/],
     [['source'], /KEY=VALUE/],
+    [['type=char', 'major=10', 'path=/dev/fuse'], /minor= is missing/],
+    [['type=nic', 'bridge=br1', 'mtu=65536'], /a number from 68 to 65535/],
+    [['type=tmpfs', 'path=/x', 'size=much'], /a size, like 64MiB/],
     [['type=proxy', 'listen=tcp:0.0.0.0:80'], /connect= is missing/],
   ]
   for (const [each, hint] of table) {

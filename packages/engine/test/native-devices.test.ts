@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Devices } from '@drover/protocol'
+import type { Device, Devices } from '@drover/protocol'
 import t, { type Test } from 'tap'
 import { reasonToSkip } from './engine-program.ts'
 import { noLimits } from './engine-spec.ts'
@@ -16,7 +16,7 @@ import { OneHost } from './one-host.ts'
 import { echoServer } from './proxy-peers.ts'
 import { sh } from './run-inside.ts'
 
-t.test('devices of a container', { skip: reasonToSkip, timeout: 100_000 }, async (t) => {
+t.test('devices of a container', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
   const hardware = mkdtempSync(join(tmpdir(), 'drover-hardware-'))
   mkdirSync(join(hardware, 'dev'))
   execFileSync('mknod', [join(hardware, 'dev/nvidia0'), 'c', '1', '5'])
@@ -33,6 +33,8 @@ t.test('devices of a container', { skip: reasonToSkip, timeout: 100_000 }, async
   const start = (test: Test, devices: Devices) => stage.startFor(test, { devices })
   const give = (container: string, devices: Devices) =>
     client.call('update', { container, epoch: 1, limits: noLimits, devices })
+  /** Any of the kernel's announcements makes the engine look. */
+  const announce = () => writeFileSync('/sys/class/mem/zero/uevent', 'change')
   const read = (container: string, path: string) => sh(client, container, `head -c 4 ${path} | wc -c`)
   const fuse: Devices = { fuse: { type: 'char', source: '/dev/fuse', mode: 0o666 } }
 
@@ -113,6 +115,82 @@ t.test('devices of a container', { skip: reasonToSkip, timeout: 100_000 }, async
     t.match(await sh(client, container, 'ip addr show eth1'), /can't find|does not exist/)
   })
 
+  const lan = (bridge: string, last: number, more: Partial<Device> = {}): Devices => ({
+    lan: { type: 'nic', bridge, interface: 'eth1', ipv4: `10.82.1.${last}/24`, ...more } as Device,
+  })
+  const reaches = async (container: string, last: number) =>
+    /1 packets received/.test(await sh(client, container, `ping -c 1 -w 5 -W 5 10.82.1.${last}`))
+
+  await t.test('a second link: its sizes and IPv6 address; replaced as it runs', async (t) => {
+    const container = await start(t, lan('br0', 1, { mtu: 1400, queue: 77, ipv6: 'fd82::1/64' }))
+    t.match(await sh(client, container, 'ip link show eth1'), /mtu 1400 .*qlen 77/)
+    t.match(await sh(client, container, 'ip addr show eth1'), /inet6 fd82::1\/64/)
+    await give(container, lan('br0', 3, { mtu: 1300 }))
+    t.match(await sh(client, container, 'ip addr show eth1'), /mtu 1300 .*10\.82\.1\.3/s)
+  })
+
+  await t.test('isolated links of a bridge don’t reach each other', async (t) => {
+    const first = await start(t, lan('br0', 1, { isolated: true }))
+    await start(t, lan('br0', 2, { isolated: true }))
+    await start(t, lan('br0', 3))
+    t.ok(await reaches(first, 3))
+    t.notOk(await reaches(first, 2))
+    await give(first, lan('br0', 1))
+    t.ok(await reaches(first, 2), 'and not any more, as it runs')
+  })
+
+  await t.test('memory as a file system, of a size and an owner, live', async (t) => {
+    const container = await start(t, {
+      scratch: { type: 'tmpfs', path: '/srv/scratch', sizeBytes: 1 << 20, mode: 0o700, uid: 5 },
+    })
+    t.equal(
+      await sh(client, container, 'stat -c "%a %u %g" /srv/scratch; touch /srv/scratch/x && echo made'),
+      '700 5 0\nmade',
+    )
+    t.match(await sh(client, container, 'head -c 2000000 /dev/zero > /srv/scratch/x'), /No space left|I\/O error/)
+    await give(container, { scratch: { type: 'tmpfs', path: '/srv/scratch', sizeBytes: 4 << 20 } })
+    t.equal(await sh(client, container, 'head -c 2000000 /dev/zero > /srv/scratch/x && echo fits'), 'fits')
+    await give(container, {})
+    t.equal(await sh(client, container, 'ls /srv/scratch'), '')
+  })
+
+  await t.test(
+    'directories: changed as it runs, with what is mounted below, and left out where there is none',
+    async (t) => {
+      const bind = (more: Partial<Device> = {}): Devices => ({
+        data: { type: 'bind', source: data, path: '/srv/data', ...more } as Device,
+      })
+      mkdirSync(join(data, 'below'))
+      host.run(['mount', '-t', 'tmpfs', 'below', join(data, 'below')])
+      host.run(['touch', join(data, 'below/deep')])
+      const container = await start(t, bind())
+      t.equal(await sh(client, container, 'ls /srv/data/below; touch /srv/data/w && echo written'), 'written')
+      await give(container, bind({ readonly: true, recursive: true }))
+      t.equal(await sh(client, container, 'ls /srv/data/below'), 'deep')
+      t.match(await sh(client, container, 'touch /srv/data/w'), /Read-only/)
+      t.match(await sh(client, container, 'touch /srv/data/below/w'), /Read-only/)
+      await give(container, bind({ source: join(data, 'nowhere'), required: false }))
+      t.equal(await sh(client, container, 'ls /srv/data'), '')
+      host.run(['umount', join(data, 'below')])
+    },
+  )
+
+  await t.test('nodes by their number, and such as come later', async (t) => {
+    const late = join(hardware, 'late')
+    const container = await start(t, {
+      numbered: { type: 'char', path: '/dev/numbered', major: 1, minor: 5, mode: 0o666 },
+      late: { type: 'char', source: late, path: '/dev/late', required: false, mode: 0o666 },
+    })
+    t.equal(await read(container, '/dev/numbered'), '4')
+    t.match(await read(container, '/dev/late'), /No such file|can't open/)
+    execFileSync('mknod', [late, 'c', '1', '5'])
+    announce()
+    await until('the device', async () => (await read(container, '/dev/late')) === '4', 60_000)
+    await t.rejects(give(container, { x: { type: 'char', path: '/dev/x', major: 1 } as Device }), {
+      message: /all of `major`, `minor` and `path`/,
+    })
+  })
+
   await t.test('a GPU by its vendor; none is said by name', async (t) => {
     const container = await start(t, { card: { type: 'gpu', vendor: 'nvidia', mode: 0o666 } })
     t.equal(await read(container, '/dev/nvidia0'), '4')
@@ -128,15 +206,21 @@ t.test('devices of a container', { skip: reasonToSkip, timeout: 100_000 }, async
     t.match(await there(), /No such file|can't open/)
     const port = join(hardware, 'sys/bus/usb/devices/1-1')
     mkdirSync(port, { recursive: true })
-    const facts = { idVendor: '0403', idProduct: '6001', busnum: '1', devnum: '2', dev: '1:5' }
+    const facts = { idVendor: '0403', idProduct: '6001', busnum: '1', devnum: '2', dev: '1:5', serial: 'A1' }
     for (const [name, value] of Object.entries(facts)) writeFileSync(join(port, name), `${value}\n`)
-    // Any of the kernel's announcements makes the engine look.
-    const announce = () => writeFileSync('/sys/class/mem/zero/uevent', 'change')
     announce()
-    await until('the device', async () => (await there()) === '4', 20_000)
+    await until('the device', async () => (await there()) === '4', 60_000)
+    const exactly = { type: 'usb', vendor: '0403', mode: 0o666, serial: 'A1', bus: 1, address: 2 } as const
+    await give(container, { serial: exactly })
+    t.equal(await there(), '4', 'by serial number and place')
+    for (const other of [{ serial: 'B2' }, { bus: 2 }, { address: 3 }]) {
+      await give(container, { serial: { ...exactly, ...other } })
+      t.match(await there(), /No such file|can't open/, JSON.stringify(other))
+    }
+    await give(container, { serial: exactly })
     execFileSync('rm', ['-r', port])
     announce()
-    await until('its end', async () => (await there()) !== '4', 20_000)
+    await until('its end', async () => (await there()) !== '4', 60_000)
   })
 
   await t.test('what can’t be meant is refused with field and rule', async (t) => {
@@ -157,7 +241,7 @@ t.test('devices of a container', { skip: reasonToSkip, timeout: 100_000 }, async
   await t.test('nothing of them is left', async (t) => t.same(host.leftovers(), []))
 })
 
-t.test('devices that don’t pin move along, live', { skip: reasonToSkip, timeout: 100_000 }, async (t) => {
+t.test('devices that don’t pin move along, live', { skip: reasonToSkip, timeout: 200_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path)
@@ -172,6 +256,7 @@ t.test('devices that don’t pin move along, live', { skip: reasonToSkip, timeou
     data: { type: 'bind', source: shared, path: '/srv/shared', shared: true },
     lan: { type: 'nic', bridge: 'br0', interface: 'eth1', ipv4: '10.83.0.1/24' },
     zeros: { type: 'char', source: '/dev/zero', path: '/dev/zeros' },
+    scratch: { type: 'tmpfs', path: '/scratch', sizeBytes: 1 << 20 },
     count: { type: 'proxy', listen: 'tcp:0.0.0.0:7070', connect: 'tcp:127.0.0.1:7000' },
   }
   const spec = { ...launched.spec, devices }
@@ -188,6 +273,7 @@ t.test('devices that don’t pin move along, live', { skip: reasonToSkip, timeou
   await b.client.call('delete', { container, epoch: 1 })
   taken.kill()
   await once(taken, 'exit')
+  await sh(a.client, container, 'echo kept > /scratch/file')
   for (const [from, to] of [
     [a, b],
     [b, a],
@@ -213,6 +299,7 @@ t.test('devices that don’t pin move along, live', { skip: reasonToSkip, timeou
     t.match(gone.ended, /ECONNREFUSED/, `and no more from ${from.name}`)
     const { initPid } = await to.client.call('get', { container })
     t.equal(readFileSync(`/proc/${initPid}/root/srv/shared/file`, 'utf8'), 'everywhere\n', `on ${to.name}`)
+    t.equal(await sh(to.client, container, 'cat /scratch/file'), 'kept')
     t.equal(await sh(to.client, container, 'echo made > /srv/shared/made; cat /srv/shared/made'), 'made')
     t.match(await sh(to.client, container, 'busybox ip addr show eth1'), /UP.*10\.83\.0\.1\/24/s)
     t.equal(await sh(to.client, container, 'busybox head -c 4 /dev/zeros | busybox wc -c'), '4')

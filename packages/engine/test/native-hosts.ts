@@ -285,6 +285,11 @@ export class TestHost {
     return ['-t', String(this.#holder.pid), '-n']
   }
 
+  /** A command among the interfaces and mounts of this host. */
+  run(command: string[]): string {
+    return inside(this.#holder, ['-m', '-n'], command)
+  }
+
   /** The queueing disciplines of an interface, here or in the network of a process. */
   queues(device: string, pid = this.#holder.pid): string {
     return execFileSync('nsenter', ['-t', String(pid), '-n', 'tc', 'qdisc', 'show', 'dev', device], {

@@ -22,13 +22,18 @@ export function pinsOf(devices: Devices = {}): Pin[] {
 function pinReason(device: Device): string | null {
   switch (device.type) {
     case 'char':
-      return stateless.includes(device.source) ? null : `${device.source} is this host's`
     case 'block':
-      return `${device.source} is this host's`
+      if ('major' in device) return `${device.type} ${device.major}:${device.minor} is this host's`
+      return stateless.includes(device.source) ? null : `${device.source} is this host's`
     case 'bind':
+      if (device.recursive === true) return `what is mounted below ${device.source} is this host's`
       return device.shared === true ? null : `${device.source} is a path of this host and not said to be shared`
     case 'nic':
-      return device.ipv4 === undefined ? 'its link has no address of its own that could be set up elsewhere' : null
+      return device.ipv4 === undefined && device.ipv6 === undefined
+        ? 'its link has no address of its own that could be set up elsewhere'
+        : null
+    case 'tmpfs':
+      return null
     case 'gpu':
       return `a GPU of this host (${device.vendor})`
     case 'usb':

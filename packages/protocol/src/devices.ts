@@ -24,6 +24,11 @@ const proxyAddress = Type.String({
   maxLength: 112,
   description: 'tcp:ADDRESS:PORT, udp:ADDRESS:PORT (an IPv6 address in brackets) or unix:/PATH',
 })
+const required = Type.Optional(
+  Type.Boolean({
+    description: 'false: left out where the host has none, until the next start or until it is plugged in',
+  }),
+)
 const strict = { additionalProperties: false }
 
 const node = <T extends 'char' | 'block'>(type: T) =>
@@ -33,6 +38,20 @@ const node = <T extends 'char' | 'block'>(type: T) =>
       source: path,
       path: Type.Optional(path),
       readonly: Type.Optional(Type.Boolean()),
+      required,
+      ...owner,
+    },
+    strict,
+  )
+/** By its number, whether the host has a file for it or not. */
+const numbered = <T extends 'char' | 'block'>(type: T) =>
+  Type.Object(
+    {
+      type: Type.Literal(type),
+      path,
+      major: Type.Integer({ minimum: 0, maximum: 4095 }),
+      minor: Type.Integer({ minimum: 0, maximum: 1_048_575 }),
+      readonly: Type.Optional(Type.Boolean()),
       ...owner,
     },
     strict,
@@ -41,13 +60,27 @@ const node = <T extends 'char' | 'block'>(type: T) =>
 export const Device = Type.Union([
   node('char'),
   node('block'),
+  numbered('char'),
+  numbered('block'),
   Type.Object(
     {
       type: Type.Literal('bind'),
       source: path,
       path,
       readonly: Type.Optional(Type.Boolean()),
+      required,
+      recursive: Type.Optional(Type.Boolean({ description: 'with what is mounted below it at that time' })),
       shared: Type.Optional(Type.Boolean({ description: 'the same on every host, so that a move finds it again' })),
+    },
+    strict,
+  ),
+  // Memory as a file system, of the container’s own.
+  Type.Object(
+    {
+      type: Type.Literal('tmpfs'),
+      path,
+      sizeBytes: Type.Integer({ minimum: 4096, maximum: 2 ** 50 }),
+      ...owner,
     },
     strict,
   ),
@@ -58,6 +91,12 @@ export const Device = Type.Union([
       interface: Type.Optional(Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,14}$' })),
       mac: Type.Optional(Type.String({ pattern: '^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$' })),
       ipv4: Type.Optional(Type.String({ pattern: '^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$' })),
+      ipv6: Type.Optional(Type.String({ pattern: '^[0-9a-f:.]{2,45}/\\d{1,3}$' })),
+      mtu: Type.Optional(Type.Integer({ minimum: 68, maximum: 65_535 })),
+      queue: Type.Optional(
+        Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'packets that wait to be sent' }),
+      ),
+      isolated: Type.Optional(Type.Boolean({ description: 'it reaches no other port of the bridge that is isolated' })),
     },
     strict,
   ),
@@ -69,7 +108,18 @@ export const Device = Type.Union([
     },
     strict,
   ),
-  Type.Object({ type: Type.Literal('usb'), vendor: hex4, product: Type.Optional(hex4), ...owner }, strict),
+  Type.Object(
+    {
+      type: Type.Literal('usb'),
+      vendor: hex4,
+      product: Type.Optional(hex4),
+      serial: Type.Optional(Type.String({ pattern: '^[ -~]{1,126}$' })),
+      bus: Type.Optional(Type.Integer({ minimum: 1, maximum: 999 })),
+      address: Type.Optional(Type.Integer({ minimum: 1, maximum: 127, description: 'until it is unplugged' })),
+      ...owner,
+    },
+    strict,
+  ),
   // An address of the host that leads into the container. Owners and mode are those of a path that is listened at.
   Type.Object({ type: Type.Literal('proxy'), listen: proxyAddress, connect: proxyAddress, ...owner }, strict),
 ])

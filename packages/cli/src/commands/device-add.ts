@@ -14,15 +14,20 @@ export function register(group: Command): void {
     description: `Adds a device, or replaces the one of that name. It is made again at each start. What the host hasn't got is refused, and
 then nothing is changed. One device may be in several containers.
 
-  type=char|block  source=/dev/…  [path=…] [mode=0660] [uid=…] [gid=…] [readonly=true]
-  type=bind        source=/srv/… path=/… [readonly=true] [shared=true]
-  type=nic         bridge=br0 [interface=eth1] [mac=…] [ipv4=10.0.0.5/24]
+  type=char|block  source=/dev/…  [path=…] [mode=0660] [uid=…] [gid=…] [readonly=true] [required=false]
+                   or by number: major=10 minor=229 path=/dev/fuse
+  type=bind        source=/srv/… path=/… [readonly=true] [shared=true] [recursive=true] [required=false]
+  type=tmpfs       path=/… size=64MiB [mode=0755] [uid=…] [gid=…]     memory, of the container's limit
+  type=nic         bridge=br0 [interface=eth1] [mac=…] [ipv4=10.0.0.5/24] [ipv6=…/64] [mtu=1400] [queue=…]
+                   [isolated=true]
   type=gpu         vendor=nvidia|amd|intel|any [mode=…] [uid=…] [gid=…]
-  type=usb         vendor=0403 [product=6001]   plugged in when it is
+  type=usb         vendor=0403 [product=6001] [serial=…] [bus=…] [address=…]   plugged in when it is
   type=proxy       listen=tcp:0.0.0.0:8080 connect=tcp:127.0.0.1:80   tcp:, udp: or unix:/PATH
 
 Owners of a directory are the container's own users: uid 0 of the host is its root. shared=true says that every host has the
 directory, so that the container may move; what else pins it, drover device ls shows.
+required=false leaves out what the host hasn't got. recursive=true brings what is mounted below the directory at that time. An
+isolated link reaches no other isolated one of its bridge.
 
 A proxy listens at an address of the host, and connects within the container, whose 127.0.0.1 is its own. IPv6 is written in
 brackets: tcp:[::]:80. Of a listening path, mode= and owner are the host's. What is connected sees the container's own loopback as
