@@ -184,6 +184,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     record.extra["linkRemaps"] = linkRemaps;
     record.extra["figures"] = figures.json();
   }));
+  // Last: it would take the processor.
+  endLater(engine, std::move(criu));
   crashPoint("checkpoint:recorded");
   return moveResult(engine, *container, figures.json());
 }

@@ -236,9 +236,8 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
     trouble = response->trouble;
     break;
   }
-  // The tasks are detached and the locks of the log and images gone only when the process is.
-  shutdown(socket_, SHUT_WR);
-  finish(Clock::now() + exitGrace);
+  // Of a failure, the tasks are detached and the log is whole only when the process is gone.
+  if (!request.leaves || !answer.success) end();
   if (!trouble.empty()) {
     answer.success = false;
     std::string log = request.directory >= 0 ? criuErrors(request.directory) : "";
@@ -246,6 +245,11 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
     answer.error = log.empty() ? trouble : answered ? log : trouble + ": " + log;
   }
   return answer;
+}
+
+void CriuProcess::end() {
+  shutdown(socket_, SHUT_WR);
+  finish(Clock::now() + exitGrace);
 }
 
 std::string CriuProcess::passGate(const CriuRequest& request, const CriuNotify& notify) {

@@ -43,6 +43,8 @@ struct CriuRequest {
   bool manageCgroups = false;
   /** With manageCgroups: a directory with each hierarchy mounted under its name, which saves CRIU its own mounts; may be empty. */
   std::string cgroupYard = {};
+  /** Success is answered at once: the tasks are let go of and the images written by then. `end` is for the caller to call when there is time. */
+  bool leaves = false;
   /** Mounts that are not part of the images, as CRIU's option of that name says it. */
   std::vector<std::string> external = {};
 };
@@ -85,6 +87,8 @@ class CriuProcess {
   bool ask(const CriuRequest& request);
   /** Whether one that was asked ahead waits at its gate, or will before the deadline. */
   bool waits(std::chrono::milliseconds deadline) const;
+  /** Waits for the process to end by itself (1–2 ms), and ends it if it does not. */
+  void end();
   CriuAnswer run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify);
 
  private:

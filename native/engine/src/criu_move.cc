@@ -51,9 +51,14 @@ CriuRequest criuRequest(Engine& engine, CriuRequest::Kind kind, const Container&
   request.directory = directory;
   request.root = container.rootfs();
   request.manageCgroups = true;
+  request.leaves = true;
   request.cgroupYard = cgroupYard(engine.cgroups());
   request.external = kind == CriuRequest::Kind::dump ? viewMountsForDump() : viewMountsForRestore(engine.view().root());
   return request;
+}
+
+void endLater(Engine& engine, std::unique_ptr<CriuProcess> criu) {
+  engine.later([ending = std::shared_ptr<CriuProcess>(std::move(criu))] { ending->end(); });
 }
 
 Status beginMove(Engine& engine, Container& container, const char* phase, const CriuProcess& criu) {

@@ -22,6 +22,8 @@ Result<std::unique_ptr<CriuProcess>> spawnCriuForDump(const Engine& engine, cons
 /** A request with the options that both directions need. */
 CriuRequest criuRequest(Engine& engine, CriuRequest::Kind kind, const Container& container, int directory);
 
+/** Of one that has answered with success: its end, of no interest to the container any more, is waited for by nobody in a hurry. */
+void endLater(Engine& engine, std::unique_ptr<CriuProcess> criu);
 /** Notes in the record what is under way and which criu does it, before it starts. */
 Status beginMove(Engine& engine, Container& container, const char* phase, const CriuProcess& criu);
 /** Removes the note, with `change` in the same write. */

@@ -242,6 +242,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
     record.extra["figures"] = figures.json();
   });
   if (!watched.ok()) return fail(watched.error().message);
+  endLater(engine, std::move(prepared.criu));
   crashPoint("restore:recorded");
   return moveResult(engine, *container, figures.json());
 }
