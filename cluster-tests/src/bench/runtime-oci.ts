@@ -31,6 +31,7 @@ interface Bundle {
     cgroupsPath: string
     resources: object
   }
+  hooks?: { createRuntime: { path: string; args: string[] }[] }
 }
 
 /** crun refuses version 1 beside a cgroup2 that has any controller: both see version 1 alone where there is version 1. */
@@ -105,12 +106,15 @@ function adapt(file: string, name: string, { rootfs, command, whole }: System): 
   bundle.linux.uidMappings = mapping
   bundle.linux.gidMappings = mapping
   bundle.linux.cgroupsPath = `/${name}`
-  if (whole) allowInit(bundle)
+  if (whole) allowInit(bundle, name)
   writeFileSync(file, JSON.stringify(bundle))
 }
 
-/** As systemd's container interface asks (systemd.io/CONTAINER_INTERFACE): cgroups that can be written, /run of its own, root's capabilities. */
-function allowInit(bundle: Bundle): void {
+/**
+ * As systemd's container interface asks (systemd.io/CONTAINER_INTERFACE): cgroups that can be written, /run of its own, root's capabilities.
+ * Neither runtime gives version 1's named hierarchy to the container's root, without which systemd ends before it begins: a hook does.
+ */
+function allowInit(bundle: Bundle, name: string): void {
   bundle.process.env.push('container=oci')
   bundle.process.noNewPrivileges = false
   for (const set of ['bounding', 'effective', 'permitted']) bundle.process.capabilities[set] = capabilities
@@ -119,7 +123,11 @@ function allowInit(bundle: Bundle): void {
   }
   for (const destination of ['/run', '/tmp'])
     bundle.mounts.push({ destination, type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', 'mode=755'] })
+  const args = ['sh', '-c', giveAway, 'sh', `/sys/fs/cgroup/systemd/${name}`, `${peerUid}:${peerUid}`]
+  bundle.hooks = { createRuntime: [{ path: '/bin/sh', args }] }
 }
+
+const giveAway = '[ ! -d "$1" ] || exec /bin/chown -R "$2" "$1"'
 
 const capabilities = [
   ...['CHOWN', 'DAC_OVERRIDE', 'DAC_READ_SEARCH', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID', 'SETPCAP', 'SETFCAP'],
