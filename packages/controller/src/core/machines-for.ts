@@ -2,7 +2,14 @@
 // that was powered down since comes first; then the cheapest on offer that would hold it.
 
 import { pidsOfHost } from '@drover/protocol'
-import { type Demand, decideRoom, type MachineShape, place, usualProvisionPolicy } from '@drover/scheduler'
+import {
+  type ClusterSnapshot,
+  type Demand,
+  decideRoom,
+  type MachineShape,
+  place,
+  usualProvisionPolicy,
+} from '@drover/scheduler'
 import { clusterSnapshot } from './cluster-snapshot.ts'
 import { containerSnapshots, moveModelOf } from './container-snapshots.ts'
 import type { EntryOf } from './entries.ts'
@@ -21,6 +28,20 @@ export function machinesFor(
   seed: number,
 ): MachinesWanted | null {
   return poweredDown(state, observed, nowMs, pending, seed) ?? newMachine(state, observed, nowMs, pending, seed)
+}
+
+/** A host that consolidation has emptied and closed, and that would take this; null: none. */
+export function closedHostFor(
+  state: ClusterState,
+  snapshot: ClusterSnapshot,
+  demand: Demand,
+  seed: number,
+): string | null {
+  const takes = (host: string) => {
+    const hosts = snapshot.hosts.map((each) => (each.name === host ? { ...each, cordoned: false } : each))
+    return place({ ...snapshot, hosts }, demand, seed).host === host
+  }
+  return emptiedHosts(state).find(takes) ?? null
 }
 
 /** A host that is closed and silent since it was emptied, and would take the first that is pending. */

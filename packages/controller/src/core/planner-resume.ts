@@ -2,13 +2,21 @@
 // had no room for a while and another has, they move there cold. Only free room counts: nobody moves or stops for them, so nothing swings.
 
 import { pinsOf } from '@drover/protocol'
-import { type ClusterSnapshot, place, refusalOf, trialOf, withoutPlaced, withPlaced } from '@drover/scheduler'
+import {
+  type ClusterSnapshot,
+  type Demand,
+  place,
+  refusalOf,
+  trialOf,
+  withoutPlaced,
+  withPlaced,
+} from '@drover/scheduler'
 import { clusterSnapshot } from './cluster-snapshot.ts'
 import { demandOf } from './demand.ts'
 import type { Entry } from './entries.ts'
 import type { PlanContext } from './planner.ts'
 import { missingRequests, priorityOf } from './preemption.ts'
-import type { StoredContainer } from './state.ts'
+import type { ClusterState, StoredContainer } from './state.ts'
 
 /** Room beside its disk costs nothing to wait for; a move sends the disk. */
 const elsewhereAfterMs = 30_000
@@ -41,6 +49,17 @@ export function planResumptions({ state, observed, nowMs, seed }: PlanContext): 
     entries.push({ type: 'MoveStarted', atMs: nowMs, operation: `${operation}-move`, ...facts })
   }
   return entries
+}
+
+/** Those that have waited long enough to go anywhere, the most important first, and what they ask of another host. */
+export function waitingForAnyHost(
+  state: ClusterState,
+  nowMs: number,
+): { container: StoredContainer; demand: Demand }[] {
+  return [...state.tables.containers.values()]
+    .filter((each) => mayResume(each, nowMs) && mayGoElsewhere(each, nowMs))
+    .sort(byImportance)
+    .map((container) => ({ container, demand: demandElsewhere(container) }))
 }
 
 /** What it waits for, in words. */

@@ -10,6 +10,7 @@ import type { Observed } from '../core/observed.ts'
 import { type PlanContext, planForHost, planOperations, planTick } from '../core/planner.ts'
 import { planConsolidation } from '../core/planner-consolidate.ts'
 import { planRebalance, rebalanceIntervalMs } from '../core/planner-rebalance.ts'
+import { planWaiting } from '../core/planner-waiting.ts'
 import { entryKey } from './entry-key.ts'
 import type { LeaseTable } from './lease-table.ts'
 import type { MachineHook } from './machine-hook.ts'
@@ -128,6 +129,7 @@ export class LeaderLoop {
     this.#rebalancedAtMs = nowMs
     this.#proposeAll(planRebalance(this.#context()))
     this.#proposeAll(planConsolidation(this.#context()))
+    this.#proposeAll(planWaiting(this.#context()))
   }
 
   #statusChanged(): void {

@@ -24,9 +24,8 @@ import { type Demand, type PlaceResult, place } from '@drover/scheduler'
 import { clusterSnapshot, pendingOf, type SnapshotOptions } from '../core/cluster-snapshot.ts'
 import { fixedBlackoutOf } from '../core/container-snapshots.ts'
 import { demandOf } from '../core/demand.ts'
-import { machinesFor } from '../core/machines-for.ts'
+import { closedHostFor, machinesFor } from '../core/machines-for.ts'
 import { isSilent } from '../core/observed.ts'
-import { emptiedHosts } from '../core/planner-consolidate.ts'
 import { launchWithProfiles } from '../core/profiles.ts'
 import { policyOf } from '../core/scheduling-policy.ts'
 import { type ClusterState, containerByName, type StoredContainer } from '../core/state.ts'
@@ -311,14 +310,11 @@ async function openEmptied(
   origin: Pick<SnapshotOptions, 'source' | 'without'>,
 ): Promise<boolean> {
   const snapshot = clusterSnapshot(machine.state, reports, now(), { pending: pending.values(), ...origin })
-  for (const host of emptiedHosts(machine.state)) {
-    const hosts = snapshot.hosts.map((each) => (each.name === host ? { ...each, cordoned: false } : each))
-    if (place({ ...snapshot, hosts }, demand, seed()).host !== host) continue
-    const opening = { operation: `${id}-opens-${host}`, kind: 'uncordon', host } as const
-    await submit(log, { type: 'HostCordonRequested', atMs: now(), ...opening })
-    return true
-  }
-  return false
+  const host = closedHostFor(machine.state, snapshot, demand, seed())
+  if (host === null) return false
+  const opening = { operation: `${id}-opens-${host}`, kind: 'uncordon', host } as const
+  await submit(log, { type: 'HostCordonRequested', atMs: now(), ...opening })
+  return true
 }
 
 /** A controller that has just begun to listen doesn't know its hosts yet: it waits until each was heard or counts as silent. */
