@@ -242,6 +242,11 @@ bool Cgroups::frozen(const std::string& container) const {
   return content.ok() && content.value().starts_with("FROZEN");
 }
 
+bool Cgroups::staysFrozen(const std::string& container) const {
+  auto wanted = readFile(freezerDirectory(container) + (unified_ == none ? "/freezer.self_freezing" : "/cgroup.freeze"), 16);
+  return wanted.ok() && wanted.value().starts_with("1") && freeze(container).ok();
+}
+
 Status Cgroups::killAll(const std::string& container) const {
   if (unified_ != none) {
     std::string where = directory(hierarchies_[unified_], container);

@@ -73,6 +73,8 @@ class Cgroups {
   Status freeze(const std::string& container) const;
   Status thaw(const std::string& container) const;
   bool frozen(const std::string& container) const;
+  /** Whether nobody has thawed it since; all of it stands still then: whoever was let go of by a tracer needs a moment to. */
+  bool staysFrozen(const std::string& container) const;
   /** As freeze, without waiting for it. */
   Status requestFreeze(const std::string& container) const;
 

@@ -162,7 +162,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     if (!kept.ok()) return kept.error();
     if (!answer.success) return engineError(answer.error);
     // CRIU found the cgroup frozen and must have left it so; if not, the tasks have run on since: the dump is worthless.
-    if (!engine.cgroups().frozen(container->id)) return engineError("CRIU left the container running after the dump");
+    if (!engine.cgroups().staysFrozen(container->id)) return engineError("CRIU left the container running after the dump");
     return putBackLinkRemaps(*container, linkRemaps);
   };
   if (Status dumped = dump(); !dumped.ok()) {

@@ -220,7 +220,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
     figures.lap("restore_ms");
     if (!steps.status().ok()) return steps.status().error();
     if (!answer.success) return engineError(answer.error);
-    if (!engine.cgroups().frozen(container->id)) return engineError("the freezer does not hold the restored processes");
+    if (!engine.cgroups().staysFrozen(container->id)) return engineError("the freezer does not hold the restored processes");
     DROVER_TRY(restoreAffinities(engine.cgroups(), container->id, images.get()));
     return answer.pid;
   };
