@@ -3,7 +3,7 @@
 // goes on there; the corpus of the tree is only read.
 
 import { spawn } from 'node:child_process'
-import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { createWriteStream, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 
@@ -86,7 +86,9 @@ async function fuzz(name) {
   const corpus = join(state, 'corpus', name)
   const findings = join(state, 'findings', name)
   const dictionary = join(source, 'dictionaries', `${name}.dict`)
-  for (const folder of [corpus, findings, join(source, 'corpus', name)]) mkdirSync(folder, { recursive: true })
+  // libFuzzer ends without destructors: what a target has made there is removed here.
+  const scratch = join(state, 'scratch', name)
+  for (const folder of [corpus, findings, scratch, join(source, 'corpus', name)]) mkdirSync(folder, { recursive: true })
   const before = new Set(readdirSync(findings))
   const { code, output } = await run(
     program,
@@ -100,9 +102,10 @@ async function fuzz(name) {
       corpus,
       join(source, 'corpus', name),
     ],
-    { DROVER_FUZZ_TARGET: name },
+    { DROVER_FUZZ_TARGET: name, TMPDIR: scratch },
     options.seconds,
   )
+  rmSync(scratch, { recursive: true, force: true })
   const number = (pattern) => Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0)
   const inputs = readdirSync(findings).filter((file) => !before.has(file))
   const report = output

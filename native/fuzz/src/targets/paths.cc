@@ -18,8 +18,8 @@ namespace {
 class Root {
  public:
   Root() {
-    char name[] = "/tmp/drover-fuzz-XXXXXX";
-    must(mkdtemp(name) != nullptr, "a temporary directory can be made");
+    std::string name = std::filesystem::temp_directory_path() / "drover-fuzz-XXXXXX";
+    must(mkdtemp(name.data()) != nullptr, "a temporary directory can be made");
     outside_ = std::filesystem::canonical(name);
     path = outside_ + "/root";
     for (const char* directory : {"/root", "/root/a", "/root/a/b", "/root/etc"}) mkdir((outside_ + directory).c_str(), 0755);
