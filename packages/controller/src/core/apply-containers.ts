@@ -12,12 +12,7 @@ import { newlyPreempted } from './preemption.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
 export function applyContainerObserved(draft: Draft, entry: EntryOf<'ContainerObserved'>): Container {
-  const container = draft.state.tables.containers.get(entry.container)
-  if (!container) {
-    return draft.refuse('CONTAINER_NOT_FOUND', `observe ${entry.container}: no such container`, {
-      container: entry.container,
-    })
-  }
+  const container = draft.containerWithId(entry.container, 'observe')
   if (container.host !== entry.host || container.epoch !== entry.epoch) {
     draft.refuse(
       'STALE_EPOCH',

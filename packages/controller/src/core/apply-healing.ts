@@ -44,12 +44,7 @@ export function applyHostLost(draft: Draft, entry: EntryOf<'HostLost'>): Host | 
 }
 
 export function applyContainerHealed(draft: Draft, entry: EntryOf<'ContainerHealed'>): Operation {
-  const container = draft.state.tables.containers.get(entry.container)
-  if (!container) {
-    return draft.refuse('CONTAINER_NOT_FOUND', `heal ${entry.container}: no such container`, {
-      container: entry.container,
-    })
-  }
+  const container = draft.containerWithId(entry.container, 'heal')
   const before = begunBefore(draft, entry.operation, 'heal', container.name)
   if (before) return before
   const { name, host: lost, epoch } = container

@@ -62,12 +62,7 @@ function whyNot(
 }
 
 export function applyContainerResumed(draft: Draft, entry: EntryOf<'ContainerResumed'>): Operation {
-  const container = draft.state.tables.containers.get(entry.container)
-  if (!container) {
-    return draft.refuse('CONTAINER_NOT_FOUND', `resume ${entry.container}: no such container`, {
-      container: entry.container,
-    })
-  }
+  const container = draft.containerWithId(entry.container, 'resume')
   const before = begunBefore(draft, entry.operation, 'start', container.name)
   if (before) return before
   const { name, host, epoch } = container

@@ -128,10 +128,7 @@ export function applySnapshotDeleteRequested(draft: Draft, entry: EntryOf<'Snaps
 
 /** Their time is over, or newer ones have taken their places. */
 export function applySnapshotsExpired(draft: Draft, entry: EntryOf<'SnapshotsExpired'>): null {
-  const container = draft.state.tables.containers.get(entry.container)
-  if (!container) {
-    return draft.refuse('CONTAINER_NOT_FOUND', `expire snapshots of ${entry.container}: no such container`)
-  }
+  const container = draft.containerWithId(entry.container, 'expire snapshots of')
   refuseBusy(draft, container, 'expire snapshots of')
   removeSnapshots(draft, container, entry.names)
   draft.event('snapshot.expired', container.name, `snapshots ${entry.names.join(', ')} have expired`, null)

@@ -67,6 +67,12 @@ export class Draft {
     return container ?? this.refuse('CONTAINER_NOT_FOUND', `no container is named ${name}`, { container: name })
   }
 
+  /** `doing`: for the refusal, what is asked of it. */
+  containerWithId(id: string, doing: string): StoredContainer {
+    const container = this.state.tables.containers.get(id)
+    return container ?? this.refuse('CONTAINER_NOT_FOUND', `${doing} ${id}: no such container`, { container: id })
+  }
+
   operation(id: string): Operation {
     return (
       this.state.tables.operations.get(id) ??
