@@ -3,6 +3,8 @@
 
 /** Starts a container with the least that the kernel asks for; prints "<moment> <pid>". */
 int floorCommand(int count, char** arguments);
+/** Starts many, a batch at a time, some under way at once, and ends them all; prints each batch's starts per second when it is done. */
+int floorsCommand(int count, char** arguments);
 /** stamp FILE PROGRAM ARGV0 [ARGUMENT…]: writes the moment into FILE, then becomes PROGRAM. */
 int stampCommand(int count, char** arguments);
 /** spawn LOG PROGRAM [ARGUMENT…]: runs it to its end; prints "<moment before> <moment after> <exit code>". */

@@ -31,7 +31,7 @@ ${Object.entries(benches)
   --n      how many are measured
   --seed   which of the equal choices are taken, or which trace is generated
   --phases what each phase took (migrate), how it scales (evacuate)
-  --only   the one workload that is measured (migrate), or systemd (start)
+  --only   the one workload that is measured (migrate), or systemd or rates (start)
   --trace  a trace to replay instead (pack, consolidate)`
 
 process.exitCode = await main(process.argv.slice(2))

@@ -8,6 +8,7 @@ import { type BenchHost, init, peerUid } from './bench-host.ts'
 import { nowMs, type Runtime } from './runtime.ts'
 
 const endDeadlineMs = 30_000
+const crowdDeadlineMs = 300_000
 
 export function floorRuntime(host: BenchHost, withVeth: boolean): Runtime {
   const pids = new Map<number, number>()
@@ -57,6 +58,22 @@ export function floorRuntime(host: BenchHost, withVeth: boolean): Runtime {
       }
     },
   }
+}
+
+export interface Crowd {
+  firstSerial: number
+  count: number
+  batch: number
+  underWay: number
+}
+
+/** Starts a second, batch by batch, until all of them run; they are gone again when this returns. The tool itself starts and ends them. */
+export async function floorRates(host: BenchHost, { firstSerial, count, batch, underWay }: Crowd): Promise<number[]> {
+  const network = host.address(0).split('.').slice(0, 2).join('.')
+  const numbers = [firstSerial, count, batch, underWay].map(String)
+  const where = [cgroupParents(host).join(':'), host.shiftedRootfs, String(peerUid), network, 'br0']
+  const said = await host.must([host.tool, 'floors', ...where, ...numbers, ...init], { deadlineMs: crowdDeadlineMs })
+  return said.trim().split('\n').map(Number)
 }
 
 /** The host's file system as this process sees it. */

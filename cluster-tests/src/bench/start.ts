@@ -50,6 +50,7 @@ async function measure({ n, only, onProgress }: BenchOptions): Promise<BenchOutc
       return { figures, notes }
     }
     if (only === 'systemd') return await ofSystemd()
+    if (only === 'rates') return { figures: { ...(await measureRates(host, onProgress)) }, notes }
     const latencies = await measureLatencies(host, runtimes, n, missing, onProgress)
     notes.push(...Object.entries(missing).map(([name, reason]) => `${name}: ${reason}`))
     for (const name of ['drover', 'floor', 'floor_veth', 'lxc', 'crun', 'runc']) {
