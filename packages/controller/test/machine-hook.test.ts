@@ -1,9 +1,11 @@
 // Asking for machines: when nothing fits and one on offer would hold it, the hook is told, tried again, and given up after a while.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { MachineHookConfig, Operation } from '@drover/protocol'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
@@ -14,14 +16,26 @@ import { apiFixture } from './support/api-fixture.ts'
 
 const shape = { cpuMilli: 64_000, memoryBytes: 2 ** 36, diskBytes: 2 ** 41, price: 1 }
 const deadlineMs = 60_000
+/** The program that is waited for needs the processor, too. */
+const pollMs = 5
+
+/** Where a program writes what it was told: nobody else's, so that another run of these tests in the same tree doesn't clear it away. */
+function toldFile(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'drover-hook-'))
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  return join(directory, 'told')
+}
 
 async function cluster(t: Test, config: MachineHookConfig | null) {
   const { call, context, models } = await apiFixture(t)
+  // However long this takes, no host has been silent: their only reports are the fixture's.
+  const startMs = context.now()
+  context.now = () => startMs
   // Routes ask only where there is somebody to be asked.
   context.config.machineHook = config ?? { command: ['true'] }
   await call('POST', '/v1/policy', { body: { machines: { large: shape } } })
-  const { log, machine, now } = context
-  const hook = new MachineHook({ config, log, now, logger: pino({ level: 'silent' }), firstPauseMs: 1 })
+  const { log, machine } = context
+  const hook = new MachineHook({ config, log, now: Date.now, logger: pino({ level: 'silent' }), firstPauseMs: 1 })
   const launch = (name: string, memoryBytes: number) =>
     call('POST', '/v1/containers', { body: { name, memoryBytes }, headers: { 'idempotency-key': `l-${name}` } })
   const ended = async (): Promise<Operation> => {
@@ -29,7 +43,7 @@ async function cluster(t: Test, config: MachineHookConfig | null) {
       hook.tick(machine.state)
       const operation = [...machine.state.tables.operations.values()].find(({ kind }) => kind === 'machines')
       if (operation && operation.state !== 'running') return operation
-      await new Promise((resolve) => setImmediate(resolve))
+      await pause(pollMs)
     }
     throw new Error('it never ended')
   }
@@ -53,7 +67,7 @@ async function webhook(t: Test, answer = 204) {
 }
 
 t.test('a launch that fits nowhere asks for a machine that would hold it, once', async (t) => {
-  const file = join(t.testdir(), 'told')
+  const file = toldFile(t)
   const { launch, ended, machine } = await cluster(t, { command: ['sh', '-c', `cat > ${file}`] })
   const refused = await launch('big', 2 ** 35)
   t.match(refused, {
@@ -98,7 +112,7 @@ t.test('a program that is not there, and nobody to be told', async (t) => {
 })
 
 t.test('the cluster’s setting goes before the configuration; null gives that back', async (t) => {
-  const file = join(t.testdir(), 'told')
+  const file = toldFile(t)
   const { told, url } = await webhook(t)
   const { launch, ended, call, machine } = await cluster(t, { command: ['sh', '-c', `cat > ${file}`] })
   const set = await call('POST', '/v1/policy', { body: { machineHook: { url } } })
@@ -121,21 +135,21 @@ t.test('a hook that can’t be one is refused, with the field', async (t) => {
 })
 
 t.test('an emptied host: the program is told to power it down; a launch that it would hold powers it on', async (t) => {
-  const file = join(t.testdir(), 'told')
+  const file = toldFile(t)
   const { launch, call, context, machine, models } = await cluster(t, null)
   const command = ['sh', '-c', `cat >> ${file}; echo >> ${file}`]
   await call('POST', '/v1/policy', {
     body: { machineHook: { command }, rebalance: { consolidate: 'on', spareHosts: 0, afterwards: 'power-down' } },
   })
   const { log, now } = context
-  const hook = new MachineHook({ config: null, log, now, logger: pino({ level: 'silent' }), firstPauseMs: 1 })
+  const hook = new MachineHook({ config: null, log, now: Date.now, logger: pino({ level: 'silent' }), firstPauseMs: 1 })
   const told = async (count: number) => {
     for (const untilMs = Date.now() + deadlineMs; Date.now() < untilMs; ) {
       hook.tick(machine.state)
       const running = [...machine.state.running].some((id) => id.includes('release') || id.includes('machines'))
       const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
       if (lines.length >= count && !running) return lines.map((line) => JSON.parse(line))
-      await new Promise((resolve) => setImmediate(resolve))
+      await pause(pollMs)
     }
     throw new Error(`the hook was not told ${count} times`)
   }
@@ -151,7 +165,8 @@ t.test('an emptied host: the program is told to power it down; a launch that it 
   t.match(await told(1), [{ event: 'release', host: 'b', afterwards: 'power-down' }])
 
   // It is off: nothing is heard of it for longer than a host may be silent.
-  context.now = () => Date.now() + 60_000
+  const laterMs = now() + 60_000
+  context.now = () => laterMs
   context.reports.receive(Buffer.from(JSON.stringify(models.get('a')!.report())), context.now())
   t.match(await launch('first', 6 * 2 ** 30), { status: 202 })
   const refused = await launch('web', 6 * 2 ** 30)
