@@ -18,7 +18,6 @@ const lost = (reason: RegExp): Expectation => ({ kind: 'lost', reason })
 const named = (words: string): Expectation => refused(new RegExp(`^NOT_MIGRATABLE: .*${words}`))
 
 const expectations: Record<string, Expectation> = {
-  'eventfd-semaphore': named('has an eventfd that is a semaphore'),
   keyring: lost(/the key is gone/),
   'mount-overlay': named('it has a mount of type overlay at /'),
   mqueue: named('has the POSIX message queue /probe'),

@@ -19,6 +19,7 @@
 // 7. What a dump would save of the container's own cgroups, no restore uses; and to find the cgroups below, it asks for the facts of nine
 //    hundred files that are none (own_cgroup.h).
 // 8. The directory in which the mounts are put together is in /run, a tmpfs, rather than in /tmp, where to remove it has to wait for a disk's journal.
+// 9. An eventfd that is a semaphore became an ordinary one (semaphores.h).
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
@@ -43,6 +44,7 @@
 #include "next.h"
 #include "own_cgroup.h"
 #include "quick_tar.h"
+#include "semaphores.h"
 
 /** The sequence number that CRIU's requests carry and its receiver insists on is copied from the request. */
 static int emptyTable = -1;
@@ -161,7 +163,7 @@ int ioctl(int fd, unsigned long request, ...) {
 /** CRIU's probe for soft-dirty reads one entry of its own pagemap. Bit 55 of Documentation/admin-guide/mm/pagemap.rst. */
 ssize_t read(int fd, void* buffer, size_t length) {
   ssize_t (*real)(int, void*, size_t) = NEXT("read");
-  ssize_t got = real(fd, buffer, length);
+  ssize_t got = markSemaphore(fd, buffer, real(fd, buffer, length), length);
   if (length != sizeof(uint64_t) || got != (ssize_t)length) return got;
   char link[64], path[128];
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);

@@ -19,6 +19,7 @@
 
 #include "next.h"
 #include "quick_tar.h"
+#include "semaphores.h"
 
 /** What was opened last, if it tells what the next fork is for. */
 static int archive = -1, archiveIsWritten, idMapWasRead;
@@ -57,7 +58,13 @@ int fcntl64(int fd, int command, ...) {
   va_start(more, command);
   void* argument = va_arg(more, void*);
   va_end(more);
+  if (command == F_SETFL) {
+    int flags = takeSemaphoreMark(fd, (int)(long)argument);
+    if (flags < 0) return -1;
+    argument = (void*)(long)flags;
+  }
   int result = real(fd, command, argument);
+  if (command == F_GETFL) return giveSemaphoreMark(fd, result);
   if (command == F_SETFD && result == 0) {
     if (((long)argument & FD_CLOEXEC) == 0) bequeathed = fd;
     else if (fd == bequeathed) bequeathed = -1;

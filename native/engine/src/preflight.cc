@@ -167,7 +167,7 @@ class Look {
       if (entry->d_name[0] == '.') continue;
       const std::string target = linkAt(directory + entry->d_name);
       if (target.starts_with("socket:[")) lookAtSocket(pid, atoi(entry->d_name));
-      else if (target.starts_with("anon_inode:")) lookAtAnonymous(pid, entry->d_name, target.substr(11));
+      else if (target.starts_with("anon_inode:")) lookAtAnonymous(target.substr(11));
       else if (target.starts_with("pipe:[")) lookAtPipe(pid, entry->d_name);
       else if (target.starts_with("/") && !target.starts_with("/memfd:")) lookAtFile(directory + entry->d_name, target);
     }
@@ -187,13 +187,7 @@ class Look {
     if (!answer.refused.empty()) find("SOCKET", "has " + answer.refused);
   }
 
-  void lookAtAnonymous(pid_t pid, const char* descriptor, const std::string& kind) {
-    if (kind == "[eventfd]") {
-      // CRIU makes an ordinary one of it: readers would get all at once.
-      auto info = readFile(proc(pid) + "/fdinfo/" + descriptor, 4096);
-      if (info.ok() && valueOf(info.value(), "eventfd-semaphore:") == "1") find("EVENTFD_SEMAPHORE", "has an eventfd that is a semaphore");
-      return;
-    }
+  void lookAtAnonymous(const std::string& kind) {
     if (carried.contains(kind)) return;
     if (auto rule = anonymous.find(kind); rule != anonymous.end()) return find(rule->second.reason, std::string("has ") + rule->second.what + " open");
     find("UNKNOWN_DESCRIPTOR", "has an " + kind + " open");
