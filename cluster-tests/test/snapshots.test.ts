@@ -105,7 +105,21 @@ await tell(
       t.match(await story.container('now'), { state: 'stopped', operation: null })
       await story.must('start', 'now')
       t.equal(await inside(story, 'now', 'cat /srv/file'), 'four')
-      await story.must('delete', 'now', 'was')
+      await story.must('delete', 'now')
+    })
+
+    await t.test('a copy on another host is brought up to date', async (t) => {
+      const { identity } = await story.container('was')
+      await inside(story, 'was', 'echo own > /srv/own')
+      const refused = await lab.cli(['copy', 'web', 'was', '--refresh'])
+      t.match(refused, { code: 1, stderr: /was is running, not stopped; first: drover stop was/ })
+      await story.must('stop', 'was', '--force')
+      await story.must('copy', 'web', 'was', '--refresh')
+      t.match(await story.container('was'), { state: 'stopped', host: 'b', identity, operation: null })
+      await story.must('start', 'was')
+      t.equal(await inside(story, 'was', 'cat /srv/file; ls /srv/own 2>/dev/null || echo gone'), 'four\ngone')
+      if (native) t.equal(await inside(story, 'was', 'hostname; cat /etc/machine-id'), `was\n${identity.machineId}`)
+      await story.must('delete', 'was')
     })
 
     await t.test('exported into a file, imported with all that was in it, rebuilt without', async (t) => {

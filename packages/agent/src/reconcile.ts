@@ -181,7 +181,9 @@ function nextForPower(facts: Facts, assignment: Assignment): Step | null {
   if (assignment.snapshotTask) return nextForTask(facts, engine, assignment.snapshotTask)
   if (assignment.exportTask && !facts.taskEnded && !facts.held && !waits) return { kind: 'export' }
   // Nothing of a copy runs before its disk is there.
-  if (assignment.origin && engine.state === 'created' && facts.diskHere !== true) {
+  const { origin } = assignment
+  const mayFill = engine.state === 'created' || (origin?.refresh && engine.state === 'stopped')
+  if (origin && mayFill && facts.diskHere !== true) {
     return facts.diskHere === false ? null : { kind: 'fill' }
   }
   if (facts.held) return null

@@ -196,6 +196,18 @@ t.test('copy: another host fetches the disk; nothing runs before it is there', {
   t.ok(existsSync(join(b.engine.containers.upper('c3'), 'later')), 'as it is')
   t.same(snapshotsOf(upper), ['was'], 'what was made for the copying is gone')
   t.equal(hosts[0]?.engineState('c1'), 'running')
+  // Again, with a disk of its own by now: only once it is off, and then as the other one is now.
+  writeFileSync(join(upper, 'later'), 'now')
+  const c3 = (more: object) => cluster.assign('b', assignmentFor('c3', image, { snapshots: [], ...more }))
+  c3({ desired: 'stopped' })
+  await cluster.until('it is off', () => cluster.state('b', 'c3') === 'stopped')
+  writeFileSync(join(b.engine.containers.upper('c3'), 'own'), 'own')
+  const twin = { container: 'c1', name: 'name-c1', snapshot: null, uidBase: 1_065_536, source: cluster.peer('a') }
+  c3({ desired: 'stopped', origin: { operation: 'refresh-c3', refresh: true, ...twin } })
+  await cluster.until('it is up to date', () => result('refresh-c3', 'b') !== undefined)
+  t.match(result('refresh-c3', 'b'), { state: 'done' })
+  t.equal(readFileSync(join(b.engine.containers.upper('c3'), 'later'), 'utf8'), 'now')
+  t.notOk(existsSync(join(b.engine.containers.upper('c3'), 'own')), 'nothing is left of its own')
   t.match(await copy('c4', 'none'), { state: 'failed', error: { code: 'SNAPSHOT_NOT_FOUND' } })
   t.not(cluster.state('b', 'c4'), 'running')
 })

@@ -65,9 +65,11 @@ t.test('copy: from a container or a snapshot of it, to a host, started or not', 
     stdout: 'twin is a copy of web-1/x\n',
   })
   await cluster.drover(['copy', 'web-1', 'twin'])
+  t.match(await cluster.drover(['copy', 'web-1', 'twin', '--refresh']), { stdout: 'twin is a copy of web-1\n' })
   t.same(cluster.writes, [
     ['POST', '/v1/containers/web-1/copy', { name: 'twin', start: false, snapshot: 'x', host: 'b' }],
     ['POST', '/v1/containers/web-1/copy', { name: 'twin', start: true }],
+    ['POST', '/v1/containers/web-1/copy', { name: 'twin', start: false, refresh: true }],
   ])
   t.match(await cluster.drover(['copy', 'web-1/X!', 'twin']), { exitCode: 2, stderr: /is not a name/ })
 })

@@ -27,6 +27,8 @@ function cluster() {
     const entry = { operation: `copy-${name}`, container: 'web', snapshot, name, start, host, placement, ...fresh }
     return made.propose({ type: 'ContainerCopied', atMs: made.nowMs, ...entry })
   }
+  const refresh = (name: string, snapshot: string | null = null, operation = `refresh-${name}-${made.nowMs}`) =>
+    made.propose({ type: 'CopyRefreshed', atMs: made.nowMs, operation, container: 'web', snapshot, name })
   const power = (kind: 'stop' | 'start' | 'delete', container = 'web') => {
     const operation = `${kind}-${container}-${made.nowMs}`
     made.must({ type: 'PowerRequested', atMs: made.nowMs, operation, kind, container, stopTimeoutMs: null })
@@ -34,7 +36,7 @@ function cluster() {
   }
   const names = () => (made.container('web').snapshots ?? []).map(({ name }) => name)
   const listed = () => assignmentsOf(made.state, made.container('web'))[0]!.assignment.snapshots
-  return { made, take, restore, remove, copy, power, names, listed }
+  return { made, take, restore, remove, copy, refresh, power, names, listed }
 }
 
 t.test('snapshot: is one when its host has it, and the container runs on', async (t) => {
@@ -183,6 +185,58 @@ t.test('copy: left stopped when asked; removed when its disk can’t be had', as
   t.match(made.container('web'), { state: 'running', operation: null })
 })
 
+t.test('refresh: one that is off gets the disk as it is now, and stays what it is', async (t) => {
+  const { made, copy, refresh, power } = cluster()
+  copy('twin')
+  made.settle()
+  t.match(refresh('twin'), {
+    ok: false,
+    error: { error: { message: /twin is running, not stopped; first: drover stop/ } },
+  })
+  t.match(refresh('web'), { ok: false, error: { error: { code: 'BAD_REQUEST', message: /they are the same/ } } })
+  t.match(refresh('none'), { ok: false, error: { error: { code: 'CONTAINER_NOT_FOUND' } } })
+  power('stop', 'twin')
+  t.match(refresh('twin', 'none'), { ok: false, error: { error: { code: 'SNAPSHOT_NOT_FOUND' } } })
+  const before = made.container('twin')
+  made.hosts.get('b')!.mute = 'snapshots'
+  t.match(refresh('twin', null, 'now'), { ok: true, value: { kind: 'copy', target: 'twin', state: 'running' } })
+  made.settle()
+  const origin = assignmentsOf(made.state, made.container('twin'))[0]!.assignment.origin
+  t.match(origin, { container: 'c1', name: 'web', snapshot: null, refresh: true, source: { host: 'a' } })
+  t.throws(() => made.move('web', 'b'), /BUSY/, 'the one that is copied is held')
+  const start = { operation: 'early', kind: 'start', container: 'twin', stopTimeoutMs: null } as const
+  t.match(
+    made.propose({ type: 'PowerRequested', atMs: made.nowMs, ...start }),
+    { ok: false },
+    'it does not start on half a disk',
+  )
+  made.hosts.get('b')!.mute = null
+  made.hosts.get('b')!.containers.clear()
+  made.settle()
+  t.match(made.operation('now'), { state: 'done' })
+  t.match(made.container('twin'), { state: 'stopped', identity: before.identity, host: 'b', operation: null })
+  t.match(made.container('web'), { state: 'running', starts: 1, operation: null })
+  power('start', 'twin')
+  t.match(made.container('twin'), { state: 'running' })
+})
+
+t.test('refresh: one whose disk can’t be had keeps its own, and is not removed as a half copy is', async (t) => {
+  const { made, copy, refresh } = cluster()
+  copy('twin', { start: false })
+  made.settle()
+  made.hosts.get('b')!.failures.add('source snapshot')
+  refresh('twin', null, 'full')
+  made.settle()
+  t.match(made.operation('full'), { state: 'failed', error: { message: /the disk is full/ } })
+  t.match(made.container('twin'), { state: 'stopped', deleting: false, operation: null })
+  made.hosts.get('b')!.mute = 'snapshots'
+  refresh('twin', null, 'late')
+  made.settle()
+  made.must({ type: 'CancelRequested', atMs: made.nowMs, operation: 'late' })
+  t.match(made.operation('late'), { state: 'cancelled', progress: { message: 'cancelled' } })
+  t.match(made.container('twin'), { state: 'stopped', deleting: false, operation: null })
+})
+
 t.test(
   'schedule: one in each slot, kept as long and as many as asked, never twice, and none of a stopped one',
   async (t) => {
@@ -251,6 +305,17 @@ t.test('the API takes, lists, restores and deletes snapshots, and says which fie
     status: 202,
     body: { kind: 'copy', target: 'twin' },
   })
+  await settle()
+  const refresh = (more: object) => call('POST', '/v1/containers/web/copy', { body: { refresh: true, ...more } })
+  t.match(await refresh({ name: 'new', start: true }), { status: 400, body: { error: { message: /start is true/ } } })
+  t.match(await refresh({ name: 'new', host: 'a' }), { status: 202, body: { kind: 'copy', target: 'new' } })
+  await settle()
+  t.match(await call('GET', '/v1/containers/new'), { body: { desired: 'stopped', operation: null } }, 'made, and off')
+  t.match(await refresh({ name: 'new', host: 'b' }), {
+    status: 400,
+    body: { error: { message: /it is on host a, not on b/ } },
+  })
+  t.match(await refresh({ name: 'new' }), { status: 202, body: { kind: 'copy', parameters: { refresh: true } } })
   await settle()
   t.match(await call('DELETE', `${path}/one`), { status: 202, body: { state: 'done' } })
   t.match(await call('GET', path), { body: [] })

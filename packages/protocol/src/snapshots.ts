@@ -70,7 +70,10 @@ export const CopyRequest = Type.Object(
     name: SnapshotName,
     snapshot: Type.Optional(SnapshotName),
     host: Type.Optional(SnapshotName),
-    start: Type.Optional(Type.Boolean({ description: 'default: true' })),
+    start: Type.Optional(Type.Boolean({ description: 'default: true; of a refreshed one false' })),
+    refresh: Type.Optional(
+      Type.Boolean({ description: 'the one of that name, which is off, gets the disk; it is made when there is none' }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -101,6 +104,8 @@ export const CopyOrigin = Type.Object({
   snapshot: Nullable(SnapshotName),
   uidBase: Type.Integer({ description: 'of its user namespace: the owners of the files' }),
   source: Type.Object({ host: Type.String(), address: Type.String(), streamPort: Type.Integer() }),
+  /** It has had a disk, which this one takes the place of. */
+  refresh: Type.Optional(Type.Literal(true)),
   /** It is no container’s: it was sent to that host. */
   upload: Type.Optional(Type.Object({ id: Type.String({ pattern: uploadPattern }), sha256: Type.String() })),
 })

@@ -12,7 +12,7 @@ import { newContainer } from './new-container.ts'
 import { beginOperation, begunBefore } from './operations.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
-const copied = ['running', 'stopped', 'frozen']
+export const copied = ['running', 'stopped', 'frozen']
 
 export function applyContainerCopied(draft: Draft, entry: EntryOf<'ContainerCopied'>): Operation {
   const before = begunBefore(draft, entry.operation, 'copy', entry.name)
@@ -65,6 +65,7 @@ export function originOf(state: ClusterState, container: StoredContainer): CopyO
     container: source.id,
     name: source.name,
     snapshot: typeof snapshot === 'string' ? snapshot : null,
+    ...(operation.parameters.refresh === true ? { refresh: true } : {}),
     uidBase: source.spec.security?.privileged ? 0 : source.identity.uidBase,
     source: peerOf(state, source.host),
   }

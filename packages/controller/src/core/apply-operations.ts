@@ -5,7 +5,7 @@ import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { endOperation } from './operations.ts'
 import { waitsLonger } from './preemption.ts'
-import { undo } from './undo-operation.ts'
+import { makesOne, undo } from './undo-operation.ts'
 
 export function applyOperationAdvanced(draft: Draft, entry: EntryOf<'OperationAdvanced'>): Operation {
   const operation = runningOperation(draft, entry.operation)
@@ -86,9 +86,8 @@ function cancelNow(draft: Draft, operation: Operation): Operation {
     draft.reassign({ ...container, deleting: true, state: 'deleting' })
   }
   undo(draft, operation)
-  const message = ['launch', 'copy', 'import'].includes(operation.kind)
-    ? 'cancelled; what was made of it is removed'
-    : 'cancelled'
+  const message =
+    operation.kind === 'launch' || makesOne(operation) ? 'cancelled; what was made of it is removed' : 'cancelled'
   return endOperation(draft, operation, {
     state: 'cancelled',
     message,

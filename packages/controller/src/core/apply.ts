@@ -6,6 +6,7 @@ import { type ClusterEvent, DroverError, type ErrorBody } from '@drover/protocol
 import { applyContainerImported, applyExportRequested } from './apply-archives.ts'
 import { applyContainerDeleted, applyContainerObserved } from './apply-containers.ts'
 import { applyContainerCopied } from './apply-copy.ts'
+import { applyCopyRefreshed } from './apply-copy-refresh.ts'
 import { applyEvacuationPlanned, applyEvacuationStarted } from './apply-evacuation.ts'
 import { applyContainerHealed, applyHostLost } from './apply-healing.ts'
 import { applyHostCordonRequested, applyHostObserved, applyHostSilenceChanged } from './apply-hosts.ts'
@@ -122,6 +123,8 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applySnapshotsExpired(draft, entry)
     case 'ContainerCopied':
       return applyContainerCopied(draft, entry)
+    case 'CopyRefreshed':
+      return applyCopyRefreshed(draft, entry)
     case 'RebuildRequested':
       return applyRebuildRequested(draft, entry)
     case 'ExportRequested':

@@ -11,6 +11,13 @@ export const RebuildRequested = entry('RebuildRequested', {
   image: Type.Pick(ContainerSpec, ['image', 'imageName', 'init']),
   force: Type.Boolean(),
 })
+/** The disk of one container, or of a snapshot of it, for another that is there and off. */
+export const CopyRefreshed = entry('CopyRefreshed', {
+  operation: OperationId,
+  container: Type.String({ description: 'name of the one that is copied' }),
+  snapshot: Type.Union([Name, Type.Null()]),
+  name: Type.String({ description: 'of the one that gets its disk' }),
+})
 /** Its owner shall write its disk, or that of a snapshot, into this file of its host. */
 export const ExportRequested = entry('ExportRequested', {
   operation: OperationId,

@@ -26,7 +26,7 @@ import {
   Snapshot,
 } from '@drover/protocol'
 import { Compile, type Static, Type } from '@drover/schema'
-import { ContainerImported, ExportRequested, RebuildRequested } from './disk-entries.ts'
+import { ContainerImported, CopyRefreshed, ExportRequested, RebuildRequested } from './disk-entries.ts'
 import { entry, launchProperties, OperationId } from './entry-parts.ts'
 
 const ErrorFacts = Type.Object({ code: Type.String(), message: Type.String() })
@@ -337,6 +337,7 @@ export const Entry = Type.Union([
   SnapshotDeleteRequested,
   SnapshotsExpired,
   ContainerCopied,
+  CopyRefreshed,
   RebuildRequested,
   ExportRequested,
   ContainerImported,

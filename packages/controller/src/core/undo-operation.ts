@@ -40,9 +40,13 @@ function takeBackRestore(draft: Draft, operation: Operation): void {
   if (container && desired) draft.reassign({ ...container, desired })
 }
 
-/** Without its disk it is nothing. */
+/** Without its disk it is nothing; one that was there before still has its own. */
 function removeHalfCopy(draft: Draft, operation: Operation): void {
-  if (operation.kind !== 'copy' && operation.kind !== 'import') return
+  if (!makesOne(operation)) return
   const container = draft.state.tables.containers.get(String(operation.parameters.container))
   if (container) draft.reassign({ ...container, deleting: true, state: 'deleting' })
 }
+
+/** It gives a container a disk that has none. */
+export const makesOne = ({ kind, parameters }: Operation): boolean =>
+  kind === 'import' || (kind === 'copy' && parameters.refresh !== true)

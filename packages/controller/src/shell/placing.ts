@@ -96,6 +96,20 @@ export async function copy(
   const { machine } = context
   const before = machine.state.tables.operations.get(id)
   if (before?.kind === 'copy' && before.target === request.name) return before
+  const { refresh = false, start = !refresh, snapshot = null } = request
+  const there = refresh ? containerByName(machine.state, request.name) : undefined
+  if (refresh && start) {
+    const why = 'one that is brought up to date stays off until it is started'
+    throw new DroverError('BAD_REQUEST', `copy ${source} to ${request.name}: start is true, and ${why}`)
+  }
+  if (there) {
+    if (request.host !== undefined && request.host !== there.host) {
+      const why = `it is on host ${there.host}, not on ${request.host}; leave the host out, or move it first`
+      throw new DroverError('BAD_REQUEST', `refresh ${request.name} from ${source}: ${why}`)
+    }
+    const facts = { operation: id, container: source, snapshot, name: request.name }
+    return submit<Operation>(context.log, { type: 'CopyRefreshed', atMs: context.now(), ...facts })
+  }
   const container = containerByName(machine.state, source)
   if (!container) throw new DroverError('CONTAINER_NOT_FOUND', `no container is named ${source}`)
   if (!before && containerByName(machine.state, request.name)) {
@@ -109,9 +123,9 @@ export async function copy(
       atMs: context.now(),
       operation: id,
       container: source,
-      snapshot: request.snapshot ?? null,
+      snapshot,
       name: request.name,
-      start: request.start ?? true,
+      start,
       host,
       placement,
       ...identityFacts(context),
