@@ -65,6 +65,35 @@ t.test('its own host, and one that is cordoned, are no targets', async (t) => {
   t.match(verdict(cluster, [], 'b').hosts, [{ obstacles: ['it is cordoned'] }])
 })
 
+t.test(
+  'a host where another one listens at its address is no target; one that can’t hold its disk’s size says so',
+  async (t) => {
+    const cluster = launched()
+    const proxy = (listen: string) => ({
+      devices: { p: { type: 'proxy', listen, connect: 'tcp:127.0.0.1:80' } as const },
+    })
+    cluster.launch('there', 'b', 'l2', proxy('tcp:0.0.0.0:8080'))
+    cluster.settle()
+    const change = { ...proxy('tcp:127.0.0.1:8080'), limits: { diskBytes: 1 << 30 } }
+    cluster.must({ type: 'SetRequested', atMs: cluster.nowMs, operation: 's', container: 'web', change })
+    cluster.settle()
+    const host = cluster.state.tables.hosts.get('c')!
+    cluster.state.tables.hosts.set('c', { ...host, features: { ...host.features, diskLimits: false } })
+    const { live, hosts } = verdict(cluster)
+    const address = 'a proxy of another container there listens at tcp:127.0.0.1:8080, which tcp:0.0.0.0:8080 takes'
+    t.match(hosts, [
+      { host: 'b', live: false, obstacles: [address], notes: [] },
+      {
+        host: 'c',
+        live: true,
+        obstacles: [],
+        notes: ['nothing holds it to the 1 GiB of its disk there: no project quotas (prjquota)'],
+      },
+    ])
+    t.equal(live, true)
+  },
+)
+
 t.test('one that does not run can’t move live', async (t) => {
   const cluster = launched()
   const stopped = { ...cluster.container('web'), state: 'stopped' as const }

@@ -3,7 +3,7 @@
 import type { HostSetRequest, PolicyChange, Scheduling } from '@drover/protocol'
 import { place } from '@drover/scheduler'
 import t from 'tap'
-import { clusterSnapshot } from '../src/core/cluster-snapshot.ts'
+import { clusterSnapshot, pendingOf } from '../src/core/cluster-snapshot.ts'
 import { demandOf } from '../src/core/demand.ts'
 import { decodeSnapshot, encodeSnapshot } from '../src/core/state.ts'
 import { UseHistory } from '../src/core/use-history.ts'
@@ -90,6 +90,35 @@ t.test(
     t.equal(placed(cluster, { claim }).host, null)
   },
 )
+
+t.test('two that listen at one address are not placed together, nor moved together', async (t) => {
+  const cluster = threeHosts()
+  const devices = { web: { type: 'proxy', listen: 'tcp:0.0.0.0:80', connect: 'tcp:127.0.0.1:80' } as const }
+  cluster.launch('first', 'a', 'l1', { devices })
+  cluster.launch('second', 'b', 'l2', { devices })
+  cluster.settle()
+  const third = (wanted: object) => {
+    const spec = { ...cluster.container('first').spec, ...wanted }
+    const demand = demandOf({ name: 'third', spec }, { host: null, excluded: [], live: false })
+    return place(clusterSnapshot(cluster.state, cluster.observed, cluster.nowMs), demand, 1)
+  }
+  const refused = third({ devices })
+  t.equal(refused.host, 'c')
+  t.match(
+    refused.placement.hosts.filter(({ feasible }) => !feasible),
+    [
+      { host: 'a', refusal: 'ADDRESS_IN_USE', detail: /tcp:0\.0\.0\.0:80/ },
+      { host: 'b', refusal: 'ADDRESS_IN_USE' },
+    ],
+  )
+  const pending = [pendingOf('c', { ...cluster.container('first').spec, devices })]
+  const options = { pending, without: 'c2' }
+  const demand = demandOf(cluster.container('second'), { host: null, excluded: ['b'], live: true })
+  const snapshot = clusterSnapshot(cluster.state, cluster.observed, cluster.nowMs, options)
+  const moved = place(snapshot, demand, 1)
+  t.equal(moved.host, null, 'one is on its way to c')
+  t.match(moved.placement.reason, /2 with a container that listens at its address/)
+})
 
 t.test('a host whose kernel has no more of what every container needs takes no more', async (t) => {
   const cluster = new ModelCluster([

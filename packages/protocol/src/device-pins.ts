@@ -1,4 +1,4 @@
-// Pure: which devices pin a container to its host, and why. For moves, plans and people; no schema is built for it.
+// Pure: which devices pin a container to its host, and why, and which addresses of it they take. For moves, plans and people; no schema is built for it.
 
 import type { Device, Devices } from './devices.ts'
 
@@ -42,6 +42,10 @@ function pinReason(device: Device): string | null {
       return listensAnywhere(device.listen) ? null : `${device.listen} is an address of this host`
   }
 }
+
+/** The addresses of its host that it listens at. */
+export const listensOf = (devices: Devices = {}): string[] =>
+  Object.values(devices).flatMap((device) => (device.type === 'proxy' ? [device.listen] : []))
 
 /** At any address of whichever host, at its loopback, or at a path. */
 const listensAnywhere = (listen: string): boolean => /^unix:|^(tcp|udp):(0\.0\.0\.0|127\.[\d.]+|\[::1?\]):/.test(listen)

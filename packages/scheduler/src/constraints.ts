@@ -36,10 +36,12 @@ export function deviceRefusal(free: Readonly<Record<string, number>>, constraint
   return null
 }
 
-/** How many of the host's taints ask the demand to stay away if it can. */
-export function avoidedTaints(host: HostSnapshot, constraints: Constraints = unconstrained): number {
-  return (host.taints ?? []).filter(({ effect, key }) => effect === 'avoid' && !constraints.tolerations?.includes(key))
-    .length
+/** How much of the host asks the demand to stay away if it can: taints, and a disk whose size nothing holds. */
+export function reasonsToAvoid(host: HostSnapshot, constraints: Constraints = unconstrained): number {
+  const taints = (host.taints ?? []).filter(
+    ({ effect, key }) => effect === 'avoid' && !constraints.tolerations?.includes(key),
+  )
+  return taints.length + (constraints.sizedDisk && host.holdsDisks === false ? 1 : 0)
 }
 
 function missingFeature(

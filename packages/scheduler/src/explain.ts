@@ -57,9 +57,16 @@ function advantage(best: Ranked, second: Ranked | undefined, demand: Demand, poo
 
 function preference(best: Ranked, second: Ranked, demand: Demand): string {
   const group = demand.group
-  if (!group || Math.floor(best.penalty / 1e6) < Math.floor(second.penalty / 1e6)) return 'it has no taint to avoid'
+  if (!group || Math.floor(best.penalty / 1e6) < Math.floor(second.penalty / 1e6)) return avoidedBy(second, demand)
   const apart = group.kind === 'spread'
   return `its ${group.topology} has ${apart ? 'the fewest' : 'the most'} of group ${group.name}`
+}
+
+/** What the second best has that the best hasn't. */
+function avoidedBy({ host }: Ranked, { constraints }: Demand): string {
+  return constraints?.sizedDisk && host.holdsDisks === false
+    ? 'it holds the size of its disk'
+    : 'it has no taint to avoid'
 }
 
 function policyPhrase(best: Ranked, pool: PoolPolicy): string {
@@ -98,6 +105,7 @@ const refusalPhrases: Record<RefusalName, string> = {
   LABEL_MISMATCH: 'without the label',
   TAINTED: 'tainted',
   MISSING_DEVICE: 'without a free device',
+  ADDRESS_IN_USE: 'with a container that listens at its address',
   GROUP_SPREAD: 'too near to others of the group',
   GROUP_PACK: 'away from the group',
 }

@@ -4,6 +4,7 @@
 import { deviceRefusal, natureRefusal } from './constraints.ts'
 import { describeAmount, resourceNames } from './explain.ts'
 import { countGroup, domainOf, type GroupCounts, groupRefusal } from './groups.ts'
+import { listenRefusal } from './listens.ts'
 import { quotaRefusal } from './quotas.ts'
 import { demandVector, type HostVectors, hostVectors, type ResourceName, resourceOrder } from './resource-vector.ts'
 import { type ClusterSnapshot, type Demand, defaultPool, type HostSnapshot, type PoolPolicy } from './snapshot.ts'
@@ -24,6 +25,7 @@ export const refusalNames = [
   'LABEL_MISMATCH',
   'TAINTED',
   'MISSING_DEVICE',
+  'ADDRESS_IN_USE',
   'GROUP_SPREAD',
   'GROUP_PACK',
   'INSUFFICIENT_MEMORY',
@@ -90,6 +92,7 @@ export function refusalOf(
     trial.overQuota ??
     natureRefusal(host, demand.constraints) ??
     (demand.constraints?.devices ? deviceRefusal(host.devices ?? {}, demand.constraints) : null) ??
+    listenRefusal(host.listens, demand.listens) ??
     (demand.group && trial.group
       ? groupRefusal(demand.group, trial.group, domainOf(host, demand.group.topology))
       : null) ??

@@ -5,10 +5,11 @@
 // Hosts are put on shelves: those of one shelf have the same capacity, condition and nature, so what is worked out for one is
 // true for all, and shares on a shelf compare without rounding surprises. Each shelf has an index ordered for its pool's policy.
 
-import { avoidedTaints, deviceRefusal, natureRefusal } from './constraints.ts'
+import { deviceRefusal, natureRefusal, reasonsToAvoid } from './constraints.ts'
 import { conditionRefusal } from './feasible.ts'
 import { maxOpenHosts, openShare } from './fill.ts'
 import { type GroupMembers, GroupTable, membersIn, preferenceLevels, rowsOfLevel, strictTest } from './group-table.ts'
+import { changedListens, type Listens, listenRefusal } from './listens.ts'
 import { quotaRefusal } from './quotas.ts'
 import { columns, cpuColumn, memoryColumn, shareOf, writeCapacity, writeDemand } from './resource-vector.ts'
 import { imageBit, type Rows, rowsOf, type Search } from './rows.ts'
@@ -49,6 +50,7 @@ export class Model {
   readonly #shelves: Shelf[] = []
   readonly #shelfOf: Int32Array
   readonly #devices: Record<string, number>[]
+  readonly #listens: (Listens | undefined)[]
   readonly #groups: GroupTable
   readonly #open = new Map<string, number>()
   readonly #kinds = new Map<string, Eligibility>()
@@ -65,6 +67,7 @@ export class Model {
     this.#rows = rowsOf(hosts, this.#pools, seed)
     this.#shelfOf = new Int32Array(hosts.length)
     this.#devices = hosts.map(({ devices }) => ({ ...devices }))
+    this.#listens = hosts.map(({ listens }) => listens)
     this.#groups = new GroupTable(hosts)
     const shelves = new Map<string, Shelf>()
     for (const [slot, host] of hosts.entries()) {
@@ -182,11 +185,11 @@ export class Model {
         conditionRefusal(shelf.example, demand) === null &&
         (eligibility ? eligibility.byShelf[shelf.id]! > 0 : natureRefusal(shelf.example, constraints) === null),
     )
-    const avoided = [...new Set(shelves.map(({ example }) => avoidedTaints(example, constraints)))].sort(
+    const avoided = [...new Set(shelves.map(({ example }) => reasonsToAvoid(example, constraints)))].sort(
       (a, b) => a - b,
     )
     for (const taints of avoided) {
-      const level = shelves.filter(({ example }) => avoidedTaints(example, constraints) === taints)
+      const level = shelves.filter(({ example }) => reasonsToAvoid(example, constraints) === taints)
       if (!group || !counts || group.strict) this.#searchShelves(level, search, rules, eligibility)
       else this.#searchByPreference(level, search, rules, eligibility, group, counts)
       if (search.best >= 0) break
@@ -242,14 +245,15 @@ export class Model {
 
   /** The rules that go host by host, or null when there is none. */
   #rules(demand: Demand, eligibility: Eligibility | null, counts: GroupMembers | null): Search['accepts'] {
-    const { excluded, constraints, group } = demand
+    const { excluded, constraints, group, listens } = demand
     const devices = constraints?.devices
     const strict = group?.strict && counts ? strictTest(group, counts) : null
-    if (excluded.size === 0 && !eligibility && !strict) return null
+    if (excluded.size === 0 && !eligibility && !strict && !listens) return null
     return (slot) => {
       if (eligibility && eligibility.allowed[slot] === 0) return false
       if (excluded.size > 0 && excluded.has(this.#hosts[slot]!.name)) return false
       if (devices && deviceRefusal(this.#devices[slot]!, constraints)) return false
+      if (listens && listenRefusal(this.#listens[slot], listens)) return false
       return strict === null || strict(slot)
     }
   }
@@ -303,6 +307,7 @@ export class Model {
     index.insert(slot)
     this.#countOpen(slot, 1)
     if (demand.constraints?.devices) addCounts(this.#devices[slot]!, demand.constraints.devices, -sign)
+    if (demand.listens) this.#listens[slot] = changedListens(this.#listens[slot], demand.listens, sign)
     if (demand.group) this.#groups.change(slot, demand.group.name, sign)
     if (demand.project !== undefined) this.#charge(demand, sign)
   }

@@ -1,6 +1,7 @@
 // The snapshot as it will be: what a placement, or a departure, changes in it.
 
 import type { Resources } from '@drover/protocol'
+import { changedListens } from './listens.ts'
 import type { ClusterSnapshot, Demand, DensityAmounts, HostSnapshot, Project } from './snapshot.ts'
 
 /** The snapshot as it is once `demand` is on `host`, or on its way there. */
@@ -51,6 +52,7 @@ function occupied(host: HostSnapshot, demand: Demand, sign: 1 | -1): HostSnapsho
     }
   }
   if (demand.constraints?.devices) after.devices = sumOfCounts(host.devices ?? {}, demand.constraints.devices, -sign)
+  if (demand.listens) after.listens = changedListens(host.listens, demand.listens, sign)
   if (demand.group) after.groups = sumOfCounts(host.groups ?? {}, { [demand.group.name]: 1 }, sign)
   return after
 }

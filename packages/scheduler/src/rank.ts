@@ -4,7 +4,7 @@
 // the one with the fewest containers. A pool with a mix of sizes packs by the holes that would be left (fill.ts).
 // A total order: no two hosts compare equal, so the plan doesn't depend on the order in which hosts are listed.
 
-import { avoidedTaints } from './constraints.ts'
+import { reasonsToAvoid } from './constraints.ts'
 import { poolOf, type Trial } from './feasible.ts'
 import {
   cpuCells,
@@ -77,7 +77,7 @@ function measure(host: HostSnapshot, trial: Trial, openHosts: number): Ranked {
 export const taintPenalty = 1e6
 
 function penaltyOf(host: HostSnapshot, { demand, group }: Trial): number {
-  const avoided = avoidedTaints(host, demand.constraints) * taintPenalty
+  const avoided = reasonsToAvoid(host, demand.constraints) * taintPenalty
   if (!demand.group || !group) return avoided
   return avoided + groupPenalty(demand.group, group, domainOf(host, demand.group.topology))
 }

@@ -2,7 +2,7 @@
 // holds least is emptied in steps, each of which can be carried out by itself: some of its containers go to another host, and
 // smaller ones come back for them, so that the other host is fuller and this one emptier (an ejection chain, Glover 1996).
 // When the last of them fit nowhere, two other hosts swap a container to make one hole of two. A host that can't be emptied
-// is left as it was. Containers with a group or devices stay where they are: their rules are not about space.
+// is left as it was. Containers with a group, devices or addresses stay where they are: their rules are not about space.
 
 import { natureRefusal } from './constraints.ts'
 import { conditionRefusal, poolOf } from './feasible.ts'
@@ -146,7 +146,7 @@ function repackHosts(snapshot: ClusterSnapshot): RepackHost[] {
 }
 
 function isMovable({ demand, movable }: PlacedContainer): boolean {
-  return movable && demand.host === null && !demand.group && !demand.constraints?.devices
+  return movable && demand.host === null && !demand.group && !demand.constraints?.devices && !demand.listens
 }
 
 /** What a kind of constraint says of a host is worked out once. */

@@ -38,6 +38,7 @@ export function shelfKey(host: HostSnapshot): string {
     pool,
     architecture,
     taints,
+    host.holdsDisks === false,
     features,
   ])
 }

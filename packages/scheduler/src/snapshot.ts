@@ -29,6 +29,10 @@ export interface HostSnapshot {
   criuFeatures?: ReadonlySet<string>
   /** Free devices by kind. */
   devices?: Readonly<Record<string, number>>
+  /** Addresses that its containers listen at, and how many of them. */
+  listens?: Readonly<Record<string, number>>
+  /** It holds containers to the size of their disks; missing: it does. */
+  holdsDisks?: boolean
   taints?: readonly Taint[]
   rack?: string
   zone?: string
@@ -106,6 +110,8 @@ export interface Demand {
   measured?: MeasuredUse
   /** Containers of one kind should share the object: what it says of each host is then worked out once. */
   constraints?: Constraints
+  /** Addresses of its host that it listens at: see listens.ts. */
+  listens?: readonly string[]
   group?: GroupRule
   project?: string
   /** Its root is that of its host: a project may refuse it. */
@@ -125,6 +131,8 @@ export interface Constraints {
   /** Pinned: one of these hosts. */
   hosts?: readonly string[]
   devices?: Readonly<Record<string, number>>
+  /** Its disk has a size: rather where that is held. */
+  sizedDisk?: boolean
   /** Keys of taints that it may go to all the same. */
   tolerations?: readonly string[]
 }

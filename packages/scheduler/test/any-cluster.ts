@@ -36,6 +36,8 @@ const anyHost = fc.record({
   kernelFeatures: rarely(named('userfaultfd')),
   criuFeatures: rarely(named('pidfd')),
   devices: rarely(fc.record({ gpu: fc.nat(2) })),
+  listens: rarely(fc.record({ 'tcp:0.0.0.0:80': fc.nat(1), 'tcp:10.0.0.1:81': fc.nat(1) })),
+  holdsDisks: often(fc.boolean()),
   taints: rarely(
     fc.array(fc.record({ key: fc.constantFrom('gpu', 'old'), effect: fc.constantFrom('refuse', 'avoid') }), {
       maxLength: 2,
@@ -87,6 +89,7 @@ const anyConstraints = fc
     criuFeatures: fc.constantFrom(undefined, undefined, ['pidfd']),
     hosts: rarely(fc.subarray(['h0', 'h1', 'h2', 'h3'], { minLength: 1 })),
     devices: rarely(fc.record({ gpu: fc.nat(2) })),
+    sizedDisk: rarely(fc.constant(true)),
     tolerations: rarely(fc.subarray(['gpu', 'old'])),
   })
   .map(withoutUndefined)
@@ -113,6 +116,7 @@ export const anyConstrainedDemand: fc.Arbitrary<Demand> = fc
         })
         .map(withoutUndefined),
     ),
+    listens: rarely(fc.subarray(['tcp:10.0.0.1:80', 'tcp:10.0.0.1:81', 'tcp:0.0.0.0:81'], { minLength: 1 })),
     project: rarely(fc.constantFrom('p', 'q')),
   })
   .map(withoutUndefined<Demand>)

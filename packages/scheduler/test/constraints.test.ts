@@ -1,6 +1,13 @@
 // Constraints, groups, quotas, limits and policies by example: who is refused under which name, and who is preferred.
 
-import { type ClusterSnapshot, type Demand, type HostSnapshot, place, type RefusalName } from '@drover/scheduler'
+import {
+  type ClusterSnapshot,
+  type Demand,
+  type HostSnapshot,
+  overlap,
+  place,
+  type RefusalName,
+} from '@drover/scheduler'
 import t from 'tap'
 import { demand, GiB, host } from './cluster.ts'
 
@@ -44,6 +51,13 @@ const cases: [string, Partial<HostSnapshot>, Partial<Demand>, RefusalName, RegEx
     { constraints: { devices: { gpu: 2 } } },
     'MISSING_DEVICE',
     /2 of gpu, 1 free/,
+  ],
+  [
+    'has a listener at the address',
+    { listens: { 'tcp:0.0.0.0:80': 1 } },
+    { listens: ['udp:0.0.0.0:80', 'tcp:10.0.0.1:80'] },
+    'ADDRESS_IN_USE',
+    /listens at tcp:10.0.0.1:80, which tcp:0.0.0.0:80 takes/,
   ],
   [
     'has a member of the group',
@@ -120,4 +134,26 @@ t.test('pack fills, balance evens out, spread counts containers', async (t) => {
   t.match(by('balance').placement.reason, /^least full host/)
   t.equal(by('spread').host, 'a')
   t.match(by('spread').placement.reason, /^host with the fewest containers/)
+})
+
+t.test('a disk with a size goes where that is held, if it can', async (t) => {
+  const hosts = [host('a', { requested: small, holdsDisks: false }), host('b')]
+  const sized = chosen({ hosts }, { constraints: { sizedDisk: true } })
+  t.equal(sized.host, 'b')
+  t.match(sized.placement.reason, /^it holds the size of its disk/)
+  t.equal(chosen({ hosts }, {}).host, 'a', 'others are packed as ever')
+  t.equal(chosen({ hosts: [hosts[0]!] }, { constraints: { sizedDisk: true } }).host, 'a', 'it refuses nobody')
+})
+
+t.test('only one can listen at an address, and all addresses are each of them', async (t) => {
+  const both = (left: string, right: string) => [overlap(left, right), overlap(right, left)]
+  t.same(both('tcp:10.0.0.1:80', 'tcp:10.0.0.1:80'), [true, true])
+  t.same(both('tcp:0.0.0.0:80', 'tcp:10.0.0.1:80'), [true, true])
+  t.same(both('udp:[::]:53', 'udp:[fd00::1]:53'), [true, true])
+  t.same(both('unix:/run/a', 'unix:/run/a'), [true, true])
+  t.same(both('tcp:10.0.0.1:80', 'tcp:10.0.0.2:80'), [false, false])
+  t.same(both('tcp:0.0.0.0:80', 'udp:0.0.0.0:80'), [false, false])
+  t.same(both('tcp:0.0.0.0:80', 'tcp:0.0.0.0:81'), [false, false])
+  t.same(both('tcp:0.0.0.0:80', 'tcp:[::]:80'), [false, false], 'IPv6 sockets take IPv6 only')
+  t.same(both('unix:/run/a', 'unix:/run/b'), [false, false])
 })

@@ -1,32 +1,32 @@
 // The committed state and the last reports, as the scheduler wants them.
 
-import type { ContainerSpec, Group, Host, Resources, Scheduling } from '@drover/protocol'
+import type { ContainerSpec, Group, Host, Resources } from '@drover/protocol'
 import type { ClusterSnapshot, HostSnapshot, MeasuredUse } from '@drover/scheduler'
 import { add, arrivingHost, loads } from './capacity.ts'
 import { canRestoreFrom } from './container-snapshots.ts'
-import { amountsOf, featuresOf, takenAmounts } from './host-amounts.ts'
+import { amountsOf, featuresOf, type Taking, takenAmounts } from './host-amounts.ts'
 import { isReady, type Observed } from './observed.ts'
 import { overcommits, poolOfHost, poolPolicies, projectsOf } from './scheduling-policy.ts'
 import type { ClusterState } from './state.ts'
 
 /** Placements that were proposed and are not committed yet. */
-export interface PendingPlacement {
+export interface PendingPlacement extends Taking {
   host: string
   requests: Resources
   group?: Group
   project?: string
-  claim?: Scheduling['claim']
 }
 
 export const pendingOf = (
   host: string,
-  { requests, scheduling }: Pick<ContainerSpec, 'requests' | 'scheduling'>,
+  { requests, scheduling, devices }: Pick<ContainerSpec, 'requests' | 'scheduling' | 'devices'>,
 ): PendingPlacement => ({
   host,
   requests,
   ...(scheduling?.group === undefined ? {} : { group: scheduling.group }),
   ...(scheduling?.project === undefined ? {} : { project: scheduling.project }),
-  ...(scheduling?.claim === undefined ? {} : { claim: scheduling.claim }),
+  ...(scheduling === undefined ? {} : { scheduling }),
+  ...(devices === undefined ? {} : { devices }),
 })
 
 export interface SnapshotOptions {

@@ -1,6 +1,6 @@
 // What a container asks of a host, from its spec: the same for launch, move, evacuation and every planner of moves.
 
-import type { ContainerSpec, Scheduling } from '@drover/protocol'
+import { type ContainerSpec, listensOf, type Scheduling } from '@drover/protocol'
 import type { Constraints, Demand } from '@drover/scheduler'
 import { limitsOfContainer } from './host-amounts.ts'
 
@@ -12,11 +12,18 @@ export interface DemandFacts {
 }
 
 export function demandOf(
-  { name, spec }: { name: string; spec: Pick<ContainerSpec, 'requests' | 'image' | 'scheduling' | 'security'> },
+  {
+    name,
+    spec,
+  }: {
+    name: string
+    spec: Pick<ContainerSpec, 'requests' | 'image' | 'scheduling' | 'security' | 'limits' | 'devices'>
+  },
   { host, excluded, live }: DemandFacts,
 ): Demand {
   const { group, project, priority } = spec.scheduling ?? {}
-  const constraints = constraintsOf(spec.scheduling)
+  const constraints = constraintsOf(spec.scheduling, spec.limits?.diskBytes != null)
+  const listens = listensOf(spec.devices)
   return {
     name,
     requests: spec.requests,
@@ -26,6 +33,7 @@ export function demandOf(
     live,
     limits: limitsOfContainer,
     ...(constraints === null ? {} : { constraints }),
+    ...(listens.length === 0 ? {} : { listens }),
     ...(group === undefined ? {} : { group }),
     ...(project === undefined ? {} : { project }),
     ...(priority === undefined ? {} : { priority }),
@@ -33,7 +41,7 @@ export function demandOf(
   }
 }
 
-function constraintsOf(scheduling: Scheduling = {}): Constraints | null {
+function constraintsOf(scheduling: Scheduling = {}, sizedDisk: boolean): Constraints | null {
   const { pool, require, architecture, hosts, tolerate, cpuFeatures, kernelFeatures, criuFeatures, claim } = scheduling
   const constraints: Constraints = {
     ...(pool === undefined ? {} : { pool }),
@@ -43,6 +51,7 @@ function constraintsOf(scheduling: Scheduling = {}): Constraints | null {
     ...(kernelFeatures === undefined ? {} : { kernelFeatures }),
     ...(criuFeatures === undefined ? {} : { criuFeatures }),
     ...(claim === undefined ? {} : { devices: claim }),
+    ...(sizedDisk ? { sizedDisk } : {}),
     ...(hosts === undefined ? {} : { hosts }),
     ...(tolerate === undefined ? {} : { tolerations: tolerate }),
   }

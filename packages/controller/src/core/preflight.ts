@@ -6,10 +6,14 @@ import {
   coldFallback,
   featureNotes,
   featureObstacles,
+  type Host,
+  listensOf,
   type Preflight,
   type PreflightFinding,
   pinsOf,
 } from '@drover/protocol'
+import { describeAmount, listenRefusal } from '@drover/scheduler'
+import { takenAmounts } from './host-amounts.ts'
 import { isReady, type Observed } from './observed.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
 
@@ -32,6 +36,7 @@ export function preflightOf(
   const findings = [...ofState(container), ...ofDevices(container), ...seen.findings]
   const warnings = seen.warnings ?? []
   const source = state.tables.hosts.get(container.host)
+  const taken = takenAmounts(state, [], container.id)
   const others = [...state.tables.hosts.values()].filter(({ name }) =>
     asked === null ? name !== container.host : name === asked,
   )
@@ -40,8 +45,11 @@ export function preflightOf(
     if (host.name === container.host) obstacles.push('it is there already')
     if (!isReady(observed, host.name, nowMs)) obstacles.push('no recent report from its agent')
     if (host.cordoned) obstacles.push('it is cordoned')
+    const listening = listenRefusal(taken.get(host.name)?.listens, listensOf(container.spec.devices))
+    if (listening) obstacles.push(listening.detail)
     const notes = [
       ...(source ? featureNotes(source.features, host.features) : []),
+      ...diskNotes(container, host),
       ...affinityNotes(warnings, Math.ceil(host.capacity.cpuMilli / 1000)),
     ]
     return { host: host.name, live: obstacles.length === 0, obstacles, notes }
@@ -58,6 +66,14 @@ export function preflightOf(
     hosts: hosts.sort((left, right) => (left.host < right.host ? -1 : 1)),
     fallback: live ? '' : fallbackOf(container),
   }
+}
+
+function diskNotes({ spec }: StoredContainer, { features }: Host): string[] {
+  const size = spec.limits?.diskBytes
+  if (size == null || features.diskLimits !== false) return []
+  return [
+    `nothing holds it to the ${describeAmount('diskBytes', size)} of its disk there: no project quotas (prjquota)`,
+  ]
 }
 
 function ofState(container: StoredContainer): PreflightFinding[] {

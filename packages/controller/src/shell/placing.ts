@@ -260,7 +260,7 @@ async function placeAndSubmit(
     demand,
     spec,
     planned = null,
-  }: { demand: Demand; spec: Pick<ContainerSpec, 'requests' | 'scheduling'>; planned?: string | null },
+  }: { demand: Demand; spec: Pick<ContainerSpec, 'requests' | 'scheduling' | 'devices'>; planned?: string | null },
   origin: Pick<SnapshotOptions, 'source' | 'without'>,
   propose: (placed: Placed) => Promise<Operation>,
   makeRoom?: () => Promise<Operation | null>,

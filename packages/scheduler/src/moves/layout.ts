@@ -5,6 +5,7 @@
 import { deviceRefusal, natureRefusal } from '../constraints.ts'
 import { conditionRefusal, type Refusal, refusalOf, type Trial } from '../feasible.ts'
 import { addMembers, countGroup, domainOf, type GroupCounts, groupRefusal } from '../groups.ts'
+import { changedListens, listenRefusal } from '../listens.ts'
 import { columns, demandVector, shareOf, writeCapacity, writeRequested } from '../resource-vector.ts'
 import { type ClusterSnapshot, defaultPool, type HostSnapshot } from '../snapshot.ts'
 import { type ContainerSnapshot, compareNames } from './container-snapshot.ts'
@@ -84,6 +85,7 @@ export class Layout {
     if ((demand.host !== null && demand.host !== host.name) || demand.excluded.has(host.name)) return false
     if (conditionRefusal(host, demand) !== null || natureRefusal(host, constraints) !== null) return false
     if (constraints?.devices && deviceRefusal(host.devices ?? {}, constraints) !== null) return false
+    if (listenRefusal(host.listens, demand.listens) !== null) return false
     if (!group) return true
     return groupRefusal(group, this.#othersOfGroup(container)!, domainOf(host, group.topology)) === null
   }
@@ -187,6 +189,7 @@ export class Layout {
       const { name } = demand.group
       host.groups = { ...host.groups, [name]: (host.groups?.[name] ?? 0) + sign }
     }
+    if (demand.listens) host.listens = changedListens(host.listens, demand.listens, sign)
     if (demand.constraints?.devices) {
       const free: Record<string, number> = { ...host.devices }
       for (const [kind, count] of Object.entries(demand.constraints.devices))
