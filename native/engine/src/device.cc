@@ -43,7 +43,7 @@ bool isHex(const std::string& text, size_t digits) { return text.size() == digit
 bool isMac(const std::string& text) {
   unsigned b[6];
   char end;
-  return text.size() == 17 && sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%c", b, b + 1, b + 2, b + 3, b + 4, b + 5, &end) == 6 && (b[0] & 1) == 0;
+  return text.size() == 17 && text.find_first_not_of("0123456789abcdefABCDEF:") == std::string::npos && sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%c", b, b + 1, b + 2, b + 3, b + 4, b + 5, &end) == 6 && (b[0] & 1) == 0;
 }
 
 bool isAddress6WithPrefix(const std::string& text) {
@@ -79,7 +79,8 @@ class Fields {
     if (!present(value_, field)) return needed ? Status(refuse(field, std::string("is missing; must be ") + meaning)) : Status();
     if (!value_[field].is_string()) return refuse(field, std::string("must be ") + meaning);
     target = value_[field].get<std::string>();
-    if (!rule(target)) return refuse(field, "`" + target.substr(0, 64) + "` is not " + meaning);
+    // Beyond a zero byte the kernel's functions would not look.
+    if (target.find('\0') != std::string::npos || !rule(target)) return refuse(field, "`" + target.substr(0, 64) + "` is not " + meaning);
     return {};
   }
   template <class Number>

@@ -39,13 +39,14 @@ bool fill(ProxyAddress& target, const std::string& host, uint16_t port) {
 
 std::optional<ProxyAddress> parseProxyAddress(const std::string& text) {
   const size_t colon = text.find(':'), last = text.rfind(':');
-  if (colon == std::string::npos) return std::nullopt;
+  // inet_pton would not look beyond a zero byte.
+  if (colon == std::string::npos || text.find('\0') != std::string::npos) return std::nullopt;
   const std::string kind = text.substr(0, colon);
   ProxyAddress parsed;
   if (kind == "unix") {
     parsed.kind = ProxyAddress::Kind::local;
     parsed.path = text.substr(colon + 1);
-    const bool plain = parsed.path.size() > 1 && parsed.path.front() == '/' && parsed.path.back() != '/' && parsed.path.find('\0') == std::string::npos;
+    const bool plain = parsed.path.size() > 1 && parsed.path.front() == '/' && parsed.path.back() != '/';
     return plain && parsed.path.size() < sizeof(sockaddr_un::sun_path) ? std::optional(parsed) : std::nullopt;
   }
   if ((kind != "tcp" && kind != "udp") || last == colon) return std::nullopt;

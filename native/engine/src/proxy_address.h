@@ -1,5 +1,5 @@
 // Where a proxy listens, and to what it connects: `tcp:0.0.0.0:8080`, `udp:[::1]:53`, `unix:/run/app.sock`. No effects; fuzzed as
-// part of `request`.
+// `proxy-address`.
 #pragma once
 
 #include <sys/socket.h>

@@ -2,6 +2,7 @@
 #include "request.h"
 
 #include "json_io.h"
+#include "proxy_address.h"
 #include "target.h"
 
 using namespace drover;
@@ -15,6 +16,18 @@ void mustBeAnswerable(const Json& id, const Error& error) {
 
 bool absolute(const std::string& path) { return path.starts_with('/') && path.find('\0') == std::string::npos; }
 
+void mustBeSound(const std::vector<Device>& devices) {
+  auto again = parseDevices(devicesToJson(devices));
+  must(again.ok() && again.value() == devices, "devices come back from their record");
+  for (const auto& device : devices) {
+    for (const auto* text : {&device.source, &device.path, &device.bridge, &device.mac, &device.ipv4, &device.ipv6, &device.vendor, &device.product, &device.serial, &device.listen, &device.connect})
+      must(text->find('\0') == std::string::npos, "a device's words end where they end");
+    must((device.mode & ~0777U) == 0 && device.uid < uidRange && device.gid < uidRange, "a node is the container's");
+    must(device.type != Device::Type::proxy || (parseProxyAddress(device.listen) && parseProxyAddress(device.connect)), "a proxy leads from somewhere to somewhere");
+    must(device.source.empty() || absolute(device.source), "a source is an absolute path");
+  }
+}
+
 void mustBeSound(const Call& call) {
   must(call.container.empty() || isContainerId(call.container), "a container's id is one");
   must(call.container.find_first_of("/.") == std::string::npos, "a container's id leads nowhere");
@@ -25,10 +38,12 @@ void mustBeSound(const Call& call) {
   if (call.spec) {
     must(isContainerId(call.spec->container) && absolute(call.spec->rootfs) && absolute(call.spec->init.at(0)), "a spec is sound");
     must(call.spec->identity.uidBase >= uidRange, "no container gets the host's own ids");
+    mustBeSound(call.spec->devices);
     const Json json = specToJson(*call.spec);
     auto again = parseSpec(json);
     must(again.ok() && specToJson(again.value()) == json, "a spec comes back from its record");
   }
+  if (call.devices) mustBeSound(*call.devices);
   if (call.limits) {
     auto again = parseLimits(limitsToJson(*call.limits));
     must(again.ok() && again.value() == *call.limits, "limits come back from their record");
