@@ -24,7 +24,7 @@ struct InitPlan {
   bool awaitsDevices;
   char* const* arguments;
   char* const* environment;
-  /** Set by the spawner. */
+  /** Empty: under the usual one already, as its spawner is. */
   std::span<const sock_filter> seccomp;
   uint64_t lackingCapabilities;
   /** A second, uncovered proc and sysfs, which the kernel wants to see before it lets a container inside mount its own. */

@@ -116,7 +116,7 @@ bool receive(int socket, Request& request) {
 }
 
 /** In the spawner, and for the child that is cloned next: the plan with its own descriptors and strings. */
-void unpack(Request& request, const SeccompProgram& seccomp) {
+void unpack(Request& request) {
   Head& head = request.head;
   InitPlan& plan = head.plan;
   char* next = request.text + head.filterLength * sizeof(sock_filter);
@@ -136,14 +136,15 @@ void unpack(Request& request, const SeccompProgram& seccomp) {
   for (uint32_t i = 0; i < head.variables; ++i) *string++ = take();
   *string = nullptr;
   plan.rlimits = {head.resourceLimits, head.resourceLimitCount};
-  plan.seccomp = head.filterLength == 0 ? std::span(seccomp.instructions) : std::span(reinterpret_cast<const sock_filter*>(request.text), head.filterLength);
+  plan.seccomp = {reinterpret_cast<const sock_filter*>(request.text), head.filterLength};
   plan.sync = request.descriptors[0];
   const uint32_t tasks = head.intoCgroup ? 2 : 1;
   plan.taskFiles = request.descriptors + tasks;
   plan.taskFileCount = static_cast<int>(head.descriptors - tasks);
 }
 
-[[noreturn]] void serve(int socket, const SeccompProgram& seccomp) {
+/** `seccomp`: what its inits inherit; empty for none. */
+[[noreturn]] void serve(int socket, std::span<const sock_filter> seccomp) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_NAME, "drover-spawner");
   // Nothing of the engine's stays open here: not the lock on its state, nor its sockets.
@@ -152,8 +153,9 @@ void unpack(Request& request, const SeccompProgram& seccomp) {
   void* memory = mmap(nullptr, sizeof(Request), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) _exit(1);
   Request& request = *static_cast<Request*>(memory);
+  if (installSeccomp(seccomp) != 0) _exit(1);
   while (receive(ownSocket, request)) {
-    unpack(request, seccomp);
+    unpack(request);
     ForkResult child = forkInto(request.head.namespaces | CLONE_PARENT, request.head.intoCgroup ? request.descriptors[1] : -1);
     if (child.pid == 0) {
       close(ownSocket);
@@ -180,8 +182,9 @@ InitSpawner::~InitSpawner() {
 }
 
 Status InitSpawner::begin(size_t processes) {
-  for (size_t at = 0; at < processes; ++at) {
+  for (size_t at = 0; at <= processes; ++at) {
     Process process;
+    process.filtered = at < processes;
     DROVER_TRY(start(process));
     idle_.push_back(std::move(process));
   }
@@ -193,7 +196,7 @@ Status InitSpawner::start(Process& process) const {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return errnoError("make the spawner's socket");
   UniqueFd ours(pair[0]), theirs(pair[1]);
   ForkResult child = forkInto(0, -1);
-  if (child.pid == 0) serve(theirs.get(), seccomp_);
+  if (child.pid == 0) serve(theirs.get(), process.filtered ? std::span(seccomp_.instructions) : std::span<const sock_filter>());
   if (child.pid < 0) return errnoError("fork the spawner of inits", -child.pid);
   close(child.pidfd);
   process.socket = std::move(ours);
@@ -210,11 +213,15 @@ void InitSpawner::end(Process& process) {
   process.pid = 0;
 }
 
-InitSpawner::Process InitSpawner::take() {
+InitSpawner::Process InitSpawner::take(bool filtered) {
   std::unique_lock lock(mutex_);
-  free_.wait(lock, [this] { return !idle_.empty(); });
-  Process process = std::move(idle_.back());
-  idle_.pop_back();
+  std::vector<Process>::iterator found;
+  free_.wait(lock, [&] {
+    found = std::find_if(idle_.begin(), idle_.end(), [&](const Process& process) { return process.filtered == filtered; });
+    return found != idle_.end();
+  });
+  Process process = std::move(*found);
+  idle_.erase(found);
   return process;
 }
 
@@ -223,7 +230,8 @@ void InitSpawner::giveBack(Process process) {
     std::lock_guard lock(mutex_);
     idle_.push_back(std::move(process));
   }
-  free_.notify_one();
+  // Who waits may wait for another kind.
+  free_.notify_all();
 }
 
 Result<pid_t> InitSpawner::spawn(const InitPlan& plan, uint64_t namespaces, int cgroupDirectory) {
@@ -265,7 +273,7 @@ Result<pid_t> InitSpawner::spawn(const InitPlan& plan, uint64_t namespaces, int 
   control->cmsg_len = CMSG_LEN(sizeof(int) * descriptors.size());
   memcpy(CMSG_DATA(control), descriptors.data(), sizeof(int) * descriptors.size());
 
-  Process process = take();
+  Process process = take(plan.seccomp.empty());
   auto spawned = ask(process, message, text);
   giveBack(std::move(process));
   return spawned;

@@ -113,6 +113,7 @@ Result<SeccompProgram> buildSeccompProfile(const Security& security) {
 }
 
 int installSeccomp(std::span<const sock_filter> program) {
+  if (program.empty()) return 0;
   sock_fprog filter = {};
   filter.len = static_cast<unsigned short>(program.size());
   filter.filter = const_cast<sock_filter*>(program.data());

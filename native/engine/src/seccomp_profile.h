@@ -22,7 +22,7 @@ Result<SeccompProgram> buildSeccompProfile(const Security& security = {});
 Result<const SeccompProgram*> seccompOf(const Security& security, const SeccompProgram& usual, SeccompProgram& own);
 /** Whether there are the calls that it names. */
 Status checkSyscalls(const Security& security);
-/** For a forked child: async-signal-safe. 0 or an errno. */
+/** For a forked child: async-signal-safe. An empty program is none. 0 or an errno. */
 int installSeccomp(std::span<const sock_filter> program);
 
 }  // namespace drover

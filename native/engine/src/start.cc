@@ -98,7 +98,7 @@ class Starting {
     plan.environment = environment.data();
     SeccompProgram ownFilter;
     DROVER_TRY_ASSIGN(filter, seccompOf(spec_.security, engine_.seccomp(), ownFilter));
-    // The usual one is known to who forks it.
+    // Who forks it is under the usual one.
     if (filter == &ownFilter) plan.seccomp = filter->instructions;
     plan.lackingCapabilities = lackingCapabilities(spec_.security);
     plan.nesting = spec_.security.nesting;
