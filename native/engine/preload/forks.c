@@ -1,4 +1,5 @@
-// See forks.h. What CRIU forks for, and what is done instead by the process that would have forked. A child that only ends reports it.
+// See forks.h. What CRIU forks for, and what is done instead by the process that would have forked. It
+// is told of a child that nobody is, and of its end.
 //
 // - to run tar on a tmpfs, in both directions: quick_tar.h does it here. In a dump tar would be in the container's user namespace; here
 //   owners are counted from where that begins (DROVER_CRIU_OWNER, `first:count`).
@@ -28,6 +29,9 @@ static char restoredTmpfs[512];
 /** The latest descriptor that was made to outlive an exec: the directory that tar shall pack. */
 static int bequeathed = -1;
 static unsigned firstOwner, owners;
+/** More than any pid can be (PID_MAX_LIMIT of linux/threads.h). */
+enum { nobody = 1 << 30 };
+static int statusOfNobody;
 
 void findOwner(void) {
   const char* text = getenv("DROVER_CRIU_OWNER");
@@ -86,7 +90,13 @@ pid_t fork(void) {
   archive = -1;
   idMapWasRead = 0;
   if (status < 0) return real();
-  pid_t child = vfork();
-  if (child == 0) _exit(status);
-  return child;
+  statusOfNobody = status;
+  return nobody;
+}
+
+pid_t waitpid(pid_t pid, int* status, int options) {
+  pid_t (*real)(pid_t, int*, int) = NEXT("waitpid");
+  if (pid != nobody) return real(pid, status, options);
+  if (status) *status = statusOfNobody << 8;
+  return nobody;
 }

@@ -15,14 +15,15 @@
 #include <set>
 #include <poll.h>
 #include <sched.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "criu_answer.h"
+#include "criu_nursery.h"
 #include "criu_request.h"
+#include "criu_start.h"
 #include "criu_rpc.pb-c.h"
 
 namespace drover {
@@ -30,7 +31,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int childSocket = 3;
 constexpr int childGate = 4;
 /** Largest message either way; CRIU's own buffers are smaller. */
 constexpr size_t maximumMessage = 64 * 1024;
@@ -40,20 +40,6 @@ constexpr std::chrono::milliseconds exitGrace{2000};
 constexpr size_t largestLog = 16 << 20;
 /** How long CRIU may take to undo a dump that is given up. */
 constexpr std::chrono::milliseconds undoGrace{10'000};
-
-/** preload/criu_quick.c, beside the engine's program; empty where it was not installed. */
-const std::string& quickLibrary() {
-  static const std::string path = [] {
-    // For comparisons: CRIU as it is.
-    if (getenv("DROVER_CRIU_PLAIN")) return std::string();
-    char own[4096];
-    ssize_t length = readlink("/proc/self/exe", own, sizeof own);
-    std::string file(own, length > 0 ? static_cast<size_t>(length) : 0);
-    file = file.substr(0, file.rfind('/') + 1) + "libdrover-criu.so";
-    return access(file.c_str(), R_OK) == 0 ? file : std::string();
-  }();
-  return path;
-}
 
 int millisecondsUntil(Clock::time_point until) {
   auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
@@ -117,8 +103,15 @@ std::string describeEnd(int status) {
 }  // namespace
 
 std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::string& error, const CriuHints& hints) {
+  // Twice, for the one that is copied may have been killed; with sockets of its own each time, for a copy of it may be there, unknown to us.
+  for (int tries = 0; hints.ofMove && tries < 2; tries++)
+    if (auto criu = start(binary, error, hints, copyWarmCriu)) return criu;
+  return start(binary, error, hints, startCriu);
+}
+
+std::unique_ptr<CriuProcess> CriuProcess::start(const std::string& binary, std::string& error, const CriuHints& hints, CriuStart* way) {
   int pair[2], gate[2] = {-1, -1};
-  if (hints.gated && gatesWork && !quickLibrary().empty() && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) != 0) {
+  if (hints.gated && gatesWork && haveQuickLibrary() && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) != 0) {
     error = std::string("socketpair for criu: ") + strerror(errno);
     return nullptr;
   }
@@ -127,53 +120,24 @@ std::unique_ptr<CriuProcess> CriuProcess::spawn(const std::string& binary, std::
     error = std::string("socketpair for criu: ") + strerror(errno);
     return nullptr;
   }
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  for (int fd = 0; fd < 3; fd++) posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
-  // Moved out of the way first: a descriptor must not be overwritten before it has been copied, and a copy onto itself stays CLOEXEC.
-  UniqueFd theirSocket(fcntl(pair[1], F_DUPFD_CLOEXEC, childGate + 1));
-  if (theirGate.valid()) theirGate.reset(fcntl(theirGate.get(), F_DUPFD_CLOEXEC, childGate + 1));
-  posix_spawn_file_actions_adddup2(&actions, theirSocket.get(), childSocket);
-  if (theirGate.valid()) posix_spawn_file_actions_adddup2(&actions, theirGate.get(), childGate);
-  // The engine blocks signals that it takes by signalfd; CRIU needs SIGCHLD and SIGALRM itself.
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  // Its own session: a signal to the engine's terminal or group must not end a dump halfway.
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-  char name[] = "criu", mode[] = "swrk", fd[] = "3";
-  char* arguments[] = {name, mode, fd, nullptr};
-  char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  std::string preload = "LD_PRELOAD=" + quickLibrary();
-  std::string gateNumber = "DROVER_CRIU_GATE=" + std::to_string(childGate);
-  std::string cgroup = "DROVER_CRIU_CGROUP=" + hints.ownCgroup;
-  std::string owner = "DROVER_CRIU_OWNER=" + std::to_string(hints.firstOwner) + ":" + std::to_string(hints.owners);
-  // Else each function of a library is looked for when it is first called, in the blackout.
-  char bindNow[] = "LD_BIND_NOW=1";
-  std::vector<char*> environment = {path, bindNow};
-  if (!quickLibrary().empty()) environment.insert(environment.end(), {preload.data(), cgroup.data(), owner.data()});
-  if (theirGate.valid()) environment.push_back(gateNumber.data());
-  environment.push_back(nullptr);
-  pid_t pid = -1;
-  int failure;
+  UniqueFd ownSocket(pair[0]), theirSocket(pair[1]);
+  std::vector<int> descriptors = {theirSocket.get()};
+  std::vector<std::string> environment = {"DROVER_CRIU_CGROUP=" + hints.ownCgroup, "DROVER_CRIU_OWNER=" + std::to_string(hints.firstOwner) + ":" + std::to_string(hints.owners)};
+  if (theirGate.valid()) {
+    descriptors.push_back(theirGate.get());
+    environment.push_back("DROVER_CRIU_GATE=" + std::to_string(childGate));
+  }
+  pid_t pid;
   {
     std::lock_guard lock(runningMutex);
-    failure = posix_spawn(&pid, binary.c_str(), &actions, &attributes, arguments, environment.data());
-    if (failure == 0) running.insert(pid);
+    pid = way(binary, descriptors, environment);
+    if (pid > 0) running.insert(pid);
   }
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  close(pair[1]);
-  if (failure != 0) {
-    error = "start " + binary + ": " + strerror(failure);
-    close(pair[0]);
+  if (pid < 0) {
+    error = "start " + binary + ": " + strerror(-pid);
     return nullptr;
   }
-  return std::unique_ptr<CriuProcess>(new CriuProcess(pid, static_cast<int>(syscall(SYS_pidfd_open, pid, 0)), pair[0], std::move(ownGate)));
+  return std::unique_ptr<CriuProcess>(new CriuProcess(pid, static_cast<int>(syscall(SYS_pidfd_open, pid, 0)), ownSocket.release(), std::move(ownGate)));
 }
 
 CriuProcess::~CriuProcess() {

@@ -61,6 +61,8 @@ struct CriuAnswer {
 
 /** What the library of preload/ is told; all of it without effect where that was not installed. */
 struct CriuHints {
+  /** One of many: a copy of one that is kept warm, where that can be had. */
+  bool ofMove = false;
   /** Waits before it looks at the container (a dump) or at its images (a restore). */
   bool gated = false;
   /** Dump: the container's own cgroup, whose properties are left out; empty: none is. */
@@ -92,6 +94,8 @@ class CriuProcess {
   CriuAnswer run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify);
 
  private:
+  using CriuStart = pid_t(const std::string& binary, const std::vector<int>& descriptors, const std::vector<std::string>& environment);
+  static std::unique_ptr<CriuProcess> start(const std::string& binary, std::string& error, const CriuHints& hints, CriuStart* way);
   CriuProcess(pid_t pid, int pidfd, int socket, UniqueFd gate) : pid_(pid), pidfd_(pidfd), socket_(socket), gate_(std::move(gate)) {}
   bool send(const void* request);
   bool answerNotification(bool success);

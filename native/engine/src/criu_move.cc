@@ -29,9 +29,10 @@ std::string cgroupYard(const Cgroups& cgroups) {
 
 }  // namespace
 
-Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code, const CriuHints& hints) {
+Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code, CriuHints hints) {
   if (!engine.config().criu) return Error{code, "this host has no usable CRIU: " + engine.config().criuReason};
   std::string error;
+  hints.ofMove = true;
   auto criu = CriuProcess::spawn(*engine.config().criu, error, hints);
   if (!criu) return Error{code, error};
   return criu;

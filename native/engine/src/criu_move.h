@@ -16,7 +16,7 @@ namespace drover {
 /** Longest dump or restore; the slowest part is memory at about 1 GB/s. */
 constexpr std::chrono::milliseconds criuDeadline{120'000};
 
-Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code, const CriuHints& hints = {});
+Result<std::unique_ptr<CriuProcess>> spawnCriu(const Engine& engine, const std::string& code, CriuHints hints = {});
 /** Waits before the dump of this container until it is stopped. */
 Result<std::unique_ptr<CriuProcess>> spawnCriuForDump(const Engine& engine, const std::string& code, const Container& container);
 /** A request with the options that both directions need. */

@@ -121,6 +121,31 @@ t.test('native moves that fail', { skip: reasonToSkip, timeout: 110_000 }, async
     },
   )
 
+  await t.test('moves go on when the CRIU that they are copies of is killed or does not answer', async (t) => {
+    const launched = await stage.launch(a)
+    const { spec, stream } = launched
+    const signals = ['SIGKILL', 'SIGSTOP'] as const
+    for (const [index, signal] of signals.entries()) {
+      const [from, to] = index % 2 === 0 ? [a, b] : [b, a]
+      const copied = [from, to].map((host) => host.children('criu-nursery'))
+      for (const pid of copied.flat()) process.kill(pid, signal)
+      await stage.moveUntilRestored(from, to, spec)
+      await stage.finish(from, to, spec)
+      await stream.more(20)
+      for (const [side, host] of [from, to].entries()) {
+        const now = host.children('criu-nursery')
+        t.equal(now.length, 1, 'there is one')
+        t.equal(
+          now.some((pid) => copied[side]?.includes(pid)),
+          false,
+          `another than that which got ${signal}`,
+        )
+      }
+    }
+    checkCount(t, stream)
+    await stage.remove(a, launched)
+  })
+
   await t.test('damaged images: the restore fails with a reason, leaves nothing, and the source goes on', async (t) => {
     const launched = await stage.launch(a)
     const { spec, stream } = launched
