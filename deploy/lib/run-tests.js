@@ -1,11 +1,13 @@
-// Runs the test files through tap: one line for each file as it ends, what failed in full, and the count as the last line.
+// Runs the test files, each in a process of its own: one line for each as it ends, what failed in full, and the count as the last line.
 // Arguments: how many checks failed before (lint, types: each counts as one failed test), then filters (test-files.js).
+//
+// The files are run as they are and not by tap's runner: that would have each Node process below a test, the commands and the daemons too,
+// load what traces coverage, and a story spent most of its processor time there.
 
-import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { inspect } from 'node:util'
 import { TestCount } from './test-count.js'
+import { runTestFile } from './test-file.js'
 import { testStages } from './test-files.js'
 
 /** Lines of a failed file's other output that are shown: its end tells most. */
@@ -24,30 +26,13 @@ process.exitCode = count.failed > 0 || count.passed === 0 ? 1 : 0
 
 async function run(stage) {
   console.log(`${stage.name}: ${stage.files.length} file${stage.files.length === 1 ? '' : 's'}`)
-  const reported = new Set()
-  const tap = spawn(
-    process.execPath,
-    [
-      join(root, 'node_modules', '.bin', 'tap'),
-      '--reporter=tap',
-      `--jobs=${stage.jobs}`,
-      `--timeout=${stage.timeout}`,
-      ...stage.files,
-    ],
-    { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  const ended = new Promise((resolve) => tap.on('close', (code, signal) => resolve(signal ?? code)))
-  const parser = count.parser((file) => {
-    reported.add(file.name)
-    print(file)
-  })
-  await pipeline(tap.stdout, parser)
-  const outcome = await ended
-  const silent = stage.files.filter((file) => !reported.has(file))
-  if (silent.length > 0) {
-    count.failed += silent.length
-    console.log(`tap ended with ${outcome} and said nothing of: ${silent.join(', ')}`)
+  const waiting = [...stage.files]
+  const worker = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      print(count.add(await runTestFile(root, file, stage.timeout)))
+    }
   }
+  await Promise.all(Array.from({ length: stage.jobs }, worker))
 }
 
 function print(file) {
