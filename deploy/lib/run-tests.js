@@ -25,14 +25,16 @@ console.log(String(count))
 process.exitCode = count.failed > 0 || count.passed === 0 ? 1 : 0
 
 async function run(stage) {
-  console.log(`${stage.name}: ${stage.files.length} file${stage.files.length === 1 ? '' : 's'}`)
-  const waiting = [...stage.files]
-  const worker = async () => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      print(count.add(await runTestFile(root, file, stage.timeout)))
+  console.log(`${stage.name}: ${stage.files} file${stage.files === 1 ? '' : 's'}`)
+  await Promise.all(stage.lanes.map(runLane))
+}
+
+async function runLane(queues) {
+  for (const { timeout, files } of queues) {
+    for (let file = files.shift(); file !== undefined; file = files.shift()) {
+      print(count.add(await runTestFile(root, file, timeout)))
     }
   }
-  await Promise.all(Array.from({ length: stage.jobs }, worker))
 }
 
 function print(file) {

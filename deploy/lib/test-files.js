@@ -1,5 +1,6 @@
-// Which test files there are, and how they may run: the native engine's one at a time, since they look at the whole machine; stories two
-// at a time, since each has a laboratory of its own and mostly waits.
+// Which test files there are, and how they may run: two at a time, stories three. Of the native engine's only one, for they are about what a kernel does in
+// time; packages' tests run beside them. Stories have a laboratory of their own each, and
+// wait half of the time.
 
 import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -10,16 +11,25 @@ const storyTimeout = 900
 /** Stories that take longest begin first, so that none of them runs alone at the end. */
 const longStories = ['whole-system', 'compatibility', 'faults', 'move-options']
 
-/** Stages in order: {name, jobs, timeout, files}; stages without files are left out. */
+/**
+ * Stages in order: {name, files, lanes}; stages without files are left out. A lane runs one file after the other, all of its first queue,
+ * then of its next; a file is in one queue, a queue perhaps in several lanes. {timeout, files}: seconds for each file.
+ */
 export function testStages(root, filters) {
   const files = testFiles(root).filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)))
   const isStory = (file) => file.startsWith('cluster-tests/')
   const isNative = (file) => !isStory(file) && file.split('/').pop().startsWith('native-')
+  const packages = { timeout: unitTimeout, files: files.filter((file) => !isStory(file) && !isNative(file)) }
+  const native = { timeout: storyTimeout, files: files.filter(isNative) }
+  const stories = { timeout: storyTimeout, files: files.filter(isStory).sort(longFirst) }
   return [
-    { name: 'packages', jobs: 2, timeout: unitTimeout, files: files.filter((f) => !isStory(f) && !isNative(f)) },
-    { name: 'native engine', jobs: 1, timeout: storyTimeout, files: files.filter(isNative) },
-    { name: 'cluster', jobs: 2, timeout: storyTimeout, files: files.filter(isStory).sort(longFirst) },
-  ].filter((stage) => stage.files.length > 0)
+    {
+      name: 'packages, native engine',
+      files: packages.files.length + native.files.length,
+      lanes: [[native, packages], [packages]],
+    },
+    { name: 'cluster', files: stories.files.length, lanes: [[stories], [stories], [stories]] },
+  ].filter((stage) => stage.files > 0)
 }
 
 function longFirst(left, right) {
