@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 namespace drover {
 
@@ -78,10 +79,25 @@ Result<NetlinkSocket> NetlinkSocket::open(int networkNamespace) {
   return socket;
 }
 
+namespace {
+
+/**
+ * The kernel has one lock for all network configuration (rtnl_mutex); who waits for it spins while its owner runs, which on a host with
+ * few processors takes from the others what they would start containers with. So the engine's threads sleep until it is their turn. But
+ * whoever removes a link waits in the kernel for others to let go of it, most of that without the lock.
+ */
+std::unique_lock<std::mutex> takeTurn(uint16_t type) {
+  static std::mutex turn;
+  return type == RTM_DELLINK ? std::unique_lock<std::mutex>() : std::unique_lock(turn);
+}
+
+}  // namespace
+
 int NetlinkSocket::request(NetlinkMessage& message) {
   const auto& bytes = message.finish();
   sockaddr_nl kernel = {};
   kernel.nl_family = AF_NETLINK;
+  auto turn = takeTurn(reinterpret_cast<const nlmsghdr*>(bytes.data())->nlmsg_type);
   ssize_t sent = sendto(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
   if (sent < 0) return errno;
   char answer[8192];
