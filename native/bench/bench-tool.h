@@ -11,6 +11,8 @@ int stampCommand(int count, char** arguments);
 int spawnCommand(int count, char** arguments);
 /** answer ADDRESS|PID-FILE PORT TIMEOUT_MS: prints the moment of the first byte that a TCP service sends. */
 int answerCommand(int count, char** arguments);
+/** touch MIB: uses so much memory for a moment. */
+int touchCommand(int count, char** arguments);
 
 long long nowNs(void);
 /** Ends with the message and errno's. */

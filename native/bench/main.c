@@ -11,10 +11,10 @@ int main(int count, char** arguments) {
   const struct {
     const char* name;
     int (*run)(int, char**);
-  } commands[] = {{"floor", floorCommand}, {"floors", floorsCommand}, {"stamp", stampCommand}, {"spawn", spawnCommand}, {"answer", answerCommand}};
+  } commands[] = {{"floor", floorCommand}, {"floors", floorsCommand}, {"stamp", stampCommand}, {"spawn", spawnCommand}, {"answer", answerCommand}, {"touch", touchCommand}};
   for (size_t i = 0; count > 1 && i < sizeof commands / sizeof *commands; ++i)
     if (strcmp(arguments[1], commands[i].name) == 0) return commands[i].run(count - 2, arguments + 2);
-  fprintf(stderr, "usage: bench-tool floor|floors|stamp|spawn|answer …\n");
+  fprintf(stderr, "usage: bench-tool floor|floors|stamp|spawn|answer|touch …\n");
   return 2;
 }
 

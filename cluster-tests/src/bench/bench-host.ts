@@ -50,7 +50,9 @@ export class BenchHost {
     )
     try {
       await mkdir(host.directory, { mode: 0o711 })
-      const names = ['main', 'floor', 'veth', 'stamp', 'spawn', 'answer'].map((name) => join(sources, `${name}.c`))
+      const names = ['main', 'floor', 'veth', 'stamp', 'spawn', 'answer', 'touch'].map((name) =>
+        join(sources, `${name}.c`),
+      )
       await host.must(['cc', '-O2', '-static', '-D_GNU_SOURCE', '-o', host.tool, ...names], { inside: false })
       await host.end(host.client.buildImage({ recipe: 'busybox' }))
       return host
