@@ -42,6 +42,7 @@ export class FaultPoints {
     if (this.#directory === null) return
     const armed = join(this.#directory, point)
     const reached = `${armed}.reached`
+    if (!existsSync(armed)) return
     try {
       renameSync(armed, reached)
     } catch {

@@ -35,37 +35,36 @@ export class ContainerObserver {
     const before = this.#seen
     this.#seen = new Map()
     for (const engine of containers) {
-      const assigned = assignment(engine.container)
+      const { container } = engine
+      const assigned = assignment(container)
       const planned = assigned && restart(engine, assigned)
-      const sources = {
-        engine,
-        assignment: assigned,
-        failure: failed.get(engine.container),
-        planned,
-        firstBoot: firstBoot(engine.container),
-      }
-      const make = () => ({ ...present(sources, engine), ...diskUse(engine.container) })
-      this.#seen.set(engine.container, look(before.get(engine.container), sources, make))
+      const failure = failed.get(container)
+      const sources = { engine, assignment: assigned, failure, planned, firstBoot: firstBoot(container) }
+      const known = before.get(container)
+      if (known && sameSources(known, sources)) this.#seen.set(container, known)
+      else this.#seen.set(container, look(known, sources, { ...present(sources, engine), ...diskUse(container) }))
     }
     for (const [container, failure] of failed) {
       const assigned = assignment(container)
       if (this.#seen.has(container) || !assigned) continue
       const sources = { engine: null, assignment: assigned, failure, planned: null, firstBoot: null }
-      this.#seen.set(
-        container,
-        look(before.get(container), sources, () => unmade(assigned, failure)),
-      )
+      const known = before.get(container)
+      if (known && sameSources(known, sources)) this.#seen.set(container, known)
+      else this.#seen.set(container, look(known, sources, unmade(assigned, failure)))
     }
     return [...this.#seen.values()].map(({ observed }) => observed)
   }
 }
 
-function look(before: Seen | undefined, sources: Sources, make: () => ObservedContainer): Seen {
-  const same =
-    before !== undefined &&
-    (Object.keys(sources) as (keyof Sources)[]).every((source) => before[source] === sources[source])
-  if (same) return before
-  const made = make()
+/** A busy host says many times a second what is new, and mostly nothing is of most of its containers. */
+const sameSources = (known: Seen, { engine, assignment, failure, planned, firstBoot }: Sources): boolean =>
+  known.engine === engine &&
+  known.assignment === assignment &&
+  known.failure === failure &&
+  known.planned === planned &&
+  known.firstBoot === firstBoot
+
+function look(before: Seen | undefined, sources: Sources, made: ObservedContainer): Seen {
   if (before === undefined || factsOf(before.observed) !== factsOf(made)) return { ...sources, observed: made }
   return { ...sources, observed: Object.assign(before.observed, made) }
 }

@@ -1,7 +1,8 @@
 // Emptying hosts with wishes: how each container leaves, deadlines, several hosts at once, making room, a dry run, and bringing back.
 
 import t from 'tap'
-import { decodeEntry, type EntryOf, encodeEntry } from '../src/core/entries.ts'
+import type { EntryOf } from '../src/core/entries.ts'
+import { decodeEntry, encodeEntry } from '../src/core/entry-codec.ts'
 import { evacuationPlan } from '../src/core/evacuation-plan.ts'
 import { ModelCluster } from './support/model-cluster.ts'
 

@@ -30,12 +30,12 @@ export function configured(
   { limits, devices, name, security, sysctls, rlimits }: EngineContainer,
   { spec, name: given }: Pick<Assignment, 'spec' | 'name'>,
 ): boolean {
-  if (devices !== undefined && canonical(devices) !== canonical(spec.devices ?? {})) return false
+  if (devices !== undefined && !same(devices, spec.devices ?? {})) return false
   if (limits === undefined) return true
-  if (canonical(wholeSecurity(security)) !== canonical(wholeSecurity(spec.security))) return false
+  if (!same(wholeSecurity(security), wholeSecurity(spec.security))) return false
   if (name !== given) return false
-  if (canonical(sysctls ?? {}) !== canonical(spec.sysctls ?? {})) return false
-  if (canonical(rlimits ?? {}) !== canonical(spec.rlimits ?? {})) return false
+  if (!same(sysctls ?? {}, spec.sysctls ?? {})) return false
+  if (!same(rlimits ?? {}, spec.rlimits ?? {})) return false
   const wanted = engineLimits(spec)
   return (Object.keys(wanted) as (keyof EngineLimits)[]).every((key) => (limits[key] ?? absent(key)) === wanted[key])
 }
@@ -43,9 +43,11 @@ export function configured(
 const absent = (key: keyof EngineLimits) =>
   ({ cpus: '', swapBytes: -1, memoryPolicy: 'kill', leased: false })[key as string] ?? 0
 
-/** The same text for the same value, in whatever order its keys came. */
-function canonical(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const entries = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1))
-  return `{${entries.map(([key, each]) => `${JSON.stringify(key)}:${canonical(each)}`).join()}}`
+/** Deep equality of plain data, in whatever order the keys came. */
+function same(left: unknown, right: unknown): boolean {
+  if (left === right) return true
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
+  const keys = Object.keys(left)
+  if (keys.length !== Object.keys(right).length) return false
+  return keys.every((key) => key in right && same(left[key as keyof typeof left], right[key as keyof typeof right]))
 }

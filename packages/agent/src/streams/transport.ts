@@ -7,6 +7,7 @@ import {
   createSecureContext,
   createServer as createTlsServer,
   type SecureContext,
+  type TLSSocket,
 } from 'node:tls'
 import { DroverError } from '@drover/protocol'
 import type { TlsMaterial } from '../tls.ts'
@@ -40,7 +41,9 @@ export function listen(
 export function dial(address: string, port: number, tls: TlsMaterial | null): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = tls
-      ? connectTls({ host: address, port, secureContext: contextOf(tls) })
+      ? resumable(tls, `${address}:${port}`, (session) =>
+          connectTls({ host: address, port, secureContext: contextOf(tls), ...(session ? { session } : {}) }),
+        )
       : connectPlain({ host: address, port, noDelay: true })
     const fail = (reason: string) => {
       socket.destroy()
@@ -59,6 +62,26 @@ export function dial(address: string, port: number, tls: TlsMaterial | null): Pr
       resolve(socket)
     })
   })
+}
+
+/** More peers than this are not remembered. */
+const mostSessions = 256
+const sessions = new WeakMap<TlsMaterial, Map<string, Buffer>>()
+
+/**
+ * With what the peer gave us at the end of the last handshake (RFC 8446, 2.2): both prove then that they had it, and neither shows and checks a
+ * certificate anew, which is most of what a connection costs; each move has its own. The peer forgets it after minutes, then all is as before.
+ */
+function resumable(tls: TlsMaterial, peer: string, open: (session: Buffer | undefined) => TLSSocket): TLSSocket {
+  const known = sessions.get(tls) ?? new Map<string, Buffer>()
+  sessions.set(tls, known)
+  const socket = open(known.get(peer))
+  socket.on('session', (session) => {
+    if (known.size >= mostSessions) known.clear()
+    known.set(peer, session)
+  })
+  socket.once('error', () => known.delete(peer))
+  return socket
 }
 
 const contexts = new WeakMap<TlsMaterial, SecureContext>()

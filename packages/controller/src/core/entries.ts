@@ -4,7 +4,6 @@
 
 import {
   Container,
-  DroverError,
   Host,
   HostSetRequest,
   Image,
@@ -25,7 +24,7 @@ import {
   SetRequest,
   Snapshot,
 } from '@drover/protocol'
-import { Compile, type Static, Type } from '@drover/schema'
+import { type Static, Type } from '@drover/schema'
 import { ContainerImported, CopyRefreshed, ExportRequested, RebuildRequested } from './disk-entries.ts'
 import { entry, launchProperties, OperationId } from './entry-parts.ts'
 
@@ -363,22 +362,3 @@ export const Entry = Type.Union([
 ])
 export type Entry = Static<typeof Entry>
 export type EntryOf<T extends Entry['type']> = Extract<Entry, { type: T }>
-
-const validator = Compile(Entry)
-
-export function encodeEntry(value: Entry): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value))
-}
-
-export function decodeEntry(bytes: Uint8Array): Entry {
-  const text = new TextDecoder().decode(bytes)
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw new DroverError('INTERNAL', `decode a log entry of ${bytes.length} bytes: it is not JSON`, { cause })
-  }
-  if (validator.Check(value)) return value
-  const type = (value as { type?: unknown } | null)?.type
-  throw new DroverError('INTERNAL', `decode a log entry of type ${String(type)}: this version doesn’t know its form`)
-}

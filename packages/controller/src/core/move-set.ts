@@ -41,6 +41,16 @@ export const plannedMoves = (operation: Operation): PlannedMove[] | null =>
 export function progressOfMoves(state: ClusterState, operation: Operation, { maxTries }: MoveSetRules): MoveProgress[] {
   return (plannedMoves(operation) ?? []).map((move) => {
     const container = state.tables.containers.get(move.container)
+    // Nothing is done with it, and it is elsewhere: most of a plan is soon like that, and it is gone through with every entry.
+    if (container?.operation === null && container.host !== sourceOf(operation, move))
+      return {
+        move,
+        container,
+        status: 'gone',
+        get tries() {
+          return childrenOf(state, operation, move.container, maxTries)
+        },
+      }
     const tries = childrenOf(state, operation, move.container, maxTries)
     return { move, container, tries, status: statusOf(operation, move, container, tries, maxTries) }
   })

@@ -26,6 +26,8 @@ export const phaseDeadlinesMs: Readonly<Record<MigrationPhase, number>> = {
 }
 /** CRIU takes a whole core, and two that share one double both blackouts; so a host of few cores freezes one container at a time. */
 const coresPerSwitch = 2
+/** A source that isn't clean so long after the decision is waited for in a phase of its own; mostly it is, and the phase would be one entry more. */
+const cleaningAfterMs = 1_000
 /** Beyond this they wait for each other in the kernel: namespaces and network devices have one lock each. */
 const mostSwitchesPerHost = 4
 
@@ -38,6 +40,8 @@ export function takenSlots(observed: Observed, operations: readonly Operation[])
   for (const { id, migration } of operations) {
     if (migration?.phase !== 'switching' && migration?.phase !== 'committed') continue
     const { source, destination, phase } = migration
+    const runs = phase === 'committed' && reached(migrationStep(observed, destination, id, 'destination'), 'released')
+    if (runs) continue
     const sent =
       phase === 'committed' ||
       reached(migrationStep(observed, source, id, 'source'), 'switched') ||
@@ -76,8 +80,16 @@ interface Sides {
 function sidesOf({ observed }: PlanContext, operation: Operation, migration: Migration): Sides {
   const source = migrationStep(observed, migration.source, operation.id, 'source')
   const destination = migrationStep(observed, migration.destination, operation.id, 'destination')
-  return { source, destination, figures: { ...source?.figures, ...destination?.figures } }
+  return {
+    source,
+    destination,
+    figures: newFigures(migration.figures, { ...source?.figures, ...destination?.figures }),
+  }
 }
+
+/** What is committed already needn't be said again: every controller reads and keeps each entry. */
+const newFigures = (known: MigrationFigures, said: MigrationFigures): MigrationFigures =>
+  Object.fromEntries(Object.entries(said).filter(([key, value]) => known[key as keyof MigrationFigures] !== value))
 
 const order: readonly MigrationStep['step'][] = [
   'preparing',
@@ -169,20 +181,24 @@ function reasonToAbort(
 
 function planCommitted(context: PlanContext, operation: Operation, migration: Migration, sides: Sides): Entry[] {
   const { observed, nowMs } = context
-  const overdue = nowMs - phaseSinceMs(operation) > phaseDeadlinesMs[migration.phase]
+  const lastedMs = nowMs - phaseSinceMs(operation)
+  const overdue = lastedMs > phaseDeadlinesMs[migration.phase]
   const { figures } = sides
-  if (migration.phase === 'committed') {
-    if (reached(sides.destination, 'released')) {
-      return [{ type: 'MigrationAdvanced', atMs: nowMs, operation: operation.id, phase: 'cleaning', figures }]
-    }
+  if (migration.phase === 'committed' && !reached(sides.destination, 'released')) {
     if (!overdue) return []
     const message = `move ${operation.target}: it belongs to ${migration.destination} now, which has not let it run for ${phaseDeadlinesMs.committed} ms`
     return [ended(context, operation, 'failed', message, { code: 'HOST_UNREACHABLE', message }, figures)]
   }
   const cleaned = sides.source?.step === 'cleaned' || isGone(observed, migration.source, migration.container)
   const lost = isSilent(observed, migration.source, nowMs)
-  if (!cleaned && !lost && !overdue) return []
   const message = `${migration.source} → ${migration.destination}`
+  if (migration.phase === 'committed') {
+    const lasted = { ...figures, phase_committed_ms: Math.max(lastedMs, 0) }
+    if (cleaned) return [ended(context, operation, 'done', message, null, lasted)]
+    if (!lost && lastedMs < cleaningAfterMs) return []
+    return [{ type: 'MigrationAdvanced', atMs: nowMs, operation: operation.id, phase: 'cleaning', figures }]
+  }
+  if (!cleaned && !lost && !overdue) return []
   const later = cleaned ? '' : `; ${migration.source} cleans up when it can`
   return [ended(context, operation, 'done', message + later, null, figures)]
 }

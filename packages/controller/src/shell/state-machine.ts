@@ -6,7 +6,8 @@ import { DroverError } from '@drover/protocol'
 import type { StateMachine } from '@drover/raft'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { type Applied, apply, applyUnknown, type Outcome } from '../core/apply.ts'
-import { decodeEntry, type Entry } from '../core/entries.ts'
+import type { Entry } from '../core/entries.ts'
+import { decodeEntry } from '../core/entry-codec.ts'
 import {
   type Change,
   type ClusterState,
@@ -18,6 +19,8 @@ import {
 } from '../core/state.ts'
 
 const indexKey = 'appliedIndex'
+/** The first change waits so long for company: a busy cluster changes the same few entities again and again, and each transaction costs every controller more than all that is in it. */
+const gatherMs = 100
 type Stored = { value: unknown }
 
 export class ClusterStateMachine implements StateMachine {
@@ -31,6 +34,9 @@ export class ClusterStateMachine implements StateMachine {
   #dirty = new Map<string, Change>()
   #replaced = false
   #writing: Promise<void> | null = null
+  /** Ends the waiting for company; null when nothing waits. */
+  #hurry: (() => void) | null = null
+  #closing = false
   readonly #onDiskFailure: (error: unknown) => void
 
   constructor(directory: string, onDiskFailure: (error: unknown) => void) {
@@ -77,6 +83,8 @@ export class ClusterStateMachine implements StateMachine {
 
   /** Waits until everything applied is on disk. */
   async close(): Promise<void> {
+    this.#closing = true
+    this.#hurry?.()
     while (this.#writing) await this.#writing
     await this.#root.close()
   }
@@ -106,8 +114,8 @@ export class ClusterStateMachine implements StateMachine {
 
   /** Writes until nothing is left; what is applied meanwhile goes into the next transaction. */
   async #writeAll(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve))
     while (this.#replaced || this.#storedIndex < this.state.index) {
+      await this.#gather()
       const { index } = this.state
       const replaced = this.#replaced
       const changes = replaced ? everything(this.state) : [...this.#dirty.values()]
@@ -123,6 +131,16 @@ export class ClusterStateMachine implements StateMachine {
       })
       this.#storedIndex = index
     }
+  }
+
+  #gather(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.#closing ? 0 : gatherMs)
+      this.#hurry = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
   }
 
   #load(): ClusterState {

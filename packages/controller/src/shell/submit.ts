@@ -3,7 +3,8 @@
 import { DroverError } from '@drover/protocol'
 import type { ReplicatedLog } from '@drover/raft'
 import type { Outcome } from '../core/apply.ts'
-import { type Entry, encodeEntry } from '../core/entries.ts'
+import type { Entry } from '../core/entries.ts'
+import { encodeEntry } from '../core/entry-codec.ts'
 
 /** How long a user's write may wait for its commit. */
 export const submitDeadlineMs = 5_000
