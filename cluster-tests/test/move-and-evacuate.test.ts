@@ -63,6 +63,40 @@ await tell(t, async (story) => {
     await story.must('move', 'web-1', before.host)
   })
 
+  await t.test('move: back to where it was, only what has changed since is sent', async (t) => {
+    if (story.lab.engine === 'simulated') {
+      t.pass('left out', { skip: 'simulated containers have no programs' })
+      return
+    }
+    const inside = async (script: string) => {
+      const ran = await story.lab.cli(['exec', 'web-3', '--', 'sh', '-ec', script])
+      t.equal(ran.code, 0, ran.stderr)
+      return ran.stdout
+    }
+    const { host } = await story.container('web-3')
+    await inside(
+      'mkdir -p /srv/many/d && dd if=/dev/urandom of=/srv/large bs=1M count=48 && dd if=/dev/urandom of=/srv/many/whole bs=1M count=16',
+    )
+    await inside(
+      'cd /srv/many && echo 1 > d/f && ln d/f d/g && ln -s f d/s && mkfifo d/p && truncate -s 9M d/holes && rm -f /etc/motd',
+    )
+    const away = await story.must<Operation>('move', 'web-3', story.otherHost(await story.container('web-3')))
+    t.ok((away.migration?.figures.sent_bytes ?? 0) > 64 << 20, 'all of it, the first time')
+    const shown = await story.must<HostView>('host', 'show', host)
+    t.ok((shown.leftovers?.bytes ?? 0) >= 64 << 20, 'the host keeps what it left')
+    await inside(
+      'dd if=/dev/urandom of=/srv/large bs=1M count=1 seek=20 conv=notrunc && echo 2 >> /srv/many/d/f && rm /srv/many/d/s',
+    )
+    const all = 'cd /srv && find . -exec ls -dln --full-time {} + && find . -type f -exec md5sum {} +'
+    const before = await inside(all)
+    const back = await story.must<Operation>('move', 'web-3', host)
+    t.equal(await inside(all), before, 'it is as it was')
+    const { sent_bytes: sent = 0, reused_bytes: reused = 0 } = back.migration?.figures ?? {}
+    t.comment(`${sent} bytes were sent, ${reused} were there`)
+    t.ok(sent > 1 << 20 && sent < 8 << 20, `${sent} bytes were sent`)
+    t.ok(reused >= 62 << 20, `${reused} bytes were there`)
+  })
+
   await t.test('move: what was written inside comes along', async (t) => {
     const script =
       'mkdir -p /srv/d && echo kept > /srv/d/f && ln /srv/d/f /srv/d/g && ln -s f /srv/d/s && rm -f /etc/motd'

@@ -19,6 +19,7 @@
 #include "memory_guard.h"
 #include "mounts.h"
 #include "netlink.h"
+#include "overlay_origin.h"
 #include "pidfd.h"
 #include "record.h"
 #include "tree_hash.h"
@@ -194,7 +195,18 @@ Status Engine::killProcesses(Container& container) {
   return {};
 }
 
-Status Engine::removeContainer(const std::shared_ptr<Container>& container) {
+namespace {
+
+/** Only as something to compare with: nothing of this host's mounts is left in it. What can't be kept, on another file system say, goes. */
+void keepLayer(const Container& container, const std::string& keep) {
+  Status ready = dropOverlayOrigins(container.upper());
+  if (ready.ok() && rename(container.upper().c_str(), keep.c_str()) != 0) ready = errnoError("keep the layer of " + container.id + " as " + keep);
+  if (!ready.ok()) logLine("info", ready.error().message);
+}
+
+}  // namespace
+
+Status Engine::removeContainer(const std::shared_ptr<Container>& container, const std::string& keep) {
   forgetCheckpoint(*this, *container);
   forgetTree(container->id);
   DROVER_TRY(killProcesses(*container));
@@ -212,6 +224,7 @@ Status Engine::removeContainer(const std::shared_ptr<Container>& container) {
   loop_.post([this, container] {
     if (onChange) onChange(container);
   });
+  if (!keep.empty()) keepLayer(*container, keep);
   DROVER_TRY(removeTree(container->directory));
   forgetDiskLimit(config_.stateDirectory, container->snapshot().spec);
   crashPoint("delete:removed");

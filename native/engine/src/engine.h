@@ -82,7 +82,7 @@ class Engine {
   /** Kills every process, reaps init, removes the veth and the cgroups; keeps record and disk. Operation queue only. */
   Status killProcesses(Container& container);
   /** Removes every trace. Operation queue only. */
-  Status removeContainer(const std::shared_ptr<Container>& container);
+  Status removeContainer(const std::shared_ptr<Container>& container, const std::string& keep = "");
   /** Ends the exec sessions of a container: their pipes and terminals can't be dumped. Returns when they are gone. */
   void endExecSessions(Container& container);
 

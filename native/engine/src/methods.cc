@@ -148,8 +148,8 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
   }
   if (call.file || method == "processes" || method == "usage" || method == "preflight") return inside(call, container, respond);
   if (method == "delete")
-    return onContainer(call, container, respond, [&engine](const auto& queued) -> Result<Json> {
-      DROVER_TRY(engine.removeContainer(queued));
+    return onContainer(call, container, respond, [&engine, keep = call.directory](const auto& queued) -> Result<Json> {
+      DROVER_TRY(engine.removeContainer(queued, keep));
       return Json(nullptr);
     });
   auto described = [&engine](Status (*operation)(Engine&, const std::shared_ptr<Container>&)) {

@@ -82,6 +82,16 @@ const Field directory{"directory", [](const Json& params, Call& call) -> Status 
                         return {};
                       }};
 const Field directoryIfKnown{"directory", [](const Json& params, Call& call) -> Status { return present(params, "directory") ? directory.read(params, call) : Status(); }};
+/** Missing or null: none. */
+Status readPath(const Json& params, const char* name, std::string& to) {
+  if (!present(params, name)) return {};
+  DROVER_TRY_ASSIGN(path, stringField(params, name));
+  if (path.empty() || path.front() != '/') return badRequest(std::string("field `") + name + "`: `" + path + "` is not an absolute path");
+  to = path;
+  return {};
+}
+const Field keep{"keep", [](const Json& params, Call& call) { return readPath(params, "keep", call.directory); }};
+const Field indexPath{"index", [](const Json& params, Call& call) { return readPath(params, "index", call.tree.index); }};
 const Field uidBase{"uidBase", [](const Json& params, Call& call) -> Status {
                       DROVER_TRY_ASSIGN(first, integerField(params, "uidBase", 0, UINT32_MAX - uidRange));
                       call.uidBase = static_cast<uint32_t>(first);
@@ -203,10 +213,10 @@ const std::vector<Rule> rules = {
     {"update", {container, epoch, limits, devices, otherName, security, sysctls, rlimits}},
     {"freeze", {container, epoch}},
     {"thaw", {container, epoch}},
-    {"delete", {container, epoch}},
+    {"delete", {container, epoch, keep}},
     {"lease", {until, leases}},
     {"copyMemory", {container, epoch, directory, mostBytes}},
-    {"hashTree", {container, epoch, changedPaths, mostBytes}},
+    {"hashTree", {container, epoch, changedPaths, mostBytes, indexPath}},
     {"checkpoint", {container, epoch, directory}},
     {"restore", {container, epoch, directory}},
     {"replaceDisk", {container, epoch, directory, uidBase}},

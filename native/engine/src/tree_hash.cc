@@ -9,12 +9,14 @@
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <optional>
 #include <unordered_map>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "engine.h"
+#include "file_io.h"
 #include "open_beneath.h"
 
 namespace drover {
@@ -24,6 +26,15 @@ namespace {
 constexpr size_t mostEntries = 2'000'000;
 constexpr size_t blockBytes = 4096;
 constexpr size_t readBytes = 256 << 10;
+/** Larger files are compared piece by piece; beyond the last size the list of pieces is too long. tree-index.ts has the same numbers. */
+constexpr int64_t pieceBytes = 64 << 10;
+constexpr int64_t leastInPieces = 256 << 10;
+constexpr int64_t mostInPieces = 64LL << 30;
+constexpr uint32_t indexMagic = 0x31786464;
+/** What the index of two trees takes in an agent. */
+constexpr size_t mostIndexed = 500'000;
+/** Time stamps advance by the kernel's tick, 4 or 10 ms; within two of them a change may leave no trace. */
+constexpr int64_t racyNs = 20'000'000;
 /** Nothing in there follows a link: the container may run, and make one where there was none. */
 constexpr uint64_t inside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
 /** By these overlayfs ties a layer to the file systems of its host; tar leaves them out. */
@@ -91,6 +102,13 @@ void addAttributes(Sum& sum, const std::string& path) {
   }
 }
 
+int64_t nanoseconds(const timespec& time) { return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec; }
+
+template <typename Value>
+void append(std::string& to, const Value& value) {
+  to.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
 bool allZero(const char* block, size_t length) { return block[0] == 0 && memcmp(block, block + 1, length - 1) == 0; }
 
 std::mutex treesMutex;
@@ -107,13 +125,16 @@ std::unique_ptr<TreeHash> takeTree(const std::string& container) {
 /** A file that is being read, maybe over several calls. Zeros count as holes, wherever the file system keeps them. */
 class TreeHash::Reader {
  public:
-  Reader(std::string path, UniqueFd file, std::string& buffer) : path_(std::move(path)), file_(std::move(file)), buffer_(buffer) {}
+  Reader(std::string path, UniqueFd file, std::string& buffer, std::vector<Number>* pieces) : path_(std::move(path)), file_(std::move(file)), buffer_(buffer), pieces_(pieces) {}
   const std::string& path() const { return path_; }
 
   /** Bytes read; 0 at its end. */
   Result<int64_t> next() {
     off_t data = lseek(file_.get(), at_, SEEK_DATA);
-    if (data < 0 && errno == ENXIO) return int64_t{0};
+    if (data < 0 && errno == ENXIO) {
+      endPiece();
+      return int64_t{0};
+    }
     // Whole blocks, from where data begins: the same on every file system.
     if (data > at_) at_ = data - data % static_cast<off_t>(blockBytes);
     size_t filled = 0;
@@ -133,16 +154,37 @@ class TreeHash::Reader {
       if (afterHole_) sum_.add(static_cast<uint64_t>(at_) + from);
       afterHole_ = false;
       sum_.add(buffer_.data() + from, length);
+      if (pieces_) addToPiece(at_ + static_cast<int64_t>(from), buffer_.data() + from, length);
     }
     at_ += static_cast<off_t>(filled);
+    if (filled == 0) endPiece();
     return static_cast<int64_t>(filled);
   }
   XXH128_hash_t value() const { return sum_.value(); }
 
  private:
+  void addToPiece(int64_t at, const char* block, size_t length) {
+    const int64_t piece = at / pieceBytes;
+    if (piece != piece_) endPiece();
+    if (!pieceSum_) pieceSum_.emplace();
+    piece_ = piece;
+    pieceSum_->add(static_cast<uint64_t>(at % pieceBytes));
+    pieceSum_->add(block, length);
+  }
+  void endPiece() {
+    if (!pieceSum_) return;
+    const XXH128_hash_t value = pieceSum_->value();
+    // It may have grown since its pieces were counted.
+    if (static_cast<size_t>(piece_) < pieces_->size()) (*pieces_)[static_cast<size_t>(piece_)] = {value.low64, value.high64};
+    pieceSum_.reset();
+  }
+
   std::string path_;
   UniqueFd file_;
   std::string& buffer_;
+  std::vector<Number>* pieces_;
+  std::optional<Sum> pieceSum_;
+  int64_t piece_ = -1;
   off_t at_ = 0;
   bool afterHole_ = true;
   Sum sum_;
@@ -151,13 +193,31 @@ class TreeHash::Reader {
 TreeHash::TreeHash(UniqueFd root) : root_(std::move(root)), buffer_(readBytes, '\0') {}
 TreeHash::~TreeHash() = default;
 
-Result<std::unique_ptr<TreeHash>> TreeHash::begin(const std::string& root) {
+Result<std::unique_ptr<TreeHash>> TreeHash::begin(const std::string& root, const TreeHash* before, bool detailed) {
   UniqueFd fd(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) return errnoError("open " + root);
   std::unique_ptr<TreeHash> tree(new TreeHash(std::move(fd)));
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  tree->beganNs_ = nanoseconds(now);
+  tree->detailed_ = detailed;
   DROVER_TRY(tree->look("."));
   DROVER_TRY(tree->list(".", true));
+  if (before) tree->takeOver(*before);
   return tree;
+}
+
+void TreeHash::takeOver(const TreeHash& before) {
+  for (auto& [path, entry] : entries_) {
+    if (entry.known || entry.details) continue;
+    auto found = before.entries_.find(path);
+    if (found == before.entries_.end()) continue;
+    const Entry& was = found->second;
+    const bool same = was.isFile && was.known && was.inode == entry.inode && was.size == entry.size && was.changedNs == entry.changedNs;
+    if (!same || was.changedNs > before.beganNs_ - racyNs) continue;
+    entry.content = was.content;
+    entry.known = true;
+  }
 }
 
 Status TreeHash::look(const std::string& path) {
@@ -194,7 +254,20 @@ Status TreeHash::look(const std::string& path) {
         return -1;
       }));
     addAttributes(sum, full);
+    if (detailed_) {
+      entry.details = std::make_shared<Details>();
+      Sum attributes;
+      for (uint64_t fact : {uint64_t{status.st_mode}, uint64_t{status.st_uid}, uint64_t{status.st_gid}}) attributes.add(fact);
+      addAttributes(attributes, full);
+      const XXH128_hash_t value = attributes.value();
+      entry.details->attributes = {value.low64, value.high64};
+      // A write would take these away from it.
+      const bool privileged = (status.st_mode & (S_ISUID | S_ISGID)) != 0 || lgetxattr(full.c_str(), "security.capability", nullptr, 0) >= 0;
+      if (entry.isFile && !entry.hasOtherNames && !privileged && entry.size >= leastInPieces && entry.size <= mostInPieces)
+        entry.details->pieces.resize(static_cast<size_t>((entry.size + pieceBytes - 1) / pieceBytes));
+    }
   }
+  entry.changedNs = nanoseconds(status.st_ctim);
   const XXH128_hash_t value = sum.value();
   entry.facts = {value.low64, value.high64};
   auto [place, isNew] = entries_.try_emplace(path);
@@ -284,7 +357,8 @@ Result<int64_t> TreeHash::read(int64_t mostBytes) {
         entry.known = true;
         continue;
       }
-      reader_ = std::make_unique<Reader>(path, std::move(file), buffer_);
+      const bool inPieces = entry.details && !entry.details->pieces.empty();
+      reader_ = std::make_unique<Reader>(path, std::move(file), buffer_, inPieces ? &entry.details->pieces : nullptr);
     }
     for (;;) {
       DROVER_TRY_ASSIGN(count, reader_->next());
@@ -323,6 +397,24 @@ std::string TreeHash::digest() const {
   return text;
 }
 
+std::string TreeHash::index() const {
+  std::string text;
+  append(text, indexMagic);
+  for (const auto& [path, entry] : entries_) {
+    // Sockets are none of tar's.
+    if (!entry.details) continue;
+    append(text, static_cast<uint32_t>(path.size()));
+    append(text, static_cast<uint32_t>(entry.details->pieces.size()));
+    append(text, entry.size);
+    for (const Number& number : {entry.facts, entry.details->attributes, entry.content}) append(text, number);
+    text.push_back(entry.isDirectory ? 'd' : entry.isFile ? 'f' : 'o');
+    text.push_back(entry.hasOtherNames ? 1 : 0);
+    text += path;
+    for (const Number& piece : entry.details->pieces) append(text, piece);
+  }
+  return text;
+}
+
 int64_t TreeHash::bytes() const {
   int64_t total = 0;
   for (const auto& [path, entry] : entries_) total += entry.size;
@@ -333,13 +425,14 @@ Result<nlohmann::json> hashTree(Engine&, const std::shared_ptr<Container>& conta
   std::unique_ptr<TreeHash> tree = takeTree(container->id);
   if (question.mostBytes == 0) return nlohmann::json{{"hash", nullptr}, {"entries", 0}, {"bytes", 0}, {"leftBytes", 0}};
   if (question.anew) {
-    DROVER_TRY_ASSIGN(begun, TreeHash::begin(container->upper()));
+    DROVER_TRY_ASSIGN(begun, TreeHash::begin(container->upper(), tree.get(), !question.index.empty()));
     tree = std::move(begun);
   } else if (!tree) return Error{"WRONG_STATE", "hash the tree of " + container->id + ": it was not begun"};
   DROVER_TRY(tree->update(question.changed));
   DROVER_TRY_ASSIGN(left, tree->read(question.mostBytes));
   nlohmann::json result = {{"hash", nullptr}, {"entries", tree->entries()}, {"bytes", tree->bytes()}, {"leftBytes", left}};
   if (left == 0) result["hash"] = tree->digest();
+  if (left == 0 && !question.index.empty() && tree->entries() <= mostIndexed) DROVER_TRY(replaceFile(question.index, tree->index(), false));
   std::lock_guard lock(treesMutex);
   trees.insert_or_assign(container->id, std::move(tree));
   return result;

@@ -22,8 +22,11 @@ class Engine;
 
 class TreeHash {
  public:
-  /** Looks at everything below `root`; what is in the files comes with `read`. */
-  static Result<std::unique_ptr<TreeHash>> begin(const std::string& root);
+  /**
+   * Looks at everything below `root`; what is in the files comes with `read`. `before`: what an earlier one read isn't read again where inode, size
+   * and time of change are the same. `detailed`: for `index`.
+   */
+  static Result<std::unique_ptr<TreeHash>> begin(const std::string& root, const TreeHash* before = nullptr, bool detailed = false);
   ~TreeHash();
 
   /** These paths, relative to the root, may have changed, or be gone; what is below a directory that is named is only looked at when it is new. */
@@ -33,6 +36,8 @@ class TreeHash {
 
   /** 32 hexadecimal digits; only when nothing is left to read. */
   std::string digest() const;
+  /** What is known of each entry, as packages/agent/src/migration/tree-index.ts reads it; only of a detailed one, when nothing is left to read. */
+  std::string index() const;
   size_t entries() const { return entries_.size(); }
   /** Of all files. */
   int64_t bytes() const;
@@ -41,10 +46,19 @@ class TreeHash {
   struct Number {
     uint64_t low = 0, high = 0;
   };
+  /** Of a detailed one. */
+  struct Details {
+    /** Of what a change of its content leaves: mode, owners, extended attributes. */
+    Number attributes;
+    /** Of each piece of a larger file; zeros alone have 0. */
+    std::vector<Number> pieces;
+  };
   struct Entry {
     Number facts, content;
     uint64_t inode = 0;
     int64_t size = 0;
+    int64_t changedNs = 0;
+    std::shared_ptr<Details> details;
     bool isFile = false, isDirectory = false, hasOtherNames = false, known = false;
   };
   class Reader;
@@ -53,8 +67,11 @@ class TreeHash {
   Status look(const std::string& path);
   Status list(const std::string& directory, bool everything);
   void forget(const std::string& path);
+  void takeOver(const TreeHash& before);
 
   UniqueFd root_;
+  bool detailed_ = false;
+  int64_t beganNs_ = 0;
   /** By path; the root itself is ".". */
   std::map<std::string, Entry> entries_;
   /** For whichever file is read. */
@@ -69,6 +86,8 @@ struct TreeQuestion {
   bool anew = false;
   std::vector<std::string> changed;
   int64_t mostBytes = 0;
+  /** Where the index goes; empty: none is wanted. */
+  std::string index;
 };
 Result<nlohmann::json> hashTree(Engine& engine, const std::shared_ptr<Container>& container, const TreeQuestion& question);
 void forgetTree(const std::string& container);

@@ -27,6 +27,7 @@ import { ImageTasks } from './images/image-tasks.ts'
 import { ImageFetcher, sendImage } from './images/image-transfer.ts'
 import { Uploads } from './images/uploads.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
+import { Leftovers } from './leftovers/leftovers.ts'
 import { checkpointRootFor } from './migration/checkpoint-directory.ts'
 import { acceptMigration } from './migration/destination.ts'
 import type { SessionStep } from './migration/session.ts'
@@ -46,6 +47,8 @@ import { Workers } from './workers.ts'
 
 /** A frozen container waits for what the leader makes of these, or the next one to be frozen. */
 const awaitedSteps: ReadonlySet<SessionStep> = new Set<SessionStep>(['switched', 'restored', 'released', 'failed'])
+/** A look at the file system's free room costs a system call. */
+const trimEveryMs = 10_000
 
 export class Agent {
   readonly #config: AgentConfig
@@ -62,13 +65,15 @@ export class Agent {
   #streams: StreamServer | null = null
   #grpc: AgentGrpc | null = null
   #refresh: NodeJS.Timeout | null = null
+  #trimmedAtMs = 0
   readonly #reports = new ReportWriter()
   readonly #observer = new ContainerObserver()
 
   constructor(config: AgentConfig, log: Log) {
     this.#config = config
     mkdirSync(config.dataDirectory, { recursive: true, mode: 0o755 })
-    this.#capacity = config.capacity ?? machineCapacity(config.dataDirectory)
+    const leftovers = new Leftovers(config.dataDirectory, { mostBytes: null })
+    this.#capacity = config.capacity ?? machineCapacity(config.dataDirectory, leftovers.totalBytes)
     const images = new ImageStore(config.dataDirectory)
     this.#hostShutdown = new HostShutdown(config.dataDirectory)
     const access = accessOf(config)
@@ -91,6 +96,7 @@ export class Agent {
       }),
       snapshots: new SnapshotJobs(),
       uploads: new Uploads(config.dataDirectory),
+      leftovers,
       links: { outgoing: new Pace(), incoming: new Pace() },
       lease: new LeaseKeeper(this.#client, store, log),
       log,
@@ -179,8 +185,9 @@ export class Agent {
     }
   }
 
-  #prune({ images }: AssignmentBatch): void {
+  #prune({ images, leftovers }: AssignmentBatch): void {
     if (images) this.#parts.images.keepOnly(images)
+    if (leftovers) this.#parts.leftovers.obey(leftovers)
     const current = new Set<string>()
     for (const { migration, snapshotTask, exportTask, origin } of this.#parts.store.all()) {
       for (const under of [migration, snapshotTask, exportTask, origin]) if (under) current.add(under.operation)
@@ -239,9 +246,17 @@ export class Agent {
       const { containers } = await engine.call('list', {}, { deadlineMs: engineDeadlines.quick })
       for (const container of mirror.replaceAll(containers, mark)) this.#containerChanged(container)
       void this.#disks.turn(containers)
+      this.#trimLeftovers()
     } catch (thrown) {
       log.warn({ error: DroverError.from(thrown).message }, 'list the containers')
     }
+  }
+
+  #trimLeftovers(): void {
+    const now = performance.now()
+    if (now - this.#trimmedAtMs < trimEveryMs) return
+    this.#trimmedAtMs = now
+    this.#parts.leftovers.trim()
   }
 
   #reportFacts(): ReportFacts {
@@ -260,6 +275,7 @@ export class Agent {
       used: { ...this.#usage.measure(containers), diskBytes: this.#disks.totalBytes },
       features: hostFeatures(mirror.hello),
       images: images.digests(),
+      leftovers: this.#parts.leftovers.all().map(({ container, bytes }) => ({ container, bytes })),
       engineUp: mirror.up,
       ...(pressure === null ? {} : { pressure }),
       containers: this.#observer.observe(

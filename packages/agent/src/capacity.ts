@@ -9,12 +9,13 @@ import { pidsOfHost, type Resources } from '@drover/protocol'
 /** Kept for the kernel, the engine, the agent and the page cache that they live by. */
 const reservedMemoryBytes = 512 << 20
 
-export function machineCapacity(dataDirectory: string): Resources {
+/** `leftoverBytes`: of the disk, what is given back when it is needed. */
+export function machineCapacity(dataDirectory: string, leftoverBytes = 0): Resources {
   const disk = statfsSync(dataDirectory)
   return {
     cpuMilli: cpus().length * 1000,
     memoryBytes: Math.max(0, totalmem() - reservedMemoryBytes),
-    diskBytes: disk.bavail * disk.bsize,
+    diskBytes: disk.bavail * disk.bsize + leftoverBytes,
     pids: pidsOfHost,
   }
 }

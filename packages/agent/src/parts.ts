@@ -11,6 +11,7 @@ import type { ImageStore } from './images/image-store.ts'
 import type { ImageFetcher } from './images/image-transfer.ts'
 import type { Uploads } from './images/uploads.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
+import type { Leftovers } from './leftovers/leftovers.ts'
 import type { MigrationSessions } from './migration/sessions.ts'
 import type { SnapshotJobs } from './snapshots/jobs.ts'
 import type { Pace } from './streams/pace.ts'
@@ -39,6 +40,7 @@ export interface AgentParts {
   links: { outgoing: Pace; incoming: Pace }
   snapshots: SnapshotJobs
   uploads: Uploads
+  leftovers: Leftovers
   lease: LeaseKeeper
   log: Log
 }

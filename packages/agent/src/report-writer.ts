@@ -66,6 +66,6 @@ function changesSince(said: Said, facts: ReportFacts, sequence: number): HostCha
   }
 }
 
-function rareFacts({ address, grpcPort, streamPort, capacity, features, images }: ReportFacts): string {
-  return JSON.stringify([address, grpcPort, streamPort, capacity, features, images])
+function rareFacts({ address, grpcPort, streamPort, capacity, features, images, leftovers }: ReportFacts): string {
+  return JSON.stringify([address, grpcPort, streamPort, capacity, features, images, leftovers])
 }

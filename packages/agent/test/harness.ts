@@ -144,6 +144,11 @@ export class TestCluster {
     return whole
   }
 
+  /** What was assigned last. */
+  assigned(host: string, container: string): Assignment {
+    return this.#assigned.get(host)?.get(container) as Assignment
+  }
+
   /** Takes a container out of what a host has, and tells it by a complete batch. */
   unassign(host: string, container: string): void {
     this.index++

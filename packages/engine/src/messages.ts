@@ -163,8 +163,11 @@ export interface EngineMethods extends EngineInsideMethods {
     params: { container: string; epoch: number; directory: string; uidBase: number }
     result: EngineContainer
   }
-  /** Kills what still runs and removes every trace: processes, cgroups, mounts, veth, directories. Unknown: no error. */
-  delete: { params: { container: string; epoch: number }; result: null }
+  /**
+   * Kills what still runs and removes every trace: processes, cgroups, mounts, veth, directories. Unknown: no error. `keep`: where its writable
+   * layer goes instead, on the same file system; what can't be kept is removed all the same.
+   */
+  delete: { params: { container: string; epoch: number; keep?: string }; result: null }
   /**
    * Until when (ms of CLOCK_BOOTTIME) those of `containers` (epoch by id) may run that have the limit `leased`. Without a lease that
    * names it such a container is not started, thawed or released; when the lease is over it is frozen and taken off the network.
@@ -207,9 +210,10 @@ export interface EngineMethods extends EngineInsideMethods {
    * One number for all that the writable layer holds. `changed` null: looks at everything anew; else again at these paths (relative to the
    * layer, a byte a character; the root is '.'), and at what is new or gone in the directories among them. Reads about `mostBytes` of
    * files whose content isn't known; `hash` null: `leftBytes` are left, ask again with []. `mostBytes` 0: given up.
+   * `index`: with the hash comes a file there that says what each entry is (packages/agent/src/migration/tree-index.ts), unless they are too many.
    */
   hashTree: {
-    params: { container: string; epoch: number; changed: string[] | null; mostBytes: number }
+    params: { container: string; epoch: number; changed: string[] | null; mostBytes: number; index?: string }
     result: { hash: string | null; entries: number; bytes: number; leftBytes: number }
   }
   /**

@@ -2,8 +2,8 @@
 // what has changed as if all were looked at anew.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { reasonToSkip } from './engine-program.ts'
 import { OneHost } from './one-host.ts'
@@ -19,6 +19,40 @@ const fill = `mkdir -p d/e many && echo one > d/one && echo two > d/two && ln d/
 /** Without extra packages: perl is in every Debian; 188 and 5 are setxattr(2). */
 const setAttribute = (path: string, name: string) =>
   `perl -e 'exit(syscall(${process.arch === 'arm64' ? 5 : 188}, $ARGV[0], $ARGV[1], $ARGV[2], 1, 0) == 0 ? 0 : 1)' ${path} ${name} x`
+
+/** As above; 191 and 8 are getxattr(2). */
+const getAttribute = (path: string, name: string) =>
+  `perl -e 'exit(syscall(${process.arch === 'arm64' ? 8 : 191}, $ARGV[0], $ARGV[1], my $value = "", 0) >= 0 ? 0 : 1)' ${path} ${name}`
+
+interface Entry {
+  kind: string
+  otherNames: number
+  facts: string
+  attributes: string
+  content: string
+  pieces: string[]
+}
+
+/** As packages/agent/src/migration/tree-index.ts reads it. */
+function entriesIn(index: Buffer): Map<string, Entry> {
+  const entries = new Map<string, Entry>()
+  for (let at = 4; at < index.length; ) {
+    const name = at + 66
+    const pieces = name + index.readUInt32LE(at)
+    const end = pieces + 16 * index.readUInt32LE(at + 4)
+    const hex = (from: number) => index.toString('hex', from, from + 16)
+    entries.set(index.toString('latin1', name, pieces), {
+      kind: String.fromCharCode(index[at + 64] as number),
+      otherNames: index[at + 65] as number,
+      facts: hex(at + 16),
+      attributes: hex(at + 32),
+      content: hex(at + 48),
+      pieces: Array.from({ length: (end - pieces) / 16 }, (_, piece) => hex(pieces + 16 * piece)),
+    })
+    at = end
+  }
+  return entries
+}
 
 const sh = (upper: string, script: string) => execFileSync('sh', ['-ec', script], { cwd: upper })
 
@@ -102,6 +136,61 @@ t.test('the hash of a layer', { skip: reasonToSkip }, async (t) => {
     writeFileSync(join(outside, 'a'), 'x')
     t.equal(await hash(second.container, ['many/a']), before)
   })
+
+  await t.test('the index says of each entry what it is, and of a larger file each piece', async (t) => {
+    const { container, upper } = await layer(t, 4)
+    sh(upper, fill)
+    const index = async () => {
+      const file = join(t.testdir(), 'index')
+      const asked = { container, epoch: 1, mostBytes: all, index: file }
+      t.match(await stage.client.call('hashTree', { ...asked, changed: null }), { hash: /^[0-9a-f]{32}$/ })
+      return entriesIn(readFileSync(file))
+    }
+    const before = await index()
+    t.same(Object.fromEntries(['.', 'noise', 'pipe', 'd/one'].map((path) => [path, before.get(path)?.kind])), {
+      '.': 'd',
+      noise: 'f',
+      pipe: 'o',
+      'd/one': 'f',
+    })
+    t.ok(before.has('n\xffme'), 'names are bytes')
+    t.equal(before.get('noise')?.pieces.length, 11)
+    t.equal(before.get('d/one')?.otherNames, 1)
+    const zero = '0'.repeat(32)
+    t.ok(before.get('zeros')?.pieces.every((piece) => piece === zero))
+    const inSparse = before.get('sparse')?.pieces ?? []
+    t.same([inSparse.length, inSparse.findIndex((piece) => piece !== zero)], [138, 76], 'data in a hole')
+    sh(upper, 'printf y | dd of=noise bs=1 seek=650001 conv=notrunc status=none; touch -r d noise')
+    const after = await index()
+    const changed = after
+      .get('noise')
+      ?.pieces.flatMap((piece, at) => (piece === before.get('noise')?.pieces[at] ? [] : [at]))
+    t.same(changed, [9])
+    t.equal(after.get('noise')?.attributes, before.get('noise')?.attributes)
+    t.equal(after.get('noise')?.facts, before.get('noise')?.facts, 'its times say nothing')
+    t.not(after.get('noise')?.content, before.get('noise')?.content)
+    sh(upper, 'chmod 4755 noise')
+    t.same((await index()).get('noise')?.pieces, [], 'a write would take its set-user-id bit')
+  })
+
+  await t.test(
+    'a layer is kept when its container goes, without overlayfs notes, but not on another file system',
+    async (t) => {
+      const spec = stage.spec(5)
+      const { upper } = await stage.client.call('create', { spec })
+      sh(upper, `${fill}; ${setAttribute('.', 'trusted.overlay.origin')}`)
+      const keep = join(dirname(dirname(upper)), '.kept')
+      await stage.client.call('delete', { container: spec.container, epoch: 1, keep })
+      t.teardown(() => rmSync(keep, { recursive: true, force: true }))
+      t.equal(existsSync(dirname(upper)), false)
+      t.equal(readFileSync(join(keep, 'd', 'one'), 'utf8'), 'one\n')
+      t.throws(() => sh(keep, getAttribute('.', 'trusted.overlay.origin')))
+      const next = stage.spec(6)
+      const made = await stage.client.call('create', { spec: next })
+      await stage.client.call('delete', { container: next.container, epoch: 1, keep: '/proc/kept' })
+      t.equal(existsSync(dirname(made.upper)), false)
+    },
+  )
 
   await t.test('what was not begun, or was given up, is refused', async (t) => {
     const third = await layer(t, 3)

@@ -91,6 +91,10 @@ export const AssignmentBatch = Type.Object({
   imageTasks: Type.Array(ImageTask),
   /** Of a complete one: images to fetch although nothing needs them here yet. */
   keepImages: Type.Optional(Type.Array(Type.Object({ digest: Type.String(), sources: Type.Array(Peer) }))),
+  /** Of a complete one: how much may be kept of containers that have left (null: as is usual), and what isn't wanted. Missing: an older controller. */
+  leftovers: Type.Optional(
+    Type.Object({ mostBytes: Nullable(Type.Integer({ minimum: 0 })), drop: Type.Array(Type.String()) }),
+  ),
   /** Of the answer to a pull: how long the host may run what needs a lease, from when it asked. Missing: not at all. */
   leaseMs: Type.Optional(Type.Integer({ minimum: 1 })),
 })
@@ -189,6 +193,10 @@ export const HostReport = Type.Object({
       memoryUsedBytes: Type.Integer({ description: 'of the capacity; page cache that can be dropped is not used' }),
       frozen: Type.Array(Type.String(), { description: 'containers that were frozen instead of killed for memory' }),
     }),
+  ),
+  /** Layers of containers that have left; missing: an older agent, which keeps none. */
+  leftovers: Type.Optional(
+    Type.Array(Type.Object({ container: Type.String(), bytes: Type.Integer({ minimum: 0 }) }), { maxItems: 1024 }),
   ),
   containers: Type.Array(ObservedContainer),
   migrations: Type.Array(MigrationStep),

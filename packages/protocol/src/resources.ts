@@ -232,6 +232,15 @@ export const HostView = Type.Object({
   requested: Resources,
   used: Nullable(Resources),
   containers: Type.Integer(),
+  leftovers: Type.Optional(
+    Type.Object(
+      { containers: Type.Integer(), bytes: Type.Integer() },
+      {
+        description:
+          'what is kept here of containers that have left, to send less when they come back; given up for others',
+      },
+    ),
+  ),
   limit: Type.Optional(
     Nullable(
       Type.Object({

@@ -85,6 +85,11 @@ export type SchedulingChange = { [K in keyof Scheduling]?: Scheduling[K] | null 
 export const TaintEffect = words('refuse', 'avoid')
 export type TaintEffect = Static<typeof TaintEffect>
 
+const LeftoverBytes = Type.Integer({
+  minimum: 0,
+  description: 'disk that layers of containers which have left may hold; 0: none; missing: a tenth of the file system',
+})
+
 /** What an operator says of a host. */
 export const hostSettingProperties = {
   labels: Type.Optional(Labels),
@@ -94,6 +99,7 @@ export const hostSettingProperties = {
   zone: Type.Optional(Name),
   /** What it has of devices that containers claim. */
   deviceCounts: Type.Optional(DeviceCounts),
+  leftoverBytes: Type.Optional(LeftoverBytes),
 }
 
 /** Body of a host's set: what isn't named stays, null takes away. */
@@ -107,6 +113,7 @@ export const HostSetRequest = Type.Object(
     pool: Type.Optional(Nullable(Name)),
     rack: Type.Optional(Nullable(Name)),
     zone: Type.Optional(Nullable(Name)),
+    leftoverBytes: Type.Optional(Nullable(LeftoverBytes)),
   },
   { additionalProperties: false },
 )

@@ -13,6 +13,7 @@ import { keepOnly, makeSockets, removePaths } from './apply-delta.ts'
 import { checkpointDirectory } from './checkpoint-directory.ts'
 import { ParentImages } from './memory-ahead.ts'
 import { MemoryFileWriter } from './memory-files.ts'
+import { receiveUnlike } from './receive-unlike.ts'
 import type { MigrationSession } from './session.ts'
 import { requireCriu } from './source.ts'
 import { keepDeltaExtractionReady, startDeltaExtraction, startExtraction, type TarProcess } from './tar-process.ts'
@@ -45,14 +46,14 @@ export async function prepareDestination(
   await parts.faults.at('destination.preparing')
   if (migration.mode !== 'cold') requireCriu(parts, assignment)
   await parts.fetcher.ensure(spec.image, imageSources)
-  const leftover = parts.mirror.get(container)
-  if (leftover && leftover.epoch > epoch) {
+  const stale = parts.mirror.get(container)
+  if (stale && stale.epoch > epoch) {
     throw new DroverError(
       'STALE_EPOCH',
-      `move ${assignment.name} to ${parts.host}: it has epoch ${leftover.epoch} here already, not ${epoch}`,
+      `move ${assignment.name} to ${parts.host}: it has epoch ${stale.epoch} here already, not ${epoch}`,
     )
   }
-  if (leftover) {
+  if (stale) {
     await parts.engine.call('delete', { container, epoch }, { deadlineMs: engineDeadlines.delete })
     parts.mirror.forget(container)
   }
@@ -93,7 +94,8 @@ async function receiveAll(
   connection: StreamConnection,
 ): Promise<void> {
   const live = assignment.migration.mode !== 'cold'
-  await connection.sendMessage({ kind: 'accepted', verifies: true })
+  const leftover = parts.leftovers.has(assignment.container)
+  await connection.sendMessage({ kind: 'accepted', verifies: true, ...(leftover ? { leftover } : {}) })
   throttleDestination(parts, connection, assignment.migration.terms)
   const checkpoint = checkpointDirectory(parts.checkpointRoot, assignment.migration.operation, true)
   session.defer(checkpoint.remove)
@@ -136,6 +138,9 @@ async function receiveDisk(
         )
       : await callAndMirror(parts, 'create', { spec }, engineDeadlines.start)
   session.signal.throwIfAborted()
+  const of = { container: assignment.container, epoch: assignment.epoch }
+  if (message.compares === true) await receiveUnlike({ parts, session, connection, of, upper })
+  else parts.leftovers.drop(assignment.container)
   await makeSockets(upper, message.sockets)
   await parts.faults.at('destination.disk-receiving')
   await receiveArchive(connection, startExtraction(session, upper))

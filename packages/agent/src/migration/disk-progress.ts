@@ -16,7 +16,6 @@ export class DiskProgress {
     this.#session = session
     this.#connection = connection
     this.#totalBytes = totalBytes
-    Object.assign(session.figures, { disk_bytes: totalBytes })
   }
 
   sent(): void {

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import type { EngineContainer } from '@drover/engine'
 import { type Assignment, DroverError } from '@drover/protocol'
 import { engineDeadlines, stopSlackMs } from '../engine-port.ts'
+import { leastKeptBytes } from '../leftovers/leftovers.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
 import { sendSnapshots } from '../snapshots/travel.ts'
 import { stopParams } from '../steps/stop-params.ts'
@@ -22,8 +23,10 @@ import { DiskProgress } from './disk-progress.ts'
 import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
 import { sendMemoryFiles } from './memory-files.ts'
 import { checkpointPatiently, requireMovable, residentBytes } from './preflight.ts'
+import { sendUnlike } from './send-unlike.ts'
 import type { MigrationSession } from './session.ts'
 import { keepDeltaArchiveReady, startDeltaArchive, startPrecopyArchive, type TarProcess } from './tar-process.ts'
+import { partsOf } from './text-parts.ts'
 import { throttleSource } from './throttle.ts'
 import { TreeCheck } from './tree-check.ts'
 
@@ -49,8 +52,6 @@ interface Precopied {
 /** The destination may first have to fetch nothing, mount and make cgroups; then the whole disk goes through its tar. */
 const acceptDeadlineMs = 10_000
 const diskDeadlineMs = 30 * 60_000
-/** A character is at most six bytes in JSON: below the limit of a frame. */
-const mostTextBytes = 128 << 10
 
 const precopied = new WeakMap<MigrationSession, Precopied>()
 const connections = new WeakMap<MigrationSession, StreamConnection>()
@@ -113,15 +114,22 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   await cleanPages(engine.upper, manifest, session.signal)
   const { startedAtMs, starts, memoryRoomBytes = 0 } = engine
   const arrival = { frozen: standsStillThere(assignment, engine), memoryRoomBytes }
-  await connection.sendMessage({ kind: 'disk', sockets: socketsOf(manifest), startedAtMs, starts, ...arrival })
-  const progress = new DiskProgress(session, connection, sizeOf(manifest))
-  await sendArchive(connection, startPrecopyArchive(session, engine.upper), progress)
+  const sizeBytes = sizeOf(manifest)
+  const compares = accepted.verifies === true && accepted.leftover === true && sizeBytes >= leastKeptBytes
+  const disk = { kind: 'disk', sockets: socketsOf(manifest), startedAtMs, starts, ...arrival }
+  await connection.sendMessage({ ...disk, ...(compares ? { compares } : {}) })
+  const sending = { parts, session, connection, of: { container, epoch }, upper: engine.upper, manifest }
+  const compared = compares ? await sendUnlike(sending) : null
+  session.figures.disk_bytes = sizeBytes
+  const progress = new DiskProgress(session, connection, sizeBytes - (compared?.reusedBytes ?? 0))
+  await sendArchive(connection, startPrecopyArchive(session, engine.upper, compared?.excludeFrom), progress)
   await sendSnapshots(session, connection, engine.upper)
   await connection.sendMessage({ kind: 'disk-sent' })
   await parts.faults.at('source.disk-sent')
   // While the destination unpacks.
   const restless = restlessDirectories(engine.upper, manifest)
-  const tree = accepted.verifies === true ? await TreeCheck.begin(parts, session, assignment) : null
+  const begin = async () => (accepted.verifies === true ? TreeCheck.begin(parts, session, assignment) : null)
+  const tree = compared?.tree ?? (await begin())
   await expect(connection, 'disk-received', diskDeadlineMs)
 
   session.figures.precopy_bytes = connection.bytesSent
@@ -155,6 +163,7 @@ export async function switchOver(parts: AgentParts, session: MigrationSession, a
   await parts.faults.at('source.switched')
   await connection.sendMessage({ kind: 'switched', frozenAtNs, ...(tree === null ? {} : { tree }) })
   session.figures.switch_bytes = connection.bytesSent - sentBefore
+  session.figures.sent_bytes = connection.bytesSent
   session.advance('switched')
 }
 
@@ -250,17 +259,6 @@ async function announceDelta(
     }
   // The names were changed with their directories, which are among the paths.
   return await tree.after(paths, session.figures)
-}
-
-/** So that each fits into a message; one, empty, of nothing. */
-function* partsOf(texts: readonly string[]): Generator<{ part: string[]; last: boolean }> {
-  let from = 0
-  do {
-    let to = from
-    for (let bytes = 0; to < texts.length && bytes < mostTextBytes; to++) bytes += (texts[to] as string).length + 3
-    yield { part: texts.slice(from, to), last: to === texts.length }
-    from = to
-  } while (from < texts.length)
 }
 
 async function sendArchive(connection: StreamConnection, archive: TarProcess, progress?: DiskProgress): Promise<void> {

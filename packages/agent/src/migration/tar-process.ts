@@ -18,8 +18,11 @@ export interface TarScope {
   defer(undo: () => unknown): void
 }
 
-/** The whole layer, while the container runs: files may change or vanish under it, the delta mends that. */
-export function startPrecopyArchive(scope: TarScope, upper: string): TarProcess {
+/**
+ * The whole layer, while the container runs: files may change or vanish under it, the delta mends that. `excludeFrom`: a list of what is left
+ * out, `./` before each. Not a list of what is in it: tar would follow a link in the middle of a name.
+ */
+export function startPrecopyArchive(scope: TarScope, upper: string, excludeFrom?: string): TarProcess {
   const options = ['--sparse', '--format=posix', '--pax-option=delete=atime,delete=ctime']
   const tolerant = [
     '--ignore-failed-read',
@@ -27,7 +30,12 @@ export function startPrecopyArchive(scope: TarScope, upper: string): TarProcess 
     '--warning=no-file-removed',
     '--warning=no-file-ignored',
   ]
-  return TarProcess.start(scope, ['--create', '--directory', upper, ...base(), ...options, ...tolerant, '.'], [0, 1])
+  const but = excludeFrom === undefined ? [] : ['--anchored', '--no-wildcards', `--exclude-from=${excludeFrom}`]
+  return TarProcess.start(
+    scope,
+    ['--create', '--directory', upper, ...base(), ...options, ...tolerant, ...but, '.'],
+    [0, 1],
+  )
 }
 
 /** Only the paths that are written to its standard input, each ended by a zero byte. It may be started long before they are known. */

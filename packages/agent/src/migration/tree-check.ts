@@ -16,6 +16,7 @@ interface Checked {
   container: string
   epoch: number
 }
+type Asked = Checked & { index?: string }
 
 export class TreeCheck {
   readonly #parts: AgentParts
@@ -28,9 +29,14 @@ export class TreeCheck {
     this.#sum = sum
   }
 
-  /** Looks at and reads all of the tree. */
-  static async begin(parts: AgentParts, session: MigrationSession, { container, epoch }: Checked): Promise<TreeCheck> {
-    const of = { container, epoch }
+  /** Looks at and reads all of the tree; what was read in the same session isn't read again. `index`: where the engine shall write what it knows. */
+  static async begin(
+    parts: AgentParts,
+    session: MigrationSession,
+    { container, epoch }: Checked,
+    index?: string,
+  ): Promise<TreeCheck> {
+    const of = { container, epoch, ...(index === undefined ? {} : { index }) }
     const startedAt = performance.now()
     session.defer(() =>
       parts.engine
@@ -44,7 +50,7 @@ export class TreeCheck {
     }
     session.figures.tree_ms = performance.now() - startedAt
     const { hash, entries, bytes } = answer
-    return new TreeCheck(parts, of, { hash, entries, bytes })
+    return new TreeCheck(parts, { container, epoch }, { hash, entries, bytes })
   }
 
   /** After these paths changed. */
@@ -71,5 +77,5 @@ export function requireSameTree(name: string, sent: TreeSum, here: TreeSum): voi
   )
 }
 
-const ask = (parts: AgentParts, of: Checked, changed: string[] | null) =>
+const ask = (parts: AgentParts, of: Asked, changed: string[] | null) =>
   parts.engine.call('hashTree', { ...of, changed, mostBytes: bytesPerCall }, { deadlineMs: engineDeadlines.checkpoint })

@@ -2,6 +2,8 @@
 // Control frames are JSON; bulk bytes are data frames, never JSON or base64. The side that connects says hello first; the other
 // answers `accepted` or `error` and closes. Image: accepted, data…, end. Migration, source → destination:
 //   disk, data…, end                          while the container runs
+//   or, to a host that it was on before:      disk; the answer is index, data…, end; start-over, remove…, [patch, data…, end]…,
+//                                             archive, data…, end
 //   [snapshots, data…, end]                   those that it has
 //   disk-sent                                 the answer is disk-received
 //   parent, data…; pages, data…; pages, …     memory ahead of time: the images that hold it, then its pages, part by part
@@ -59,8 +61,12 @@ export const MemoryFile = Type.Object({ name: Type.String(), sizeBytes: Type.Int
 export type MemoryFile = Static<typeof MemoryFile>
 
 export const StreamMessage = Type.Union([
-  /** `verifies`: it understands `names` and `changed`, and compares trees. */
-  Type.Object({ kind: Type.Literal('accepted'), verifies: Type.Optional(Type.Boolean()) }),
+  /** `verifies`: it understands `names` and `changed`, and compares trees. `leftover`: it has what the container left there. */
+  Type.Object({
+    kind: Type.Literal('accepted'),
+    verifies: Type.Optional(Type.Boolean()),
+    leftover: Type.Optional(Type.Boolean()),
+  }),
   Type.Object({
     kind: Type.Literal('image'),
     name: Type.String(),
@@ -77,7 +83,23 @@ export const StreamMessage = Type.Union([
     /** It stands still and shall there. */
     frozen: Type.Optional(Type.Boolean()),
     memoryRoomBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** Only what isn't there yet is sent: the destination says first what it has. */
+    compares: Type.Optional(Type.Boolean()),
   }),
+  /** Answer to that; a tree-index.ts follows, or nothing. */
+  Type.Object({ kind: Type.Literal('index') }),
+  /** What is there is of no use: the layer shall be empty. */
+  Type.Object({ kind: Type.Literal('start-over') }),
+  Type.Object({ kind: Type.Literal('remove'), paths: Type.Array(Type.String()) }),
+  /** Of a file that is there: its size, its time, and that so many bytes at such places follow. */
+  Type.Object({
+    kind: Type.Literal('patch'),
+    path: Type.String(),
+    sizeBytes: Type.Integer({ minimum: 0 }),
+    mtimeNs: Type.String({ pattern: '^[0-9]{1,20}$' }),
+    runs: Type.Array(Type.Tuple([Type.Integer({ minimum: 0 }), Type.Integer({ minimum: 1 })]), { maxItems: 4096 }),
+  }),
+  Type.Object({ kind: Type.Literal('archive') }),
   Type.Object({ kind: Type.Literal('snapshots'), sockets: Type.Array(FileNode) }),
   Type.Object({ kind: Type.Literal('disk-sent') }),
   Type.Object({ kind: Type.Literal('disk-received'), bytes: Type.Integer() }),

@@ -6,6 +6,7 @@ import { action, defineCommand } from '../define-command.ts'
 import { UsageError } from '../failure.ts'
 import { followToSuccess } from '../follow-operation.ts'
 import { parseName, parsePair } from '../names.ts'
+import { parseBytes } from '../output/sizes.ts'
 import { gather } from '../scheduling-flags.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
 
@@ -20,19 +21,22 @@ interface HostSetFlags extends WaitFlags {
   pool?: string
   rack?: string
   zone?: string
+  leftovers?: number | null
 }
 
 export function register(group: Command): void {
   const command = defineCommand(group, 'set', {
-    summary: 'set labels, taints, devices, pool, rack and zone of a host',
+    summary: 'set labels, taints, devices, pool, rack, zone and leftovers of a host',
     description: `Says of a host what containers are placed by: labels that they may require, taints that keep away those which don't
 tolerate them (refuse) or that others rather avoid, how many devices it has that containers claim (\`set claim=…\`; they are
 counted, not given: \`drover device add\` does that), its pool, and where it stands. What isn't named stays. Nothing moves
-by it at once; rebalancing puts right what no longer fits.`,
+by it at once; rebalancing puts right what no longer fits. And how much disk the host may spend on what it keeps of
+containers that have moved away, so that less is sent when they come back; whatever is more is dropped within seconds.`,
     examples: [
       ['drover host set a --label disk=ssd --rack r1', 'for launch --require disk=ssd, and groups by rack'],
       ['drover host set b --taint gpu --pool gpu', 'only containers that tolerate gpu, of the pool gpu'],
       ['drover host set c --device gpu=4', 'for launch --set claim=gpu=1'],
+      ['drover host set d --leftovers 0', 'keeps nothing of containers that move away, and drops what it has'],
       ['drover host set a --unlabel disk --untaint gpu --pool none', 'takes them away'],
     ],
   })
@@ -45,6 +49,11 @@ by it at once; rebalancing puts right what no longer fits.`,
     .option('--pool <name>', 'its pool; none: the default one', parseName)
     .option('--rack <name>', 'its rack; none: not known', parseName)
     .option('--zone <name>', 'its zone; none: not known', parseName)
+    .option(
+      '--leftovers <bytes>',
+      'keep so much of containers that have left; default: a tenth of the disk',
+      parseLeftovers,
+    )
   addWaitOptions(command).action(
     action(async (session, name: string, flags: HostSetFlags) => {
       const client = await session.client()
@@ -64,9 +73,10 @@ function requestOf(flags: HostSetFlags): HostSetRequest {
     ...(flags.pool === undefined ? {} : { pool: place(flags.pool) as string | null }),
     ...(flags.rack === undefined ? {} : { rack: place(flags.rack) as string | null }),
     ...(flags.zone === undefined ? {} : { zone: place(flags.zone) as string | null }),
+    ...(flags.leftovers === undefined ? {} : { leftoverBytes: flags.leftovers }),
   }
   if (Object.keys(request).length === 0)
-    throw new UsageError('nothing to set: name a label, taint, device, pool, rack or zone')
+    throw new UsageError('nothing to set: name a label, taint, device, pool, rack, zone or leftovers')
   return request
 }
 
@@ -80,4 +90,8 @@ function parseTaint(text: string, before: Effects = {}): Effects {
   const [key = '', effect = 'refuse'] = text.split('=', 2)
   if (key !== '' && (effect === 'refuse' || effect === 'avoid')) return { ...before, [key]: effect }
   throw new InvalidArgumentError(`${JSON.stringify(text)} is not a taint: use KEY, KEY=refuse or KEY=avoid.`)
+}
+
+function parseLeftovers(text: string): number | null {
+  return text === 'default' ? null : parseBytes(text)
 }

@@ -54,6 +54,7 @@ export function describeHost(palette: Palette, host: HostView, nowMs: number): s
       'disk',
       `${fill(palette, requested.diskBytes, capacity.diskBytes, formatBytes)} asked for${features.diskLimits === false ? ', nothing holds containers to it' : ''}`,
     ],
+    ['kept of moved', describeLeftovers(host)],
     ['pids', `${fill(palette, requested.pids, capacity.pids, String)} asked for`],
     ['runs out first', describeLimit(host)],
     ['placed by', describeSettings(host)],
@@ -75,6 +76,13 @@ const resourceNames: Record<string, string> = {
   pids: 'pids',
   bridgePorts: 'ports of the bridge',
   neighbourEntries: 'entries in the table of neighbours',
+}
+
+/** `120 MiB of 3 containers that have left` */
+function describeLeftovers({ leftovers, leftoverBytes }: HostView): string | null {
+  const most = leftoverBytes === undefined ? '' : `; at most ${formatBytes(leftoverBytes)}`
+  if (!leftovers || leftovers.containers === 0) return leftoverBytes === undefined ? null : `nothing${most}`
+  return `${formatBytes(leftovers.bytes)} of ${leftovers.containers} that have left${most}`
 }
 
 /** `memory: 82 % asked for, 11.2 GiB free` */

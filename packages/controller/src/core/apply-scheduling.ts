@@ -29,8 +29,8 @@ export function applyPolicyChanged(draft: Draft, entry: EntryOf<'PolicyChanged'>
 }
 
 function withSettings(host: Host, change: HostSetRequest): Host {
-  const { pool: _pool, rack: _rack, zone: _zone, ...rest } = host
-  const named = (key: 'pool' | 'rack' | 'zone') => {
+  const { pool: _pool, rack: _rack, zone: _zone, leftoverBytes: _bytes, ...rest } = host
+  const named = (key: 'pool' | 'rack' | 'zone' | 'leftoverBytes') => {
     const value = change[key] === undefined ? host[key] : change[key]
     return value == null ? {} : { [key]: value }
   }
@@ -42,6 +42,7 @@ function withSettings(host: Host, change: HostSetRequest): Host {
     ...named('pool'),
     ...named('rack'),
     ...named('zone'),
+    ...named('leftoverBytes'),
   }
 }
 

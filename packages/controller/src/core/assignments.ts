@@ -1,7 +1,16 @@
 // From the committed state to what each host shall do. An assignment's revision is the log index at which what it says last
 // changed, so repeating one is harmless and an old one is recognised.
 
-import type { Assignment, AssignmentBatch, ImageSource, ImageTask, Migration, Operation, Peer } from '@drover/protocol'
+import type {
+  Assignment,
+  AssignmentBatch,
+  HostReport,
+  ImageSource,
+  ImageTask,
+  Migration,
+  Operation,
+  Peer,
+} from '@drover/protocol'
 import { originOf } from './apply-copy.ts'
 import { snapshotsOf } from './apply-snapshots.ts'
 import { imagesToKeep } from './healing.ts'
@@ -23,8 +32,13 @@ export function assignmentsOf(state: ClusterState, container: StoredContainer): 
   return [assign(state, container, container.host, container.deleting ? 'none' : 'owner', container.epoch, null)]
 }
 
-/** All that a host has: the answer to its pull. */
-export function completeBatch(state: ClusterState, host: string, term: number): AssignmentBatch {
+/** All that a host has: the answer to its pull. `leftovers`: those that it has reported. */
+export function completeBatch(
+  state: ClusterState,
+  host: string,
+  term: number,
+  leftovers: NonNullable<HostReport['leftovers']> = [],
+): AssignmentBatch {
   const assignments: Assignment[] = []
   for (const container of state.tables.containers.values()) {
     if (!concerns(state, container, host)) continue
@@ -41,6 +55,10 @@ export function completeBatch(state: ClusterState, host: string, term: number): 
     imageTasks: imageTasksOf(state, host),
     images: imagesOf(state),
     ...(keepImages.length === 0 ? {} : { keepImages }),
+    leftovers: {
+      mostBytes: state.tables.hosts.get(host)?.leftoverBytes ?? null,
+      drop: leftovers.flatMap(({ container }) => (state.tables.containers.has(container) ? [] : [container])),
+    },
   }
 }
 

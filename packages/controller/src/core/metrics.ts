@@ -86,6 +86,12 @@ function addHosts(add: Add, state: ClusterState, observed: Observed, nowMs: numb
     'Containers that belong to it',
     of(({ containers }) => containers),
   )
+  add(
+    'drover_host_leftover_bytes',
+    'gauge',
+    'Disk that layers of containers which have left hold; given up for others',
+    of(({ leftovers }) => leftovers?.bytes ?? null),
+  )
   const resources = [
     ['cpu_cores', 'cpuMilli', 1 / 1000],
     ['memory_bytes', 'memoryBytes', 1],

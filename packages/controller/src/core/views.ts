@@ -5,6 +5,7 @@ import {
   type Container,
   DroverError,
   type Host,
+  type HostReport,
   type HostView,
   type Resources,
   version,
@@ -90,8 +91,16 @@ function hostView(
     lastSeenMs: received?.receivedAtMs ?? null,
     requested: load?.requested ?? { cpuMilli: 0, memoryBytes: 0, diskBytes: 0, pids: 0 },
     used: received?.report.used ?? null,
+    ...leftoversOf(received?.report.leftovers),
     containers: load?.containers ?? 0,
     limit: limitOf(host, askable(state, host), load),
+  }
+}
+
+function leftoversOf(leftovers: HostReport['leftovers']): Pick<HostView, 'leftovers'> {
+  if (leftovers === undefined) return {}
+  return {
+    leftovers: { containers: leftovers.length, bytes: leftovers.reduce((total, { bytes }) => total + bytes, 0) },
   }
 }
 

@@ -91,12 +91,13 @@ export class Pusher {
   /** null when the host holds containers that this cluster's state never made: then nothing may be removed there. */
   completeBatch(host: string): AssignmentBatch | null {
     const state = this.#options.state()
-    for (const { container } of this.#options.observed.reports.get(host)?.report.containers ?? []) {
+    const report = this.#options.observed.reports.get(host)?.report
+    for (const { container } of report?.containers ?? []) {
       if (!neverMade(state, container)) continue
       this.#options.warn(host, container)
       return null
     }
-    return completeBatch(state, host, this.#options.term())
+    return completeBatch(state, host, this.#options.term(), report?.leftovers)
   }
 
   /** What hosts under an operation should have taken up by now. */

@@ -41,7 +41,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
   freeze: { container: 'name', epoch: 'integer' },
   thaw: { container: 'name', epoch: 'integer' },
   replaceDisk: { container: 'name', epoch: 'integer', directory: 'path', uidBase: 'integer' },
-  delete: { container: 'name', epoch: 'integer' },
+  delete: { container: 'name', epoch: 'integer', keep: 'path or missing' },
   lease: { untilMs: 'integer', containers: 'object' },
   list: {},
   get: { container: 'name' },
@@ -81,7 +81,13 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     terminal: 'object?',
   },
   copyMemory: { container: 'name', epoch: 'integer', directory: 'path', mostBytes: 'integer' },
-  hashTree: { container: 'name', epoch: 'integer', changed: 'strings or null', mostBytes: 'integer' },
+  hashTree: {
+    container: 'name',
+    epoch: 'integer',
+    changed: 'strings or null',
+    mostBytes: 'integer',
+    index: 'path or missing',
+  },
   checkpoint: { container: 'name', epoch: 'integer', directory: 'path' },
   prepareRestore: {
     spec: 'object',

@@ -1,7 +1,7 @@
 // The containers of a simulated engine and what each method does to them: the same states, idempotence and refusals as the
 // native engine, without a process. Time comes in as an argument, so tests can hold the clock.
 
-import { existsSync } from 'node:fs'
+import { existsSync, renameSync } from 'node:fs'
 import type { EngineContainer, EngineFigures, EngineSpec, EngineState } from '@drover/engine'
 import { DroverError } from '@drover/protocol'
 import { currentBootId } from './boot-id.ts'
@@ -205,11 +205,12 @@ export class SimulatedContainers {
     return this.#save(record)
   }
 
-  delete(container: string, epoch: number): null {
+  delete(container: string, epoch: number, keep?: string): null {
     const record = this.#records.get(container)
     if (!record) return null
     this.#atEpoch(record, epoch)
     this.#records.delete(container)
+    if (keep !== undefined) renameSync(this.#store.upper(container), keep)
     this.#store.remove(container)
     this.#announce({ ...this.#view(record), state: 'stopped', initPid: null })
     return null

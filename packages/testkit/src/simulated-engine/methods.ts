@@ -8,6 +8,7 @@ import type { EngineMethod, EngineMethods } from '@drover/engine'
 import { DroverError, type EngineConfig, protocolVersion, version } from '@drover/protocol'
 import type { SimulatedContainers } from './containers.ts'
 import { insideTable } from './inside.ts'
+import { writeTreeIndex } from './tree-index.ts'
 
 export const maxLogBytes = 512 << 10
 
@@ -29,7 +30,7 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
     freeze: ({ container, epoch }) => containers.freeze(container, epoch),
     thaw: ({ container, epoch }) => containers.thaw(container, epoch),
     replaceDisk: ({ container, epoch, directory }) => containers.replaceDisk(container, epoch, directory),
-    delete: ({ container, epoch }) => containers.delete(container, epoch),
+    delete: ({ container, epoch, keep }) => containers.delete(container, epoch, keep),
     lease: ({ untilMs, containers: named }) => containers.renewLease(untilMs, named),
     list: () => ({ containers: containers.list() }),
     get: ({ container }) => containers.get(container),
@@ -37,7 +38,10 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
     logs: (params) => logs(containers, params),
     // A simulated container's memory is a number: nothing of it is worth sending ahead.
     // The disks of simulated containers are real directories; that they arrive whole is for others to check.
-    hashTree: () => ({ hash: '0'.repeat(32), entries: 0, bytes: 0, leftBytes: 0 }),
+    hashTree: ({ container, index }) => {
+      if (index !== undefined) writeTreeIndex(containers.upper(container), index)
+      return { hash: '0'.repeat(32), entries: 0, bytes: 0, leftBytes: 0 }
+    },
     copyMemory: () => ({ file: null, bytes: 0, round: 0, leftBytes: 0, tracked: false }),
     checkpoint: ({ container, epoch, directory }) => containers.checkpoint(container, epoch, directory),
     prepareRestore: ({ spec, startedAtMs, starts, frozen = false }) =>
