@@ -5,8 +5,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <mutex>
-#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <optional>
@@ -15,8 +13,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "engine.h"
-#include "file_io.h"
 #include "open_beneath.h"
 
 namespace drover {
@@ -30,9 +26,6 @@ constexpr size_t readBytes = 256 << 10;
 constexpr int64_t pieceBytes = 64 << 10;
 constexpr int64_t leastInPieces = 256 << 10;
 constexpr int64_t mostInPieces = 64LL << 30;
-constexpr uint32_t indexMagic = 0x31786464;
-/** What the index of two trees takes in an agent. */
-constexpr size_t mostIndexed = 500'000;
 /** Time stamps advance by the kernel's tick, 4 or 10 ms; within two of them a change may leave no trace. */
 constexpr int64_t racyNs = 20'000'000;
 /** Nothing in there follows a link: the container may run, and make one where there was none. */
@@ -104,21 +97,7 @@ void addAttributes(Sum& sum, const std::string& path) {
 
 int64_t nanoseconds(const timespec& time) { return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec; }
 
-template <typename Value>
-void append(std::string& to, const Value& value) {
-  to.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
 bool allZero(const char* block, size_t length) { return block[0] == 0 && memcmp(block, block + 1, length - 1) == 0; }
-
-std::mutex treesMutex;
-std::map<std::string, std::unique_ptr<TreeHash>> trees;
-
-std::unique_ptr<TreeHash> takeTree(const std::string& container) {
-  std::lock_guard lock(treesMutex);
-  auto node = trees.extract(container);
-  return node.empty() ? nullptr : std::move(node.mapped());
-}
 
 }  // namespace
 
@@ -397,47 +376,10 @@ std::string TreeHash::digest() const {
   return text;
 }
 
-std::string TreeHash::index() const {
-  std::string text;
-  append(text, indexMagic);
-  for (const auto& [path, entry] : entries_) {
-    // Sockets are none of tar's.
-    if (!entry.details) continue;
-    append(text, static_cast<uint32_t>(path.size()));
-    append(text, static_cast<uint32_t>(entry.details->pieces.size()));
-    append(text, entry.size);
-    for (const Number& number : {entry.facts, entry.details->attributes, entry.content}) append(text, number);
-    text.push_back(entry.isDirectory ? 'd' : entry.isFile ? 'f' : 'o');
-    text.push_back(entry.hasOtherNames ? 1 : 0);
-    text += path;
-    for (const Number& piece : entry.details->pieces) append(text, piece);
-  }
-  return text;
-}
-
 int64_t TreeHash::bytes() const {
   int64_t total = 0;
   for (const auto& [path, entry] : entries_) total += entry.size;
   return total;
 }
-
-Result<nlohmann::json> hashTree(Engine&, const std::shared_ptr<Container>& container, const TreeQuestion& question) {
-  std::unique_ptr<TreeHash> tree = takeTree(container->id);
-  if (question.mostBytes == 0) return nlohmann::json{{"hash", nullptr}, {"entries", 0}, {"bytes", 0}, {"leftBytes", 0}};
-  if (question.anew) {
-    DROVER_TRY_ASSIGN(begun, TreeHash::begin(container->upper(), tree.get(), !question.index.empty()));
-    tree = std::move(begun);
-  } else if (!tree) return Error{"WRONG_STATE", "hash the tree of " + container->id + ": it was not begun"};
-  DROVER_TRY(tree->update(question.changed));
-  DROVER_TRY_ASSIGN(left, tree->read(question.mostBytes));
-  nlohmann::json result = {{"hash", nullptr}, {"entries", tree->entries()}, {"bytes", tree->bytes()}, {"leftBytes", left}};
-  if (left == 0) result["hash"] = tree->digest();
-  if (left == 0 && !question.index.empty() && tree->entries() <= mostIndexed) DROVER_TRY(replaceFile(question.index, tree->index(), false));
-  std::lock_guard lock(treesMutex);
-  trees.insert_or_assign(container->id, std::move(tree));
-  return result;
-}
-
-void forgetTree(const std::string& container) { takeTree(container); }
 
 }  // namespace drover

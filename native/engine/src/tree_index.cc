@@ -1,0 +1,71 @@
+// What an agent asks of a container's tree: its number, found in as many calls as it likes, and the index by which two layers are compared.
+// See tree_hash.h.
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "engine.h"
+#include "file_io.h"
+#include "tree_hash.h"
+
+namespace drover {
+namespace {
+
+constexpr uint32_t indexMagic = 0x31786464;
+/** What the index of two trees takes in an agent. */
+constexpr size_t mostIndexed = 500'000;
+
+template <typename Value>
+void append(std::string& to, const Value& value) {
+  to.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+std::mutex treesMutex;
+std::map<std::string, std::unique_ptr<TreeHash>> trees;
+
+std::unique_ptr<TreeHash> takeTree(const std::string& container) {
+  std::lock_guard lock(treesMutex);
+  auto node = trees.extract(container);
+  return node.empty() ? nullptr : std::move(node.mapped());
+}
+
+}  // namespace
+
+std::string TreeHash::index() const {
+  std::string text;
+  append(text, indexMagic);
+  for (const auto& [path, entry] : entries_) {
+    // Sockets are none of tar's.
+    if (!entry.details) continue;
+    append(text, static_cast<uint32_t>(path.size()));
+    append(text, static_cast<uint32_t>(entry.details->pieces.size()));
+    append(text, entry.size);
+    for (const Number& number : {entry.facts, entry.details->attributes, entry.content}) append(text, number);
+    text.push_back(entry.isDirectory ? 'd' : entry.isFile ? 'f' : 'o');
+    text.push_back(entry.hasOtherNames ? 1 : 0);
+    text += path;
+    for (const Number& piece : entry.details->pieces) append(text, piece);
+  }
+  return text;
+}
+
+Result<nlohmann::json> hashTree(Engine&, const std::shared_ptr<Container>& container, const TreeQuestion& question) {
+  std::unique_ptr<TreeHash> tree = takeTree(container->id);
+  if (question.mostBytes == 0) return nlohmann::json{{"hash", nullptr}, {"entries", 0}, {"bytes", 0}, {"leftBytes", 0}};
+  if (question.anew) {
+    DROVER_TRY_ASSIGN(begun, TreeHash::begin(container->upper(), tree.get(), !question.index.empty()));
+    tree = std::move(begun);
+  } else if (!tree) return Error{"WRONG_STATE", "hash the tree of " + container->id + ": it was not begun"};
+  DROVER_TRY(tree->update(question.changed));
+  DROVER_TRY_ASSIGN(left, tree->read(question.mostBytes));
+  nlohmann::json result = {{"hash", nullptr}, {"entries", tree->entries()}, {"bytes", tree->bytes()}, {"leftBytes", left}};
+  if (left == 0) result["hash"] = tree->digest();
+  if (left == 0 && !question.index.empty() && tree->entries() <= mostIndexed) DROVER_TRY(replaceFile(question.index, tree->index(), false));
+  std::lock_guard lock(treesMutex);
+  trees.insert_or_assign(container->id, std::move(tree));
+  return result;
+}
+
+void forgetTree(const std::string& container) { takeTree(container); }
+
+}  // namespace drover
