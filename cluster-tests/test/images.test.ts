@@ -46,6 +46,27 @@ await tell(t, async (story: Story) => {
     if (native) t.match(await inside('one', 'ls /sbin/init'), { stdout: '/sbin/init\n' })
   })
 
+  await t.test('an image is fetched again from where it came; what runs keeps what it was made of', async (t) => {
+    const before = (await image('mine'))!.digest
+    await story.must('image', 'alias', 'mine', 'kept')
+    t.match(await story.must('image', 'refresh', 'mine'), [{ changed: false, digest: before }])
+    writeFileSync(at('extra'), 'another one')
+    execFileSync('tar', ['--append', '--file', at('plain.tar'), '--directory', directory, 'extra'])
+    t.match(await story.must('image', 'refresh', 'mine'), [{ image: 'mine', changed: true }])
+    const after = await image('mine')
+    t.not(after?.digest, before)
+    t.match(after, {
+      properties: { os: 'tiny' },
+      origin: { kind: 'archive', from: { kind: 'file', path: at('plain.tar') } },
+    })
+    t.match(await story.container('one'), { state: 'running', starts: 1, spec: { image: before } })
+    if (native) t.match(await inside('one', 'cat /extra'), { stdout: 'an image of its own' })
+    t.equal((await image('kept'))?.digest, before, 'another name stands for the old one')
+    await story.must('image', 'rm', 'mine')
+    await story.must('image', 'alias', 'kept', 'mine')
+    await story.must('image', 'rm', 'kept')
+  })
+
   await t.test('what is no image is refused by name', async (t) => {
     const { code, stderr } = await story.lab.cli(['image', 'import', import.meta.filename, '--alias', 'text'])
     t.equal(code, 1)

@@ -24,6 +24,11 @@ export function parsePair(text: string, before: Record<string, string> = {}): Re
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
 }
 
+export function parseSha256(text: string): string {
+  if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase()
+  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a SHA-256: 64 hex digits.`)
+}
+
 /** What --count may ask for at once. */
 export const maxCount = 10_000
 

@@ -39,6 +39,30 @@ t.test('import: the host that has the archive makes it, and its name stands for 
   t.match(image('mine'), { name: 'mine', builtOn: 'a', properties: { os: 'x' } })
 })
 
+t.test('origin: kept with the image, and what is said of it later is part of it', async (t) => {
+  const { cluster, make, image, change } = begin()
+  const origin = { kind: 'url', url: 'https://images.example/x.tar', etag: '"1"', modified: null } as const
+  cluster.must({ ...make('op-1', 'site'), origin })
+  cluster.settle()
+  const expected = { kind: 'archive', from: origin, sha256: '0'.repeat(64), init: null, said: { os: 'x' } }
+  t.strictSame(image('site')?.origin, expected)
+  t.ok(change('site', { alias: 'also', properties: { os: null, release: '2' } }).ok)
+  t.strictSame(image('also')?.origin, { ...expected, said: { release: '2' } })
+  cluster.must(make('op-2', 'mine'))
+  cluster.settle()
+  t.equal(image('mine')?.origin, undefined, 'nobody said')
+  cluster.must({
+    type: 'ImageBuildStarted',
+    atMs: cluster.nowMs,
+    operation: 'op-3',
+    recipe: 'busybox',
+    name: 'box',
+    host: 'a',
+  })
+  cluster.settle()
+  t.strictSame(image('box')?.origin, { kind: 'recipe', recipe: 'busybox' })
+})
+
 t.test('publish: the container is held until its image is there', async (t) => {
   const { cluster, make, image, refusal } = begin()
   cluster.launch('web', 'a')
@@ -52,7 +76,10 @@ t.test('publish: the container is held until its image is there', async (t) => {
   t.match(imageTasksOf(cluster.state, 'a'), [{ source: { kind: 'container', container: id } }])
   cluster.settle()
   t.match(cluster.container('web'), { operation: null, state: 'running' })
-  t.match(image('golden'), { properties: { os: 'x', source: 'web' } })
+  t.match(image('golden'), {
+    properties: { os: 'x', source: 'web' },
+    origin: { kind: 'container', container: 'web', snapshot: null, said: { os: 'x' } },
+  })
 })
 
 t.test('names: one more, described, taken away; hosts keep what has a name or a container', async (t) => {

@@ -5,6 +5,7 @@ import { type Static, Type } from '@drover/schema'
 import { uploadPattern } from './bulk.ts'
 import { moveOptionProperties } from './move-options.ts'
 import {
+  ArchiveOrigin,
   AutostartChange,
   Devices,
   FirstBoot,
@@ -265,6 +266,7 @@ export const ImageImportRequest = Type.Object(
     sha256: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'of all that was sent' }),
     init: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 4095 }), { minItems: 1, maxItems: 64 })),
     properties: Type.Optional(ImageProperties),
+    origin: Type.Optional(ArchiveOrigin),
   },
   { additionalProperties: false },
 )

@@ -4,6 +4,7 @@
 import { type Static, type TLiteral, Type } from '@drover/schema'
 import { Devices } from './devices.ts'
 import { FirstBoot, FirstBootOutcome } from './first-boot.ts'
+import { ImageOrigin, ImageProperties } from './image-origin.ts'
 import { Rlimits, Sysctls } from './kernel-settings.ts'
 import { Autostart, Lifecycle, Limits, ProfileNames, RestartPolicy, StopPolicy } from './limits.ts'
 import { MoveTerms } from './move-options.ts'
@@ -19,6 +20,7 @@ export * from './first-boot.ts'
 export * from './first-boot-plan.ts'
 export * from './first-boot-problem.ts'
 export type { BootUser } from './first-boot-users.ts'
+export * from './image-origin.ts'
 export * from './kernel-settings.ts'
 export * from './limits.ts'
 export * from './names.ts'
@@ -253,14 +255,6 @@ export const HostView = Type.Object({
 })
 export type HostView = Static<typeof HostView>
 
-/** What somebody says of an image: os, release, description, … */
-export const ImageProperties = Type.Record(
-  Type.String({ pattern: '^[a-z0-9_.-]{1,64}$' }),
-  Type.String({ maxLength: 1024 }),
-  { additionalProperties: false, maxProperties: 64 },
-)
-export type ImageProperties = Static<typeof ImageProperties>
-
 /** What an image is made of, when it isn't built: an archive that was sent to the host, or a container that is there. */
 export const ImageSource = Type.Union([
   Type.Object({
@@ -281,6 +275,8 @@ export const Image = Type.Object({
   createdAtMs: Type.Integer(),
   builtOn: Type.String(),
   properties: Type.Optional(ImageProperties),
+  /** Missing: nobody said, or an older version made it. */
+  origin: Type.Optional(ImageOrigin),
 })
 export type Image = Static<typeof Image>
 

@@ -1,15 +1,15 @@
-// `drover image import`: an archive or directory from here becomes an image of the cluster.
+// `drover image import`: an archive or directory from here, or one at a URL, becomes an image of the cluster.
 
 import { basename, resolve } from 'node:path'
+import { DroverError } from '@drover/protocol/plain'
 import type { Command } from 'commander'
-import { archiveSource } from '../archive-source.ts'
 import { action, defineCommand } from '../define-command.ts'
 import { UsageError } from '../failure.ts'
-import { followToSuccess, withInterrupt } from '../follow-operation.ts'
-import { parseName, parsePair } from '../names.ts'
-import { bar, shareOf } from '../output/bars.ts'
+import { parseName, parsePair, parseSha256 } from '../names.ts'
 import { formatBytes } from '../output/sizes.ts'
+import { sendArchive } from '../send-archive.ts'
 import type { Session } from '../session.ts'
+import { isUrl } from '../url-source.ts'
 import { addWaitOptions, type WaitFlags } from '../wait-options.ts'
 
 interface ImportFlags extends WaitFlags {
@@ -17,6 +17,7 @@ interface ImportFlags extends WaitFlags {
   host?: string
   init?: string
   property?: Record<string, string>
+  sha256?: string
 }
 
 export function register(group: Command): void {
@@ -25,18 +26,22 @@ export function register(group: Command): void {
     description: `Sends an archive to a host, which makes an image of it: a root file system as .tar, .tar.gz, .tar.xz, .tar.zst, .tar.bz2 or
 squashfs, an image of LXD or Incus (one file, or metadata and root file system as two), an OCI layout, a docker archive; or a
 directory with a root file system or an OCI layout. Paths that lead out of it are refused, device nodes left out. Its init is the
-image's own, unless --init says another. What arrives is checked by its SHA-256.`,
+image's own, unless --init says another. What arrives is checked by its SHA-256.
+
+A URL is fetched by this command, by https, or by http with --sha256. Where it came from is kept: drover image refresh.`,
     examples: [
       ['drover image import debian-12-rootfs.tar.zst --alias bookworm', 'a root file system'],
       ['drover image import incus.tar.xz rootfs.squashfs --alias alpine', 'both files of an image of LXD or Incus'],
       ['drover image import ./rootfs --alias mine -p os=mine', 'a directory, with a property'],
+      ['drover image import https://images.example/rootfs.tar.xz --alias site', 'from a URL'],
       ['docker save app | drover image import - --alias app --init /sbin/tini', 'from stdin'],
     ],
   })
-    .argument('<source>', 'file or directory, - for stdin; of a split image the metadata')
+    .argument('<source>', 'file, directory or URL, - for stdin; of a split image the metadata')
     .argument('[rootfs]', 'the root file system of a split image')
     .option('--alias <name>', 'name of the image (default: that of the file)', parseName)
     .option('--host <host>', 'where it is made (default: any ready host)', parseName)
+    .option('--sha256 <hex>', 'of the archive: anything else is refused', parseSha256)
     .option('--init <path>', 'what starts as process 1, with arguments after blanks')
     .option('-p, --property <KEY=VALUE>', 'said of it in image ls; repeatable', parsePair)
   addWaitOptions(command).action(action(importImage))
@@ -49,44 +54,26 @@ async function importImage(
   flags: ImportFlags,
 ): Promise<void> {
   const name = flags.alias ?? nameOf(source)
-  const init = flags.init?.split(/\s+/).filter((word) => word !== '')
+  const init = flags.init?.split(/\s+/).filter((word) => word !== '') ?? null
   const client = await session.client()
-  const { statusLine } = session.output
-  const { content, sizeBytes } = await archiveSource(session, source, rootfs)
-  const sent = await withInterrupt(
-    session,
-    () => [],
-    (signal) =>
-      client.upload(content, {
-        signal,
-        ...(flags.host === undefined ? {} : { host: flags.host }),
-        onBytes: (bytes) => {
-          const of = sizeBytes === null ? '' : ` of ${formatBytes(sizeBytes)} ${bar(shareOf(bytes, sizeBytes), 20)}`
-          statusLine.show(`sending ${formatBytes(bytes)}${of}`, `sending ${name}`)
-        },
-      }),
-  )
-  const { upload, host, sha256 } = sent
-  const request = {
-    name,
-    upload,
-    host,
-    sha256,
-    ...(init === undefined ? {} : { init }),
-    ...(flags.property === undefined ? {} : { properties: flags.property }),
-  }
-  const operation = await followToSuccess(session, await client.importImage(request), flags)
+  const { host, sha256, property: said = {} } = flags
+  const sent = await sendArchive(session, client, { name, source, rootfs, host, sha256, init, said }, flags)
+  if (sent === null) throw new DroverError('TRANSFER_FAILED', `fetch ${source}: the server sent nothing`)
+  const { operation } = sent
   session.output.result(operation, () =>
     operation.state === 'running'
-      ? `importing ${name} on ${host}, operation ${operation.id}`
-      : `imported image ${name} on ${host}: ${formatBytes(sent.sizeBytes)} sent, ${operation.progress.message}`,
+      ? `importing ${name} on ${sent.host}, operation ${operation.id}`
+      : `imported image ${name} on ${sent.host}: ${formatBytes(sent.sizeBytes)} sent, ${operation.progress.message}`,
   )
 }
 
 /** `debian-12.tar.xz` → debian-12 */
 function nameOf(source: string): string {
   if (source === '-') throw new UsageError('what comes from stdin needs a name', 'e.g. --alias mine')
-  const base = basename(resolve(source)).replace(/(\.tar)?(\.(tar|tgz|gz|xz|zst|bz2|squashfs))?$/i, '')
+  const base = basename(isUrl(source) ? new URL(source).pathname : resolve(source)).replace(
+    /(\.tar)?(\.(tar|tgz|gz|xz|zst|bz2|squashfs))?$/i,
+    '',
+  )
   const name = base
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')

@@ -1,6 +1,6 @@
 // Images: one that is built or made on a host, registered under its name; other names for it, properties, and its removal.
 
-import type { Image, Operation } from '@drover/protocol'
+import type { Image, ImageOrigin, ImageProperties, Operation } from '@drover/protocol'
 import { runningOperation } from './apply-operations.ts'
 import { refuseBusy } from './apply-power.ts'
 import { requireSnapshot } from './apply-snapshots.ts'
@@ -20,8 +20,22 @@ export function applyImageBuildStarted(draft: Draft, entry: EntryOf<'ImageBuildS
     target: entry.name,
     phase: 'building',
     message: `${entry.recipe} on ${entry.host}`,
-    parameters: { recipe: entry.recipe, host: entry.host },
+    parameters: {
+      recipe: entry.recipe,
+      host: entry.host,
+      origin: { kind: 'recipe', recipe: entry.recipe } satisfies ImageOrigin,
+    },
   })
+}
+
+/** For the image, once it is there. */
+function originOf({ source, properties: said, origin }: EntryOf<'ImageMakingStarted'>): { origin?: ImageOrigin } {
+  if (source.kind === 'container') {
+    const { container, snapshot } = source
+    return { origin: { kind: 'container', container, snapshot, said } }
+  }
+  if (origin === undefined) return {}
+  return { origin: { kind: 'archive', from: origin, sha256: source.sha256, init: source.init, said } }
 }
 
 const publishable = ['running', 'stopped', 'frozen']
@@ -39,7 +53,7 @@ export function applyImageMakingStarted(draft: Draft, entry: EntryOf<'ImageMakin
       target: name,
       phase: 'importing',
       message: `on ${entry.host}`,
-      parameters: { host: entry.host, image: source, properties },
+      parameters: { host: entry.host, image: source, properties, ...originOf(entry) },
     })
   }
   const container = draft.containerNamed(source.container)
@@ -67,6 +81,7 @@ export function applyImageMakingStarted(draft: Draft, entry: EntryOf<'ImageMakin
       container: container.id,
       image: { ...source, container: container.id },
       properties: { ...properties, source: container.name },
+      ...originOf(entry),
     },
   })
 }
@@ -85,10 +100,17 @@ export function applyImageChanged(draft: Draft, entry: EntryOf<'ImageChanged'>):
     change === 'remove' ? 'removed' : change.alias === undefined ? 'changed' : `is ${change.alias} as well`
   if (change === 'remove') draft.write({ table: 'images', key: name, value: null })
   else {
-    const merged = Object.entries({ ...image.properties, ...change.properties })
-    const properties = Object.fromEntries(merged.filter((each): each is [string, string] => each[1] !== null))
+    const changed = (before: ImageProperties = {}): ImageProperties => {
+      const merged = Object.entries({ ...before, ...change.properties })
+      return Object.fromEntries(merged.filter((each): each is [string, string] => each[1] !== null))
+    }
     const key = change.alias ?? name
-    draft.write({ table: 'images', key, value: { ...image, name: key, properties } })
+    const origin = image.origin && { origin: { ...image.origin, said: changed(image.origin.said) } }
+    draft.write({
+      table: 'images',
+      key,
+      value: { ...image, ...origin, name: key, properties: changed(image.properties) },
+    })
   }
   draft.event(
     change === 'remove' ? 'image.removed' : 'image.changed',

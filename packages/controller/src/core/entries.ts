@@ -3,6 +3,7 @@
 // come from another version of the controller; one that doesn't fit is refused by every replica alike.
 
 import {
+  ArchiveOrigin,
   Container,
   Host,
   HostSetRequest,
@@ -294,6 +295,7 @@ export const ImageMakingStarted = entry('ImageMakingStarted', {
   host: Name,
   source: ImageSource,
   properties: ImageProperties,
+  origin: Type.Optional(ArchiveOrigin),
 })
 /** Another name, other properties, or gone; done as soon as applied. Hosts remove what no name and no container stands for. */
 export const ImageChanged = entry('ImageChanged', {

@@ -1,6 +1,6 @@
 // Images under way: the host that builds or makes one reports progress and the result.
 
-import type { Image, ImageProperties, Operation } from '@drover/protocol'
+import type { Image, ImageOrigin, ImageProperties, Operation } from '@drover/protocol'
 import type { Entry } from './entries.ts'
 import { isSilent } from './observed.ts'
 import type { PlanContext } from './planner.ts'
@@ -30,7 +30,9 @@ export function planImageBuild({ observed, nowMs }: PlanContext, operation: Oper
       ...result.image.properties,
       ...(operation.parameters.properties as ImageProperties | undefined),
     }
-    const image: Image = { ...result.image, name: operation.target, createdAtMs: nowMs, builtOn: host, properties }
+    const origin = operation.parameters.origin as ImageOrigin | undefined
+    const made = { ...result.image, name: operation.target, createdAtMs: nowMs, builtOn: host, properties }
+    const image: Image = origin === undefined ? made : { ...made, origin }
     return [{ type: 'ImageRegistered', atMs: nowMs, operation: operation.id, image }]
   }
   if (result?.state === 'failed') return fail(result.error?.code ?? 'INTERNAL', result.error?.message ?? result.message)

@@ -38,9 +38,10 @@ export function imageRoutes(app: FastifyInstance, context: ControllerContext): v
     paths.imageImport,
     writeRoute(context, { summary: 'Make an image of what was sent to a host', body: ImageImportRequest }),
     async (request, reply) => {
-      const { name, upload, host, sha256, init = null, properties = {} } = request.body as ImageImportRequest
+      const { name, upload, host, sha256, init = null, properties = {}, origin } = request.body as ImageImportRequest
       const source = { kind: 'upload', upload, sha256, init } as const
-      const facts = { kind: 'image-import', name, host, source, properties } as const
+      const from = origin === undefined ? {} : { origin }
+      const facts = { kind: 'image-import', name, host, source, properties, ...from } as const
       return reply.status(202).send(await make(context, operationId(request), facts))
     },
   )
