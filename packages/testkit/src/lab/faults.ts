@@ -121,12 +121,16 @@ export function tracesOfMove(
 /** Ids are short: `c1` is no part of `bfc12`. */
 const names = (text: string, id: string): boolean => new RegExp(`(?<![A-Za-z0-9])${id}(?![A-Za-z0-9])`).test(text)
 
+/** What an agent keeps on purpose of containers that have left, recorded and bounded: no trace. */
+const keptOnPurpose = 'leftovers'
+
 /** Files and directories with the container's id in their name; what is in such a directory isn't listed. */
 function filesNamed(container: string, directory: string, depth = 4): string[] {
   if (depth === 0 || !existsSync(directory)) return []
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
     const path = join(directory, entry.name)
     if (names(entry.name, container)) return [`file ${path}`]
+    if (entry.name === keptOnPurpose) return []
     return entry.isDirectory() ? filesNamed(container, path, depth - 1) : []
   })
 }
