@@ -30,7 +30,8 @@ export async function takeCensus(lab: Lab, { id, host }: Container): Promise<Cen
     add('nft_rules', await nftLines(engine))
     add(
       'daemon_files',
-      filesBelow(place.directory, ['images', 'log', 'containers', 'leftovers']) + filesBelow(`/proc/${engine}/root/run/drover`, []),
+      filesBelow(place.directory, ['images', 'log', 'containers', 'leftovers']) +
+        filesBelow(`/proc/${engine}/root/run/drover`, []),
     )
   }
   add('cgroups', cgroupsOf(lab.id))
