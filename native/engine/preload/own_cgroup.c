@@ -28,6 +28,22 @@ int isOwnCgroupProperty(const char* path) {
   return strncmp(below, own, ownLength) == 0 && below[ownLength] == '/' && strchr(below + ownLength + 1, '/') == NULL;
 }
 
+/** Cgroups that have been walked through, with all below them. */
+static struct {
+  dev_t device;
+  ino64_t inode;
+} walked[1024];
+static size_t walkedCount;
+
+/** CRIU walks through the cgroups of each process, and keeps what it had not met before. The container is frozen: there will be no others. */
+static int wasWalked(const char* path) {
+  struct stat64 info;
+  if (walkedCount == 0 || stat64(path, &info) != 0) return 0;
+  for (size_t i = 0; i < walkedCount; i++)
+    if (walked[i].device == info.st_dev && walked[i].inode == info.st_ino) return 1;
+  return 0;
+}
+
 /** CRIU, told of each entry, only takes directories; the files' facts, dozens in each cgroup, would be asked for in vain. */
 static int walkDirectories(const char* path, __ftw64_func_t take) {
   struct stat64 info;
@@ -42,6 +58,10 @@ static int walkDirectories(const char* path, __ftw64_func_t take) {
     result = length < (int)sizeof below ? walkDirectories(below, take) : -1;
   }
   closedir(stream);
+  if (result == 0 && walkedCount < sizeof walked / sizeof *walked) {
+    walked[walkedCount].device = info.st_dev;
+    walked[walkedCount++].inode = info.st_ino;
+  }
   return result;
 }
 
@@ -49,5 +69,6 @@ int ftw64(const char* path, __ftw64_func_t take, int descriptors) {
   int (*real)(const char*, __ftw64_func_t, int) = NEXT("ftw64");
   // Through a descriptor of a hierarchy: a walk through cgroups, whose directories are what they are called.
   if (strncmp(path, "/proc/self/fd/", 14) != 0) return real(path, take, descriptors);
+  if (wasWalked(path)) return 0;
   return walkDirectories(path, take);
 }

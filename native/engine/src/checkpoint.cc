@@ -68,16 +68,31 @@ Status resume(Engine& engine, const std::shared_ptr<Container>& shared) {
   return attached;
 }
 
-/** See withTimersArmed. */
-Status mendTimers(int directory) {
-  if (faccessat(directory, "files.img", F_OK, 0) != 0) return {};
-  const std::string path = "/proc/self/fd/" + std::to_string(directory) + "/files.img";
+/** Has a function that gives what an image should be, or none, change the image of that name. */
+template <class Mend>
+Status mendImage(int directory, const std::string& name, Mend mend) {
+  if (faccessat(directory, name.c_str(), F_OK, 0) != 0) return {};
+  const std::string path = "/proc/self/fd/" + std::to_string(directory) + "/" + name;
   DROVER_TRY_ASSIGN(image, readFile(path, largestImage));
-  DROVER_TRY_ASSIGN(mended, withTimersArmed(image));
+  DROVER_TRY_ASSIGN(mended, mend(image));
   if (!mended) return {};
   UniqueFd file(open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
-  if (!file.valid() || write(file.get(), mended->data(), mended->size()) != static_cast<ssize_t>(mended->size())) return errnoError("mend the timers of the dump");
+  if (!file.valid() || write(file.get(), mended->data(), mended->size()) != static_cast<ssize_t>(mended->size())) return errnoError("mend " + name + " of the dump");
   return {};
+}
+
+/** See equalCgroupSets: at a restore, ten moves into cgroups for each process, one by one, into those that it was born in. */
+Status mendCgroupSets(int directory) {
+  const std::string path = "/proc/self/fd/" + std::to_string(directory);
+  DROVER_TRY_ASSIGN(image, readFile(path + "/cgroup.img", largestImage));
+  DROVER_TRY_ASSIGN(equal, equalCgroupSets(image));
+  if (equal.empty()) return {};
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("core-")) DROVER_TRY(mendImage(directory, name, [&](const std::string& core) { return withCgroupSets(core, equal); }));
+  }
+  return error ? Status(engineError("look through the dump: " + error.message())) : Status();
 }
 
 /** Waits for a criu that a former engine started for this container, and kills it if it does not end. */
@@ -147,7 +162,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   auto keep = [&]() -> Status {
     DROVER_TRY_ASSIGN(names, keepLinkRemaps(*container, images.get()));
     linkRemaps = std::move(names);
-    return mendTimers(images.get());
+    DROVER_TRY(mendImage(images.get(), "files.img", withTimersArmed));
+    return mendCgroupSets(images.get());
   };
   auto dump = [&]() -> Status {
     Status kept;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 
 #include "criu_images.pb-c.h"
 
@@ -23,7 +24,7 @@ Status eachEntry(std::string_view image, Visit visit) {
     uint32_t length = 0;
     memcpy(&length, image.data() + at, sizeof length);
     at += sizeof length;
-    if (length > image.size() - at) return engineError("files.img is cut off");
+    if (length > image.size() - at) return engineError("an image of CRIU is cut off");
     visit(image.substr(at, length));
     at += length;
   }
@@ -38,6 +39,18 @@ File unpack(std::string_view entry) {
 bool isStandingTimer(const CriuFile& file) {
   const CriuTimer* timer = file.has_type && file.type == timerType ? file.timer : nullptr;
   return timer && timer->ticks > 0 && timer->value_seconds == 0 && timer->value_nanoseconds == 0 && (timer->interval_seconds > 0 || timer->interval_nanoseconds > 0);
+}
+
+/** Whether it was another one. */
+bool replace(uint32_t& set, const std::map<uint32_t, uint32_t>& instead) {
+  const auto found = instead.find(set);
+  if (found != instead.end()) set = found->second;
+  return found != instead.end();
+}
+
+void append(std::string& image, std::string_view entry) {
+  const uint32_t length = entry.size();
+  image.append(reinterpret_cast<const char*>(&length), sizeof length).append(entry);
 }
 
 }  // namespace
@@ -68,11 +81,49 @@ Result<std::optional<std::string>> withTimersArmed(std::string_view image) {
       packed.resize(criu_file__get_packed_size(entry.get()));
       criu_file__pack(entry.get(), reinterpret_cast<uint8_t*>(packed.data()));
     }
-    const uint32_t length = packed.size();
-    mended.append(reinterpret_cast<const char*>(&length), sizeof length).append(packed);
+    append(mended, packed);
   }));
   if (!any) return std::optional<std::string>();
   return std::optional<std::string>(std::move(mended));
+}
+
+Result<std::map<uint32_t, uint32_t>> equalCgroupSets(std::string_view image) {
+  std::map<uint32_t, uint32_t> equal;
+  std::map<std::string, uint32_t> known;
+  std::set<uint32_t> seen;
+  DROVER_TRY(eachEntry(image, [&](std::string_view bytes) {
+    std::unique_ptr<CriuCgroups, void (*)(CriuCgroups*)> entry(criu_cgroups__unpack(nullptr, bytes.size(), reinterpret_cast<const uint8_t*>(bytes.data())),
+                                                               [](CriuCgroups* cgroups) { criu_cgroups__free_unpacked(cgroups, nullptr); });
+    for (size_t i = 0; entry && i < entry->n_sets; i++) {
+      const CriuCgroupSet& set = *entry->sets[i];
+      if (!seen.insert(set.id).second) continue;
+      std::string members;
+      for (size_t j = 0; j < set.n_member_of; j++) append(members, {reinterpret_cast<const char*>(set.member_of[j].data), set.member_of[j].len});
+      const auto [first, isNew] = known.emplace(std::move(members), set.id);
+      if (!isNew) equal[set.id] = first->second;
+    }
+  }));
+  return equal;
+}
+
+Result<std::optional<std::string>> withCgroupSets(std::string_view image, const std::map<uint32_t, uint32_t>& instead) {
+  std::string changed(image.substr(0, imageHeader));
+  bool any = false;
+  DROVER_TRY(eachEntry(image, [&](std::string_view bytes) {
+    std::unique_ptr<CriuCore, void (*)(CriuCore*)> core(criu_core__unpack(nullptr, bytes.size(), reinterpret_cast<const uint8_t*>(bytes.data())),
+                                                        [](CriuCore* entry) { criu_core__free_unpacked(entry, nullptr); });
+    bool other = core && core->task && core->task->has_cgroup_set && replace(core->task->cgroup_set, instead);
+    if (core && core->thread && core->thread->has_cgroup_set && replace(core->thread->cgroup_set, instead)) other = true;
+    any = any || other;
+    std::string packed(bytes);
+    if (other) {
+      packed.resize(criu_core__get_packed_size(core.get()));
+      criu_core__pack(core.get(), reinterpret_cast<uint8_t*>(packed.data()));
+    }
+    append(changed, packed);
+  }));
+  if (!any) return std::optional<std::string>();
+  return std::optional<std::string>(std::move(changed));
 }
 
 }  // namespace drover

@@ -21,11 +21,13 @@ echo $$ > /work/pid
 while :; do sleep 1000; done
 END
   setsid sh /work/hold > /dev/null 2>&1 < /dev/null &
-  until [ -s /work/pid ]; do usleep 1000; done`
+  until [ -s /work/pid ]; do usleep 1000; done
+  mkdir /sys/fs/cgroup/held; cat /work/pid > /sys/fs/cgroup/held/cgroup.procs`
 const checkThings = `
   pid=$(cat /work/pid)
   cat /proc/$pid/fd/3 /proc/$pid/fd/4 /work/two /proc/$pid/fd/5
   [ -d /sys/fs/cgroup/empty ] && echo cgroup
+  cat /proc/$pid/cgroup | { while read line; do case $line in 0::*) echo $line; esac; done; }
   cat /run/link; stat -c '%u %g %a' /run/of-ftp /run/of-ftp/file`
 
 t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
@@ -93,7 +95,7 @@ t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
     await stage.remove(a, launched)
   })
 
-  await t.test('deleted files, hard links and empty cgroups move along', async (t) => {
+  await t.test('deleted files, hard links, inner cgroups and who is in them move along', async (t) => {
     const launched = await stage.launch(a)
     const { spec, stream } = launched
     const run = async (host: TestHost, script: string) => {
@@ -125,7 +127,7 @@ t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
       const { output } = await run(to, checkThings)
       t.equal(
         output,
-        'ghost content\nlinked content\nlinked content\nshared\ncgroup\nin memory\n7 8 750\n7 8 644',
+        'ghost content\nlinked content\nlinked content\nshared\ncgroup\n0::/held\nin memory\n7 8 750\n7 8 644',
         `on ${to.name}`,
       )
     }

@@ -22,6 +22,13 @@ void runImages(std::string_view input) {
   size_t bytes = 0;
   for (const auto& file : files.value()) bytes += file.size();
   must(bytes <= input.size(), "names are parts of the image");
+  auto equal = equalCgroupSets(input);
+  must(equal.ok(), "an image that can be read has sets of cgroups, or none");
+  for (const auto& [set, first] : equal.value()) must(!equal.value().contains(first), "the first of equal sets stays");
+  // The images are of other kinds; what is read of one is tried on the same bytes.
+  auto moved = withCgroupSets(input, equal.value());
+  must(moved.ok(), "an image that can be read can be changed");
+  if (moved.value()) must(!withCgroupSets(*moved.value(), equal.value()).value(), "no set is replaced twice");
   auto mended = withTimersArmed(input);
   must(mended.ok(), "an image that can be read can be mended");
   if (!mended.value()) return;
