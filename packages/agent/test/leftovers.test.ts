@@ -47,6 +47,15 @@ t.test('leftovers: one that can’t be moved into place is none any more', async
   t.same(readdirSync(join(directory, 'upper')), ['full'])
 })
 
+t.test('leftovers: where none can be written, none is kept, and that is no error', async (t) => {
+  const directory = t.testdir()
+  const kept = leftovers(t, {}, directory)
+  mkdirSync(join(directory, 'leftovers', 'c1', 'in the way'), { recursive: true })
+  t.equal(leave(kept, 'c1', mib), false)
+  t.equal(kept.has('c1'), false)
+  t.equal(leave(kept, 'c1', mib), true, 'the next time it can')
+})
+
 t.test('leftovers: little is not kept, nor anything when nothing may be', async (t) => {
   t.equal(leave(leftovers(t), 'c1', 1000), false)
   const none = t.testdir()

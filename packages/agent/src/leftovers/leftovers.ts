@@ -58,8 +58,14 @@ export class Leftovers {
     if (dropped.includes(container)) return null
     for (const each of dropped) this.drop(each)
     const directory = join(this.#root, container)
-    mkdirSync(directory, { mode: 0o700 })
-    writeFileSync(join(directory, recordName), JSON.stringify(leftover))
+    try {
+      mkdirSync(directory, { mode: 0o700 })
+      writeFileSync(join(directory, recordName), JSON.stringify(leftover))
+    } catch {
+      // A full disk, say: that it leaves comes first.
+      this.discard(directory)
+      return null
+    }
     this.#kept.set(container, leftover)
     return join(directory, 'upper')
   }
