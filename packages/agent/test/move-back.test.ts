@@ -132,4 +132,21 @@ t.test('a move back', { skip: withoutNats }, async (t) => {
     await until(back, 'back again', ['b', 'cleaned'], ['a', 'released'])
     t.strictSame(describe(a.engine.containers.upper('c1')), state)
   })
+
+  await t.test('what nobody wants any more is dropped', async (t) => {
+    const move = await runningOnA(t)
+    const { cluster, a } = move
+    fillLayer(a.engine.containers.upper('c1'))
+    await upToRestored(move)
+    move.phase('committed')
+    await until(move, 'released and cleaned', ['a', 'cleaned'], ['b', 'released'])
+    const kept = () => cluster.report('a')?.leftovers ?? []
+    await cluster.until('a says what it keeps', () => kept().length === 1)
+    t.match(kept()[0], { container: 'c1', bytes: Number })
+    const batch = { term: 1, complete: true, assignments: [], imageTasks: [] }
+    const tell = (leftovers: object) => cluster.publish('a', { ...batch, index: ++cluster.index, leftovers })
+    tell({ mostBytes: null, drop: ['c2'] })
+    tell({ mostBytes: null, drop: ['c1'] })
+    await cluster.until('a keeps nothing', () => kept().length === 0)
+  })
 })
