@@ -22,6 +22,7 @@
 // 9. An eventfd that is a semaphore became an ordinary one (semaphores.h).
 // 10. Of an empty network namespace CRIU mounts a sysfs, in which it then looks for nothing, and to close it waits for a grace period of the kernel.
 // 11. CRIU is loaded and linked once, and copied for each move (nursery.h), without libraries that no move uses (unused/).
+// 12. Memory that was sent ahead is in pages before the container stands still, and these become the restored processes' (staged_pages.h, premap.h).
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
@@ -48,8 +49,10 @@
 #include "next.h"
 #include "nursery.h"
 #include "own_cgroup.h"
+#include "premap.h"
 #include "quick_tar.h"
 #include "semaphores.h"
+#include "staged_pages.h"
 
 /** The sequence number that CRIU's requests carry and its receiver insists on is copied from the request. */
 static int emptyTable = -1;
@@ -122,6 +125,7 @@ long syscall(long number, ...) {
     sysfs = -1;
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
   }
+  if (number == SYS_clone3) return makeProcess(real, (const void*)arguments[0], arguments[1]);
   long result = real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
   if (number == SYS_fsopen && arguments[0] != 0 && strcmp((const char*)arguments[0], "sysfs") == 0) sysfs = (int)result;
   return result;
@@ -232,7 +236,7 @@ int open64(const char* path, int flags, ...) {
   mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
   va_end(more);
   noteOpened(path, flags, -1);
-  if (endsWith(path, "/freezer.state") || endsWith(path, "/cgroup.freeze")) waitAtGate();
+  if (endsWith(path, "/freezer.state") || endsWith(path, "/cgroup.freeze")) waitAtGate(-1);
   int fd = real(ownCache(path), flags, mode);
   // For want of the lock of iptables, which is never run, CRIU would make a mount namespace to have one.
   if (fd < 0 && flags == O_RDONLY && strcmp(path, "/run/xtables.lock") == 0) fd = real("/dev/null", flags, 0);
@@ -246,7 +250,8 @@ int openat64(int folder, const char* path, int flags, ...) {
   mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
   va_end(more);
   // The first image that a restore reads.
-  if (strcmp(path, "inventory.img") == 0) waitAtGate();
+  if (strcmp(path, "inventory.img") == 0) waitAtGate(folder);
+  noteMemoryImage(folder, path, flags);
   noteOpened(path, flags, -1);
   if (flags == O_PATH && path[0] != '/') {
     int fd = real(folder, path, O_PATH | O_NOFOLLOW, 0);

@@ -13,6 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "staged_pages.h"
+
 static int gate = -1;
 
 void findGate(void) {
@@ -36,16 +38,30 @@ static int haveCode(struct dl_phdr_info* object, size_t size, void* nothing) {
   return 0;
 }
 
-void waitAtGate(void) {
+/** One of the engine's words: 's' and a number, to stage that part; it is answered. Any other lets this process go on. */
+static ssize_t hear(int images, char* word) {
+  uint32_t part;
+  ssize_t count;
+  while ((count = read(gate, word, 1)) < 0 && errno == EINTR) continue;
+  if (count != 1 || *word != 's') return count;
+  if (read(gate, &part, sizeof part) != (ssize_t)sizeof part) return -1;
+  char answer = stagePart(images, part) == 0 ? 's' : 'f';
+  return write(gate, &answer, 1);
+}
+
+void waitAtGate(int images) {
   if (gate < 0) return;
   int before = errno;
   dl_iterate_phdr(haveCode, NULL);
-  char byte = 'r';
-  ssize_t count = write(gate, &byte, 1);
-  while (count == 1 && (count = read(gate, &byte, 1)) < 0 && errno == EINTR) count = 1;
+  char word = 'r';
+  ssize_t count = write(gate, &word, 1);
+  do
+    if (count == 1) count = hear(images, &word);
+  while (count == 1 && word == 's');
   // The engine has died or given up: nothing has been done to the container.
   if (count != 1) _exit(1);
   close(gate);
   gate = -1;
+  reviewStaged(images);
   errno = before;
 }

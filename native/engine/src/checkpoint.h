@@ -34,6 +34,8 @@ struct Arrival {
 };
 /** The container has been made (Engine::create) already; its state is `created`. */
 Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Container>& container, const Arrival& arrival);
+/** A part of the memory that was sent ahead, laid into `directory`, goes into the pages that the restored processes will have: {staged}. */
+Result<nlohmann::json> stageMemory(Engine& engine, const std::shared_ptr<Container>& container, const std::string& directory, uint32_t part, int64_t bytes);
 Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Container>& container,
                                         const std::string& directory);
 Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Container>& container);

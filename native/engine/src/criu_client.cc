@@ -154,8 +154,21 @@ bool CriuProcess::ask(const CriuRequest& request) {
   return asked_ = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
 }
 
-bool CriuProcess::waits(std::chrono::milliseconds deadline) const {
-  return asked_ && gate_.valid() && waitReadable(gate_.get(), pidfd_, Clock::now() + deadline) == 1;
+bool CriuProcess::waits(std::chrono::milliseconds deadline) {
+  if (atGate_) return waitReadable(pidfd_, -1, Clock::now()) == 0;
+  char byte;
+  atGate_ = asked_ && gate_.valid() && waitReadable(gate_.get(), pidfd_, Clock::now() + deadline) == 1 && recv(gate_.get(), &byte, 1, 0) == 1;
+  return atGate_;
+}
+
+bool CriuProcess::stage(uint32_t number, std::chrono::milliseconds deadline) {
+  struct __attribute__((packed)) {
+    char word;
+    uint32_t number;
+  } order{'s', number};
+  char answer = 0;
+  return waits(deadline) && ::send(gate_.get(), &order, sizeof order, MSG_NOSIGNAL) == sizeof order &&
+         waitReadable(gate_.get(), pidfd_, Clock::now() + deadline) == 1 && recv(gate_.get(), &answer, 1, 0) == 1 && answer == order.word;
 }
 
 CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify) {
@@ -219,12 +232,16 @@ void CriuProcess::end() {
 std::string CriuProcess::passGate(const CriuRequest& request, const CriuNotify& notify) {
   const auto until = Clock::now() + gateDeadline;
   std::vector<uint8_t> buffer(maximumMessage);
-  for (;;) {
+  while (!atGate_) {
     pollfd entries[] = {{gate_.get(), POLLIN, 0}, {socket_, POLLIN, 0}, {pidfd_, POLLIN, 0}};
     int count = poll(entries, 3, millisecondsUntil(until));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return "criu was not ready within " + std::to_string(gateDeadline.count()) + " ms";
-    if (entries[0].revents & POLLIN) break;
+    char byte;
+    if (entries[0].revents & POLLIN) {
+      if (recv(gate_.get(), &byte, 1, 0) != 1) return "";
+      break;
+    }
     // Its end, or an answer, is for the caller to read.
     if (!(entries[1].revents & POLLIN)) return "";
     ssize_t length = recv(socket_, buffer.data(), buffer.size(), MSG_PEEK);
@@ -239,10 +256,9 @@ std::string CriuProcess::passGate(const CriuRequest& request, const CriuNotify& 
     }
     if (!answerNotification(notify == nullptr || notify(response->script, response->pid))) return std::string("answer a notification of criu: ") + strerror(errno);
   }
-  char byte;
-  if (recv(gate_.get(), &byte, 1, 0) != 1) return "";
+  constexpr char goOn = 'r';
   bool stopped = !request.stop || request.stop();
-  if (stopped && ::send(gate_.get(), &byte, 1, MSG_NOSIGNAL) != 1) return "criu ended as the container was stopped";
+  if (stopped && ::send(gate_.get(), &goOn, 1, MSG_NOSIGNAL) != 1) return "criu ended as the container was stopped";
   gate_.reset();
   return stopped ? "" : "given up before the dump";
 }

@@ -88,7 +88,9 @@ class CriuProcess {
   /** Ahead of `run`, with the same request: a gated restore gets itself ready, before its images are there. */
   bool ask(const CriuRequest& request);
   /** Whether one that was asked ahead waits at its gate, or will before the deadline. */
-  bool waits(std::chrono::milliseconds deadline) const;
+  bool waits(std::chrono::milliseconds deadline);
+  /** At its gate a restore takes part `number` of the memory that was sent ahead (preload/staged_pages.h). False: it has none of it. */
+  bool stage(uint32_t number, std::chrono::milliseconds deadline);
   /** Waits for the process to end by itself (1–2 ms), and ends it if it does not. */
   void end();
   CriuAnswer run(const CriuRequest& request, std::chrono::milliseconds deadline, const CriuNotify& notify);
@@ -110,6 +112,8 @@ class CriuProcess {
   /** Closed: there is none, or it has been passed. */
   UniqueFd gate_;
   bool asked_ = false;
+  /** It has said that it is at the gate. */
+  bool atGate_ = false;
   /** Its session, once a signal has ended it: what it had started is left to the engine. 0: it ended by itself. */
   pid_t killedSession_ = 0;
 };

@@ -23,6 +23,8 @@ constexpr size_t runBytes = 1 << 20;
 constexpr uint32_t commonMagic = 0x54564319, pagemapMagic = 0x56084025, inventoryMagic = 0x58313116;
 constexpr uint32_t imageVersion = 2;
 constexpr uint32_t entryPresent = 1 << 2;
+/** Our own, for preload/pagemap_image.c; CRIU passes over it. */
+constexpr unsigned mappingFlagsField = 100;
 
 std::mutex copiesMutex;
 std::map<std::string, std::unique_ptr<MemoryCopy>> copies;
@@ -104,6 +106,7 @@ Status MemoryCopy::writeImages(size_t task) const {
     appendField(message, 2, range.pages());
     appendField(message, 4, entryPresent);
     appendField(message, 5, range.pages());
+    if (range.flags != 0) appendField(message, mappingFlagsField, static_cast<uint64_t>(range.flags));
     appendMessage(image, message);
   }
   DROVER_TRY(writeNew(directory_ + "/pagemap-" + std::to_string(tracking.innerPid()) + ".img", image));

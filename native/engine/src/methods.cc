@@ -171,6 +171,8 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
     });
   if (method == "copyMemory")
     return onContainer(call, container, respond, [&engine, directory = call.directory, most = call.limit](const auto& queued) { return copyMemory(engine, queued, directory, most); });
+  if (method == "stageMemory")
+    return onContainer(call, container, respond, [&engine, directory = call.directory, part = call.part, bytes = call.limit](const auto& queued) { return stageMemory(engine, queued, directory, part, bytes); });
   if (method == "hashTree")
     return onContainer(call, container, respond, [&engine, question = call.tree, most = call.limit](const auto& queued) mutable {
       question.mostBytes = most;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <linux/userfaultfd.h>
+#include <set>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -97,10 +98,24 @@ std::vector<PageRange> anonymousMappings(std::string_view maps) {
   return found;
 }
 
+/** Where mappings begin that the kernel keeps no memory in reserve for, as CRIU finds it, too (smaps, `nr`). */
+std::set<uint64_t> unreservedMappings(std::string_view smaps) {
+  std::set<uint64_t> found;
+  uint64_t start = 0;
+  for (auto line : splitAt(smaps, '\n')) {
+    if (line.starts_with("VmFlags:")) {
+      if (line.find(" nr") != std::string_view::npos) found.insert(start);
+    } else if (auto mapping = parseMapping(line)) {
+      start = mapping->start;
+    }
+  }
+  return found;
+}
+
 /** The vDSO, which CRIU dumps whole as never written. */
 PageRange vdsoOf(std::string_view maps) {
   auto mapping = vdsoIn(maps);
-  return mapping ? PageRange{mapping->start, mapping->end} : PageRange();
+  return mapping ? PageRange{.start = mapping->start, .end = mapping->end} : PageRange();
 }
 
 pid_t innerPidOf(pid_t pid) {
@@ -186,8 +201,12 @@ Result<PageTracking> PageTracking::begin(pid_t pid, uint64_t leastPages) {
   DROVER_TRY_ASSIGN(userfault, openUserfault(pid));
   tracking.userfault_ = std::move(userfault);
   DROVER_TRY(prepare(tracking.userfault_.get()));
-  for (const PageRange& mapping : worth)
+  DROVER_TRY_ASSIGN(smaps, readFile(process + "/smaps", mostMaps));
+  const std::set<uint64_t> unreserved = unreservedMappings(smaps);
+  for (PageRange& mapping : worth) {
+    if (unreserved.contains(mapping.start)) mapping.flags = MAP_NORESERVE;
     if (protect(tracking.userfault_.get(), mapping)) tracking.ranges_.push_back(mapping);
+  }
   if (tracking.ranges_.empty()) return tracking;
   tracking.unchanging_ = vdsoOf(maps);
   if (tracking.unchanging_.pages() > 0) tracking.ranges_.push_back(tracking.unchanging_);

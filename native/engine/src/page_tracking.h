@@ -20,6 +20,8 @@ constexpr uint64_t pageBytes = 4096;
 struct PageRange {
   uint64_t start = 0;
   uint64_t end = 0;
+  /** Of a mapping: flags that it was made with and that its pages' next home has to have, too (MAP_NORESERVE). */
+  int flags = 0;
   uint64_t pages() const { return (end - start) / pageBytes; }
 };
 

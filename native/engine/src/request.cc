@@ -130,6 +130,12 @@ const Field changedPaths{"changed", [](const Json& params, Call& call) -> Status
                            return {};
                          }};
 const Field mostBytes{"mostBytes", [](const Json& params, Call& call) { return readInteger<&Call::limit>(params, call, "mostBytes", 0, mostCopiedBytes); }};
+const Field partNumber{"part", [](const Json& params, Call& call) -> Status {
+                         DROVER_TRY_ASSIGN(number, integerField(params, "part", 1, UINT32_MAX));
+                         call.part = static_cast<uint32_t>(number);
+                         return {};
+                       }};
+const Field partSize{"bytes", [](const Json& params, Call& call) { return readInteger<&Call::limit>(params, call, "bytes", 0, mostCopiedBytes); }};
 const Field spec{"spec", [](const Json& params, Call& call) -> Status {
                    DROVER_TRY_ASSIGN(value, objectField(params, "spec"));
                    DROVER_TRY_ASSIGN(parsed, parseSpec(value));
@@ -216,6 +222,7 @@ const std::vector<Rule> rules = {
     {"delete", {container, epoch, keep}},
     {"lease", {until, leases}},
     {"copyMemory", {container, epoch, directory, mostBytes}},
+    {"stageMemory", {container, epoch, directory, partNumber, partSize}},
     {"hashTree", {container, epoch, changedPaths, mostBytes, indexPath}},
     {"checkpoint", {container, epoch, directory}},
     {"restore", {container, epoch, directory}},

@@ -43,6 +43,7 @@ struct Call {
   int64_t starts = 0;
   bool frozen = false;
   int64_t memoryRoomBytes = 0;
+  uint32_t part = 0;
   std::optional<Spec> spec;
   std::optional<Limits> limits;
   std::optional<std::vector<Device>> devices;

@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <future>
-#include <map>
-#include <mutex>
 #include <unistd.h>
 
 #include "address_filter.h"
@@ -24,63 +22,15 @@
 #include "network_rate.h"
 #include "overlay_origin.h"
 #include "pidfd.h"
+#include "prepared_restore.h"
 #include "sysctl.h"
 #include "view_mounts.h"
 
 namespace drover {
 namespace {
 
-constexpr const char* failed = "RESTORE_FAILED";
+constexpr const char* failed = restoreFailed;
 constexpr int reapDeadlineMs = 2000;
-/** For a criu that was asked ahead and usually has been waiting for long. */
-constexpr std::chrono::milliseconds readyDeadline{1000};
-
-/** What waits in memory between prepareRestore and restore. Lost with the engine; restore then makes it anew. */
-struct Prepared {
-  std::unique_ptr<CriuProcess> criu;
-  UniqueFd userNamespace;
-  /** Asked ahead, criu waits to read its images here; empty: it was not. Criu opens it by our descriptor. */
-  std::string directory = {};
-  UniqueFd images = {};
-};
-
-std::mutex preparedMutex;
-std::map<std::string, Prepared> preparedByContainer;
-
-std::optional<Prepared> takePrepared(const std::string& container) {
-  std::lock_guard lock(preparedMutex);
-  auto node = preparedByContainer.extract(container);
-  if (node.empty()) return std::nullopt;
-  return std::move(node.mapped());
-}
-
-Result<Prepared> prepare(Engine& engine, const Spec& spec, int64_t memoryRoomBytes, bool ahead) {
-  DROVER_TRY_ASSIGN(criu, spawnCriu(engine, failed, {.gated = ahead}));
-  DROVER_TRY_ASSIGN(userNamespace, makeUserNamespace(spec.owner()));
-  // A veth or cgroup of an earlier, failed attempt would be in the way.
-  DROVER_TRY(destroyVeth(spec.identity));
-  DROVER_TRY(reserveProxies(engine, spec));
-  DROVER_TRY(engine.cgroups().create(spec));
-  if (memoryRoomBytes > 0 && spec.limits.memoryBytes > 0)
-    DROVER_TRY(engine.cgroups().raiseMemory(spec.container, spec.limits.memoryBytes + memoryRoomBytes));
-  return Prepared{std::move(criu), std::move(userNamespace)};
-}
-
-/** Criu looks at the kernel and gets itself ready (2–3 ms) while the container runs. What goes wrong here is tried again by `restore`. */
-void askAhead(Engine& engine, const Container& container, const std::string& directory, Prepared& prepared) {
-  prepared.images = UniqueFd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!prepared.images.valid()) return;
-  if (prepared.criu->ask(criuRequest(engine, CriuRequest::Kind::restore, container, prepared.images.get()))) prepared.directory = directory;
-}
-
-/** What waits for this container, or is made now. */
-Result<Prepared> readyFor(Engine& engine, const Container& container, const Record& record, const std::string& directory) {
-  std::optional<Prepared> prepared = takePrepared(container.id);
-  if (prepared && (prepared->directory.empty() || (prepared->directory == directory && prepared->criu->waits(readyDeadline)))) return std::move(*prepared);
-  prepared.reset();
-  return prepare(engine, record.spec, record.memoryRoomBytes, false);
-}
-
 /** The root file system at a path, for as long as CRIU needs it there. */
 class AttachedRoot {
  public:
@@ -171,7 +121,7 @@ Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Cont
   if (before.state != State::created && before.state != State::stopped) return wrongState(*container, "prepare the restore of", before.state, "created or stopped");
   // Directories of the host that it is given are known to CRIU by where they are attached, which they are not yet.
   const bool ahead = !arrival.directory.empty() && bindMountsForDump(before.spec).empty();
-  DROVER_TRY_ASSIGN(prepared, prepare(engine, before.spec, arrival.memoryRoomBytes, ahead));
+  DROVER_TRY_ASSIGN(prepared, prepareForRestore(engine, before.spec, arrival.memoryRoomBytes, ahead));
   if (ahead) askAhead(engine, *container, arrival.directory, prepared);
   crashPoint("prepare:ready");
   DROVER_TRY(engine.update(*container, [&](Record& record) {
@@ -182,10 +132,7 @@ Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Cont
     record.memoryRoomBytes = arrival.memoryRoomBytes;
   }));
   keepAttachingWarm(warmBeforeRestore);
-  {
-    std::lock_guard lock(preparedMutex);
-    preparedByContainer.insert_or_assign(container->id, std::move(prepared));
-  }
+  keepPrepared(container->id, std::move(prepared));
   return engine.describe(*container);
 }
 

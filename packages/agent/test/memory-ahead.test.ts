@@ -46,7 +46,11 @@ t.test('memory ahead: pages land in their places, later ones over earlier ones, 
     1000,
   )
   t.equal(parent.open, false)
-  lay(parent, part([{ image: 1, pages: 1, at: 2 }], 2), 5000)
+  const second = part([{ image: 1, pages: 1, at: 2 }], 2)
+  parent.begin(second.length)
+  t.equal(parent.write(second.subarray(0, 5)), null)
+  t.same(parent.write(second.subarray(5)), { part: 2, bytes: pageBytes }, 'it says which part that was')
+  t.same(readFileSync(join(directory, 'laid-2')), second.subarray(0, 20), 'what is in it is listed for the engine')
   const bytes = readFileSync(join(directory, 'pages-1.img'))
   const pages = Array.from({ length: 8 }, (_, page) => bytes[page * pageBytes])
   t.same(pages, [0, 1, 2, 0, 0, 0, 0, 1])

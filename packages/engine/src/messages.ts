@@ -239,6 +239,16 @@ export interface EngineMethods extends EngineInsideMethods {
     }
     result: EngineContainer
   }
+  /**
+   * At the destination, before the restore: part `part` (1, 2, …) of the memory that the source sent ahead, `bytes` of pages, has been laid into the
+   * parent images `parent` of `directory`. The engine takes it into the memory that the restored processes will have. Before a part is laid its
+   * beginning, count and runs, is to be there as `laid-<part>`: with fewer parts taken than lists, all is read from the images.
+   * `staged` false: so it will be, and further parts need not be told.
+   */
+  stageMemory: {
+    params: { container: string; epoch: number; directory: string; part: number; bytes: number }
+    result: { staged: boolean }
+  }
   /** Restores from `directory` into the prepared container and leaves it frozen: state `restored`. Failure removes processes. */
   restore: {
     params: { container: string; epoch: number; directory: string }

@@ -51,6 +51,7 @@ const methods: Partial<Record<EngineMethod, Params>> & Record<string, Params> = 
   delete: target,
   checkpoint: { ...target, directory: '/run/x' },
   copyMemory: { ...target, directory: '/run/x', mostBytes: 1 << 20 },
+  stageMemory: { ...target, directory: '/run/x', part: 1, bytes: 4096 },
   hashTree: { ...target, changed: ['etc/hosts'], mostBytes: 1 << 20 },
   restore: { ...target, directory: '/run/x' },
   release: target,

@@ -26,6 +26,7 @@ type Message<K extends StreamMessage['kind']> = Extract<StreamMessage, { kind: K
 interface Arriving {
   parts: AgentParts
   session: MigrationSession
+  assignment: Moving
   connection: StreamConnection
   upper: string
   tree: TreeCheck
@@ -106,7 +107,7 @@ async function receiveAll(
   await connection.sendMessage({ kind: 'disk-received', bytes: connection.bytesReceived })
   session.advance('precopied')
 
-  const arriving = { parts, session, connection, upper, tree }
+  const arriving = { parts, session, assignment, connection, upper, tree }
   const { changed, switched } = await receiveSwitch(arriving, checkpoint.directory)
   session.figures.sourceFrozenAtNs = switched.frozenAtNs
   // A source of an earlier version doesn't say.
@@ -155,7 +156,7 @@ async function receiveDisk(
 
 /** Takes memory files and the delta until the source says that all was sent. */
 async function receiveSwitch(
-  { parts, session, connection, upper, tree }: Arriving,
+  { parts, session, assignment, connection, upper, tree }: Arriving,
   directory: string,
 ): Promise<{ switched: Message<'switched'>; changed: Promise<TreeSum> }> {
   let files = new MemoryFileWriter(directory)
@@ -168,6 +169,7 @@ async function receiveSwitch(
   const paths: string[] = []
   let changed: Promise<TreeSum> | null = null
   let deadlineMs = switchDeadlineMs
+  let stages = true
   for (;;) {
     const frame = await connection.receive(deadlineMs)
     if (frame.type === StreamFrameType.data && files.open) {
@@ -175,7 +177,8 @@ async function receiveSwitch(
       continue
     }
     if (frame.type === StreamFrameType.data && parent?.open) {
-      parent.write(frame.payload)
+      const laid = parent.write(frame.payload)
+      if (laid !== null && stages) stages = await stageMemory(parts, assignment, { directory, ...laid })
       continue
     }
     const message = decodeStreamMessage(frame)
@@ -211,6 +214,22 @@ async function receiveSwitch(
       return { switched: message, changed: changed ?? tree.after([], session.figures) }
     else throw unexpected(message)
   }
+}
+
+/** Into the pages that the processes will have; false: no more of it. Only an improvement: without it the restore reads all of them. */
+async function stageMemory(
+  parts: AgentParts,
+  { container, epoch }: Moving,
+  laid: { directory: string; part: number; bytes: number },
+): Promise<boolean> {
+  const call = parts.engine.call('stageMemory', { container, epoch, ...laid }, { deadlineMs: engineDeadlines.start })
+  return await call.then(
+    ({ staged }) => staged,
+    (thrown) => {
+      parts.log.warn({ container, error: DroverError.from(thrown).message }, 'take memory that was sent ahead')
+      return false
+    },
+  )
 }
 
 async function receiveDelta(

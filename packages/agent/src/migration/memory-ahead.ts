@@ -2,7 +2,17 @@
 // the pages into the parent images of the dump that follows; convergence.ts says when it is enough. Only an improvement: when it can't be
 // had, the dump holds everything, and only a budget for the blackout makes that a reason to refuse.
 
-import { chmodSync, closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DroverError } from '@drover/protocol'
 import { engineDeadlines } from '../engine-port.ts'
@@ -116,6 +126,7 @@ export class ParentImages {
   readonly #pages = new Map<number, { fd: number; sizeBytes: number }>()
   #part: Buffer | null = null
   #filled = 0
+  #laid = 0
 
   /** Makes them in `images`, by the name that CRIU looks for. Not beside it: its tasks, in a user namespace, could not get there. */
   constructor(images: string, sparse: MemoryFile[]) {
@@ -142,14 +153,15 @@ export class ParentImages {
     this.#filled = 0
   }
 
-  write(data: Buffer): void {
+  /** With the last of a part: which one has been laid, and how much is in it. */
+  write(data: Buffer): { part: number; bytes: number } | null {
     const part = this.#part
     if (part === null || data.length > part.length - this.#filled) throw refused('more data than it says')
     data.copy(part, this.#filled)
     this.#filled += data.length
-    if (this.#filled < part.length) return
+    if (this.#filled < part.length) return null
     this.#part = null
-    this.#lay(part)
+    return { part: ++this.#laid, bytes: this.#lay(part, this.#laid) }
   }
 
   close(): void {
@@ -157,11 +169,14 @@ export class ParentImages {
     this.#pages.clear()
   }
 
-  #lay(part: Buffer): void {
+  #lay(part: Buffer, number: number): number {
     const count = part.readUInt32LE(0)
-    let from = 4 + count * runBytes
+    const head = 4 + count * runBytes
+    let from = head
     if (from > part.length) throw refused(`it has no room for ${count} runs`)
-    for (let at = 4; at < 4 + count * runBytes; at += runBytes) {
+    // First: it tells the engine that there is more than it has been told of.
+    writeFileSync(join(this.directory, `laid-${number}`), part.subarray(0, head))
+    for (let at = 4; at < head; at += runBytes) {
       const image = part.readUInt32LE(at)
       const length = part.readUInt32LE(at + 4) * pageBytes
       const offset = Number(part.readBigUInt64LE(at + 8)) * pageBytes
@@ -174,6 +189,7 @@ export class ParentImages {
       }
       from += length
     }
+    return from - head
   }
 }
 

@@ -97,6 +97,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     memoryRoomBytes: 'integer or missing',
     directory: 'path or missing',
   },
+  stageMemory: { container: 'name', epoch: 'integer', directory: 'path', part: 'integer', bytes: 'integer' },
   restore: { container: 'name', epoch: 'integer', directory: 'path' },
   release: { container: 'name', epoch: 'integer' },
   subscribe: {},

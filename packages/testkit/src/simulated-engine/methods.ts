@@ -47,6 +47,7 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
     prepareRestore: ({ spec, startedAtMs, starts, frozen = false }) =>
       containers.prepareRestore(spec, startedAtMs, starts, frozen),
     restore: ({ container, epoch, directory }) => containers.restore(container, epoch, directory),
+    stageMemory: () => ({ staged: false }),
     ...insideTable(containers),
     release: ({ container, epoch }) => containers.release(container, epoch),
   }
