@@ -72,6 +72,8 @@ class Container {
   std::string rootfs() const { return directory + "/rootfs"; }
   /** An empty directory: where the idmapped image is attached for a moment on kernels that need it. */
   std::string lower() const { return directory + "/lower"; }
+  /** Beside all containers: see makeBottomLayer. */
+  std::string bottom() const { return directory.substr(0, directory.rfind('/')) + "/.bottom"; }
 
   /** A copy, for reading. Change it with Engine::update only. */
   Record snapshot() const {

@@ -25,6 +25,7 @@
 #include "hotplug.h"
 #include "log.h"
 #include "methods.h"
+#include "root_files.h"
 #include "server.h"
 
 namespace drover {
@@ -71,6 +72,8 @@ Status run(const std::string& configPath) {
   Hotplug hotplug(events);
   Status listening = hotplug.begin([&engine] { engine.devicesChanged(); });
   if (!listening.ok()) logLine("warn", "USB devices come only at a start: " + listening.error().message);
+  if (Status made = makeBottomLayer(engine.config().stateDirectory + "/.bottom"); !made.ok())
+    logLine("warn", made.error().message + ": each container gets devices of its own");
   DROVER_TRY(engine.adopt());
   DROVER_TRY(engine.lease().begin());
   Server server(events, [&methods](const std::shared_ptr<Connection>& connection) { methods.serve(connection); });

@@ -31,14 +31,14 @@ Result<UniqueFd> openDirectory(const std::string& path) {
   return fd;
 }
 
-/** The image as a detached mount that shows its files with the container's owners. */
-Result<UniqueFd> idmappedImage(const std::string& rootfs, int userNamespace) {
-  UniqueFd tree(open_tree(AT_FDCWD, rootfs.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-  if (!tree.valid()) return errnoError("open image " + rootfs);
+/** A layer as a detached mount that shows its files with the container's owners. */
+Result<UniqueFd> idmapped(const std::string& layer, int userNamespace) {
+  UniqueFd tree(open_tree(AT_FDCWD, layer.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (!tree.valid()) return errnoError("open image " + layer);
   mount_attr attributes = {};
   attributes.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY;
   attributes.userns_fd = static_cast<uint64_t>(userNamespace);
-  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) return errnoError("map owners of image " + rootfs);
+  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) return errnoError("map owners of image " + layer);
   return tree;
 }
 
@@ -64,11 +64,23 @@ OverlayAttempt mountOverlay(const std::string& lower, const std::string& upper, 
   return attempt;
 }
 
+/**
+ * The layer below the image, or none: on kernels that want lower layers attached, and where the image is on another file system, as
+ * overlayfs then numbers inodes otherwise.
+ */
+UniqueFd bottomFor(const Container& container, const std::string& image, int userNamespace) {
+  struct stat below, above;
+  if (lowerMustBeAttached || stat(container.bottom().c_str(), &below) != 0 || stat(image.c_str(), &above) != 0 || below.st_dev != above.st_dev) return {};
+  auto mapped = idmapped(container.bottom(), userNamespace);
+  return mapped.ok() ? std::move(mapped.value()) : UniqueFd();
+}
+
 }  // namespace
 
 Result<Rootfs> openRootfs(const Container& container, int userNamespace) {
   std::string image = container.snapshot().spec.rootfs;
-  DROVER_TRY_ASSIGN(lower, idmappedImage(image, userNamespace));
+  DROVER_TRY_ASSIGN(lower, idmapped(image, userNamespace));
+  UniqueFd bottom = bottomFor(container, image, userNamespace);
   DROVER_TRY_ASSIGN(upper, openDirectory(container.upper()));
   DROVER_TRY_ASSIGN(work, openDirectory(container.work()));
   int64_t end = nowMs() + upperInUseMs;
@@ -79,9 +91,10 @@ Result<Rootfs> openRootfs(const Container& container, int userNamespace) {
       DROVER_TRY(makeDirectory(container.lower(), 0700));
       DROVER_TRY(attachMount(lower.get(), container.lower()));
       attached = true;
+      bottom.reset();
     }
     // Named by its descriptor also when it is attached: the container reads the name in its mountinfo.
-    attempt = mountOverlay(throughFd(lower), throughFd(upper), throughFd(work));
+    attempt = mountOverlay(throughFd(lower) + (bottom.valid() ? ":" + throughFd(bottom) : ""), throughFd(upper), throughFd(work));
     if (attempt.mount.valid()) break;
     if (attempt.number == EINVAL && !attached) {
       lowerMustBeAttached = true;
@@ -92,7 +105,8 @@ Result<Rootfs> openRootfs(const Container& container, int userNamespace) {
   }
   if (attached) DROVER_TRY(detachMount(container.lower()));
   if (!attempt.mount.valid()) return errnoError("mount overlay of " + container.id + " on image " + image, attempt.number);
-  return Rootfs{std::move(attempt.mount), std::move(lower)};
+  const bool hasBottom = bottom.valid();
+  return Rootfs{std::move(attempt.mount), std::move(lower), std::move(bottom), hasBottom};
 }
 
 Status attachMount(int mountFd, const std::string& path) {

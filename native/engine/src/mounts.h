@@ -1,5 +1,5 @@
 // A container's root file system: an overlay of the image (idmapped by the container's user namespace) and the writable
-// layer, whose files carry shifted owners. Made in the initial user namespace and held as a detached mount (a descriptor), so
+// layer, whose files carry shifted owners, with the layer of what every container has below (root_files). Made in the initial user namespace and held as a detached mount (a descriptor), so
 // that no host mount table grows with the number of containers: a start hands it to the container's own mount
 // namespace; only a restore attaches it to a path, for the time CRIU needs it there.
 // With index=on an upper can be mounted only once at a time; and it must not be written underneath while it is mounted.
@@ -18,6 +18,9 @@ struct Rootfs {
   UniqueFd root;
   /** Of no use any more, but closing a mount waits for the kernel: who is in a hurry does so later. */
   UniqueFd image;
+  UniqueFd bottom;
+  /** Devices and mount points are those of the layer below, where neither the image nor the writable layer has its own. */
+  bool hasBottom = false;
 };
 /** `userNamespace` maps the lower layer. */
 Result<Rootfs> openRootfs(const Container& container, int userNamespace);

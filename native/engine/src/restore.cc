@@ -23,6 +23,7 @@
 #include "overlay_origin.h"
 #include "pidfd.h"
 #include "prepared_restore.h"
+#include "root_files.h"
 #include "sysctl.h"
 #include "view_mounts.h"
 
@@ -41,6 +42,12 @@ class AttachedRoot {
     DROVER_TRY(holdDisk(container, container.snapshot().spec));
     DROVER_TRY_ASSIGN(mount, openRootfs(container, userNamespace));
     engine.closeLater(std::move(mount.image));
+    engine.closeLater(std::move(mount.bottom));
+    // They may have been of the other host's layer below, and not come with the disk.
+    if (!mount.hasBottom) {
+      DROVER_TRY(makeMountPoints(container, container.snapshot().spec, mount.root.get()));
+      DROVER_TRY(makeDevices(container, container.snapshot().spec, mount));
+    }
     DROVER_TRY(attachMount(mount.root.get(), container.rootfs()));
     return std::unique_ptr<AttachedRoot>(new AttachedRoot(engine, std::move(mount.root)));
   }

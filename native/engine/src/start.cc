@@ -153,11 +153,13 @@ class Starting {
     DROVER_TRY_ASSIGN(userNamespace, ownersOf(spec_, pid));
     DROVER_TRY_ASSIGN(rootfs, openRootfs(*container_, userNamespace.get()));
     engine_.closeLater(std::move(rootfs.image));
+    engine_.closeLater(std::move(rootfs.bottom));
     UniqueFd& root = rootfs.root;
     DROVER_TRY(makeMountPoints(*container_, spec_, root.get()));
     crashPoint("start:root");
     if (int number = sendDescriptor(sync, root.get()); number != 0) return errnoError("hand the root to " + spec_.container, number);
     crashPoint("start:handed");
+    DROVER_TRY(makeDevices(*container_, spec_, rootfs));
     DROVER_TRY(writeRootFiles(*container_, spec_, root.get()));
     root.reset();
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));

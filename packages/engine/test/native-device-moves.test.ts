@@ -1,13 +1,13 @@
 // Devices that a live move takes along: shared directories, links with an address, nodes without state, memory, proxies.
 
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Devices } from '@drover/protocol'
 import t from 'tap'
 import { reasonToSkip } from './engine-program.ts'
 import { chooseCriu, MigrationStage } from './migration-stage.ts'
-import { LineStream, until } from './native-hosts.ts'
+import { LineStream, type TestHost, until } from './native-hosts.ts'
 import { echoServer } from './proxy-peers.ts'
 import { sh } from './run-inside.ts'
 
@@ -77,4 +77,37 @@ t.test('devices that don’t pin move along, live', { skip: reasonToSkip, timeou
   t.equal(statSync(join(shared, 'made')).uid, 0)
   await launched.stream.more(5)
   await stage.remove(a, launched)
+
+  await t.test(
+    'the usual devices are of a layer of each host, and of the container’s own where that is missing',
+    async (t) => {
+      const other = await stage.launch(a)
+      const { container } = other.spec
+      const own = async (host: TestHost) =>
+        existsSync(join((await host.client.call('get', { container })).upper, 'dev/null'))
+      const usable =
+        'echo x > /dev/null && busybox head -c 4 /dev/zero | busybox wc -c && ls -ld /dev/null /dev/fd /dev/shm'
+      const seen = await sh(a.client, container, usable)
+      t.match(seen, /^4\n.*crw-rw-rw-\s+1 root\s+root\s+1,\s+3 .*\/dev\/null/s)
+      t.notOk(await own(a), 'not in its writable layer')
+      rmSync(join(b.stateDirectory, '.bottom'), { recursive: true })
+      await stage.moveUntilRestored(a, b, other.spec)
+      await stage.finish(a, b, other.spec)
+      await other.stream.more(5)
+      t.match(await sh(b.client, container, usable), /^4\n/)
+      t.ok(await own(b), 'in its writable layer')
+      await stage.moveUntilRestored(b, a, other.spec)
+      await stage.finish(b, a, other.spec)
+      t.match(await sh(a.client, container, usable), /^4\n/, 'with both')
+      await sh(a.client, container, 'rm /dev/zero; touch /dev/kept')
+      await a.client.call('stop', { container, epoch: other.spec.epoch, timeoutMs: 60_000 })
+      await a.client.call('start', { container, epoch: other.spec.epoch })
+      t.match(
+        await sh(a.client, container, `${usable} && ls /dev/kept`),
+        /^4\n.*kept$/s,
+        'a start makes what is missing',
+      )
+      await stage.remove(a, other)
+    },
+  )
 })

@@ -370,7 +370,7 @@ export class TestHost {
     for (const line of readFileSync(`/proc/${this.#holder.pid}/mountinfo`, 'utf8').split('\n'))
       if (line.includes(`${this.stateDirectory}/`)) left.push(`mount ${line}`)
     for (const entry of readdirSync(this.stateDirectory))
-      if (!['engine.lock', '.lxcfs'].includes(entry)) left.push(`state ${entry}`)
+      if (!['engine.lock', '.lxcfs', '.bottom'].includes(entry)) left.push(`state ${entry}`)
     return left
   }
 
