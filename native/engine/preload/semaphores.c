@@ -55,7 +55,10 @@ int eventfd(unsigned count, int flags) {
 }
 
 int takeSemaphoreMark(int fd, int flags) {
-  if (fd < 0 || fd != latest || !(flags & mark)) return flags;
+  if (fd < 0 || fd != latest) return flags;
+  // CRIU sets them right after it has made it: whatever gets its number later is something else.
+  latest = -1;
+  if (!(flags & mark)) return flags;
   int (*real)(unsigned, int) = NEXT("eventfd");
   int made = real(latestCount, EFD_SEMAPHORE);
   if (made < 0) return -1;
