@@ -1,6 +1,5 @@
-// Which test files there are, and how they may run: two at a time, stories three. Of the native engine's only one, for they are about what a kernel does in
-// time; packages' tests run beside them. Stories have a laboratory of their own each, and
-// wait half of the time.
+// Which test files there are, and how they may run: two at a time, stories three, which have a laboratory of their own each, and wait half
+// of the time. Of the native engine's only one runs at a time, for they are about what a kernel does in time; packages' run beside them.
 
 import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'

@@ -16,9 +16,9 @@ const mostMissedLooks = 3
 /** A dump that met such a thing all the same has thawed the container: it is asked again, this often, after these pauses. */
 const pausesMs = [50, 200, 500]
 
-/** CRIU's words for what passes. */
+/** CRIU's words for what passes. Control messages: an unread datagram with its sender's credentials, as systemd and journald get them. */
 const passingWords =
-  /netlink: The socket has data to read|In-flight connection|Unseizable non-zombie|zombie .* found while seizing/
+  /netlink: The socket has data to read|skqueue: Control messages in queue|In-flight connection|Unseizable non-zombie|zombie .* found while seizing/
 
 /** Throws NOT_MIGRATABLE with what was found. An engine that can't look is no reason: the dump will tell. */
 export async function requireMovable(
