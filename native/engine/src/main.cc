@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <fcntl.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <string>
 
@@ -31,13 +32,20 @@
 namespace drover {
 namespace {
 
+/** A process that the last engine was just forking when it died holds its lock for a moment longer. */
+constexpr int lockTries = 100;
+constexpr useconds_t lockPauseUs = 20'000;
+
 /** Only one engine may work on a state directory; the lock ends with the process. */
 Result<UniqueFd> lockState(const Config& config) {
   DROVER_TRY(makeDirectories(config.stateDirectory, 0700));
   std::string path = config.stateDirectory + "/engine.lock";
   UniqueFd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock.valid()) return errnoError("open " + path);
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return errnoError("lock " + path + " (is another engine running?)");
+  for (int tries = 1; flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++tries) {
+    if (errno != EWOULDBLOCK || tries == lockTries) return errnoError("lock " + path + " (is another engine running?)");
+    usleep(lockPauseUs);
+  }
   return lock;
 }
 
