@@ -90,6 +90,8 @@ export class TarProcess {
 
   constructor(scope: TarScope, child: ChildProcess, goodStatuses: number[]) {
     this.#child = child
+    // What nobody listens to is thrown away by Node as soon as the process has ended, which with little to write is before it is read.
+    this.#child.stdout?.on('readable', () => {})
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#errorTail = (this.#errorTail + chunk.toString()).slice(-keptErrorCharacters)
     })
