@@ -22,9 +22,9 @@ export async function intoArchive<Result>(
 ): Promise<Result> {
   const toStdout = file === '-'
   const draft = `${file}.part`
+  const target = toStdout ? (session.terminal.stdout as unknown as Writable) : createWriteStream(draft)
+  const { input, end, abandon } = packed(target, file)
   try {
-    const target = toStdout ? (session.terminal.stdout as unknown as Writable) : createWriteStream(draft)
-    const { input, end } = packed(target, file)
     const failed = new Promise<never>((_, reject) => input.once('error', reject))
     failed.catch(() => {})
     const write = async (chunk: Uint8Array): Promise<void> => {
@@ -35,19 +35,32 @@ export async function intoArchive<Result>(
     if (!toStdout) await rename(draft, file)
     return result
   } catch (error) {
-    if (!toStdout) await rm(draft, { force: true })
+    abandon()
+    if (toStdout) throw error
+    target.destroy()
+    if (!target.closed) await once(target, 'close').catch(() => {})
+    await rm(draft, { force: true })
     throw error
   }
 }
 
-/** Where the bytes go in, and their end. */
-function packed(target: Writable, file: string): { input: Writable; end: (keep: boolean) => Promise<void> } {
+interface Packed {
+  /** Where the bytes go in. */
+  input: Writable
+  end: (keep: boolean) => Promise<void>
+  /** A packer that waits for more would keep the command from ending. */
+  abandon: () => void
+}
+
+function packed(target: Writable, file: string): Packed {
   const finish = async (stream: Writable): Promise<void> => {
     stream.end()
     await once(stream, 'close')
   }
   const [program, ...args] = packers[/\.tar\.(gz|xz|zst)$/.exec(file)?.[1] ?? ''] ?? []
-  if (program === undefined) return { input: target, end: async (keep) => (keep ? undefined : finish(target)) }
+  if (program === undefined) {
+    return { input: target, end: async (keep) => (keep ? undefined : finish(target)), abandon: () => {} }
+  }
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   child.stdout.pipe(target)
   const ended = Promise.all([once(child, 'close'), once(target, 'close')])
@@ -60,5 +73,6 @@ function packed(target: Writable, file: string): { input: Writable; end: (keep: 
       const [[status]] = await ended
       if (status !== 0) throw new DroverError('TRANSFER_FAILED', `pack ${file}: ${program} ended with ${status}`)
     },
+    abandon: () => void child.kill('SIGKILL'),
   }
 }
