@@ -7,16 +7,17 @@ export class FileTally {
   #failures = []
   #output = []
 
-  watch(parser) {
+  /** Of failed assertions those are kept that aren't the sum of a deeper subtest. */
+  watch(parser, isWholeFile = true) {
     let inSubtest = false
     parser.on('extra', (text) => this.#output.push(text))
     parser.on('child', (child) => {
       inSubtest = true
-      this.#watchLeaves(child)
+      this.watch(child, false)
     })
     parser.on('assert', (result) => {
-      if (inSubtest || result.skip || result.todo) this.#tests.push(result)
-      else if (isFailure(result)) this.#failures.push(describe(result))
+      if (isWholeFile && (inSubtest || result.skip || result.todo)) this.#tests.push(result)
+      else if (!inSubtest && isFailure(result)) this.#failures.push(describe(result))
       inSubtest = false
     })
   }
@@ -45,20 +46,6 @@ export class FileTally {
       }
     }
     return { name, timeMs, ...counts, reasons, failures: this.#failures, output: this.#output }
-  }
-
-  /** Collects the failed assertions below a subtest: those that aren't the sum of a deeper subtest. */
-  #watchLeaves(parser) {
-    let inSubtest = false
-    parser.on('extra', (text) => this.#output.push(text))
-    parser.on('child', (child) => {
-      inSubtest = true
-      this.#watchLeaves(child)
-    })
-    parser.on('assert', (result) => {
-      if (!inSubtest && isFailure(result)) this.#failures.push(describe(result))
-      inSubtest = false
-    })
   }
 }
 
