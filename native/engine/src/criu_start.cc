@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "spawn_attributes.h"
 #include "unique_fd.h"
 
 namespace drover {
@@ -47,25 +48,15 @@ pid_t spawnProcess(const std::string& binary, std::vector<std::string> arguments
     moved.emplace_back(fcntl(fd, F_DUPFD_CLOEXEC, room));
     posix_spawn_file_actions_adddup2(&actions, moved.back().get(), firstDescriptor + static_cast<int>(moved.size()) - 1);
   }
-  // The engine blocks signals that it takes by signalfd; CRIU needs SIGCHLD and SIGALRM itself.
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  // Its own session: a signal to the engine's terminal or group must not end a dump halfway.
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+  const SpawnAttributes attributes;
   std::vector<char*> argv, envp;
   for (auto& argument : arguments) argv.push_back(argument.data());
   for (auto& line : environment) envp.push_back(line.data());
   argv.push_back(nullptr);
   envp.push_back(nullptr);
   pid_t pid = -1;
-  const int failure = posix_spawn(&pid, binary.c_str(), &actions, &attributes, argv.data(), envp.data());
+  const int failure = posix_spawn(&pid, binary.c_str(), &actions, attributes.get(), argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
   return failure == 0 ? pid : -failure;
 }
 

@@ -18,6 +18,7 @@
 #include "mountinfo.h"
 #include "mounts.h"
 #include "pidfd.h"
+#include "spawn_attributes.h"
 
 namespace drover {
 
@@ -115,21 +116,13 @@ Status OwnView::start() {
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 2, (directory_ + "/log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
+  const SpawnAttributes attributes;
   std::string pidFile = directory_ + "/pid";
   const char* arguments[] = {"lxcfs", "-f", "--enable-loadavg", "--enable-cfs", "-p", pidFile.c_str(), mountPoint_.c_str(), nullptr};
   const char* environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", nullptr};
   pid_t pid = -1;
-  int failure = posix_spawn(&pid, program().c_str(), &actions, &attributes, const_cast<char* const*>(arguments), const_cast<char* const*>(environment));
+  int failure = posix_spawn(&pid, program().c_str(), &actions, attributes.get(), const_cast<char* const*>(arguments), const_cast<char* const*>(environment));
   posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
   if (failure != 0) return errnoError("start " + program(), failure);
   nlohmann::json note = {{"pid", pid}, {"startTime", processStartTime(pid)}, {"bootId", bootId()}};
   DROVER_TRY(replaceFile(directory_ + "/process.json", note.dump(), false));
