@@ -3,11 +3,11 @@
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HostView, Image } from '@drover/protocol'
 import { waitUntil } from '@drover/testkit/lab'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import t from 'tap'
 import { engineOfStories, type Story, settleDeadlineMs, tell } from '../src/stories.ts'
 
@@ -15,8 +15,7 @@ t.setTimeout(600_000)
 const native = engineOfStories === 'native'
 
 await tell(t, async (story: Story) => {
-  const directory = mkdtempSync(join(tmpdir(), 'drover-images-'))
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = temporaryDirectory(t, 'images')
   const at = (name: string) => join(directory, name)
   const image = async (name: string) => (await story.must<Image[]>('image', 'ls')).find((each) => each.name === name)
   const inside = (name: string, script: string) => story.lab.cli(['exec', name, '--', 'sh', '-c', script])

@@ -1,10 +1,10 @@
 // Inside from outside, from the command line to the files of a container and back: trees, users, processes, figures.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FileEntry, ProcessStatus } from '@drover/protocol'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import t from 'tap'
 import { engineOfStories, tell } from '../src/stories.ts'
 
@@ -26,8 +26,7 @@ await tell(
   async (story) => {
     const { lab } = story
     await story.must('launch', 'web')
-    const directory = mkdtempSync(join(tmpdir(), 'drover-inside-'))
-    t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+    const directory = temporaryDirectory(t, 'inside')
     const here = (path: string) => join(directory, path)
     const inside = async (...command: string[]) => (await lab.cli(['exec', 'web', '--', ...command])).stdout
 

@@ -4,12 +4,12 @@
 // three must differ where machines' do. Packages come over the containers' network.
 
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { run, waitUntil } from '@drover/testkit/lab'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import t, { type Test } from 'tap'
 import { openConsole } from '../src/console-child.ts'
 import { makeRepository, makeStoryLayer, storyDirectory } from '../src/debian-layer.ts'
@@ -41,8 +41,7 @@ interface Whole {
 }
 
 async function story(story: Story): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'drover-whole-'))
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = temporaryDirectory(t, 'whole')
   const key = join(directory, 'key')
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
   const port = await serve((await makeRepository()).directory as string)

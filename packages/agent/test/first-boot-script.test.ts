@@ -1,11 +1,11 @@
 // The script of a first boot, run by the shells that images have; and how its record is followed.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Assignment, DroverError, type FirstBootOutcome, firstBootLog, firstBootPlan } from '@drover/protocol'
 import { waitUntil } from '@drover/testkit/lab'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import t, { type Test } from 'tap'
 import { FirstBootKeeper } from '../src/first-boot/keeper.ts'
 import { firstBootScript } from '../src/first-boot/script.ts'
@@ -18,8 +18,7 @@ const shells = [['sh'], ['busybox', 'sh']].filter(
 
 /** The script, to be run here rather than in a container. */
 function place(t: Test, userData: string) {
-  const directory = mkdtempSync(join(tmpdir(), 'drover-first-boot-'))
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = temporaryDirectory(t, 'first-boot')
   const text = firstBootScript(firstBootPlan({ userData }), directory) as string
   const path = join(directory, 'run')
   writeFileSync(path, text.replaceAll(firstBootLog, join(directory, 'log')))

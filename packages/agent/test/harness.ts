@@ -17,6 +17,7 @@ import {
   withChanges,
 } from '@drover/protocol'
 import { SimulatedEngine } from '@drover/testkit/simulated-engine'
+import { removeDirectory } from '@drover/testkit/temporary'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import type t from 'tap'
 import { Agent } from '../src/agent.ts'
@@ -170,9 +171,8 @@ export class TestCluster {
     for (const host of this.hosts) await host.stop()
     await this.#connection.close()
     this.#nats.kill('SIGKILL')
-    for (const { config } of this.hosts)
-      rmSync(checkpointRootFor(config.dataDirectory), { recursive: true, force: true })
-    rmSync(this.directory, { recursive: true, force: true })
+    for (const { config } of this.hosts) await removeDirectory(checkpointRootFor(config.dataDirectory))
+    await removeDirectory(this.directory)
   }
 
   #head(complete: boolean) {

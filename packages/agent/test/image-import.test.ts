@@ -2,19 +2,9 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import t, { type Test } from 'tap'
 import { ImageStore } from '../src/images/image-store.ts'
 import { importImage, splitNames } from '../src/images/import-image.ts'
@@ -29,8 +19,7 @@ const lacks = (program: string) => (spawnSync(program, ['--version']).error ? `$
 
 function place(test: Test) {
   // Not below the repository: what takes foreign bytes apart runs as nobody.
-  const directory = mkdtempSync(join(tmpdir(), 'drover-import-'))
-  test.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = temporaryDirectory(test, 'import')
   const store = new ImageStore(join(directory, 'store'))
   const take = async (path: string, init: string[] | null = null) => {
     const made = await importImage(store, { path, name: 'mine', init }, () => {}, new AbortController().signal)

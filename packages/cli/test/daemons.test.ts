@@ -2,9 +2,10 @@
 
 import { spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { removeDirectory } from '@drover/testkit/temporary'
 import t, { type Test } from 'tap'
 import {
   configFile,
@@ -29,7 +30,7 @@ function directory(t: Test): string {
   const made = mkdtempSync(join(tmpdir(), 'drover-daemons-'))
   t.teardown(async () => {
     await stopDaemon(made, 0)
-    rmSync(made, { recursive: true, force: true })
+    await removeDirectory(made)
   })
   return made
 }

@@ -1,18 +1,8 @@
 // `drover file` against a container whose files are in memory: trees both ways, owners, stdin, an editor, and a hostile tree.
 
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import t, { type Test } from 'tap'
 import { fakeCluster } from './fake-cluster.ts'
 
@@ -81,8 +71,7 @@ async function inside(t: Test) {
     return { entries: entries.filter(({ name }) => !name.includes('/') || name.includes('..')), next: null }
   }
   cluster.onWrite = (_method, path, body) => answer(path.split('/').at(-1) ?? '', body as Asked) as never
-  const directory = mkdtempSync(join(tmpdir(), 'drover-file-'))
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = temporaryDirectory(t, 'file')
   return { nodes, drover: cluster.drover, directory }
 }
 

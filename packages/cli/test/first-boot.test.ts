@@ -1,14 +1,13 @@
 // launch: user data and keys are read from files, and wrong ones refused before anything is launched.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import t from 'tap'
 import { fakeCluster } from './fake-cluster.ts'
 
 t.test('launch: user data and keys go along as they are in the files', async (t) => {
-  const directory = mkdtempSync(join(tmpdir(), 'drover-first-boot-'))
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = temporaryDirectory(t, 'first-boot')
   const file = (name: string, text: string) => {
     writeFileSync(join(directory, name), text)
     return join(directory, name)

@@ -2,10 +2,8 @@
 // it, so that only a translated address gets an answer.
 
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import t from 'tap'
 import { isRoot, nftThere } from '../src/daemons/index.ts'
 
@@ -51,8 +49,7 @@ t.test(
   'NAT: containers reach the outside with it, nothing else is changed, and it goes as it came',
   { skip },
   async (t) => {
-    const data = mkdtempSync(join(tmpdir(), 'drover-nat-'))
-    t.teardown(() => rmSync(data, { recursive: true, force: true }))
+    const data = temporaryDirectory(t, 'nat')
     const said = execFileSync('unshare', ['--net', '--mount', '--propagation', 'private', 'bash', '-c', script], {
       encoding: 'utf8',
       env: { ...process.env, NODE: process.execPath, COMPILED: compiled, DATA: data },

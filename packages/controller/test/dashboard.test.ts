@@ -1,15 +1,14 @@
 // The web page's files: by their paths, and nothing else of the disk.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import t from 'tap'
 import { dashboardFiles } from '../src/shell/http/dashboard.ts'
 import { apiFixture } from './support/api-fixture.ts'
 
 t.test('files are served by their path, index.html as the root', async (t) => {
-  const directory = mkdtempSync(join(tmpdir(), 'drover-page-'))
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = temporaryDirectory(t, 'page')
   mkdirSync(join(directory, 'assets'))
   writeFileSync(join(directory, 'index.html'), '<p>hello')
   writeFileSync(join(directory, 'assets', 'page.js'), '1')

@@ -1,10 +1,11 @@
 // One controller, a real nats-server and model hosts: what users do, through the API.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Container, ControllerConfig, HostView, Operation } from '@drover/protocol'
 import { SingleNodeLog } from '@drover/raft'
+import { removeDirectory } from '@drover/testkit/temporary'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { type Controller, startController } from '../src/shell/controller.ts'
@@ -63,7 +64,7 @@ async function cluster(test: Test) {
     for (const agent of agents) await agent.close()
     await controller.close()
     await nats.stop()
-    rmSync(directory, { recursive: true, force: true })
+    await removeDirectory(directory)
   })
   await waitFor('three hosts to be ready', async () => {
     const { body } = await call<HostView[]>('GET', '/v1/hosts')

@@ -1,12 +1,12 @@
 // Asking for machines: when nothing fits and one on offer would hold it, the hook is told, tried again, and given up after a while.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { MachineHookConfig, Operation } from '@drover/protocol'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { planConsolidation } from '../src/core/planner-consolidate.ts'
@@ -21,8 +21,7 @@ const pollMs = 5
 
 /** Where a program writes what it was told: nobody else's, so that another run of these tests in the same tree doesn't clear it away. */
 function toldFile(t: Test): string {
-  const directory = mkdtempSync(join(tmpdir(), 'drover-hook-'))
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = temporaryDirectory(t, 'hook')
   return join(directory, 'told')
 }
 

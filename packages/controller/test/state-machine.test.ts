@@ -1,8 +1,7 @@
 // The state on disk: what was applied is there after a restart, a snapshot replaces everything, refusals move the index on.
 
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { cpSync } from 'node:fs'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import t, { type Test } from 'tap'
 import type { Entry } from '../src/core/entries.ts'
 import { encodeEntry } from '../src/core/entry-codec.ts'
@@ -26,11 +25,7 @@ function eventfulEntries(): Entry[] {
   return cluster.entries
 }
 
-function directory(test: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'drover-state-'))
-  test.teardown(() => rmSync(path, { recursive: true, force: true }))
-  return path
-}
+const directory = (test: Test) => temporaryDirectory(test, 'state')
 
 const machineIn = (test: Test, path: string) => new ClusterStateMachine(path, (error) => test.fail(String(error)))
 const picture = (machine: ClusterStateMachine) => Buffer.from(encodeSnapshot(machine.state)).toString()

@@ -1,11 +1,12 @@
 // Three controllers on Raft, as processes: followers forward, and the leader's death in the middle of moves and of an
 // evacuation costs a moment and nothing else.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ClusterStatus, Container, ControllerConfig, HostView, Operation } from '@drover/protocol'
 import { isRaftAvailable } from '@drover/raft'
+import { removeDirectory } from '@drover/testkit/temporary'
 import t from 'tap'
 import { BusAgent } from './support/bus-agent.ts'
 import { ControllerProcess, notBuilt } from './support/controller-process.ts'
@@ -48,7 +49,7 @@ t.test('three controllers', { skip }, async (t) => {
     for (const agent of agents) await agent.close()
     for (const controller of controllers) await controller.stop()
     await nats.stop()
-    rmSync(directory, { recursive: true, force: true })
+    await removeDirectory(directory)
   })
   await Promise.all(controllers.map((controller) => controller.start()))
   for (const name of ['a', 'b', 'c']) {

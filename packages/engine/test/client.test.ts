@@ -1,10 +1,11 @@
 // The client against a server made by the test: answers out of order, deadlines, broken connections, events, exec sessions.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Frame, FrameType } from '@drover/protocol'
+import { removeDirectory } from '@drover/testkit/temporary'
 import t, { type Test } from 'tap'
 import { EngineClient, FrameStream } from '../src/index.ts'
 import { until } from './native-hosts.ts'
@@ -29,7 +30,7 @@ class FakeEngine {
     this.#answer = answer
     t.teardown(async () => {
       await this.stop()
-      rmSync(directory, { recursive: true })
+      await removeDirectory(directory)
     })
   }
 

@@ -2,10 +2,11 @@
 // has none. What a move takes along is in native-device-moves.test.ts.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Device, Devices } from '@drover/protocol'
+import { removeDirectory } from '@drover/testkit/temporary'
 import t, { type Test } from 'tap'
 import { reasonToSkip } from './engine-program.ts'
 import { noLimits } from './engine-spec.ts'
@@ -20,7 +21,7 @@ t.test('devices of a container', { skip: reasonToSkip, timeout: 300_000 }, async
   const stage = await OneHost.make('a', 81, () => {}, { DROVER_HARDWARE: hardware })
   t.teardown(async () => {
     await stage.network.close()
-    rmSync(hardware, { recursive: true })
+    await removeDirectory(hardware)
   })
   const data = join(stage.network.directory, 'data')
   mkdirSync(data)

@@ -4,9 +4,10 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { removeDirectory } from '@drover/testkit/temporary'
 import { EngineClient } from '../src/client.ts'
 import { hierarchies, makeCgroup, removeCgroups } from './cgroup-hierarchies.ts'
 import { mountState, type StateFileSystem } from './state-mount.ts'
@@ -122,7 +123,7 @@ export class TestNetwork {
     for (const host of this.hosts) left.push(...(await host.close()))
     this.#client.stdin?.end()
     this.#fabric.stdin?.end()
-    rmSync(this.directory, { recursive: true, force: true })
+    await removeDirectory(this.directory)
     return left
   }
 }

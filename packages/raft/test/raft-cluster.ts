@@ -1,10 +1,11 @@
 // Three RaftLogs in one process for tests: free loopback addresses, start, close, wait for a leader.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { RaftLog, type RaftLogOptions, type RaftMember } from '@drover/raft'
+import { removeDirectory } from '@drover/testkit/temporary'
 import { RecordingMachine } from './recording-machine.ts'
 
 export const DEADLINE_MS = 15_000
@@ -88,7 +89,7 @@ export class RaftCluster {
 
   async remove(): Promise<void> {
     await this.closeAll()
-    rmSync(this.directory, { recursive: true })
+    await removeDirectory(this.directory)
   }
 
   leader(): Promise<{ id: number; log: RaftLog }> {

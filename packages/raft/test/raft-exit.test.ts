@@ -1,10 +1,8 @@
 // How a process with a running member ends: never hanging, never crashing in the raft thread.
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { isRaftAvailable } from '@drover/raft'
+import { temporaryDirectory } from '@drover/testkit/temporary'
 import t from 'tap'
 import { freeMembers } from './raft-cluster.ts'
 
@@ -22,8 +20,7 @@ const preamble = `
 `
 
 async function run(t: { teardown: (end: () => void) => unknown }, program: string) {
-  const directory = mkdtempSync(join(tmpdir(), 'drover-raft-'))
-  t.teardown(() => rmSync(directory, { recursive: true }))
+  const directory = temporaryDirectory(t, 'raft')
   const [member] = await freeMembers(1)
   return spawnSync(
     process.execPath,

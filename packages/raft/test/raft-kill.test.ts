@@ -1,10 +1,11 @@
 // Three members in processes of their own: SIGKILL of leaders loses nothing that was acknowledged.
 
 import { type ChildProcess, fork } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isRaftAvailable, type RaftMember } from '@drover/raft'
+import { removeDirectory } from '@drover/testkit/temporary'
 import t from 'tap'
 import { freeMembers, until } from './raft-cluster.ts'
 import type { MemberMessage, MemberRequest } from './raft-member.ts'
@@ -60,7 +61,7 @@ t.test(`nothing acknowledged is lost under ${KILLS} kills of the leader`, option
   const processes = new Map<number, MemberProcess>()
   t.teardown(async () => {
     for (const member of processes.values()) await member.kill()
-    rmSync(directory, { recursive: true })
+    await removeDirectory(directory)
   })
   const start = (id: number) => processes.set(id, new MemberProcess(id, directory, members))
   const leader = () => until('a leader', () => [...processes.values()].find((member) => member.role === 'leader'))

@@ -1,10 +1,11 @@
 // A simulated engine on a temporary directory, with clients, for the length of one test.
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { SimulatedEngine } from '../src/simulated-engine/index.ts'
+import { removeDirectory } from '../src/temporary.ts'
 import { RawEngineClient } from './raw-engine-client.ts'
 
 export async function setUp(t: Test) {
@@ -30,7 +31,7 @@ export async function setUp(t: Test) {
   t.teardown(async () => {
     for (const client of clients) client.close()
     await engine.close().catch(() => {})
-    rmSync(directory, { recursive: true, force: true })
+    await removeDirectory(directory)
   })
   const spec = (changes: object = {}) => ({
     container: 'c1',

@@ -1,10 +1,11 @@
 // The API of one controller without a bus: requests are injected, model hosts are heard through their reports only.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ControllerConfig, ErrorBody } from '@drover/protocol'
 import { SingleNodeLog } from '@drover/raft'
+import { removeDirectory } from '@drover/testkit/temporary'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { planForHost } from '../../src/core/planner.ts'
@@ -57,7 +58,7 @@ export async function apiFixture(
     await api.close()
     await log.close()
     await machine.close()
-    rmSync(directory, { recursive: true, force: true })
+    await removeDirectory(directory)
   })
   const wire = { sent: new Set<string>() }
   const models = new Map(hosts.map((options) => [options.name, new ModelHost({ ...options, wire })]))
