@@ -11,7 +11,7 @@ export interface PhaseTrap {
   close(): void
 }
 
-const deadlineMs = 30_000
+const deadlineMs = 90_000
 
 /** `phase` is a MigrationPhase, or any other event kind when it has a dot in it. `target`: null for any. */
 export async function setTrap(

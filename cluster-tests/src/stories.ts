@@ -42,7 +42,7 @@ export async function tell(t: Test, body: (story: Story) => Promise<void>, optio
 /** Of a script inside: a whole system may have to boot first. */
 const scriptDeadlineMs = 180_000
 /** Recovery of anything killed, on a busy machine. */
-export const settleDeadlineMs = 60_000
+export const settleDeadlineMs = 90_000
 
 export class Story {
   readonly lab: Lab

@@ -4,7 +4,7 @@ import type { Container } from '@drover/protocol'
 import { type Lab, waitUntil } from '@drover/testkit/lab'
 
 /** Cleaning up on a busy machine. */
-const cleanDeadlineMs = 60_000
+const cleanDeadlineMs = 90_000
 
 /** One line per trace, with its host; empty once all of these hosts are as if the container had never been there. */
 export async function tracesLeft(lab: Lab, hosts: string[], container: Container): Promise<string[]> {

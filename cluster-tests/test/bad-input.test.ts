@@ -150,7 +150,7 @@ await tell(t, async (story) => {
       ['an oversized frame', Buffer.from([0xff, 0xff, 0xff, 0x7f, 0]), 'TOO_LARGE'],
     ]
     for (const [what, bytes, code] of table) {
-      const heard = await say(target, bytes, 8_000, tls)
+      const heard = await say(target, bytes, 30_000, tls)
       t.match(firstFrame(heard.bytes), { kind: 'error', code: new RegExp(`^${code}$`), message: /./ }, what)
       t.ok(heard.closed, 'and the connection is closed')
     }
@@ -199,7 +199,7 @@ await tell(t, async (story) => {
       ['plain TCP', null],
       ['a foreign certificate', impostor],
     ] as const) {
-      const heard = await say(target, hello, 8_000, tls)
+      const heard = await say(target, hello, 30_000, tls)
       t.equal(firstFrame(heard.bytes), undefined, `${who}: no answer`)
       t.ok(heard.closed, `${who}: the connection is closed`)
     }

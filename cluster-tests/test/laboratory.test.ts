@@ -26,7 +26,7 @@ async function tell() {
     if (state === undefined) throw new Error(`laboratory ${id} has no state file`)
     t.ok(leftovers(state).length > 10, 'it is there while its owner lives')
     owner.kill('SIGKILL')
-    await waitUntil('the guardian to finish', 30_000, () => leftovers(state).length === 0).catch(() => {})
+    await waitUntil('the guardian to finish', 90_000, () => leftovers(state).length === 0).catch(() => {})
     t.strictSame(leftovers(state), [])
   })
 

@@ -27,7 +27,7 @@ import { checkpointRootFor } from '../src/migration/checkpoint-directory.ts'
 
 export const secret = 'a-secret-of-the-test-cluster'
 const cluster = 'test'
-const waitMs = 20_000
+const waitMs = 90_000
 
 export const withoutNats =
   spawnSync('nats-server', ['--version']).status === 0 ? false : 'nats-server is not installed (deploy/bootstrap does)'

@@ -180,7 +180,7 @@ t.test('three controllers', { skip }, async (t) => {
         const body = (await response.json()) as { error?: { code: string } }
         return body.error?.code === 'NO_QUORUM' ? response.status : null
       },
-      30_000,
+      90_000,
     )
     t.equal(refused, 503)
     const stale = await fetch(`${leading.url}/v1/containers?stale=1`, {

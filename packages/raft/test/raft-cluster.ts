@@ -8,7 +8,7 @@ import { RaftLog, type RaftLogOptions, type RaftMember } from '@drover/raft'
 import { removeDirectory } from '@drover/testkit/temporary'
 import { RecordingMachine } from './recording-machine.ts'
 
-export const DEADLINE_MS = 15_000
+export const DEADLINE_MS = 30_000
 
 /** Addresses of their own for each test process, so that two runs at once never meet. */
 export async function freeMembers(count: number): Promise<RaftMember[]> {

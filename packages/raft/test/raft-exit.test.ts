@@ -25,7 +25,7 @@ async function run(t: { teardown: (end: () => void) => unknown }, program: strin
   return spawnSync(
     process.execPath,
     ['--import=tsx', '--input-type=module', '-e', preamble + program, JSON.stringify({ directory, member })],
-    { cwd: import.meta.dirname, encoding: 'utf8', timeout: 30_000 },
+    { cwd: import.meta.dirname, encoding: 'utf8', timeout: 90_000 },
   )
 }
 

@@ -6,7 +6,7 @@ import { SingleNodeLog } from '@drover/raft'
 import t from 'tap'
 import { RecordingMachine } from './recording-machine.ts'
 
-const DEADLINE_MS = 10_000
+const DEADLINE_MS = 30_000
 const bytes = (text: string) => Buffer.from(text)
 
 t.test('a proposal resolves with its index and what apply returned', async (t) => {

@@ -34,7 +34,7 @@ export async function natsProcess(token: string): Promise<NatsProcess> {
 export async function waitFor<T>(
   what: string,
   check: () => T | Promise<T>,
-  deadlineMs = 30_000,
+  deadlineMs = 90_000,
 ): Promise<NonNullable<T>> {
   const endsAt = performance.now() + deadlineMs
   for (;;) {
