@@ -61,6 +61,7 @@ const hints: Partial<Record<ErrorCode, string | ((error: DroverError) => string 
   API_UNREACHABLE: 'is the cluster up? see what is wrong: drover doctor; start it: drover up',
   UNAUTHENTICATED: 'the secret in your client.json is not the one of this cluster; drover up writes a fresh one',
   HOST_NOT_FOUND: 'see which hosts there are: drover host ls',
+  TOKEN_REFUSED: 'see which tokens there are: drover host token ls; make one: drover host token create NAME',
   CONTAINER_NOT_FOUND: 'see which containers there are: drover ls',
   IMAGE_NOT_FOUND: 'see which images there are: drover image ls; make one: drover image build busybox',
   OPERATION_NOT_FOUND: 'see what is going on: drover ops ls',

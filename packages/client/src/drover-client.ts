@@ -18,6 +18,9 @@ import type {
   ExportRequest,
   HostLostRequest,
   HostSetRequest,
+  HostToken,
+  HostTokenMade,
+  HostTokenRequest,
   HostView,
   Image,
   ImageBuildRequest,
@@ -91,6 +94,23 @@ export class DroverClient {
   /** Only of a host that is dead for sure. */
   hostLost = async (name: string, request: HostLostRequest, options?: WriteOptions) =>
     this.#write(paths.hostAction(segment(name), 'lost'), request, options)
+
+  removeHost = async (name: string, { force = false } = {}, options: WriteOptions = {}) =>
+    this.#transport.json(
+      'DELETE',
+      `${paths.host(segment(name))}${force ? '?force=1' : ''}`,
+      withKey(options),
+    ) as Promise<Operation>
+
+  hostTokens = (options?: ReadOptions) => this.#read<HostToken[]>(paths.hostTokens, options)
+  /** The token is in the answer and nowhere else. */
+  makeHostToken = async (name: string, request: HostTokenRequest = {}, options: WriteOptions = {}) =>
+    this.#transport.json('POST', paths.hostToken(segment(name)), {
+      ...withKey(options),
+      body: request,
+    }) as Promise<HostTokenMade>
+  revokeHostToken = async (name: string, options: WriteOptions = {}) =>
+    this.#transport.json('DELETE', paths.hostToken(segment(name)), withKey(options)) as Promise<Operation>
 
   setHost = async (name: string, request: HostSetRequest, options?: WriteOptions) =>
     this.#write(paths.hostAction(segment(name), 'set'), request, options)

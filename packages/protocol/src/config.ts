@@ -45,6 +45,10 @@ export const ControllerConfig = Type.Object(
     gateway: Type.Union([Type.String(), Type.Null()]),
     /** Absent: connections to the bus and to agents are not encrypted, which only loopback may do. */
     tls: Type.Optional(TlsFiles),
+    /** Where new hosts are taken in: a port beside the API's, and the directory of the authority that certifies them. Absent: not here. */
+    join: Type.Optional(
+      Type.Object({ port: Type.Integer(), authority: Type.String() }, { additionalProperties: false }),
+    ),
     /** Holds as long as the cluster's policy names no hook. */
     machineHook: Type.Optional(MachineHookConfig),
     logLevel: Type.Optional(Type.String()),

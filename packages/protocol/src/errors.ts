@@ -5,6 +5,10 @@
 export const errorCodes = {
   BAD_REQUEST: { status: 400, meaning: 'a field of the request is missing, unknown or breaks its rule' },
   UNAUTHENTICATED: { status: 401, meaning: 'the cluster secret is missing or wrong' },
+  TOKEN_REFUSED: {
+    status: 403,
+    meaning: 'the join token is not known, was used, has expired, was taken back or is of another cluster',
+  },
   HOST_NOT_FOUND: { status: 404, meaning: 'no host of that name has joined the cluster' },
   CONTAINER_NOT_FOUND: { status: 404, meaning: 'no container of that name exists' },
   IMAGE_NOT_FOUND: { status: 404, meaning: 'no image of that name has been built or imported' },
@@ -14,7 +18,10 @@ export const errorCodes = {
   DEVICE_NOT_FOUND: { status: 404, meaning: 'the host has no such device, directory or bridge to give to a container' },
   OPERATION_NOT_FOUND: { status: 404, meaning: 'no operation of that id is known' },
   ROUTE_NOT_FOUND: { status: 404, meaning: 'the API has no such path' },
-  NAME_TAKEN: { status: 409, meaning: 'a container, or a snapshot of the container, of that name exists already' },
+  NAME_TAKEN: {
+    status: 409,
+    meaning: 'a container, a snapshot of the container, or a host of that name exists already',
+  },
   SAME_HOST: { status: 409, meaning: 'the container already runs on the host it should move to' },
   WRONG_STATE: { status: 409, meaning: 'the thing is not in a state that allows this' },
   BUSY: { status: 409, meaning: 'another operation is under way on the same thing' },

@@ -10,6 +10,12 @@ export const paths = {
   status: '/v1/status',
   hosts: '/v1/hosts',
   host: (name: string) => `/v1/hosts/${name}`,
+  /** GET: all, without their secrets. */
+  hostTokens: '/v1/host-tokens',
+  /** POST: make one, DELETE: take it back. */
+  hostToken: (name: string) => `/v1/host-tokens/${name}`,
+  /** POST, at the controllers' port for new hosts, by the token alone. */
+  join: '/v1/join',
   hostAction: (name: string, action: 'evacuate' | 'restore' | 'cordon' | 'uncordon' | 'set' | 'lost') =>
     `/v1/hosts/${name}/${action}`,
   policy: '/v1/policy',

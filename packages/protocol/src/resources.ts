@@ -313,6 +313,8 @@ export const OperationKind = Type.Union([
   Type.Literal('import'),
   Type.Literal('heal'),
   Type.Literal('host-lost'),
+  Type.Literal('host-token'),
+  Type.Literal('host-remove'),
   Type.Literal('preempt'),
 ])
 export type OperationKind = Static<typeof OperationKind>

@@ -3,6 +3,9 @@
 /** What every host's certificate says beside its addresses: any of them may serve the bus. */
 export const busTlsName = 'bus.drover.internal'
 
+/** How long a host's certificate holds. */
+export const hostCertificateDays = 825
+
 /** How often an agent reports when nothing changes. */
 export const heartbeatMs = 1000
 /** How often an agent pulls everything even when nothing was pushed. */

@@ -6,7 +6,15 @@ import { DroverClient } from '@drover/client'
 import type { ClientConfig } from '@drover/protocol'
 import { DroverError } from '@drover/protocol/plain'
 import type { Command } from 'commander'
-import { bringDown, defaultDataDirectory, isNodeUp, readSettings, removeBridge, removeNat } from '../daemons/index.ts'
+import {
+  bringDown,
+  defaultDataDirectory,
+  isNodeUp,
+  type NodeSettings,
+  readSettings,
+  removeBridge,
+  removeNat,
+} from '../daemons/index.ts'
 import { action, defineCommand } from '../define-command.ts'
 import type { Output } from '../output/output.ts'
 
@@ -38,7 +46,7 @@ export function register(program: Command): void {
             `stop this machine’s cluster: none was ever started in ${data}; say --data as drover up did`,
           )
         }
-        const deleted = options.deleteContainers ? await deleteContainers(data, session.output) : []
+        const deleted = options.deleteContainers ? await deleteContainers(data, settings, session.output) : []
         const stopContainers = options.stopContainers ?? false
         const stopped = await bringDown(data, (line) => session.output.note(line), { stopContainers })
         const bridgeGone = options.deleteContainers === true && settings.engine === 'native'
@@ -59,12 +67,23 @@ export function register(program: Command): void {
     )
 }
 
-async function deleteContainers(data: string, output: Output): Promise<string[]> {
-  if (!isNodeUp(data)) {
+async function deleteContainers(data: string, settings: NodeSettings, output: Output): Promise<string[]> {
+  if (settings.joined)
+    throw new DroverError(
+      'WRONG_STATE',
+      `drover down --delete-containers: host ${settings.host} is one of several, whose containers these are; say drover host evacuate ${settings.host}, or delete them by name`,
+    )
+  if (!isNodeUp(data, settings)) {
     throw new DroverError('WRONG_STATE', 'drover down --delete-containers: the cluster is not up; say drover up first')
   }
   const config = JSON.parse(await readFile(join(data, 'client.json'), 'utf8')) as ClientConfig
   const client = new DroverClient(config)
+  const others = (await client.hosts()).filter(({ name }) => name !== settings.host)
+  if (others.length > 0)
+    throw new DroverError(
+      'WRONG_STATE',
+      `drover down --delete-containers: the cluster has other hosts (${others.map(({ name }) => name).join(', ')}); remove them first, or delete containers by name`,
+    )
   const containers = await client.containers()
   for (const container of containers) {
     const operation = await client.delete(container.name)

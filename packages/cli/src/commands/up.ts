@@ -3,17 +3,30 @@
 import { type Command, Option } from 'commander'
 import { bringUp, defaultDataDirectory, type EngineKind } from '../daemons/index.ts'
 import { action, defineCommand } from '../define-command.ts'
+import { UsageError } from '../failure.ts'
 import { renderFields } from '../output/table.ts'
+
+interface UpFlags {
+  data?: string
+  engine?: EngineKind
+  address?: string
+  join?: string
+  bridge?: string
+  nat?: boolean
+  tuneHost?: boolean
+}
 
 export function register(program: Command): void {
   defineCommand(program, 'up', {
-    summary: 'start a cluster on this machine',
-    description:
-      'Start a cluster on this machine: a bus, an engine, a controller and an agent. What runs already is left alone,\n' +
-      'so it can be said again at any time.',
+    summary: 'start a cluster on this machine, or join one',
+    description: `Start a cluster on this machine: a bus, an engine, a controller and an agent. What runs already is left alone, so it can be
+said again at any time. With an address that other machines reach, they can join: each by a token of \`drover host token create\`,
+which it is given once; from then on \`drover up\` starts its engine and agent.`,
     examples: [
       ['drover up', 'real containers, data in /var/lib/drover (root)'],
       ['drover up --engine simulated', 'pretended containers, without root'],
+      ['drover up --address 192.0.2.1', 'others may join; what runs is started again for it, containers go on'],
+      ['drover up --join drover-join-WyJi…', 'on the new machine: it becomes a host of that cluster'],
       ['drover up --data /srv/drover', 'another data directory'],
       ['drover up --no-nat', 'containers reach this machine and each other only'],
     ],
@@ -23,16 +36,30 @@ export function register(program: Command): void {
       'where everything is kept (default: /var/lib/drover, without root ~/.local/share/drover)',
     )
     .addOption(new Option('--engine <kind>', 'which engine (default: native)').choices(['native', 'simulated']))
+    .option(
+      '--address <ip>',
+      'where other hosts reach this machine; kept (default: nowhere, or as the controller is reached)',
+    )
+    .option('--join <token>', 'become a host of the cluster that made the token')
+    .option(
+      '--bridge <name>',
+      'with --join, where containers have a network of yours: a bridge of this machine in it; kept',
+    )
     .option('--nat', 'containers reach the outside with this machine’s address (usual)')
     .option('--no-nat', 'they don’t; kept until --nat')
     .option('--tune-host', 'the agent raises kernel settings that limit how many containers a machine holds (usual)')
     .option('--no-tune-host', 'it leaves them, from its next start on; kept until --tune-host')
     .action(
-      action(async (session, options: { data?: string; engine?: EngineKind; nat?: boolean; tuneHost?: boolean }) => {
+      action(async (session, options: UpFlags) => {
         const data = options.data ?? defaultDataDirectory()
+        if (options.bridge !== undefined && options.join === undefined)
+          throw new UsageError('--bridge goes with --join: a cluster of this machine alone has a bridge of its own')
         const up = await bringUp({
           data,
           engine: options.engine ?? null,
+          address: options.address ?? null,
+          join: options.join ?? null,
+          bridge: options.bridge ?? null,
           nat: options.nat ?? null,
           tuneHost: options.tuneHost ?? null,
           onProgress: (line) => session.output.note(line),
@@ -60,7 +87,9 @@ export function register(program: Command): void {
               ...(up.clientFileIsDefault
                 ? []
                 : [`export DROVER_CONFIG=${up.clientFile}   # yours is of another cluster`]),
-              'go on with: drover image build busybox; drover launch web',
+              up.settings.joined
+                ? `host ${up.settings.host} is in: drover host ls`
+                : 'go on with: drover image build busybox; drover launch web',
             ].join('\n'),
         )
       }),

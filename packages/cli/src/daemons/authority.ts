@@ -7,10 +7,9 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSyn
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { TlsFiles } from '@drover/protocol'
-import { busTlsName, DroverError } from '@drover/protocol/plain'
+import { busTlsName, DroverError, hostCertificateDays } from '@drover/protocol/plain'
 
 const authorityDays = 3650
-const hostDays = 825
 /** A certificate with less than this left is made anew at the next start. */
 const renewBeforeMs = 180 * 24 * 3600_000
 const opensslDeadlineMs = 20_000
@@ -32,7 +31,7 @@ export function ensureCertificate(request: CertificateRequest): TlsFiles {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   if (serves(files, request)) return files
   copyFileSync(join(request.authority, 'authority.pem'), files.authority)
-  makeCertificate(files, hostDays, request.directory, [
+  makeCertificate(files, hostCertificateDays, request.directory, [
     ['-subj', `/O=drover ${request.cluster}/CN=${request.host}`],
     ['-CA', join(request.authority, 'authority.pem'), '-CAkey', join(request.authority, 'authority-key.pem')],
     ['-addext', `subjectAltName=${[...request.addresses, busTlsName].map(alternativeName).join(',')}`],
@@ -53,7 +52,7 @@ function ensureAuthority(directory: string, cluster: string): void {
   ])
 }
 
-const filesIn = (directory: string): TlsFiles => ({
+export const filesIn = (directory: string): TlsFiles => ({
   authority: join(directory, 'authority.pem'),
   certificate: join(directory, 'host.pem'),
   key: join(directory, 'host-key.pem'),

@@ -1,38 +1,45 @@
-// `drover up`: one machine as a whole cluster: nats-server, engine, one controller on the embedded log, one agent. Starts only
-// what does not run, so that it can be said again at any time; stopping leaves the containers running.
+// `drover up`: this machine as a cluster of its own (nats-server, engine, one controller on the embedded log, one agent), or, with a
+// token, as a host of another one (engine and agent). Starts only what does not run, so that it can be said again at any time;
+// stopping leaves the containers running.
 
-import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { ClientConfig, ClusterStatus } from '@drover/protocol'
-import { DroverError } from '@drover/protocol/plain'
-import { agentDaemon } from './agent.ts'
-import { ensureCertificate } from './authority.ts'
-import { controllerDaemon } from './controller.ts'
-import { type Daemon, type DaemonKind, daemonKinds, runningDaemon, startDaemon, stopDaemon } from './daemon.ts'
-import { engineDaemon, engineState } from './engine.ts'
-import { criuChoice, type EngineKind, findNatsServer } from './installation.ts'
+import type { ClientConfig, ClusterStatus, HostView } from '@drover/protocol'
+import { DroverError, decodeJoinToken, paths } from '@drover/protocol/plain'
+import { ensureBridge } from './bridge.ts'
+import { type DaemonKind, daemonKinds, runningDaemon, startDaemon, stopDaemon } from './daemon.ts'
+import { checkAddress } from './host-address.ts'
+import type { EngineKind } from './installation.ts'
+import { joinCluster } from './join-cluster.ts'
 import { ensureNat, nftThere, removeNat } from './nat.ts'
-import { natsDaemon } from './nats.ts'
+import { endpointsOf, kindsOf, nodeDaemons } from './node-daemons.ts'
 import {
-  bridgeName,
   defaultClientFile,
   ensureSettings,
   isRoot,
+  keepJoined,
   type NodeSettings,
   readSettings,
   writeJson,
 } from './node-settings.ts'
-import { waitUntil } from './wait-until.ts'
+import { FatalWait, waitUntil } from './wait-until.ts'
 
 export interface BringUpOptions {
   data: string
   /** null: the one that the cluster has, native for a new one. */
   engine: EngineKind | null
+  /** Where other hosts reach this one; null: as before, at first loopback, or with a token the address that leads to the controller. */
+  address?: string | null
+  /** The token by which it becomes a host of another cluster. */
+  join?: string | null
+  /** A bridge that is there, for the containers of a host that joins; null: as before, at first one of drover's own. */
+  bridge?: string | null
   /** Whether containers reach the outside; null: as before, for a new cluster they do. */
   nat?: boolean | null
   /** Whether the agent raises the kernel's settings for many containers; null: as before, for a new cluster it does. */
   tuneHost?: boolean | null
+  /** Where commands look for the cluster; null: where they do without being told. */
+  clientFile?: string | null
   onProgress: (line: string) => void
 }
 
@@ -48,23 +55,19 @@ export interface NodeUp {
 }
 
 /** The agent reports within a second of its start; a busy machine gets more. */
-const joinDeadlineMs = 30_000
-const loopback = '127.0.0.1'
-/** A unix socket's path may have 107 bytes; a deeper data directory cannot be used. */
-const maxSocketPath = 107
+const joinDeadlineMs = 60_000
+const questionDeadlineMs = 4_000
 
-export async function bringUp({
-  data,
-  engine,
-  nat = null,
-  tuneHost = null,
-  onProgress,
-}: BringUpOptions): Promise<NodeUp> {
-  const wanted = engine ?? readSettings(data)?.engine ?? 'native'
+export async function bringUp(options: BringUpOptions): Promise<NodeUp> {
+  const { data, onProgress } = options
+  const kept = readSettings(data)
+  const wanted = options.engine ?? kept?.engine ?? 'native'
   if (wanted === 'native' && !isRoot()) {
     throw new DroverError('WRONG_STATE', 'drover up: real containers need root; use sudo, or --engine simulated')
   }
-  const settings = ensureSettings(data, engine, { nat, tuneHost })
+  if (options.address != null) checkAddress(options.address)
+  const settings = options.join == null ? settingsOf(options) : await joinedSettings(options, options.join)
+  if (kept !== null && differ(kept, settings)) await restartLater(data, onProgress)
   if (settings.engine === 'native') {
     ensureBridge(settings)
     bringNat(data, settings, onProgress)
@@ -75,13 +78,12 @@ export async function bringUp({
     onProgress(`${daemon.kind}: ${outcome === 'started' ? 'started' : 'runs already'}`)
     outcomes.push({ kind: daemon.kind, outcome })
   }
-  const endpoint = `http://${loopback}:${settings.ports.api}`
-  const client: ClientConfig = { endpoints: [endpoint], secret: settings.secret }
-  const file = writeClientFiles(data, client)
-  const status = await waitUntil('the host to join', joinDeadlineMs, () => joined(client))
+  const client: ClientConfig = { endpoints: endpointsOf(settings), secret: settings.secret }
+  const file = writeClientFiles(data, client, options.clientFile ?? defaultClientFile())
+  const status = await waitUntil(`host ${settings.host} to join`, joinDeadlineMs, () => joined(client, settings.host))
   return {
     settings,
-    endpoint,
+    endpoint: client.endpoints[0] as string,
     clientFile: file.path,
     clientFileIsDefault: file.isDefault,
     daemons: outcomes,
@@ -117,146 +119,90 @@ export async function bringDown(
   return stopped
 }
 
-/** Only when no container is left: they are attached to it. */
-export function removeBridge(): void {
-  if (existsSync(`/sys/class/net/${bridgeName}`)) execFileSync('ip', ['link', 'delete', bridgeName])
+export const isNodeUp = (data: string, settings: NodeSettings): boolean =>
+  kindsOf(settings).every((kind) => runningDaemon(join(data, kind)) !== null)
+
+function settingsOf({ data, engine, address = null, nat = null, tuneHost = null }: BringUpOptions): NodeSettings {
+  if (address !== null && readSettings(data)?.joined)
+    throw new DroverError(
+      'WRONG_STATE',
+      'drover up --address: this host has joined a cluster, and its certificate is for the address that it has; join anew by a token made with --again',
+    )
+  return ensureSettings(data, engine, { address, nat, tuneHost })
 }
 
-export const isNodeUp = (data: string): boolean => daemonKinds.every((kind) => runningDaemon(join(data, kind)) !== null)
-
-function nodeDaemons(data: string, settings: NodeSettings): Daemon[] {
-  const program = findNatsServer()
-  if (program === null) {
-    throw new DroverError('WRONG_STATE', 'drover up: there is no nats-server; install Debian’s package nats-server')
-  }
-  const { ports, secret, cluster, host } = settings
-  const tls = ensureCertificate({
-    authority: join(data, 'authority'),
-    directory: join(data, 'tls'),
-    cluster,
-    host,
-    addresses: [loopback],
-  })
-  const natsServers = [`nats://${loopback}:${ports.nats}`]
-  const socket = settings.engine === 'native' ? '/run/drover/engine.sock' : join(data, 'engine.sock')
-  if (socket.length > maxSocketPath) {
-    throw new DroverError('BAD_REQUEST', `drover up --data ${data}: the path is too long for a socket in it`)
-  }
-  mkdirSync(dirname(socket), { recursive: true, mode: 0o700 })
-  const criu = criuChoice()
-  const common = { owner: host, prefix: [] }
-  return [
-    natsDaemon({
-      ...common,
-      name: host,
-      directory: join(data, 'nats'),
-      program,
-      cluster,
-      secret,
-      address: loopback,
-      port: ports.nats,
-      routes: null,
-      tls,
-    }),
-    engineDaemon({
-      ...common,
-      kind: settings.engine,
-      directory: join(data, 'engine'),
-      config: {
-        socket,
-        stateDirectory: engineState(data),
-        cgroup: '/drover',
-        bridge: bridgeName,
-        criu: criu.usable ? criu.path : null,
-        criuReason: criu.reason,
-      },
-    }),
-    controllerDaemon({
-      prefix: [],
-      directory: join(data, 'controller'),
-      config: {
-        cluster,
-        name: host,
-        dataDirectory: join(data, 'controller', 'data'),
-        apiAddress: loopback,
-        apiPort: ports.api,
-        secret,
-        natsServers,
-        raft: null,
-        tls,
-        containerNetwork: `${settings.network}.0.0/16`,
-        ...(settings.network6 === undefined ? {} : { containerNetwork6: settings.network6 }),
-        gateway: settings.engine === 'native' ? `${settings.network}.0.1` : null,
-      },
-    }),
-    agentDaemon({
-      prefix: [],
-      directory: join(data, 'agent'),
-      config: {
-        cluster,
-        host,
-        dataDirectory: join(data, 'agent', 'data'),
-        engineSocket: socket,
-        address: loopback,
-        grpcPort: ports.grpc,
-        streamPort: ports.stream,
-        tls,
-        secret,
-        natsServers,
-        capacity: null,
-        ...(settings.engine === 'native' && settings.tuneHost !== false ? { tuneHost: true } : {}),
-      },
-    }),
-  ]
+/** The settings are written last: until then nothing has changed here. */
+async function joinedSettings(options: BringUpOptions, token: string): Promise<NodeSettings> {
+  const { data, engine, bridge = null, nat = null, tuneHost = null } = options
+  const kept = readSettings(data)
+  const { host } = decodeJoinToken(token)
+  if (kept !== null && !(kept.joined && kept.host === host))
+    throw new DroverError(
+      'WRONG_STATE',
+      `drover up --join: ${data} has ${kept.joined ? `host ${kept.host}` : 'a cluster of its own'}; use another --data directory, or remove that one after drover down`,
+    )
+  const address = options.address ?? kept?.address ?? null
+  const directory = join(data, 'tls')
+  mkdirSync(data, { recursive: true, mode: 0o711 })
+  const joined = await joinCluster({ token, directory, address, onProgress: options.onProgress })
+  return keepJoined(data, kept, engine, joined, { bridge, nat, tuneHost })
 }
 
-/** The bridge has a MAC of its own, else it would change with each container that comes or goes. */
-function ensureBridge(settings: NodeSettings): void {
-  if (existsSync(`/sys/class/net/${bridgeName}`)) return
-  const lines = [
-    `link add name ${bridgeName} address 02:d0:00:00:00:01 type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
-    `address add ${settings.network}.0.1/16 dev ${bridgeName}`,
-    ...(settings.network6 !== undefined && existsSync('/proc/sys/net/ipv6')
-      ? [`address add ${settings.network6.replace('::/64', '::1/64')} dev ${bridgeName} nodad`]
-      : []),
-    `link set ${bridgeName} up`,
-  ]
-  try {
-    execFileSync('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n`, stdio: ['pipe', 'pipe', 'pipe'] })
-  } catch (cause) {
-    const said = String((cause as { stderr?: Buffer }).stderr ?? cause).trim()
-    throw new DroverError('WRONG_STATE', `drover up: make bridge ${bridgeName}: ${said}`, { cause })
+/** What the daemons were started with holds no longer. The engine goes on: it knows nothing of addresses. */
+async function restartLater(data: string, onProgress: (line: string) => void): Promise<void> {
+  for (const kind of ['agent', 'controller', 'nats'] as const) {
+    if ((await stopDaemon(join(data, kind))) !== 'absent') onProgress(`${kind}: stopped, for its new settings`)
   }
 }
+
+const differ = (before: NodeSettings, now: NodeSettings): boolean =>
+  before.address !== now.address || (now.joined !== undefined && now.joined.atMs !== before.joined?.atMs)
 
 /** Without nft containers run all the same: they only don't reach the outside, which is said. */
 function bringNat(data: string, settings: NodeSettings, onProgress: (line: string) => void): void {
+  if (settings.bridge !== undefined) return
   if (settings.nat === false) removeNat(data)
   else if (nftThere()) ensureNat(data, `${settings.network}.0.0/16`)
   else onProgress('containers will not reach the outside: there is no nft (Debian’s package nftables); or say --no-nat')
 }
 
 /** A file of another cluster is never overwritten: then the one in the data directory is to be named by DROVER_CONFIG. */
-function writeClientFiles(data: string, client: ClientConfig): { path: string; isDefault: boolean } {
+function writeClientFiles(data: string, client: ClientConfig, standard: string): { path: string; isDefault: boolean } {
   const own = join(data, 'client.json')
   writeJson(own, client)
-  const standard = defaultClientFile()
   if (existsSync(standard)) {
     const text = readFileSync(standard, 'utf8')
     if (text === readFileSync(own, 'utf8')) return { path: standard, isDefault: true }
-    if (!text.includes(client.endpoints[0] as string)) return { path: own, isDefault: false }
+    const ours = [client.secret, client.endpoints[0] as string].some((word) => text.includes(word))
+    if (!ours) return { path: own, isDefault: false }
   }
   mkdirSync(dirname(standard), { recursive: true, mode: 0o755 })
   writeJson(standard, client)
   return { path: standard, isDefault: true }
 }
 
-async function joined(client: ClientConfig): Promise<ClusterStatus | null> {
-  const response = await fetch(`${client.endpoints[0]}/v1/status`, {
-    headers: { authorization: `Bearer ${client.secret}` },
-    signal: AbortSignal.timeout(4_000),
-  })
-  if (!response.ok) return null
-  const status = (await response.json()) as ClusterStatus
-  return status.hostsReady >= 1 ? status : null
+/** Asks each controller; null as long as the host isn't heard. */
+async function joined({ endpoints, secret }: ClientConfig, host: string): Promise<ClusterStatus | null> {
+  for (const endpoint of endpoints) {
+    const ask = async <Answer>(path: string): Promise<Answer | DroverError | null> => {
+      const headers = { authorization: `Bearer ${secret}` }
+      const signal = AbortSignal.timeout(questionDeadlineMs)
+      const response = await fetch(`${endpoint}${path}`, { headers, signal }).catch(() => null)
+      if (response === null) return null
+      const answer: unknown = await response.json()
+      return response.ok ? (answer as Answer) : DroverError.fromJSON(answer)
+    }
+    const view = await ask<HostView>(paths.host(host))
+    if (view instanceof DroverError && view.context.removed === true) throw new FatalWait(removed(host))
+    if (view === null || view instanceof DroverError || view.status === 'silent' || view.status === 'lost') continue
+    const status = await ask<ClusterStatus>(paths.status)
+    if (status !== null && !(status instanceof DroverError)) return status
+  }
+  return null
 }
+
+const removed = (host: string): DroverError =>
+  new DroverError(
+    'WRONG_STATE',
+    `drover up: host ${host} was removed from the cluster; to take it in again, drover host token create ${host} there, and drover up --join here`,
+  )

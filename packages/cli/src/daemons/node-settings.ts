@@ -7,6 +7,7 @@ import { homedir, hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { DroverError } from '@drover/protocol/plain'
 import type { EngineKind } from './installation.ts'
+import type { Joined } from './join-cluster.ts'
 
 export interface NodeSettings {
   cluster: string
@@ -21,7 +22,22 @@ export interface NodeSettings {
   nat?: boolean
   /** false: the agent leaves the kernel's settings as they are. */
   tuneHost?: boolean
-  ports: { api: number; nats: number; grpc: number; stream: number }
+  /** Where other hosts reach this one; absent: they don't, it listens on loopback. */
+  address?: string
+  /** Of a host that has joined another's cluster: a bridge of the machine that its containers are linked to; absent: drover's own. */
+  bridge?: string
+  /** Absent: the cluster's first node, with a controller and a bus. */
+  joined?: JoinedSettings
+  ports: { api: number; nats: number; grpc: number; stream: number; join?: number }
+}
+
+/** What a host was told when it joined. */
+export interface JoinedSettings {
+  endpoints: string[]
+  natsServers: string[]
+  /** Of the containers; null: their network has none, or its own. */
+  gateway: string | null
+  atMs: number
 }
 
 export const bridgeName = 'drover0'
@@ -57,8 +73,38 @@ export function readSettings(data: string): NodeSettings | null {
 
 /** What can be chosen again at each start; null: as before. */
 export interface NodeChoices {
+  address?: string | null
+  bridge?: string | null
   nat?: boolean | null
   tuneHost?: boolean | null
+}
+
+/** Of a host that has joined, now or anew: the choices of before hold on. */
+export function keepJoined(
+  data: string,
+  kept: NodeSettings | null,
+  engine: EngineKind | null,
+  { answer, address }: Joined,
+  choices: NodeChoices,
+): NodeSettings {
+  const { cluster, host, secret, endpoints, natsServers, gateway, containerNetwork, containerNetwork6 } = answer
+  const chosen = Object.fromEntries(Object.entries(choices).filter(([, choice]) => choice != null))
+  const settings: NodeSettings = {
+    nat: true,
+    ports: { ...defaultPorts },
+    ...kept,
+    ...chosen,
+    cluster,
+    host,
+    engine: engine ?? kept?.engine ?? 'native',
+    secret,
+    address,
+    network: containerNetwork.split('.').slice(0, 2).join('.'),
+    ...(containerNetwork6 === null ? {} : { network6: containerNetwork6 }),
+    joined: { endpoints, natsServers, gateway, atMs: Date.now() },
+  }
+  writeJson(settingsFile(data), settings)
+  return settings
 }
 
 /** The kept settings, with what is chosen otherwise now, else new ones; an engine other than the kept one is refused, since its containers would be lost. */

@@ -8,6 +8,8 @@ import { beginOperation, begunBefore, endOperation, nameOf, operationOnHost } fr
 
 export function applyHostObserved(draft: Draft, { host }: EntryOf<'HostObserved'>): Host {
   const before = draft.state.tables.hosts.get(host.name)
+  if (draft.state.tables.removedHosts.has(host.name))
+    draft.refuse('HOST_NOT_FOUND', `take up host ${host.name}: it was removed from the cluster`, { host: host.name })
   const after = draft.putHost({
     ...before,
     ...host,

@@ -9,6 +9,7 @@ import { applyContainerCopied } from './apply-copy.ts'
 import { applyCopyRefreshed } from './apply-copy-refresh.ts'
 import { applyEvacuationPlanned, applyEvacuationStarted } from './apply-evacuation.ts'
 import { applyContainerHealed, applyHostLost } from './apply-healing.ts'
+import { applyHostRemoved, applyHostTokenMade, applyHostTokenRevoked, applyHostTokenUsed } from './apply-host-join.ts'
 import { applyHostCordonRequested, applyHostObserved, applyHostSilenceChanged } from './apply-hosts.ts'
 import {
   applyImageBuildStarted,
@@ -169,5 +170,13 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyProfilesReached(draft, entry)
     case 'ImageRegistered':
       return applyImageRegistered(draft, entry)
+    case 'HostTokenMade':
+      return applyHostTokenMade(draft, entry)
+    case 'HostTokenRevoked':
+      return applyHostTokenRevoked(draft, entry)
+    case 'HostTokenUsed':
+      return applyHostTokenUsed(draft, entry)
+    case 'HostRemoved':
+      return applyHostRemoved(draft, entry)
   }
 }

@@ -28,6 +28,7 @@ import {
 import { type Static, Type } from '@drover/schema'
 import { ContainerImported, CopyRefreshed, ExportRequested, RebuildRequested } from './disk-entries.ts'
 import { entry, launchProperties, OperationId } from './entry-parts.ts'
+import { joinEntries } from './join-entries.ts'
 
 const ErrorFacts = Type.Object({ code: Type.String(), message: Type.String() })
 
@@ -361,6 +362,7 @@ export const Entry = Type.Union([
   ImageRegistered,
   ProfileChanged,
   ProfilesReached,
+  ...joinEntries,
 ])
 export type Entry = Static<typeof Entry>
 export type EntryOf<T extends Entry['type']> = Extract<Entry, { type: T }>

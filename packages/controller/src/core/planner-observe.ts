@@ -10,6 +10,7 @@ import type { ClusterState, StoredContainer } from './state.ts'
 
 /** The host itself, when it differs from what is committed. */
 export function planHost({ state, nowMs }: PlanContext, { report }: ReceivedReport): Entry[] {
+  if (state.tables.removedHosts.has(report.host)) return []
   const host = hostOf(report)
   const committed = state.tables.hosts.get(report.host)
   return committed && sameHost(committed, host) ? [] : [{ type: 'HostObserved', atMs: nowMs, host }]

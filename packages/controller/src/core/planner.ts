@@ -116,6 +116,8 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'image-set':
     case 'profile-set':
     case 'host-lost':
+    case 'host-token':
+    case 'host-remove':
     case 'machines':
     case 'policy':
     case 'snapshot-delete':

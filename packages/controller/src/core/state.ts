@@ -30,6 +30,15 @@ export interface BegunMove {
   reason: string
 }
 
+/** A token by which a host may join; `use`: by which key, and from where. */
+export interface StoredHostToken {
+  host: string
+  secretHash: string
+  createdAtMs: number
+  expiresAtMs: number
+  use: { keyHash: string; address: string; atMs: number } | null
+}
+
 export interface Counters {
   /** The next container's serial; never goes back. */
   nextSerial: number
@@ -52,6 +61,9 @@ export interface Tables {
   begunMoves: BegunMove
   /** By log index; the oldest are forgotten. */
   rebalances: RebalanceRecord
+  hostTokens: StoredHostToken
+  /** By name: hosts whose reports no longer make them join. */
+  removedHosts: { host: string; atMs: number }
 }
 export type TableName = keyof Tables
 export const tableNames: readonly TableName[] = [
@@ -66,6 +78,8 @@ export const tableNames: readonly TableName[] = [
   'policies',
   'begunMoves',
   'rebalances',
+  'hostTokens',
+  'removedHosts',
 ]
 
 export type Change = { [T in TableName]: { table: T; key: string; value: Tables[T] | null } }[TableName]
@@ -95,6 +109,8 @@ export function emptyState(): ClusterState {
       policies: new Map(),
       begunMoves: new Map(),
       rebalances: new Map(),
+      hostTokens: new Map(),
+      removedHosts: new Map(),
     },
     idsByName: new Map(),
     running: new Set(),

@@ -26,7 +26,7 @@ export function hostViews(state: ClusterState, observed: Observed, nowMs: number
 
 export function hostNamed(state: ClusterState, observed: Observed, nowMs: number, name: string): HostView {
   const host = state.tables.hosts.get(name)
-  if (!host) throw notJoined(name)
+  if (!host) throw state.tables.removedHosts.has(name) ? wasRemoved(name) : notJoined(name)
   return hostView(state, observed, nowMs, host, loads(state).get(name))
 }
 
@@ -72,6 +72,9 @@ export function clusterStatus(
     operationsRunning: state.running.size,
   }
 }
+
+const wasRemoved = (host: string) =>
+  new DroverError('HOST_NOT_FOUND', `host ${host} was removed from the cluster`, { context: { host, removed: true } })
 
 export const notJoined = (host: string) =>
   new DroverError('HOST_NOT_FOUND', `host ${host} has not joined the cluster`, { context: { host } })

@@ -10,6 +10,7 @@ import { Bus } from './bus.ts'
 import type { ControllerContext } from './context.ts'
 import { EventHub } from './event-hub.ts'
 import { apiServer } from './http/server.ts'
+import { joinServer } from './join-server.ts'
 import { LeaderLoop } from './leader-loop.ts'
 import { LeaseTable } from './lease-table.ts'
 import { MachineHook } from './machine-hook.ts'
@@ -91,12 +92,15 @@ export async function startController(options: ControllerOptions): Promise<Contr
     },
   )
   const api = await apiServer(context)
+  const joins = joinServer(context)
   await log.start()
   loop.start()
   await bus.start()
   await api.listen({ host: config.apiAddress, port: config.apiPort })
+  await joins?.listen()
   const address = api.server.address()
   const close = async () => {
+    joins?.close()
     await api.close()
     loop.stop()
     await bus.close()

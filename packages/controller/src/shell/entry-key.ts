@@ -15,6 +15,8 @@ export function entryKey(entry: Entry): string {
     case 'SnapshotsExpired':
     case 'ProfilesReached':
       return `container ${entry.container}`
+    case 'HostTokenUsed':
+      return `join ${entry.host}`
     case 'RebalancePlanned':
       return 'rebalance'
     default:

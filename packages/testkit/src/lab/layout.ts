@@ -16,7 +16,7 @@ import {
 } from '@drover/cli/daemons'
 import { DroverError, type Resources, type TlsFiles } from '@drover/protocol'
 
-export const ports = { nats: 4222, natsRoutes: 6222, raft: 7001, grpc: 7010, stream: 7011, api: 7070 } as const
+export const ports = { nats: 4222, natsRoutes: 6222, raft: 7001, grpc: 7010, stream: 7011, api: 7070, join: 7075 } as const
 export const clusterName = 'lab'
 
 export interface HostPlace {
@@ -140,6 +140,7 @@ function controller(plan: ClusterPlan, host: HostPlace): Daemon {
       ...(plan.containerNetwork6 === null ? {} : { containerNetwork6: plan.containerNetwork6 }),
       gateway: null,
       tls: certificate(plan, host),
+      join: { port: ports.join, authority: plan.authority },
     },
   })
 }

@@ -72,6 +72,19 @@ export function hostRoutes(app: FastifyInstance, context: ControllerContext): vo
       return reply.status(202).send(await submit(log, entry))
     },
   )
+  app.delete(
+    '/v1/hosts/:name',
+    writeRoute(context, {
+      summary: 'Remove a host that has no containers; with `?force=1` also when images are on no other host',
+      params: NameParams,
+    }),
+    async (request, reply) => {
+      const { name: host } = request.params as { name: string }
+      const force = (request.query as { force?: string }).force === '1'
+      const entry = { type: 'HostRemoved', atMs: now(), operation: operationId(request), host, force } as const
+      return reply.status(202).send(await submit(log, entry))
+    },
+  )
   app.post(
     '/v1/evacuation-plan',
     readRoute(context, EvacuationPlanView, {

@@ -13,6 +13,7 @@ import { dashboardFiles } from './dashboard.ts'
 import { installErrors, sendError } from './errors.ts'
 import { eventRoutes } from './events.ts'
 import { execRoutes } from './exec.ts'
+import { hostTokenRoutes } from './host-tokens.ts'
 import { hostRoutes } from './hosts.ts'
 import { imageRoutes } from './images.ts'
 import { insideRoutes } from './inside.ts'
@@ -66,6 +67,7 @@ export async function apiServer(context: ControllerContext): Promise<FastifyInst
     v1.addHook('onRequest', requireSecret(context.config.secret))
     statusRoutes(v1, context)
     hostRoutes(v1, context)
+    hostTokenRoutes(v1, context)
     containerRoutes(v1, context)
     snapshotRoutes(v1, context)
     archiveRoutes(v1, context)

@@ -1,0 +1,44 @@
+// The bridge that the containers of `drover up` are linked to, with the address that is their gateway: the same, with the same MAC, on every
+// host, so that a container that moves finds it again.
+
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { DroverError } from '@drover/protocol/plain'
+import { bridgeName, type NodeSettings } from './node-settings.ts'
+
+/** The bridge has a MAC of its own, else it would change with each container that comes or goes. */
+export function ensureBridge(settings: NodeSettings): void {
+  if (settings.bridge !== undefined) {
+    if (existsSync(`/sys/class/net/${settings.bridge}/bridge`)) return
+    throw new DroverError(
+      'BAD_REQUEST',
+      `drover up --bridge ${settings.bridge}: this machine has no bridge of that name`,
+    )
+  }
+  const gateway = `${settings.network}.0.1`
+  if (settings.joined && settings.joined.gateway !== gateway)
+    throw new DroverError(
+      'WRONG_STATE',
+      `drover up: the cluster’s containers are in a network of its operator’s (${settings.network}.…); name the bridge that leads there: --bridge`,
+    )
+  if (existsSync(`/sys/class/net/${bridgeName}`)) return
+  const lines = [
+    `link add name ${bridgeName} address 02:d0:00:00:00:01 type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+    `address add ${gateway}/16 dev ${bridgeName}`,
+    ...(settings.network6 !== undefined && existsSync('/proc/sys/net/ipv6')
+      ? [`address add ${settings.network6.replace('::/64', '::1/64')} dev ${bridgeName} nodad`]
+      : []),
+    `link set ${bridgeName} up`,
+  ]
+  try {
+    execFileSync('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n`, stdio: ['pipe', 'pipe', 'pipe'] })
+  } catch (cause) {
+    const said = String((cause as { stderr?: Buffer }).stderr ?? cause).trim()
+    throw new DroverError('WRONG_STATE', `drover up: make bridge ${bridgeName}: ${said}`, { cause })
+  }
+}
+
+/** Only when no container is left: they are attached to it. */
+export function removeBridge(): void {
+  if (existsSync(`/sys/class/net/${bridgeName}`)) execFileSync('ip', ['link', 'delete', bridgeName])
+}

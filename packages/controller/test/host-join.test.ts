@@ -1,0 +1,91 @@
+// Tokens for new hosts and hosts that leave, as entries of the log.
+
+import t from 'tap'
+import type { Entry } from '../src/core/entries.ts'
+import { ModelCluster } from './support/model-cluster.ts'
+
+const hashOf = (letter: string) => letter.repeat(64)
+
+function begin() {
+  const cluster = new ModelCluster([{ name: 'a' }, { name: 'b' }])
+  let keys = 0
+  const outcome = (entry: object) => {
+    const operation = `op-${++keys}`
+    const { ok, ...rest } = cluster.propose({ atMs: cluster.nowMs, operation, ...entry } as Entry)
+    return ok ? 'taken' : (rest as { error: { error: { code: string; message: string } } }).error.error
+  }
+  const make = (host: string, secret: string, more: object = {}) =>
+    outcome({
+      type: 'HostTokenMade',
+      host,
+      secretHash: hashOf(secret),
+      expiresAtMs: cluster.nowMs + 1000,
+      again: false,
+      ...more,
+    })
+  const use = (host: string, secret: string, key: string, address: string, atMs = cluster.nowMs) =>
+    outcome({ type: 'HostTokenUsed', host, secretHash: hashOf(secret), keyHash: hashOf(key), address, atMs })
+  const remove = (host: string, force = false) => outcome({ type: 'HostRemoved', host, force })
+  return { cluster, make, use, remove, outcome }
+}
+
+t.test('a token is good for one key, in time, and the newest counts', async (t) => {
+  const { cluster, make, use, outcome } = begin()
+  t.match(use('c', '1', 'e', '10.0.0.9'), { code: 'TOKEN_REFUSED', message: /not known/ })
+  t.equal(make('c', '1'), 'taken')
+  t.equal(make('c', '2'), 'taken')
+  t.match(use('c', '1', 'e', '10.0.0.9'), { code: 'TOKEN_REFUSED', message: /replaced/ })
+  t.match(use('c', '2', 'e', cluster.state.tables.hosts.get('a')?.address ?? ''), { code: 'NAME_TAKEN' })
+  t.match(use('c', '2', 'e', '10.0.0.9', cluster.nowMs + 1000), { code: 'TOKEN_REFUSED', message: /expired/ })
+  t.equal(use('c', '2', 'e', '10.0.0.9'), 'taken')
+  t.equal(use('c', '2', 'e', '10.0.0.9'), 'taken', 'the same key may ask again')
+  t.match(use('c', '2', 'f', '10.0.0.9'), { code: 'TOKEN_REFUSED', message: /used before, from 10.0.0.9/ })
+  t.match(outcome({ type: 'HostTokenRevoked', host: 'd' }), { code: 'TOKEN_REFUSED' })
+  t.match(make('a', '3'), { code: 'NAME_TAKEN' })
+  t.equal(make('a', '3', { again: true }), 'taken')
+  t.match(make('d', '3', { again: true }), { code: 'HOST_NOT_FOUND' })
+})
+
+t.test('tokens are forgotten a day after they have expired, when another is made', async (t) => {
+  const { cluster, make } = begin()
+  make('c', '1')
+  make('d', '1', { expiresAtMs: cluster.nowMs + 30 * 3_600_000 })
+  make('e', '1', { atMs: cluster.nowMs + 25 * 3_600_000 })
+  t.strictSame([...cluster.state.tables.hostTokens.keys()].sort(), ['d', 'e'])
+})
+
+t.test(
+  'a host with a container or an image of its own stays; a removed one doesn’t come back by reports',
+  async (t) => {
+    const { cluster, make, use, remove } = begin()
+    cluster.launch('web', 'b')
+    cluster.settle()
+    t.match(remove('b'), { code: 'WRONG_STATE', message: /web is there; say drover host evacuate b/ })
+    t.match(remove('c'), { code: 'HOST_NOT_FOUND' })
+    const host = cluster.state.tables.hosts.get('a')
+    if (!host) throw new Error('the model has no host a')
+    const { address, grpcPort, streamPort, capacity, features } = host
+    const image = [...cluster.state.tables.images.values()][0]
+    const facts = { name: 'c', address, grpcPort, streamPort, capacity, features, images: image ? [image.digest] : [] }
+    const observed = () => cluster.propose({ type: 'HostObserved', atMs: cluster.nowMs, host: facts })
+    t.equal(observed().ok, true)
+    t.equal(remove('c'), 'taken')
+    const heard = observed()
+    t.match(heard, { ok: false, error: { error: { code: 'HOST_NOT_FOUND', message: /was removed/ } } })
+    t.notOk(cluster.state.tables.hosts.has('c'))
+    make('c', '1')
+    t.equal(observed().ok, false, 'a token alone changes nothing')
+    t.equal(use('c', '1', 'e', '10.0.0.9'), 'taken')
+    t.equal(observed().ok, true, 'having joined anew it is heard')
+  },
+)
+
+t.test('images that are nowhere else keep a host, unless they may be lost', async (t) => {
+  const { cluster, remove } = begin()
+  const image = { digest: `sha256:${hashOf('a')}`, name: 'mine', sizeBytes: 1, init: ['/init'], createdAtMs: 0 }
+  cluster.state.tables.images.set(image.digest, { ...image, revision: 1 } as never)
+  const host = cluster.state.tables.hosts.get('b')
+  if (host) cluster.state.tables.hosts.set('b', { ...host, images: [image.digest] })
+  t.match(remove('b'), { code: 'WRONG_STATE', message: /image mine would be lost/ })
+  t.equal(remove('b', true), 'taken')
+})
