@@ -16,7 +16,15 @@ import {
 } from '@drover/cli/daemons'
 import { DroverError, type Resources, type TlsFiles } from '@drover/protocol'
 
-export const ports = { nats: 4222, natsRoutes: 6222, raft: 7001, grpc: 7010, stream: 7011, api: 7070, join: 7075 } as const
+export const ports = {
+  nats: 4222,
+  natsRoutes: 6222,
+  raft: 7001,
+  grpc: 7010,
+  stream: 7011,
+  api: 7070,
+  join: 7075,
+} as const
 export const clusterName = 'lab'
 
 export interface HostPlace {
