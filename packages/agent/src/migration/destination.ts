@@ -19,6 +19,7 @@ import { requireCriu } from './source.ts'
 import { keepDeltaExtractionReady, startDeltaExtraction, startExtraction, type TarProcess } from './tar-process.ts'
 import { throttleDestination } from './throttle.ts'
 import { requireSameTree, TreeCheck } from './tree-check.ts'
+import { WhileOpen } from './while-open.ts'
 
 type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
 type Message<K extends StreamMessage['kind']> = Extract<StreamMessage, { kind: K }>
@@ -35,7 +36,7 @@ interface Arriving {
 /** The controller's own deadlines end a move long before; this is only so that nothing waits for ever. */
 const switchDeadlineMs = 15 * 60_000
 
-const registered = new WeakMap<MigrationSession, Moving>()
+const registered = new WhileOpen<Moving>()
 
 export async function prepareDestination(
   parts: AgentParts,

@@ -3,7 +3,7 @@
 import type { Side } from '../reconcile.ts'
 import { MigrationSession, type SessionStep } from './session.ts'
 
-/** A session that ended is reported for at least this long after the last assignment that spoke of it. */
+/** A session is reported for at least this long after its last step, whoever speaks of it. */
 const rememberMs = 30_000
 /** More ended ones than this are forgotten, oldest first. */
 const maxEnded = 256
@@ -43,13 +43,14 @@ export class MigrationSessions {
     return [...this.#sessions.values()]
   }
 
-  /** Forgets closed sessions that no assignment speaks of any more. */
+  /** Closes and forgets sessions that no assignment speaks of any more, those too that nobody told how their move ended. */
   prune(current: ReadonlySet<string>): void {
     const now = performance.now()
     let surplus = this.#sessions.size - maxEnded
     for (const [operation, session] of this.#sessions) {
-      if (current.has(operation) || !(session.ended || session.signal.aborted)) continue
-      if (now - session.changedAtMs > rememberMs || surplus-- > 0) {
+      if (current.has(operation)) continue
+      const over = session.ended || session.closed
+      if (now - session.changedAtMs > rememberMs || (over && surplus-- > 0)) {
         void session.close()
         this.#sessions.delete(operation)
       }

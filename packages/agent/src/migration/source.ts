@@ -29,6 +29,7 @@ import { keepDeltaArchiveReady, startDeltaArchive, startPrecopyArchive, type Tar
 import { partsOf } from './text-parts.ts'
 import { throttleSource } from './throttle.ts'
 import { TreeCheck } from './tree-check.ts'
+import { WhileOpen } from './while-open.ts'
 
 type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
 
@@ -53,8 +54,8 @@ interface Precopied {
 const acceptDeadlineMs = 10_000
 const diskDeadlineMs = 30 * 60_000
 
-const precopied = new WeakMap<MigrationSession, Precopied>()
-const connections = new WeakMap<MigrationSession, StreamConnection>()
+const precopied = new WhileOpen<Precopied>()
+const connections = new WhileOpen<StreamConnection>()
 
 /** So that the destination, which may be heard first, doesn't only know that the connection broke. */
 export function tellDestination(parts: AgentParts, session: MigrationSession, thrown: unknown): void {
@@ -104,8 +105,8 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   const startedAt = performance.now()
   const purpose = { kind: 'migration', operation: migration.operation, container } as const
   const connection = await openStream(migration.destination, parts.access, purpose)
-  session.defer(() => connection.destroy())
   connections.set(session, connection)
+  session.defer(() => connection.destroy())
   connection.onClose((error) => session.fail(error))
   const accepted = await expect(connection, 'accepted', acceptDeadlineMs)
   throttleSource(parts, connection, migration.terms)
@@ -149,6 +150,7 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
 }
 
 export async function switchOver(parts: AgentParts, session: MigrationSession, assignment: Moving): Promise<void> {
+  session.signal.throwIfAborted()
   const ready = precopied.get(session)
   if (!ready) throw new DroverError('INTERNAL', `move ${assignment.name}: switching before the pre-copy`)
   const { connection } = ready

@@ -1,0 +1,56 @@
+// What is kept of the sessions of moves: a closed one only to report it, and none that nobody speaks of.
+
+import t from 'tap'
+import { MigrationSession } from '../src/migration/session.ts'
+import { MigrationSessions } from '../src/migration/sessions.ts'
+import { WhileOpen } from '../src/migration/while-open.ts'
+
+const nobody: ReadonlySet<string> = new Set()
+/** Longer than a session is remembered. */
+const longMs = 60_000
+
+t.test('a closed session keeps nothing of what the move held, whatever undoing it meets', async (t) => {
+  const held = new WhileOpen<string>()
+  const session = new MigrationSession('op', 'c1', 'source', () => {})
+  held.set(session, 'the list of its files')
+  session.defer(() => {
+    throw new Error('can’t be undone')
+  })
+  t.equal(held.get(session), 'the list of its files')
+  await session.close()
+  t.equal(held.get(session), null)
+  held.set(session, 'came too late')
+  t.equal(held.get(session), null, 'nor what a step that was still running brings')
+})
+
+t.test('a session is reported for a while after its end, then forgotten', (t) => {
+  const sessions = new MigrationSessions(() => {})
+  const session = sessions.open('op', 'c1', 'source')
+  session.advance('cleaned')
+  sessions.prune(nobody)
+  t.equal(sessions.all().length, 1, 'the leader may not have heard of it')
+  session.changedAtMs -= longMs
+  sessions.prune(new Set(['op']))
+  t.equal(sessions.all().length, 1, 'an assignment still speaks of it')
+  sessions.prune(nobody)
+  t.equal(sessions.all().length, 0)
+  t.ok(session.closed)
+  t.end()
+})
+
+t.test('a session that waits for a move which is over elsewhere is closed and forgotten', async (t) => {
+  const sessions = new MigrationSessions(() => {})
+  const session = sessions.open('op', 'c1', 'destination')
+  let undone = false
+  session.defer(() => {
+    undone = true
+  })
+  session.advance('prepared')
+  sessions.prune(nobody)
+  t.notOk(session.closed, 'its assignment may be on its way')
+  session.changedAtMs -= longMs
+  sessions.prune(nobody)
+  t.ok(session.closed)
+  t.ok(undone, 'what it held is released')
+  t.equal(sessions.get('op'), null)
+})
