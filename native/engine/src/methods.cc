@@ -58,6 +58,7 @@ Result<Json> hello(const Engine& engine, int64_t version) {
       {"residentBytes", residentBytes()},
       {"criu", criuInfo(engine.config())},
       {"diskLimits", limitsDisks(engine.config().stateDirectory)},
+      {"packsLayers", true},
   };
 }
 

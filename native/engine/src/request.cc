@@ -92,6 +92,8 @@ Status readPath(const Json& params, const char* name, std::string& to) {
 }
 const Field keep{"keep", [](const Json& params, Call& call) { return readPath(params, "keep", call.directory); }};
 const Field indexPath{"index", [](const Json& params, Call& call) { return readPath(params, "index", call.tree.index); }};
+const Field packPath{"pack", [](const Json& params, Call& call) { return readPath(params, "pack", call.tree.pack); }};
+const Field unpackPath{"unpack", [](const Json& params, Call& call) { return readPath(params, "unpack", call.tree.unpack); }};
 const Field uidBase{"uidBase", [](const Json& params, Call& call) -> Status {
                       DROVER_TRY_ASSIGN(first, integerField(params, "uidBase", 0, UINT32_MAX - uidRange));
                       call.uidBase = static_cast<uint32_t>(first);
@@ -223,7 +225,7 @@ const std::vector<Rule> rules = {
     {"lease", {until, leases}},
     {"copyMemory", {container, epoch, directory, mostBytes}},
     {"stageMemory", {container, epoch, directory, partNumber, partSize}},
-    {"hashTree", {container, epoch, changedPaths, mostBytes, indexPath}},
+    {"hashTree", {container, epoch, changedPaths, mostBytes, indexPath, packPath, unpackPath}},
     {"checkpoint", {container, epoch, directory}},
     {"restore", {container, epoch, directory}},
     {"replaceDisk", {container, epoch, directory, uidBase}},

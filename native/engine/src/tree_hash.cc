@@ -6,13 +6,13 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <optional>
 #include <unordered_map>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "attributes.h"
 #include "open_beneath.h"
 
 namespace drover {
@@ -30,9 +30,6 @@ constexpr int64_t mostInPieces = 64LL << 30;
 constexpr int64_t racyNs = 20'000'000;
 /** Nothing in there follows a link: the container may run, and make one where there was none. */
 constexpr uint64_t inside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-/** By these overlayfs ties a layer to the file systems of its host; tar leaves them out. */
-constexpr const char* boundToHost[] = {"trusted.overlay.origin", "trusted.overlay.uuid", "trusted.overlay.nlink", "trusted.overlay.impure"};
-
 bool isGone(int error) { return error == ENOENT || error == ENOTDIR || error == ELOOP || error == EXDEV; }
 
 class Sum {
@@ -67,31 +64,10 @@ std::string nameOf(const std::string& path) {
 /** A path for calls that take no descriptor of a directory; its last part is not followed. */
 std::string procPath(int directory, const std::string& name) { return "/proc/self/fd/" + std::to_string(directory) + "/" + name; }
 
-/** Value of an attribute, or of the list of them; empty when it is gone or the file system has none. */
-template <typename Get>
-std::string attribute(Get get) {
-  std::string value(256, '\0');
-  for (;;) {
-    ssize_t length = get(value.data(), value.size());
-    if (length >= 0) {
-      value.resize(static_cast<size_t>(length));
-      return value;
-    }
-    if (errno != ERANGE) return "";
-    ssize_t needed = get(nullptr, 0);
-    value.resize(static_cast<size_t>(std::max<ssize_t>(needed, 0)) + 256);
-  }
-}
-
 void addAttributes(Sum& sum, const std::string& path) {
-  const std::string list = attribute([&](char* to, size_t room) { return llistxattr(path.c_str(), to, room); });
-  std::vector<std::string> names;
-  for (size_t at = 0; at < list.size(); at += names.back().size() + 1) names.emplace_back(list.c_str() + at);
-  std::sort(names.begin(), names.end());
-  for (const std::string& name : names) {
-    if (std::find(std::begin(boundToHost), std::end(boundToHost), name) != std::end(boundToHost)) continue;
+  for (const auto& [name, value] : attributesOf(path)) {
     sum.add(name);
-    sum.add(attribute([&](char* to, size_t room) { return lgetxattr(path.c_str(), name.c_str(), to, room); }));
+    sum.add(value);
   }
 }
 

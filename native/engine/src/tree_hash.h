@@ -88,6 +88,8 @@ struct TreeQuestion {
   int64_t mostBytes = 0;
   /** Where the index goes; empty: none is wanted. */
   std::string index;
+  /** Of a tree that is looked at anew: where its layer comes from before, or goes to; empty: nowhere. See small_layer.h. */
+  std::string unpack, pack;
 };
 Result<nlohmann::json> hashTree(Engine& engine, const std::shared_ptr<Container>& container, const TreeQuestion& question);
 void forgetTree(const std::string& container);

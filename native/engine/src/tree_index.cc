@@ -6,6 +6,7 @@
 
 #include "engine.h"
 #include "file_io.h"
+#include "small_layer.h"
 #include "tree_hash.h"
 
 namespace drover {
@@ -27,6 +28,12 @@ std::unique_ptr<TreeHash> takeTree(const std::string& container) {
   std::lock_guard lock(treesMutex);
   auto node = trees.extract(container);
   return node.empty() ? nullptr : std::move(node.mapped());
+}
+
+Status unpackInto(const Container& container, const std::string& file) {
+  const Record record = container.snapshot();
+  if (record.initPid != 0) return Error{"WRONG_STATE", "unpack the layer of " + container.id + ": it has processes"};
+  return unpackLayer(container.upper(), file);
 }
 
 }  // namespace
@@ -52,13 +59,21 @@ std::string TreeHash::index() const {
 Result<nlohmann::json> hashTree(Engine&, const std::shared_ptr<Container>& container, const TreeQuestion& question) {
   std::unique_ptr<TreeHash> tree = takeTree(container->id);
   if (question.mostBytes == 0) return nlohmann::json{{"hash", nullptr}, {"entries", 0}, {"bytes", 0}, {"leftBytes", 0}};
+  bool packed = false;
   if (question.anew) {
+    if (!question.unpack.empty()) DROVER_TRY(unpackInto(*container, question.unpack));
+    // Before it is looked at: what changes in between is in the delta.
+    if (!question.pack.empty()) {
+      DROVER_TRY_ASSIGN(whole, packLayer(container->upper(), question.pack));
+      packed = whole;
+    }
     DROVER_TRY_ASSIGN(begun, TreeHash::begin(container->upper(), tree.get(), !question.index.empty()));
     tree = std::move(begun);
   } else if (!tree) return Error{"WRONG_STATE", "hash the tree of " + container->id + ": it was not begun"};
   DROVER_TRY(tree->update(question.changed));
   DROVER_TRY_ASSIGN(left, tree->read(question.mostBytes));
   nlohmann::json result = {{"hash", nullptr}, {"entries", tree->entries()}, {"bytes", tree->bytes()}, {"leftBytes", left}};
+  if (!question.pack.empty()) result["packed"] = packed;
   if (left == 0) result["hash"] = tree->digest();
   if (left == 0 && !question.index.empty() && tree->entries() <= mostIndexed) DROVER_TRY(replaceFile(question.index, tree->index(), false));
   std::lock_guard lock(treesMutex);

@@ -1,6 +1,8 @@
 // Two agents with simulated engines and a leader played by the test: every step of both sides, and every failure before the commit.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { MigrationPhase } from '@drover/protocol'
 import t from 'tap'
@@ -68,6 +70,20 @@ t.test('agent migration', { skip: withoutNats }, async (t) => {
     await until(move, 'released and cleaned', ['a', 'cleaned'], ['b', 'released'])
     t.equal(b.engineState('c1'), 'running')
     t.equal(readFileSync(join(b.engine.containers.upper('c1'), 'file'), 'utf8'), 'content')
+  })
+
+  await t.test('a small layer that its engine does not pack goes by tar, its sockets beside', async (t) => {
+    const move = await runningOnA(t)
+    const { a, b } = move
+    const upper = a.engine.containers.upper('c1')
+    writeFileSync(join(upper, 'file'), 'content')
+    const server = createServer().listen(join(upper, 'socket'))
+    t.teardown(() => server.close())
+    await once(server, 'listening')
+    await upToRestored(move)
+    const there = b.engine.containers.upper('c1')
+    t.equal(readFileSync(join(there, 'file'), 'utf8'), 'content')
+    t.ok(lstatSync(join(there, 'socket')).isSocket())
   })
 
   await t.test('frozen: it is not woken on the way, and stays frozen at the other end', async (t) => {

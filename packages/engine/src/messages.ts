@@ -111,6 +111,8 @@ export interface EngineHello {
   criu: { usable: boolean; path: string | null; version: string | null; reason: string }
   /** The file system of the state directory has project quotas: `limits.diskBytes` holds. Missing: an engine that can't. */
   diskLimits?: boolean
+  /** `pack` and `unpack` of hashTree. Missing: an engine of an earlier version. */
+  packsLayers?: boolean
 }
 
 /** Milliseconds of the phases of a checkpoint or restore. `frozenAtNs` and `resumedAtNs` are CLOCK_REALTIME. */
@@ -211,10 +213,20 @@ export interface EngineMethods extends EngineInsideMethods {
    * layer, a byte a character; the root is '.'), and at what is new or gone in the directories among them. Reads about `mostBytes` of
    * files whose content isn't known; `hash` null: `leftBytes` are left, ask again with []. `mostBytes` 0: given up.
    * `index`: with the hash comes a file there that says what each entry is (packages/agent/src/migration/tree-index.ts), unless they are too many.
+   * With `changed` null, before anything is looked at: `pack` writes the layer into that file; `packed` false: it is too much for that, and
+   * there is none. `unpack` makes it again from such a file, in an empty layer of a container without processes (native/engine's small_layer.h).
    */
   hashTree: {
-    params: { container: string; epoch: number; changed: string[] | null; mostBytes: number; index?: string }
-    result: { hash: string | null; entries: number; bytes: number; leftBytes: number }
+    params: {
+      container: string
+      epoch: number
+      changed: string[] | null
+      mostBytes: number
+      index?: string
+      pack?: string
+      unpack?: string
+    }
+    result: { hash: string | null; entries: number; bytes: number; leftBytes: number; packed?: boolean }
   }
   /**
    * Takes the veth off the bridge, freezes the container (cgroup freezer), dumps it with CRIU into `directory` (the engine makes

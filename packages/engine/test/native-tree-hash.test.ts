@@ -2,7 +2,7 @@
 // what has changed as if all were looked at anew.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { reasonToSkip } from './engine-program.ts'
@@ -171,6 +171,50 @@ t.test('the hash of a layer', { skip: reasonToSkip }, async (t) => {
     t.not(after.get('noise')?.content, before.get('noise')?.content)
     sh(upper, 'chmod 4755 noise')
     t.same((await index()).get('noise')?.pieces, [], 'a write would take its set-user-id bit')
+  })
+
+  await t.test('a small layer goes as one piece, and is the same when it is made again', async (t) => {
+    const from = await layer(t, 7)
+    const to = await layer(t, 8)
+    const file = join(t.testdir(), 'layer')
+    sh(from.upper, `${fill}; rm noise; truncate -s 600000 sparse; ${setAttribute('d/one', 'user.note')}`)
+    sh(from.upper, setAttribute('.', 'trusted.overlay.origin'))
+    sh(from.upper, `perl -MSocket -e 'socket(S, 1, 1, 0); bind(S, pack_sockaddr_un("d/sock"))'; chmod 711 d/sock`)
+    // A file that must come out as it went in, wherever its zeros lie, and directories that let nobody write.
+    sh(from.upper, 'dd if=/dev/urandom of=sparse bs=4096 seek=100 count=1 conv=notrunc status=none; ln sparse other')
+    sh(from.upper, 'chmod 2500 many; chmod 1777 d; find . -exec touch -h -d @1700000000.123456789 {} +')
+    const about = { epoch: 1, changed: null, mostBytes: all }
+    const packed = await stage.client.call('hashTree', { container: from.container, ...about, pack: file })
+    t.match(packed, { packed: true, hash: await hash(from.container) })
+    const unpacked = await stage.client.call('hashTree', { container: to.container, ...about, unpack: file })
+    t.equal(unpacked.hash, packed.hash)
+    t.equal(unpacked.entries, packed.entries)
+    const sparse = (upper: string) => Number(sh(upper, 'stat -c %b sparse').toString())
+    t.ok(sparse(to.upper) <= 16 && sparse(from.upper) <= 16, 'holes are holes')
+    t.ok(Number(sh(to.upper, 'stat -c %b zeros').toString()) >= 584, 'and zeros are zeros')
+    t.equal(sh(to.upper, 'stat -c "%F %a" d/sock').toString(), 'socket 711\n')
+    t.throws(() => sh(to.upper, getAttribute('.', 'trusted.overlay.origin')), 'notes of the other host stay there')
+
+    const third = await layer(t, 9)
+    const unpack = (data: Buffer) => {
+      writeFileSync(file, data)
+      return stage.client.call('hashTree', { container: third.container, ...about, unpack: file })
+    }
+    const data = readFileSync(file)
+    for (const cut of [0, 7, 50, data.length - 1])
+      await t.rejects(unpack(data.subarray(0, cut)), { code: 'TRANSFER_FAILED' }, `cut off after ${cut} bytes`)
+    const outside = Buffer.from(data.toString('latin1').replace('d/two', '../up'), 'latin1')
+    await t.rejects(unpack(outside), { code: 'TRANSFER_FAILED' }, 'nothing is made outside')
+    t.same(readdirSync(third.upper), [], 'and of what is damaged nothing at all')
+    sh(from.upper, 'head -c 2000000 /dev/urandom > noise')
+    const again = await stage.client.call('hashTree', {
+      container: from.container,
+      ...about,
+      pack: join(file, '..', 'none'),
+    })
+    t.equal(again.packed, false, 'too much is left to tar')
+    t.match(again.hash, /^[0-9a-f]{32}$/)
+    t.equal(existsSync(join(file, '..', 'none')), false)
   })
 
   await t.test(

@@ -13,6 +13,7 @@ import { keepOnly, makeSockets, removePaths } from './apply-delta.ts'
 import { checkpointDirectory } from './checkpoint-directory.ts'
 import { ParentImages } from './memory-ahead.ts'
 import { MemoryFileWriter } from './memory-files.ts'
+import { receivePackedLayer, unpackLayer } from './packed-layer.ts'
 import { receiveUnlike } from './receive-unlike.ts'
 import type { MigrationSession } from './session.ts'
 import { requireCriu } from './source.ts'
@@ -97,13 +98,17 @@ async function receiveAll(
 ): Promise<void> {
   const live = assignment.migration.mode !== 'cold'
   const leftover = parts.leftovers.has(assignment.container)
-  await connection.sendMessage({ kind: 'accepted', verifies: true, ...(leftover ? { leftover } : {}) })
+  const unpacks = parts.mirror.hello?.packsLayers === true
+  const offers = { ...(leftover ? { leftover } : {}), ...(unpacks ? { unpacks } : {}) }
+  await connection.sendMessage({ kind: 'accepted', verifies: true, ...offers })
   throttleDestination(parts, connection, assignment.migration.terms)
   const checkpoint = checkpointDirectory(parts.checkpointRoot, assignment.migration.operation, true)
   session.defer(checkpoint.remove)
-  const upper = await receiveDisk(parts, session, assignment, connection, checkpoint.directory)
+  const { upper, packed } = await receiveDisk(parts, session, assignment, connection, checkpoint.directory)
   await parts.faults.at('destination.disk-received')
-  const tree = await TreeCheck.begin(parts, session, assignment)
+  const tree = packed
+    ? await unpackLayer(parts, session, assignment, packed)
+    : await TreeCheck.begin(parts, session, assignment)
   keepDeltaExtractionReady()
   await connection.sendMessage({ kind: 'disk-received', bytes: connection.bytesReceived })
   session.advance('precopied')
@@ -125,7 +130,7 @@ async function receiveDisk(
   assignment: Moving,
   connection: StreamConnection,
   directory: string,
-): Promise<string> {
+): Promise<{ upper: string; packed: Buffer | null }> {
   const message = await connection.receiveMessage()
   if (message.kind !== 'disk') throw unexpected(message)
   const spec = engineSpec(parts, assignment)
@@ -145,14 +150,15 @@ async function receiveDisk(
   else parts.leftovers.drop(assignment.container)
   await makeSockets(upper, message.sockets)
   await parts.faults.at('destination.disk-receiving')
-  await receiveArchive(connection, startExtraction(session, upper))
+  const packed = message.packed === true ? await receivePackedLayer(connection) : null
+  if (!packed) await receiveArchive(connection, startExtraction(session, upper))
   let next = await connection.receiveMessage()
   if (next.kind === 'snapshots') {
     await receiveSnapshots(session, connection, upper, next.sockets)
     next = await connection.receiveMessage()
   }
   if (next.kind !== 'disk-sent') throw unexpected(next)
-  return upper
+  return { upper, packed }
 }
 
 /** Takes memory files and the delta until the source says that all was sent. */

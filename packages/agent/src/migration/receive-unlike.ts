@@ -43,7 +43,7 @@ export async function receiveUnlike(receiving: Receiving): Promise<void> {
 async function takeAndIndex({ parts, session, of, upper }: Receiving): Promise<Buffer> {
   if (!parts.leftovers.take(of.container, upper)) return Buffer.alloc(0)
   const path = indexPath(parts, session)
-  await TreeCheck.begin(parts, session, of, path)
+  await TreeCheck.begin(parts, session, of, { index: path })
   return readIndexBytes(path)
 }
 

@@ -39,7 +39,10 @@ export interface Compared {
 export async function sendUnlike(sending: Sending): Promise<Compared> {
   const { parts, session, connection, of, manifest } = sending
   const path = indexPath(parts, session)
-  const [tree, there] = await Promise.all([TreeCheck.begin(parts, session, of, path), receiveIndex(connection)])
+  const [tree, there] = await Promise.all([
+    TreeCheck.begin(parts, session, of, { index: path }),
+    receiveIndex(connection),
+  ])
   const likeness = likenessOf(manifest, readIndexFile(path), there)
   session.signal.throwIfAborted()
   if (likeness.startOver) await connection.sendMessage({ kind: 'start-over' })

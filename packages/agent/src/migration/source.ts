@@ -22,6 +22,7 @@ import { type Manifest, pathBytes, restlessDirectories, scanManifest, sizeOf } f
 import { DiskProgress } from './disk-progress.ts'
 import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
 import { sendMemoryFiles } from './memory-files.ts'
+import { mostPackedBytes, mostPackedEntries, packLayer } from './packed-layer.ts'
 import { checkpointPatiently, requireMovable, residentBytes } from './preflight.ts'
 import { sendUnlike } from './send-unlike.ts'
 import type { MigrationSession } from './session.ts'
@@ -112,25 +113,30 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   throttleSource(parts, connection, migration.terms)
 
   const manifest = await scanManifest(engine.upper, session.signal)
-  await cleanPages(engine.upper, manifest, session.signal)
   const { startedAtMs, starts, memoryRoomBytes = 0 } = engine
   const arrival = { frozen: standsStillThere(assignment, engine), memoryRoomBytes }
   const sizeBytes = sizeOf(manifest)
   const compares = accepted.verifies === true && accepted.leftover === true && sizeBytes >= leastKeptBytes
-  const disk = { kind: 'disk', sockets: socketsOf(manifest), startedAtMs, starts, ...arrival }
-  await connection.sendMessage({ ...disk, ...(compares ? { compares } : {}) })
+  const small = sizeBytes < mostPackedBytes && manifest.size <= mostPackedEntries
+  const mayPack = small && !compares && accepted.verifies === true && accepted.unpacks === true
+  const packed = mayPack ? await packLayer(parts, session, { container, epoch }) : null
+  // To pack a layer cleans its pages as well.
+  if (!packed) await cleanPages(engine.upper, manifest, session.signal)
+  const disk = { kind: 'disk', sockets: packed ? [] : socketsOf(manifest), startedAtMs, starts, ...arrival }
+  await connection.sendMessage({ ...disk, ...(compares ? { compares } : {}), ...(packed ? { packed: true } : {}) })
   const sending = { parts, session, connection, of: { container, epoch }, upper: engine.upper, manifest }
   const compared = compares ? await sendUnlike(sending) : null
   session.figures.disk_bytes = sizeBytes
   const progress = new DiskProgress(session, connection, sizeBytes - (compared?.reusedBytes ?? 0))
-  await sendArchive(connection, startPrecopyArchive(session, engine.upper, compared?.excludeFrom), progress)
+  if (packed) await sendPacked(connection, packed.data, progress)
+  else await sendArchive(connection, startPrecopyArchive(session, engine.upper, compared?.excludeFrom), progress)
   await sendSnapshots(session, connection, engine.upper)
   await connection.sendMessage({ kind: 'disk-sent' })
   await parts.faults.at('source.disk-sent')
   // While the destination unpacks.
   const restless = restlessDirectories(engine.upper, manifest)
   const begin = async () => (accepted.verifies === true ? TreeCheck.begin(parts, session, assignment) : null)
-  const tree = compared?.tree ?? (await begin())
+  const tree = packed?.tree ?? compared?.tree ?? (await begin())
   await expect(connection, 'disk-received', diskDeadlineMs)
 
   session.figures.precopy_bytes = connection.bytesSent
@@ -261,6 +267,12 @@ async function announceDelta(
     }
   // The names were changed with their directories, which are among the paths.
   return await tree.after(paths, session.figures)
+}
+
+async function sendPacked(connection: StreamConnection, data: Buffer, progress: DiskProgress): Promise<void> {
+  await connection.sendData(data)
+  progress.sent()
+  await connection.sendEnd()
 }
 
 async function sendArchive(connection: StreamConnection, archive: TarProcess, progress?: DiskProgress): Promise<void> {

@@ -16,41 +16,56 @@ interface Checked {
   container: string
   epoch: number
 }
-type Asked = Checked & { index?: string }
+/** Files that the engine reads or writes at the beginning. */
+export interface TreeFiles {
+  /** Where it shall write what it knows. */
+  index?: string
+  /** Where it shall write a small layer as it is. */
+  pack?: string
+  /** Of what the layer is to be made first. */
+  unpack?: string
+}
+type Asked = Checked & TreeFiles
 
 export class TreeCheck {
   readonly #parts: AgentParts
   readonly #of: Checked
   #sum: TreeSum
+  /** Whether all of the layer is in the file that was asked for. */
+  readonly packed: boolean
 
-  private constructor(parts: AgentParts, of: Checked, sum: TreeSum) {
+  private constructor(parts: AgentParts, of: Checked, sum: TreeSum, packed: boolean) {
+    this.packed = packed
     this.#parts = parts
     this.#of = of
     this.#sum = sum
   }
 
-  /** Looks at and reads all of the tree; what was read in the same session isn't read again. `index`: where the engine shall write what it knows. */
+  /** Looks at and reads all of the tree; what was read in the same session isn't read again. */
   static async begin(
     parts: AgentParts,
     session: MigrationSession,
     { container, epoch }: Checked,
-    index?: string,
+    files: TreeFiles = {},
   ): Promise<TreeCheck> {
-    const of = { container, epoch, ...(index === undefined ? {} : { index }) }
+    const { index } = files
+    const of = { container, epoch, ...files }
+    const later = { container, epoch, ...(index === undefined ? {} : { index }) }
     const startedAt = performance.now()
     session.defer(() =>
       parts.engine
-        .call('hashTree', { ...of, changed: null, mostBytes: 0 }, { deadlineMs: engineDeadlines.quick })
+        .call('hashTree', { container, epoch, changed: null, mostBytes: 0 }, { deadlineMs: engineDeadlines.quick })
         .catch(() => {}),
     )
     let answer = await ask(parts, of, null)
+    const { packed = false } = answer
     while (answer.hash === null) {
       session.signal.throwIfAborted()
-      answer = await ask(parts, of, [])
+      answer = await ask(parts, later, [])
     }
     session.figures.tree_ms = performance.now() - startedAt
     const { hash, entries, bytes } = answer
-    return new TreeCheck(parts, { container, epoch }, { hash, entries, bytes })
+    return new TreeCheck(parts, { container, epoch }, { hash, entries, bytes }, packed)
   }
 
   /** After these paths changed. */

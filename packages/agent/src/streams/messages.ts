@@ -1,7 +1,7 @@
 // What agents say to each other on a stream connection. A frame is `u32 little-endian length of (type + payload)`, `u8 type`, payload.
 // Control frames are JSON; bulk bytes are data frames, never JSON or base64. The side that connects says hello first; the other
 // answers `accepted` or `error` and closes. Image: accepted, data…, end. Migration, source → destination:
-//   disk, data…, end                          while the container runs
+//   disk, data…, end                          while the container runs; an archive, or what the engine packed
 //   or, to a host that it was on before:      disk; the answer is index, data…, end; start-over, remove…, [patch, data…, end]…,
 //                                             archive, data…, end
 //   [snapshots, data…, end]                   those that it has
@@ -61,11 +61,15 @@ export const MemoryFile = Type.Object({ name: Type.String(), sizeBytes: Type.Int
 export type MemoryFile = Static<typeof MemoryFile>
 
 export const StreamMessage = Type.Union([
-  /** `verifies`: it understands `names` and `changed`, and compares trees. `leftover`: it has what the container left there. */
+  /**
+   * `verifies`: it understands `names` and `changed`, and compares trees. `leftover`: it has what the container left there. `unpacks`: it
+   * takes a disk that is `packed`.
+   */
   Type.Object({
     kind: Type.Literal('accepted'),
     verifies: Type.Optional(Type.Boolean()),
     leftover: Type.Optional(Type.Boolean()),
+    unpacks: Type.Optional(Type.Boolean()),
   }),
   Type.Object({
     kind: Type.Literal('image'),
@@ -85,6 +89,8 @@ export const StreamMessage = Type.Union([
     memoryRoomBytes: Type.Optional(Type.Integer({ minimum: 0 })),
     /** Only what isn't there yet is sent: the destination says first what it has. */
     compares: Type.Optional(Type.Boolean()),
+    /** What follows was packed by the source's engine (native/engine/src/small_layer.h), sockets included, and is not tar's. */
+    packed: Type.Optional(Type.Boolean()),
   }),
   /** Answer to that; a tree-index.ts follows, or nothing. */
   Type.Object({ kind: Type.Literal('index') }),

@@ -87,6 +87,8 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     changed: 'strings or null',
     mostBytes: 'integer',
     index: 'path or missing',
+    pack: 'path or missing',
+    unpack: 'path or missing',
   },
   checkpoint: { container: 'name', epoch: 'integer', directory: 'path' },
   prepareRestore: {

@@ -8,6 +8,7 @@ import type { EngineMethod, EngineMethods } from '@drover/engine'
 import { DroverError, type EngineConfig, protocolVersion, version } from '@drover/protocol'
 import type { SimulatedContainers } from './containers.ts'
 import { insideTable } from './inside.ts'
+import { packLayer, unpackLayer } from './packed-layer.ts'
 import { writeTreeIndex } from './tree-index.ts'
 
 export const maxLogBytes = 512 << 10
@@ -38,9 +39,11 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
     logs: (params) => logs(containers, params),
     // A simulated container's memory is a number: nothing of it is worth sending ahead.
     // The disks of simulated containers are real directories; that they arrive whole is for others to check.
-    hashTree: ({ container, index }) => {
+    hashTree: ({ container, index, pack, unpack }) => {
+      if (unpack !== undefined) unpackLayer(containers.upper(container), unpack)
+      const packed = pack === undefined ? {} : { packed: packLayer(containers.upper(container), pack) }
       if (index !== undefined) writeTreeIndex(containers.upper(container), index)
-      return { hash: '0'.repeat(32), entries: 0, bytes: 0, leftBytes: 0 }
+      return { hash: '0'.repeat(32), entries: 0, bytes: 0, leftBytes: 0, ...packed }
     },
     copyMemory: () => ({ file: null, bytes: 0, round: 0, leftBytes: 0, tracked: false }),
     checkpoint: ({ container, epoch, directory }) => containers.checkpoint(container, epoch, directory),
@@ -70,6 +73,7 @@ function hello(params: Params<'hello'>, config: EngineConfig): Result<'hello'> {
     architecture: process.arch,
     residentBytes: process.memoryUsage.rss(),
     diskLimits: true,
+    packsLayers: true,
     criu: refused
       ? { usable: false, path: null, version: null, reason: config.criuReason }
       : {
