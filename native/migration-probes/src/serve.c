@@ -61,7 +61,9 @@ static void serve(int listener, const struct probe *probe, verdict set_up) {
   }
 }
 
-static void become_daemon(int ready) {
+/** Comes back once the parent has ended: a probe that asks to be told of its parent's end means the next one. */
+static void become_daemon(pid_t parent, int ready) {
+  while (getppid() == parent) pause_ms(1);
   setsid();
   if (chdir("/") < 0) _exit(1);
   int null = open("/dev/null", O_RDWR);
@@ -78,8 +80,9 @@ int start_probes(int count, char **names) {
     // A child of a child: it must not be a child of the one who execs.
     pid_t middle = fork();
     if (middle == 0) {
+      pid_t parent = getpid();
       if (fork() != 0) _exit(0);
-      become_daemon(pipe_fds[1]);
+      become_daemon(parent, pipe_fds[1]);
       prctl(PR_SET_NAME, names[at]);
       char directory[200];
       snprintf(directory, sizeof directory, "/var/tmp/probe-%s", names[at]);
