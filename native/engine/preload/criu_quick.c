@@ -23,6 +23,8 @@
 // 10. Of an empty network namespace CRIU mounts a sysfs, in which it then looks for nothing, and to close it waits for a grace period of the kernel.
 // 11. CRIU is loaded and linked once, and copied for each move (nursery.h), without libraries that no move uses (unused/).
 // 12. Memory that was sent ahead is in pages before the container stands still, and these become the restored processes' (staged_pages.h, premap.h).
+// 13. Memory that processes share and that is as it was sent ahead is passed over by the dump (shared_dump.h); and a restore that can't read
+//     such memory fails, which CRIU would not notice.
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
@@ -52,6 +54,7 @@
 #include "premap.h"
 #include "quick_tar.h"
 #include "semaphores.h"
+#include "shared_dump.h"
 #include "staged_pages.h"
 
 /** The sequence number that CRIU's requests carry and its receiver insists on is copied from the request. */
@@ -252,6 +255,7 @@ int openat64(int folder, const char* path, int flags, ...) {
   // The first image that a restore reads.
   if (strcmp(path, "inventory.img") == 0) waitAtGate(folder);
   noteMemoryImage(folder, path, flags);
+  noteSharedImage(folder, path, flags);
   noteOpened(path, flags, -1);
   if (flags == O_PATH && path[0] != '/') {
     int fd = real(folder, path, O_PATH | O_NOFOLLOW, 0);

@@ -95,6 +95,13 @@ Status mendCgroupSets(int directory) {
   return error ? Status(engineError("look through the dump: " + error.message())) : Status();
 }
 
+/** CRIU has taken what was passed over for zeros. */
+Status referToParent(int directory, const std::map<uint64_t, std::vector<PageRange>>& unchanged) {
+  for (const auto& [memory, ranges] : unchanged)
+    DROVER_TRY(mendImage(directory, "pagemap-shmem-" + std::to_string(memory) + ".img", [&](const std::string& image) { return withPagesOfParent(image, ranges); }));
+  return {};
+}
+
 /** Waits for a criu that a former engine started for this container, and kills it if it does not end. */
 void endLeftCriu(const nlohmann::json& move) {
   pid_t pid = move.value("criuPid", 0);
@@ -128,7 +135,12 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   std::unique_ptr<MemoryCopy> copied = takeMemoryCopy(container->id);
   if (copied && copied->directory() != fs::path(directory).lexically_normal().parent_path() / parentDirectory) copied.reset();
   for (auto& each : bindMountsForDump(before.spec)) request.external.push_back(std::move(each));
-  if (copied && copied->reliable()) request.parentImages = std::string("../") + parentDirectory;
+  std::unique_ptr<SharedComparison> comparison;
+  if (copied && copied->reliable()) {
+    request.parentImages = std::string("../") + parentDirectory;
+    // Without it the memory that is shared is dumped whole.
+    if (auto announced = copied->announceComparison(); announced.ok()) comparison = std::move(announced.value());
+  }
   DROVER_TRY(beginMove(engine, *container, "dump", *criu));
   crashPoint("checkpoint:begun");
 
@@ -141,6 +153,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     DROVER_TRY(engine.cgroups().freeze(container->id));
     figures.lap("freeze_ms");
     crashPoint("checkpoint:frozen");
+    if (comparison) comparison->begin();
     DROVER_TRY(detachVeth(before.spec.identity));
     figures.lap("detach_ms");
     if (engine.cgroups().freezerIsUnified()) DROVER_TRY(saveCgroupTree(request.freezeCgroup, images.get()));
@@ -163,6 +176,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     DROVER_TRY_ASSIGN(names, keepLinkRemaps(*container, images.get()));
     linkRemaps = std::move(names);
     DROVER_TRY(mendImage(images.get(), "files.img", withTimersArmed));
+    if (comparison) DROVER_TRY(referToParent(images.get(), comparison->unchanged()));
     return mendCgroupSets(images.get());
   };
   auto dump = [&]() -> Status {
@@ -186,6 +200,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     if (Status resumed = resume(engine, container); !resumed.ok()) text += "; and to let it go on: " + resumed.error().message;
     std::error_code ignored;
     std::filesystem::remove_all(directory, ignored);
+    comparison.reset();
     copied.reset();
     // Then all of the memory, as if none had been copied.
     if (overtaken && container->snapshot().state == State::running && !container->snapshot().extra.contains("move")) return checkpointContainer(engine, container, directory);

@@ -1,9 +1,11 @@
 // See criu_images.h.
 #include "criu_images.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "criu_images.pb-c.h"
 
@@ -14,6 +16,8 @@ namespace {
 constexpr size_t imageHeader = 8;
 /** CRIU's FD_TYPES__TIMERFD. */
 constexpr int timerType = 17;
+/** CRIU's PE_PARENT. */
+constexpr uint32_t pagesInParent = 1 << 0;
 
 using File = std::unique_ptr<CriuFile, void (*)(CriuFile*)>;
 
@@ -51,6 +55,28 @@ bool replace(uint32_t& set, const std::map<uint32_t, uint32_t>& instead) {
 void append(std::string& image, std::string_view entry) {
   const uint32_t length = entry.size();
   image.append(reinterpret_cast<const char*>(&length), sizeof length).append(entry);
+}
+
+std::optional<PageRange> pagesIn(std::string_view bytes) {
+  std::unique_ptr<CriuPages, void (*)(CriuPages*)> pages(criu_pages__unpack(nullptr, bytes.size(), reinterpret_cast<const uint8_t*>(bytes.data())),
+                                                         [](CriuPages* entry) { criu_pages__free_unpacked(entry, nullptr); });
+  if (!pages) return std::nullopt;
+  const uint64_t count = pages->has_count ? pages->count : pages->count_32;
+  if (count > (UINT64_MAX - pages->start) / pageBytes) return std::nullopt;
+  return PageRange{.start = pages->start, .end = pages->start + count * pageBytes};
+}
+
+void appendPagesOfParent(std::string& image, uint64_t start, uint64_t end) {
+  CriuPages pages = CRIU_PAGES__INIT;
+  pages.has_start = pages.has_count_32 = pages.has_flags = pages.has_count = 1;
+  pages.start = start;
+  pages.count = (end - start) / pageBytes;
+  // It has to be there, and counts where the other one is not.
+  pages.count_32 = pages.count > UINT32_MAX ? 0 : static_cast<uint32_t>(pages.count);
+  pages.flags = pagesInParent;
+  std::string packed(criu_pages__get_packed_size(&pages), '\0');
+  criu_pages__pack(&pages, reinterpret_cast<uint8_t*>(packed.data()));
+  append(image, packed);
 }
 
 }  // namespace
@@ -124,6 +150,36 @@ Result<std::optional<std::string>> withCgroupSets(std::string_view image, const 
   }));
   if (!any) return std::optional<std::string>();
   return std::optional<std::string>(std::move(changed));
+}
+
+Result<std::optional<std::string>> withPagesOfParent(std::string_view image, const std::vector<PageRange>& ranges) {
+  std::string merged(image.substr(0, imageHeader));
+  bool first = true, understood = true;
+  size_t next = 0;
+  uint64_t from = 0;
+  // What comes before `start` of the ranges, and is not in the image.
+  auto fill = [&](uint64_t start) {
+    for (; next < ranges.size() && ranges[next].start < start; next++) {
+      const uint64_t begin = std::max(from, ranges[next].start), end = std::min(start, ranges[next].end);
+      if (begin < end) appendPagesOfParent(merged, begin, end);
+      if (ranges[next].end > start) break;
+    }
+  };
+  DROVER_TRY(eachEntry(image, [&](std::string_view bytes) {
+    // Which file the pages are in.
+    if (!std::exchange(first, false)) {
+      const auto pages = pagesIn(bytes);
+      understood = understood && pages && pages->start >= from;
+      if (!understood) return;
+      fill(pages->start);
+      from = pages->end;
+    }
+    append(merged, bytes);
+  }));
+  if (first || !understood) return engineError("a list of pages of CRIU is not in order");
+  fill(UINT64_MAX);
+  if (ranges.empty()) return std::optional<std::string>();
+  return std::optional<std::string>(std::move(merged));
 }
 
 }  // namespace drover

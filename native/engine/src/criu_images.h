@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "copied_memory.h"
 #include "error.h"
 
 namespace drover {
@@ -29,5 +30,8 @@ Result<std::optional<std::string>> withTimersArmed(std::string_view image);
 Result<std::map<uint32_t, uint32_t>> equalCgroupSets(std::string_view image);
 /** A core-*.img with the sets that are named instead of its own; none: nothing is to be changed. */
 Result<std::optional<std::string>> withCgroupSets(std::string_view image, const std::map<uint32_t, uint32_t>& instead);
+
+/** A pagemap-*.img with what of these ranges it has no pages of: that is in the parent images. None: nothing is. The ranges are in ascending order. */
+Result<std::optional<std::string>> withPagesOfParent(std::string_view image, const std::vector<PageRange>& ranges);
 
 }  // namespace drover

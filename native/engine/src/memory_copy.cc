@@ -56,7 +56,7 @@ bool allZero(const char* page) {
 }
 
 /** Which pages of the run could be read. One that is not there any more counts as written if it comes back. */
-std::vector<bool> readPages(const PageTracking& task, const PageRange& run, std::string& buffer) {
+std::vector<bool> readPages(const CopiedMemory& task, const PageRange& run, std::string& buffer) {
   std::vector<bool> there(run.pages(), true);
   if (task.read(run.start, buffer.data(), run.end - run.start).ok()) return there;
   for (uint64_t page = 0; page < run.pages(); page++)
@@ -73,13 +73,17 @@ Result<std::unique_ptr<MemoryCopy>> MemoryCopy::begin(Engine& engine, const Cont
   DROVER_TRY(makeDirectories(std::filesystem::path(directory).parent_path(), 0700));
   if (mkdir(directory.c_str(), 0755) != 0) return errnoError("make " + directory);
   if (!PageTracking::supported()) return copy;
-  for (pid_t pid : engine.cgroups().processes(container.id)) {
+  const std::vector<pid_t> processes = engine.cgroups().processes(container.id);
+  for (pid_t pid : processes) {
     if (copy->tasks_.size() >= mostTasks) break;
     auto tracking = PageTracking::begin(pid, leastPages);
     // One that ended or can't be tracked is left to the dump.
     if (!tracking.ok() || tracking.value().ranges().empty()) continue;
-    copy->tasks_.push_back(std::move(tracking.value()));
-    DROVER_TRY(copy->writeImages(copy->tasks_.size() - 1));
+    DROVER_TRY(copy->add(std::make_unique<PageTracking>(std::move(tracking.value()))));
+  }
+  for (auto& memory : SharedMemory::of(processes, leastPages, mostTasks)) {
+    copy->shared_.push_back(memory.get());
+    DROVER_TRY(copy->add(std::move(memory)));
   }
   if (copy->tasks_.empty()) return copy;
   std::string inventory, message;
@@ -93,8 +97,13 @@ Result<std::unique_ptr<MemoryCopy>> MemoryCopy::begin(Engine& engine, const Cont
   return copy;
 }
 
+Status MemoryCopy::add(std::unique_ptr<CopiedMemory> memory) {
+  tasks_.push_back(std::move(memory));
+  return writeImages(tasks_.size() - 1);
+}
+
 Status MemoryCopy::writeImages(size_t task) const {
-  const PageTracking& tracking = tasks_[task];
+  const CopiedMemory& tracking = *tasks_[task];
   std::string image, message;
   appendNumber(image, commonMagic);
   appendNumber(image, pagemapMagic);
@@ -109,7 +118,7 @@ Status MemoryCopy::writeImages(size_t task) const {
     if (range.flags != 0) appendField(message, mappingFlagsField, static_cast<uint64_t>(range.flags));
     appendMessage(image, message);
   }
-  DROVER_TRY(writeNew(directory_ + "/pagemap-" + std::to_string(tracking.innerPid()) + ".img", image));
+  DROVER_TRY(writeNew(directory_ + "/" + tracking.pagemapName(), image));
   // As long as it will be, all holes: the pages themselves only exist at the destination.
   const std::string pages = directory_ + "/pages-" + std::to_string(task + 1) + ".img";
   DROVER_TRY(writeNew(pages, ""));
@@ -117,7 +126,7 @@ Status MemoryCopy::writeImages(size_t task) const {
   return {};
 }
 
-uint64_t MemoryCopy::placeOf(const PageTracking& task, uint64_t address) const {
+uint64_t MemoryCopy::placeOf(const CopiedMemory& task, uint64_t address) const {
   uint64_t place = 0;
   for (const PageRange& range : task.ranges()) {
     if (address < range.end) return place + (address - range.start) / pageBytes;
@@ -129,7 +138,7 @@ uint64_t MemoryCopy::placeOf(const PageTracking& task, uint64_t address) const {
 Status MemoryCopy::beginRound() {
   round_++;
   for (size_t task = 0; task < tasks_.size(); task++) {
-    DROVER_TRY_ASSIGN(written, tasks_[task].takeWritten());
+    DROVER_TRY_ASSIGN(written, tasks_[task]->takeWritten());
     for (const PageRange& range : written) pending_.push_back({task, range});
   }
   // Taken from the end.
@@ -146,9 +155,11 @@ Result<MemoryCopy::Part> MemoryCopy::next(int64_t mostBytes) {
   std::string buffer(runBytes, '\0');
   while (!pending_.empty() && static_cast<int64_t>(pages.size()) < mostBytes) {
     Pending& first = pending_.back();
-    const PageTracking& task = tasks_[first.task];
+    CopiedMemory& task = *tasks_[first.task];
     PageRange run{first.range.start, std::min(first.range.end, first.range.start + runBytes)};
     const std::vector<bool> there = readPages(task, run, buffer);
+    for (uint64_t page = 0; page < run.pages(); page++)
+      if (there[page]) task.copied(run.start + page * pageBytes, buffer.data() + page * pageBytes);
     for (uint64_t at = run.start; at < run.end;) {
       auto page = [&](uint64_t address) { return buffer.data() + (address - run.start); };
       // The destination's file is zero where nothing was written yet.
@@ -182,7 +193,12 @@ Result<MemoryCopy::Part> MemoryCopy::next(int64_t mostBytes) {
 bool MemoryCopy::reliable() const {
   // What was protected and not yet written out would be missing at the destination.
   if (tasks_.empty() || round_ == 0 || !pending_.empty()) return false;
-  return std::none_of(tasks_.begin(), tasks_.end(), [](const PageTracking& task) { return task.writtenByDevices(); });
+  return std::none_of(tasks_.begin(), tasks_.end(), [](const auto& task) { return task->writtenByDevices(); });
+}
+
+Result<std::unique_ptr<SharedComparison>> MemoryCopy::announceComparison() const {
+  if (shared_.empty()) return std::unique_ptr<SharedComparison>();
+  return SharedComparison::announce(shared_, directory_);
 }
 
 Result<nlohmann::json> copyMemory(Engine& engine, const std::shared_ptr<Container>& container, const std::string& directory, int64_t mostBytes) {

@@ -1,10 +1,11 @@
-// Memory on its way to another host while the container runs (engine method `copyMemory`). The pages of the larger processes are
-// tracked (page_tracking.h) and written out in rounds, the first all of them, each later one what was written since. The destination
-// lays them into the image files of a CRIU dump that never was: the parent of the one that follows. That one then holds only what is
-// not unwritten since the last round, and CRIU finds the rest in the parent, as with its own incremental dumps.
+// Memory on its way to another host while the container runs (engine method `copyMemory`). The pages of the larger processes (page_tracking.h)
+// and of what processes share (shared_memory.h) are written out in rounds, the first all of them, each later one what was written
+// since. The destination lays them into the image files of a CRIU dump that never was: the parent of the one that follows. That one
+// then holds only what is not unwritten since the last round, and CRIU finds the rest in the parent, as with its own incremental dumps.
 //
 // A part is a file: u32 count; count times {u32 image, u32 pages, u64 offset in pages}; then the pages. Numbers are little-endian.
-// `image` is the number of a file pages-<image>.img, which has a place for every page of every tracked mapping and is mostly holes.
+// `image` is the number of a file pages-<image>.img, which has a place for every page of every tracked mapping
+// or memory and is mostly holes.
 #pragma once
 
 #include <map>
@@ -18,6 +19,7 @@
 #include "engine.h"
 #include "error.h"
 #include "page_tracking.h"
+#include "shared_comparison.h"
 
 namespace drover {
 
@@ -41,6 +43,8 @@ class MemoryCopy {
   bool anything() const { return !tasks_.empty(); }
   /** For the frozen container: whether the dump may rely on what was copied. */
   bool reliable() const;
+  /** Before CRIU is asked for such a dump: what decides over the memory that is shared. Null: none was copied. Must not outlive this. */
+  Result<std::unique_ptr<SharedComparison>> announceComparison() const;
 
  private:
   struct Pending {
@@ -48,13 +52,15 @@ class MemoryCopy {
     PageRange range;
   };
   explicit MemoryCopy(std::string directory) : directory_(std::move(directory)) {}
+  Status add(std::unique_ptr<CopiedMemory> memory);
   Status writeImages(size_t task) const;
   Status beginRound();
   /** Place of a page in the file of its task's pages. */
-  uint64_t placeOf(const PageTracking& task, uint64_t address) const;
+  uint64_t placeOf(const CopiedMemory& task, uint64_t address) const;
 
   const std::string directory_;
-  std::vector<PageTracking> tasks_;
+  std::vector<std::unique_ptr<CopiedMemory>> tasks_;
+  std::vector<const SharedMemory*> shared_;
   std::vector<Pending> pending_;
   int64_t round_ = 0;
   int64_t parts_ = 0;

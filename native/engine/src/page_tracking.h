@@ -10,22 +10,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "error.h"
+#include "copied_memory.h"
 #include "unique_fd.h"
 
 namespace drover {
 
-constexpr uint64_t pageBytes = 4096;
-
-struct PageRange {
-  uint64_t start = 0;
-  uint64_t end = 0;
-  /** Of a mapping: flags that it was made with and that its pages' next home has to have, too (MAP_NORESERVE). */
-  int flags = 0;
-  uint64_t pages() const { return (end - start) / pageBytes; }
-};
-
-class PageTracking {
+class PageTracking final : public CopiedMemory {
  public:
   /** Whether this kernel does all of it; tried once, on the engine itself. */
   static bool supported();
@@ -35,14 +25,14 @@ class PageTracking {
   pid_t pid() const { return pid_; }
   /** The pid that it has inside the container. */
   pid_t innerPid() const { return innerPid_; }
-  /** What is tracked, in ascending order; fixed from the beginning. */
-  const std::vector<PageRange>& ranges() const { return ranges_; }
-  /** What was written since the last call (at first: all that is there), which from now on counts as unwritten. */
-  Result<std::vector<PageRange>> takeWritten();
-  /** Reads its memory, as it is now. */
-  Status read(uint64_t address, void* buffer, size_t length) const;
-  /** Devices may write into its memory past the protection: it has a file open with O_DIRECT, or asynchronous reads. */
-  bool writtenByDevices() const;
+  std::string pagemapName() const override { return "pagemap-" + std::to_string(innerPid_) + ".img"; }
+  const std::vector<PageRange>& ranges() const override { return ranges_; }
+  Result<std::vector<PageRange>> takeWritten() override;
+  Status read(uint64_t address, void* buffer, size_t length) const override;
+  /** The kernel knows. */
+  void copied(uint64_t, const char*) override {}
+  /** Past the protection: it has a file open with O_DIRECT, or asynchronous reads. */
+  bool writtenByDevices() const override;
 
  private:
   pid_t pid_ = 0;

@@ -1,5 +1,5 @@
-// Memory that goes ahead of the freeze: what a process has written, and only that, is in the dump that follows, and after the move every
-// page is what the process knows it to be. The parts are laid here as memory_copy.h says, by code that knows nothing of the agent's. What
+// Memory that goes ahead of the freeze, a process's own and what it shares: what was written, and only that, is in the dump that follows, and
+// after the move every page is what the process knows it to be. The parts are laid here as memory_copy.h says, by code that knows nothing of the agent's. What
 // the destination's engine has taken before the restore is not read again: the files may hold anything then.
 
 import { execFileSync } from 'node:child_process'
@@ -81,7 +81,7 @@ t.test('memory ahead of a move', { skip: reasonToSkip, timeout: 240_000 }, async
       container,
       'rm -f /tmp/verdict; kill -USR1 $(cat /tmp/writer.pid); until [ -s /tmp/verdict ]; do usleep 1000; done; cat /tmp/verdict',
     )
-    t.equal(verdict, 'good 12288', `hop ${hop + 1}: every page is what it was`)
+    t.equal(verdict, 'good 12288 7168', `hop ${hop + 1}: every page is what it was`)
     // Every other time CRIU is asked ahead.
     t.equal(staged, hop % 2 === 0, `hop ${hop + 1}: ${staged ? 'taken before' : 'read by'} the restore`)
     await stream.more(5)
@@ -177,20 +177,27 @@ async function stageAhead(
     staged = staged && (await to.client.call('stageMemory', params)).staged
   }
   if (!staged) return false
-  if (hop < hops - 2) for (const head of heads) spoil(to.path(there), head)
+  const shared = sharedImages(to.path(there))
+  if (hop < hops - 2) for (const head of heads) spoil(to.path(there), head, shared)
   else writeFileSync(to.path(join(there, `laid-${heads.length + 1}`)), heads[0] as Buffer)
   return true
 }
 
 /** All but short runs: the vDSO is one, which is not taken ahead. */
-function spoil(directory: string, head: Buffer): void {
+function spoil(directory: string, head: Buffer, shared: ReadonlySet<number>): void {
   for (let at = 4; at < head.length; at += 16) {
     const pages = head.readUInt32LE(at + 4)
-    if (pages < 8) continue
+    if (pages < 8 || shared.has(head.readUInt32LE(at))) continue
     const fd = openSync(join(directory, `pages-${head.readUInt32LE(at)}.img`), 'r+')
     writeSync(fd, Buffer.alloc(pages * 4096, 0xff), 0, pages * 4096, Number(head.readBigUInt64LE(at + 8)) * 4096)
     closeSync(fd)
   }
+}
+
+/** Numbers of the files with the pages of shared memory: the first field of the first entry after two magic numbers and its length. */
+function sharedImages(directory: string): Set<number> {
+  const lists = readdirSync(directory).filter((name) => name.startsWith('pagemap-shmem-'))
+  return new Set(lists.map((name) => readFileSync(join(directory, name)).readUInt8(8 + 4 + 1)))
 }
 
 const headOf = (part: Buffer) => 4 + part.readUInt32LE(0) * 16

@@ -1,21 +1,28 @@
 // A process that writes its memory all the time and knows what must be in it: each page holds a generation, and a table elsewhere in its
-// memory says which. It maps and unmaps, moves and forks, too. At SIGUSR1 it compares all and writes `good PAGES` or `bad PAGE` to
-// /tmp/verdict, with the pid of the process that compared.
+// memory says which. It maps and unmaps, moves and forks, too. Memory that it shares is written by children as well, each of which lives for
+// a moment: some of it has no name, the rest is a sealed memfd whose end is within a page. At SIGUSR1 it compares all and writes
+// `good PAGES SHARED` or `bad PAGE` to /tmp/verdict; the shared pages count on from its own.
 
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { pages = 12288, page_words = 4096 / 8 };
+enum { own_pages = 12288, nameless_pages = 6144, named_pages = 1024, shared_pages = nameless_pages + named_pages, page_words = 4096 / 8 };
+/** The memfd ends so many bytes into its last page. */
+enum { last_bytes = 1000 };
 
-static uint64_t *memory;
-static uint32_t generation[pages];
+/** Its own pages, and those that are shared. */
+static uint64_t *memory, *nameless, *named;
+/** Shared, too: a child writes there what it has written. */
+static uint32_t *generation;
 static volatile sig_atomic_t asked;
 
 static void ask(int number) {
@@ -25,53 +32,94 @@ static void ask(int number) {
 
 static uint64_t word(int page, int at) { return ((uint64_t)page << 40) ^ ((uint64_t)generation[page] << 16) ^ (uint64_t)at; }
 
+static uint64_t *place(int page) {
+  if (page < own_pages) return memory + (size_t)page * page_words;
+  page -= own_pages;
+  return page < nameless_pages ? nameless + (size_t)page * page_words : named + (size_t)(page - nameless_pages) * page_words;
+}
+
+static int words_of(int page) { return page == own_pages + shared_pages - 1 ? last_bytes / 8 : page_words; }
+
 static void fill(int page) {
   generation[page]++;
-  for (int at = 0; at < page_words; at++) memory[(size_t)page * page_words + (size_t)at] = word(page, at);
+  for (int at = 0; at < words_of(page); at++) place(page)[at] = word(page, at);
+}
+
+static int is_right(int page) {
+  int zero = generation[page] == 0;
+  for (int at = 0; at < words_of(page); at++)
+    if (place(page)[at] != (zero ? 0 : word(page, at))) return 0;
+  return 1;
 }
 
 static void judge(void) {
   int bad = -1;
-  for (int page = 0; page < pages && bad < 0; page++)
-    for (int at = 0; at < page_words; at++)
-      if (memory[(size_t)page * page_words + (size_t)at] != word(page, at)) bad = page;
+  for (int page = 0; page < own_pages + shared_pages && bad < 0; page++)
+    if (!is_right(page)) bad = page;
   FILE *out = fopen("/tmp/verdict.new", "w");
-  if (bad < 0) fprintf(out, "good %d\n", pages);
+  if (bad < 0) fprintf(out, "good %d %d\n", own_pages, shared_pages);
   else fprintf(out, "bad %d\n", bad);
   fclose(out);
   rename("/tmp/verdict.new", "/tmp/verdict");
 }
 
+static void *share(size_t bytes) { return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0); }
+
+static void *share_named(void) {
+  int file = memfd_create("named", MFD_ALLOW_SEALING);
+  if (file < 0 || ftruncate(file, (off_t)(named_pages - 1) * 4096 + last_bytes) != 0 || fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) return MAP_FAILED;
+  return mmap(NULL, (size_t)named_pages * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+}
+
+/** What a child writes of the shared memory, and takes out of it. */
+static void write_shared(unsigned seed) {
+  for (int i = 0; i < 16; i++) fill(own_pages + rand_r(&seed) % shared_pages);
+  int first = rand_r(&seed) % nameless_pages;
+  if (madvise(nameless + (size_t)first * page_words, 4096, MADV_REMOVE) == 0) generation[own_pages + first] = 0;
+}
+
 int main(void) {
   signal(SIGUSR1, ask);
-  signal(SIGCHLD, SIG_IGN);
-  memory = mmap(NULL, (size_t)pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return 1;
-  for (int page = 0; page < pages; page++) fill(page);
+  memory = mmap(NULL, (size_t)own_pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  nameless = share((size_t)nameless_pages * 4096);
+  named = share_named();
+  generation = share((own_pages + shared_pages) * sizeof *generation);
+  if (memory == MAP_FAILED || nameless == MAP_FAILED || named == MAP_FAILED || generation == MAP_FAILED) return 1;
+  for (int page = 0; page < own_pages; page++) fill(page);
+  // A part of it is never written.
+  for (int page = own_pages; page < own_pages + shared_pages - 256; page++) fill(page);
   FILE *out = fopen("/tmp/writer.pid", "w");
   fprintf(out, "%d\n", (int)getpid());
   fclose(out);
   unsigned seed = 1;
+  pid_t child = 0;
   for (unsigned long step = 0;; step++) {
-    for (int i = 0; i < 8; i++) fill(rand_r(&seed) % pages);
+    for (int i = 0; i < 8; i++) fill((int)(rand_r(&seed) % own_pages));
     if (step % 64 == 0) {
       // A stretch goes away and comes back, and all of it moves to another address and back.
-      int first = rand_r(&seed) % (pages - 32);
+      int first = rand_r(&seed) % (own_pages - 32);
       madvise(memory + (size_t)first * page_words, 32 * 4096, MADV_DONTNEED);
       for (int page = first; page < first + 32; page++) fill(page);
     }
     if (step % 4096 == 1024) {
-      uint64_t *moved = mremap(memory, (size_t)pages * 4096, (size_t)pages * 4096, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+      uint64_t *moved = mremap(memory, (size_t)own_pages * 4096, (size_t)own_pages * 4096, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
       if (moved != MAP_FAILED) {
-        munmap(memory, (size_t)pages * 4096);
+        munmap(memory, (size_t)own_pages * 4096);
         memory = moved;
       }
     }
-    if (step % 1024 == 7 && fork() == 0) {
-      fill(3);
-      _exit(0);
+    if (step % 64 == 7) {
+      // One at a time: nobody else writes these pages meanwhile.
+      if (child > 0) waitpid(child, NULL, 0);
+      child = fork();
+      if (child == 0) {
+        write_shared(seed);
+        _exit(0);
+      }
     }
     if (asked) {
+      if (child > 0) waitpid(child, NULL, 0);
+      child = 0;
       asked = 0;
       judge();
     }
