@@ -29,6 +29,11 @@ void runImages(std::string_view input) {
   auto moved = withCgroupSets(input, equal.value());
   must(moved.ok(), "an image that can be read can be changed");
   if (moved.value()) must(!withCgroupSets(*moved.value(), equal.value()).value(), "no set is replaced twice");
+  const std::vector<PageRange> ranges = {{.start = 0, .end = 4 * pageBytes}, {.start = 8 * pageBytes, .end = 1024 * pageBytes}};
+  if (auto merged = withPagesOfParent(input, ranges); merged.ok()) {
+    must(merged.value() && merged.value()->size() >= input.size() - sizeof(uint32_t), "nothing of a list of pages is lost");
+    must(*withPagesOfParent(*merged.value(), ranges).value() == *merged.value(), "no pages are listed twice");
+  }
   auto mended = withTimersArmed(input);
   must(mended.ok(), "an image that can be read can be mended");
   if (!mended.value()) return;
