@@ -1,6 +1,6 @@
 // The API as its users meet it: bad input is answered with the field and the rule and changes nothing; good input once.
 
-import { errorCodes, type Operation } from '@drover/protocol'
+import { type Container, errorCodes, type Operation } from '@drover/protocol'
 import t from 'tap'
 import { encodeSnapshot } from '../src/core/state.ts'
 import { apiFixture, secret } from './support/api-fixture.ts'
@@ -217,6 +217,13 @@ t.test('what each read answers', async (t) => {
     containers: 1,
     requested: { memoryBytes: 64 << 20 },
   })
+  t.match(container.spec, { limits: { memoryBytes: 1 << 30 } }, 'placed as small, and not held to that')
+  await call('POST', '/v1/containers', { body: { name: 'tiny', memoryBytes: 64 << 20 } })
+  t.equal(
+    (await call<Container>('GET', '/v1/containers/tiny')).body.spec.limits?.memoryBytes ?? null,
+    null,
+    'what is asked for by name is the limit too',
+  )
   t.match((await call('GET', '/v1/images')).body, [{ name: 'busybox' }])
   t.match((await call('GET', `/v1/operations/${launched.body.id}?stale=1`)).body, { id: launched.body.id })
 })

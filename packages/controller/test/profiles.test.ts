@@ -1,6 +1,6 @@
 // Profiles: what they make of a launch, which setting wins, and how a change of one reaches its containers.
 
-import type { ProfileRequest, ProfileSettings } from '@drover/protocol'
+import { defaultRequests, type ProfileRequest, type ProfileSettings, usualMemoryLimitBytes } from '@drover/protocol'
 import t from 'tap'
 import type { EntryOf } from '../src/core/entries.ts'
 import { mergeSettings } from '../src/core/merge-settings.ts'
@@ -82,7 +82,8 @@ t.test('profiles: a change reaches those that run, but for what was set on one a
   t.equal(profile('small', 'change', { settings, replace: true, ifRevision: 1 }), 'BUSY', 'changed since')
   t.equal(profile('small', 'change', { settings, replace: true }), 'taken')
   cluster.settle()
-  t.equal(spec('one').limits?.memoryBytes ?? null, null, 'what it no longer says is no longer set')
+  t.equal(spec('one').limits?.memoryBytes, usualMemoryLimitBytes, 'what it no longer says is as usual')
+  t.equal(spec('one').limits?.cpuWeight ?? null, null, 'or not set')
   t.equal(spec('one').limits?.pids, 50)
 })
 
@@ -108,6 +109,23 @@ t.test('profiles: given to a container later, and taken away again', async (t) =
     change: { profiles: ['none'] },
   })
   t.match(outcome, { ok: false, error: { error: { code: 'PROFILE_NOT_FOUND' } } })
+})
+
+t.test('profiles: memory that nobody has spoken of is theirs to say', async (t) => {
+  const { cluster, profile, set, spec } = begin()
+  profile('small', 'create', { settings: { limits: { memoryBytes: 64 * MiB } } })
+  profile('slow', 'create', { settings: { limits: { cpuMilli: 100 } } })
+  const usual = { requests: defaultRequests, limits: { memoryBytes: usualMemoryLimitBytes } }
+  cluster.launch('web', 'a', 'launch-web', usual)
+  cluster.launch('said', 'a', 'launch-said', { ...usual, limits: { memoryBytes: 128 * MiB } })
+  cluster.settle()
+  for (const name of ['web', 'said']) set(name, { profiles: ['small', 'slow'] })
+  cluster.settle()
+  t.match(spec('web').limits, { memoryBytes: 64 * MiB, cpuMilli: 100 })
+  t.match(spec('said').limits, { memoryBytes: 128 * MiB, cpuMilli: 100 })
+  set('web', { profiles: ['slow'] })
+  cluster.settle()
+  t.match(spec('web'), usual, 'as it was')
 })
 
 t.test('profiles: what needs a stop or more room waits, and is said', async (t) => {

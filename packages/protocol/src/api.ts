@@ -144,6 +144,11 @@ export const defaultRequests: Resources = {
   diskBytes: 1 << 30,
   pids: 1024,
 }
+/**
+ * Most memory of a container of which nobody has said how much: enough for a package manager and services, and little enough that one
+ * that leaks doesn't take its host down. What it is placed by stays small, since most of them are idle.
+ */
+export const usualMemoryLimitBytes = 1 << 30
 export const defaultImageName = 'busybox'
 
 export const MoveRequest = Type.Object(

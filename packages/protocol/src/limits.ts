@@ -1,5 +1,6 @@
 // What a container may use at most, beside what it asks for (`requests`, by which it is placed). Every limit can be changed while the
-// container runs. null: no limit, except for memory and pids, where the request then is the limit.
+// container runs. null: no limit, except for memory and pids, where the request then is the limit; a launch that says nothing of memory
+// is given the usual limit (usualMemoryLimitBytes).
 
 import { type Static, Type } from '@drover/schema'
 import { DeviceChange } from './devices.ts'
@@ -21,7 +22,7 @@ export const limitProperties = {
   cpus: Nullable(
     Type.String({ pattern: '^\\d+(-\\d+)?(,\\d+(-\\d+)?)*$', maxLength: 256, description: 'pinned to these: 0-2,5' }),
   ),
-  memoryBytes: limit(4 << 20, mostBytes, 'most memory; null: what it asks for'),
+  memoryBytes: limit(4 << 20, mostBytes, 'most memory; null: what it asks for; at a launch that says neither: 1 GiB'),
   swapBytes: limit(0, mostBytes, 'most swap beside the memory'),
   diskBytes: limit(
     1 << 20,

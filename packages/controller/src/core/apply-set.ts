@@ -10,6 +10,7 @@ import {
   type Resources,
   type Scheduling,
   type SetRequest,
+  usualMemoryLimitBytes,
   wholeSecurity,
 } from '@drover/protocol'
 import { quotaRefusal } from '@drover/scheduler'
@@ -88,6 +89,13 @@ export function withinLimits(requests: Resources, limits: Limits): Resources {
     diskBytes: least(requests.diskBytes, limits.diskBytes),
     pids: least(requests.pids, limits.pids),
   }
+}
+
+/** Who says neither what it asks for nor its limit has the usual limit, far above what it is placed by. */
+export function usuallyLimited(said: Partial<Resources> | undefined, limits: Limits): Limits {
+  return said?.memoryBytes === undefined && limits.memoryBytes == null
+    ? { ...limits, memoryBytes: usualMemoryLimitBytes }
+    : limits
 }
 
 function changed(spec: StoredContainer['spec'], change: SetRequest): StoredContainer['spec'] {

@@ -10,7 +10,7 @@ import {
   type Resources,
   wholeSecurity,
 } from '@drover/protocol'
-import { withinLimits } from './apply-set.ts'
+import { usuallyLimited, withinLimits } from './apply-set.ts'
 import { loadOf, shortage } from './capacity.ts'
 import { mergeSettings, withoutNulls } from './merge-settings.ts'
 import { askable } from './scheduling-policy.ts'
@@ -74,7 +74,8 @@ type Reached = Omit<Settings, 'stop'>
 /** What its profiles want of it now; environment, labels and scheduling are those of its launch. */
 function wantedOf(state: ClusterState, { profiles = [], own = {} }: ContainerSpec): Reached {
   const settings = expandSettings(state, profiles, own)
-  const { limits = {}, restart = noRestart, snapshots = {}, security = {}, lifecycle = {} } = settings
+  const { restart = noRestart, snapshots = {}, security = {}, lifecycle = {} } = settings
+  const limits = usuallyLimited(settings.requests, settings.limits ?? {})
   return {
     requests: withinLimits({ ...defaultRequests, ...settings.requests }, limits),
     limits,

@@ -14,7 +14,7 @@ import {
   type LaunchRequest,
   type Resources,
 } from '@drover/protocol'
-import { withinLimits } from '../core/apply-set.ts'
+import { usuallyLimited, withinLimits } from '../core/apply-set.ts'
 import type { ClusterState } from '../core/state.ts'
 
 /** What a launch, or an import, makes of its request; or why it can't be meant. */
@@ -42,7 +42,7 @@ export function specOf(
     image: image.digest,
     imageName,
     requests,
-    ...(request.limits === undefined ? {} : { limits: request.limits }),
+    limits: usuallyLimited(request, request.limits ?? {}),
     ...(request.restart === undefined ? {} : { restart: request.restart }),
     ...(request.autostart === undefined ? {} : { autostart: { ...defaultAutostart, ...request.autostart } }),
     ...(request.stop === undefined ? {} : { stop: request.stop }),
