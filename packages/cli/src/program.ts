@@ -26,7 +26,7 @@ export function createProgram(terminal: Terminal): Command {
         getErrHelpWidth: () => terminal.stderr.columns || 100,
         outputError: (text, write) => write(`drover: ${shortenComplaint(text)}`),
       })
-      .showHelpAfterError(`see: ${pathOf(each)} --help`)
+      .showHelpAfterError(hintOf(each))
   }
   attachTerminal(program, terminal)
   return program
@@ -41,6 +41,12 @@ Examples:
   drover host evacuate a           empty host a, live
 
 Every command has --help with examples, and --json for programs.`
+
+/** A command's own option is easily taken for one of ours. */
+const hintOf = (command: Command) =>
+  command.registeredArguments.some((each) => each.name() === 'command')
+    ? `what is to run comes after --; see: ${pathOf(command)} --help`
+    : `see: ${pathOf(command)} --help`
 
 /** Without commander's preambles: the parsers' own messages name the value and the rule. */
 function shortenComplaint(text: string): string {

@@ -122,7 +122,7 @@ t.test('a shell has a terminal of our size and type, and follows it', async (t) 
     frames.push(text)
     exit(socket, 130)
   })
-  const { exitCode } = await drover(['shell', 'web-1'], { onStart: (send) => (signal = send) })
+  const { exitCode } = await drover(['shell', 'web-1'], { keyboard: true, onStart: (send) => (signal = send) })
   t.equal(exitCode, 130)
   t.same(frames, ['{"columns":120,"rows":40}'])
   t.match(requests, [
@@ -132,6 +132,17 @@ t.test('a shell has a terminal of our size and type, and follows it', async (t) 
       command: ['/bin/sh', '-c', /exec bash -l/],
     },
   ])
+})
+
+t.test('a shell whose stdin is no terminal reads that to its end', async (t) => {
+  const { drover, requests } = await inside(t, (socket, type, text) => {
+    if (type === FrameType.stdin) socket.send(encodeMessage(FrameType.stdout, text))
+    if (type === FrameType.stdinEnd) exit(socket, 3)
+  })
+  const { exitCode, stdout } = await drover(['shell', 'web-1'], { stdin: 'exit 3\n' })
+  t.match(requests, [{ terminal: null, environment: {} }])
+  t.equal(stdout, 'exit 3\n')
+  t.equal(exitCode, 3)
 })
 
 t.test('the first Ctrl-C goes to the command inside', async (t) => {

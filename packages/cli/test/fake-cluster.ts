@@ -49,6 +49,8 @@ export interface FakeCluster {
 export interface RunOptions {
   stdin: string | null
   tty: boolean
+  /** Of stdin, which otherwise is none. */
+  keyboard: boolean
   environment: NodeJS.ProcessEnv
   /** Given once the command runs: sends it a signal. */
   onStart: (signal: (name: NodeJS.Signals) => void) => void
@@ -106,7 +108,7 @@ export async function run(
   const stdout = sink(change.tty ?? false)
   const stderr = sink(change.tty ?? false)
   const listeners = new Map<string, Set<() => void>>()
-  const stdin = new PassThrough()
+  const stdin = Object.assign(new PassThrough(), { isTTY: change.keyboard ?? false })
   if (change.stdin !== null) stdin.end(change.stdin ?? '')
   const terminal: Terminal = {
     stdin,

@@ -16,10 +16,11 @@ export function register(program: Command): void {
   defineCommand(program, 'shell', {
     summary: 'open a shell in a container',
     description:
-      'Opens a login shell in a container, bash if the image has it, on a terminal of its own. Ends with its exit code.',
+      'Opens a login shell in a container, bash if the image has it, on a terminal of its own; when stdin is none, the shell reads what comes there, to its end. Ends with its exit code.',
     examples: [
       ['drover shell web-1', 'as root'],
       ['drover shell web-1 --user 1000', 'as another user'],
+      ['drover shell web-1 < setup.sh', 'what is in a file'],
     ],
     json: 'not for a terminal: says which command to use instead',
   })
@@ -32,7 +33,7 @@ export function register(program: Command): void {
         }
         const request = {
           command: loginShell,
-          terminal: true,
+          terminal: session.terminal.stdin.isTTY === true,
           environment: {},
           directory: null,
           user: flags.user ?? null,
