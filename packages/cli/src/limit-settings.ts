@@ -43,7 +43,12 @@ const parseSize = (minimum: number) => (text: string) => {
 }
 
 export const settings: readonly Setting[] = [
-  { key: 'memory', meaning: 'most memory, 512MiB; none: what it asks for', parse: parseSize(4 << 20), target: { limit: 'memoryBytes' } },
+  {
+    key: 'memory',
+    meaning: 'most memory, 512MiB; none: what it asks for',
+    parse: parseSize(4 << 20),
+    target: { limit: 'memoryBytes' },
+  },
   { key: 'memory.swap', meaning: 'most swap beside it, 1GiB', parse: parseSize(0), target: { limit: 'swapBytes' } },
   {
     key: 'memory.policy',

@@ -74,7 +74,11 @@ export function register(program: Command): void {
     .argument('<name...>', 'names of the new containers', parseNames)
     .option('-n, --count <number>', 'make this many, numbered: NAME-1, NAME-2, …', parseCount(1, maxCount))
     .option('-i, --image <name>', 'image to start from (default: busybox)', parseName)
-    .option('-m, --memory <size>', 'memory that it is placed by and held to, e.g. 512MiB (default: placed by 64MiB, held to 1GiB)', parseBytes)
+    .option(
+      '-m, --memory <size>',
+      'memory that it is placed by and held to, e.g. 512MiB (default: placed by 64MiB, held to 1GiB)',
+      parseBytes,
+    )
     .option('-c, --cpu <cores>', 'share of cores, e.g. 0.5', parseCpu)
     .option('-d, --disk <size>', 'disk that it is placed by and held to, e.g. 10GiB', parseBytes)
     .option('--pids <number>', 'most processes and threads at once', parseCount(1, 4_194_304))
