@@ -33,6 +33,7 @@ import { acceptMigration } from './migration/destination.ts'
 import type { SessionStep } from './migration/session.ts'
 import { MigrationSessions } from './migration/sessions.ts'
 import { ContainerObserver } from './observe.ts'
+import { OverlayPeers } from './overlay-peers.ts'
 import type { AgentParts, Log } from './parts.ts'
 import { machinePressure } from './pressure.ts'
 import { type ReportFacts, ReportWriter } from './report-writer.ts'
@@ -59,6 +60,7 @@ export class Agent {
   readonly #workers: Workers
   readonly #tasks: ImageTasks
   readonly #bus: Bus
+  readonly #overlay: OverlayPeers | null
   readonly #usage = new UsageMeter()
   readonly #disks = new DiskMeter()
   readonly #hostShutdown: HostShutdown
@@ -104,6 +106,7 @@ export class Agent {
     this.#workers = new Workers(this.#parts, (container) => this.#tell(container))
     this.#tasks = new ImageTasks(this.#parts, config, () => this.#bus.publishSoon())
     const { cluster, host, natsServers: servers, secret } = config
+    this.#overlay = config.overlay === undefined ? null : new OverlayPeers(config.overlay, log)
     this.#bus = new Bus({
       cluster,
       host,
@@ -112,6 +115,7 @@ export class Agent {
       secret,
       tls: config.tls ?? null,
       log,
+      hosts: config.overlay !== undefined,
       report: (everything) => {
         if (everything) this.#reports.sayEverything()
         return this.#reports.next(this.#reportFacts())
@@ -157,6 +161,7 @@ export class Agent {
   }
 
   #take(batch: AssignmentBatch, askedAtMs: number | null): void {
+    if (batch.hosts) void this.#overlay?.take(batch.hosts)
     const { changed, dropped } = this.#parts.store.apply(batch)
     if (dropped) {
       this.#parts.log.warn({ reason: dropped }, 'an assignment batch was dropped')

@@ -28,6 +28,8 @@ export interface BusOptions {
   secret: string
   tls: TlsFiles | null
   log: Log
+  /** Whether pulls ask for the addresses of the other hosts. */
+  hosts: boolean
   /** `everything`: what was said before may not have been heard. */
   report(everything: boolean): HostReport | HostChanges
   /** `askedAtMs`: by CLOCK_BOOTTIME, when it is the answer to a pull. */
@@ -182,7 +184,7 @@ export class Bus {
     const { cluster, host, session, log } = this.#options
     let answered = false
     try {
-      const request = JSON.stringify({ cluster, host, session })
+      const request = JSON.stringify({ cluster, host, session, ...(this.#options.hosts ? { hosts: true } : {}) })
       const askedAtMs = bootMs()
       const answer = await this.#connection.request(subjects.pull(cluster), request, { timeout: pullDeadlineMs })
       answered = this.#take(answer, askedAtMs)

@@ -95,6 +95,8 @@ export const AssignmentBatch = Type.Object({
   leftovers: Type.Optional(
     Type.Object({ mostBytes: Nullable(Type.Integer({ minimum: 0 })), drop: Type.Array(Type.String()) }),
   ),
+  /** Of the answer to a pull that asks for it: the addresses of the other hosts. */
+  hosts: Type.Optional(Type.Array(Type.String())),
   /** Of the answer to a pull: how long the host may run what needs a lease, from when it asked. Missing: not at all. */
   leaseMs: Type.Optional(Type.Integer({ minimum: 1 })),
 })
@@ -227,5 +229,11 @@ export const HostChanges = Type.Object({
 export type HostChanges = Static<typeof HostChanges>
 
 /** Agent → leader, request on subjects.pull; the leader answers with a complete AssignmentBatch or an ErrorBody. */
-export const PullRequest = Type.Object({ cluster: Type.String(), host: Type.String(), session: Type.Integer() })
+export const PullRequest = Type.Object({
+  cluster: Type.String(),
+  host: Type.String(),
+  session: Type.Integer(),
+  /** It wants to know the addresses of the other hosts. */
+  hosts: Type.Optional(Type.Boolean()),
+})
 export type PullRequest = Static<typeof PullRequest>

@@ -77,6 +77,8 @@ export const AgentConfig = Type.Object(
     layersDirectory: Type.Optional(Type.String()),
     /** Raises the kernel's settings that say how many containers the machine can hold. Absent: it leaves them. */
     tuneHost: Type.Optional(Type.Boolean()),
+    /** The VXLAN link between the hosts' bridges, whose peers the agent keeps up. Absent: the bridges are linked otherwise. */
+    overlay: Type.Optional(Type.String()),
     /** Where fault tests arm the points at which a migration is held; absent outside of tests. */
     faultDirectory: Type.Optional(Type.String()),
     logLevel: Type.Optional(Type.String()),

@@ -60,6 +60,7 @@ which it is given once; from then on \`drover up\` starts its engine and agent.`
           address: options.address ?? null,
           join: options.join ?? null,
           bridge: options.bridge ?? null,
+          clientFile: session.terminal.environment.DROVER_CONFIG ?? null,
           nat: options.nat ?? null,
           tuneHost: options.tuneHost ?? null,
           onProgress: (line) => session.output.note(line),

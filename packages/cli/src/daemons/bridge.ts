@@ -2,9 +2,12 @@
 // host, so that a container that moves finds it again.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { DroverError } from '@drover/protocol/plain'
 import { bridgeName, type NodeSettings } from './node-settings.ts'
+import { ensureOverlay, removeOverlay } from './overlay.ts'
+
+const bridgeMac = '02:d0:00:00:00:01'
 
 /** The bridge has a MAC of its own, else it would change with each container that comes or goes. */
 export function ensureBridge(settings: NodeSettings): void {
@@ -21,11 +24,15 @@ export function ensureBridge(settings: NodeSettings): void {
       'WRONG_STATE',
       `drover up: the cluster’s containers are in a network of its operator’s (${settings.network}.…); name the bridge that leads there: --bridge`,
     )
-  if (existsSync(`/sys/class/net/${bridgeName}`)) return
+  if (!existsSync(`/sys/class/net/${bridgeName}`)) makeBridge(settings, gateway)
+  if (settings.address !== undefined) ensureOverlay(bridgeName, settings.address, bridgeMac)
+}
+
+function makeBridge(settings: NodeSettings, gateway: string): void {
   const lines = [
-    `link add name ${bridgeName} address 02:d0:00:00:00:01 type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+    `link add name ${bridgeName} address ${bridgeMac} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
     `address add ${gateway}/16 dev ${bridgeName}`,
-    ...(settings.network6 !== undefined && existsSync('/proc/sys/net/ipv6')
+    ...(settings.network6 !== undefined && newLinksSpeakIpv6()
       ? [`address add ${settings.network6.replace('::/64', '::1/64')} dev ${bridgeName} nodad`]
       : []),
     `link set ${bridgeName} up`,
@@ -33,12 +40,21 @@ export function ensureBridge(settings: NodeSettings): void {
   try {
     execFileSync('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n`, stdio: ['pipe', 'pipe', 'pipe'] })
   } catch (cause) {
+    // Half a bridge would be taken for a whole one the next time.
+    removeBridge()
     const said = String((cause as { stderr?: Buffer }).stderr ?? cause).trim()
     throw new DroverError('WRONG_STATE', `drover up: make bridge ${bridgeName}: ${said}`, { cause })
   }
 }
 
+/** Not where the kernel has none, or its operator has turned it off for new links. */
+function newLinksSpeakIpv6(): boolean {
+  const disabled = '/proc/sys/net/ipv6/conf/default/disable_ipv6'
+  return existsSync(disabled) && readFileSync(disabled, 'utf8').trim() === '0'
+}
+
 /** Only when no container is left: they are attached to it. */
 export function removeBridge(): void {
+  removeOverlay()
   if (existsSync(`/sys/class/net/${bridgeName}`)) execFileSync('ip', ['link', 'delete', bridgeName])
 }

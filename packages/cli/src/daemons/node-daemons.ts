@@ -13,6 +13,7 @@ import { engineDaemon, engineState } from './engine.ts'
 import { criuChoice, findNatsServer } from './installation.ts'
 import { natsDaemon } from './nats.ts'
 import { bridgeName, type NodeSettings } from './node-settings.ts'
+import { overlayLink } from './overlay.ts'
 
 export const loopback = '127.0.0.1'
 /** A unix socket's path may have 107 bytes; a deeper data directory cannot be used. */
@@ -20,6 +21,10 @@ const maxSocketPath = 107
 const standardJoinPort = 7075
 
 export const addressOf = (settings: NodeSettings): string => settings.address ?? loopback
+
+/** Its containers' bridge is drover's own, and there are others of the same kind. */
+export const hasOverlay = (settings: NodeSettings): boolean =>
+  settings.engine === 'native' && settings.address !== undefined && settings.bridge === undefined
 
 /** The kinds that a node has, in the order of starting. */
 export const kindsOf = (settings: NodeSettings): readonly DaemonKind[] =>
@@ -148,6 +153,7 @@ function agent(data: string, settings: NodeSettings, tls: TlsFiles): Daemon {
       natsServers: natsServersOf(settings),
       capacity: null,
       ...(settings.engine === 'native' && settings.tuneHost !== false ? { tuneHost: true } : {}),
+      ...(hasOverlay(settings) ? { overlay: overlayLink } : {}),
     },
   })
 }

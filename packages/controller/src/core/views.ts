@@ -30,6 +30,9 @@ export function hostNamed(state: ClusterState, observed: Observed, nowMs: number
   return hostView(state, observed, nowMs, host, loads(state).get(name))
 }
 
+export const addressesOfOthers = (state: ClusterState, host: string): string[] =>
+  [...state.tables.hosts.values()].filter(({ name }) => name !== host).map(({ address }) => address)
+
 export function containerViews(state: ClusterState): Container[] {
   return [...state.tables.containers.values()].map((container) => containerView(state, container)).sort(byName)
 }

@@ -6,6 +6,7 @@ import { type ControllerConfig, leaseMs } from '@drover/protocol'
 import type { ReplicatedLog } from '@drover/raft'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
+import { addressesOfOthers } from '../core/views.ts'
 import { Bus } from './bus.ts'
 import type { ControllerContext } from './context.ts'
 import { EventHub } from './event-hub.ts'
@@ -75,13 +76,13 @@ export async function startController(options: ControllerOptions): Promise<Contr
         const host = reports.receive(bytes, now())
         if (host !== null) loop.reported(host)
       },
-      pull: async ({ host }) => {
+      pull: async ({ host, hosts }) => {
         if (log.status().role !== 'leader') return null
         // First: whatever we decide about a silent host after this reckons with the lease that this answer renews.
         leases.asked(host)
         await log.barrier(pullBarrierMs)
         const batch = pusher.completeBatch(host)
-        return batch && { ...batch, leaseMs }
+        return batch && { ...batch, ...(hosts ? { hosts: addressesOfOthers(machine.state, host) } : {}), leaseMs }
       },
       connected: (up) => {
         logger.info({ up }, 'NATS')

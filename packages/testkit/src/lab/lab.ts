@@ -66,6 +66,8 @@ export interface LabOptions {
   /** How many of the hosts have a controller: 1 (embedded log), 3 or 5. */
   controllers?: number
   engine?: EngineKind
+  /** false: the hosts only; what runs on them is the caller's affair. */
+  daemons?: boolean
   /** What each host offers; null: all that the machine has. */
   capacity?: Resources | null
   /** Where hosts, which have no way to a mirror, find ready-made images: <image name>.tar. */
@@ -168,7 +170,7 @@ export class Lab {
         process.on('SIGTERM', lab.#onSignal)
       }
       tell(`hosts ${names.join(', ')} are there`)
-      await lab.#startAll(tell)
+      if (options.daemons !== false) await lab.#startAll(tell)
       return lab
     } catch (error) {
       await teardown(state, { keepFiles: process.env.DROVER_KEEP === '1' })
