@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <sstream>
 #include <tuple>
@@ -22,6 +24,9 @@
 namespace drover {
 
 namespace {
+
+/** Below the parent; no container's id has a dot. */
+constexpr const char* sharedName = "/.shared";
 
 constexpr int freezeDeadlineMs = 10'000;
 /** Killed processes leave their cgroup when the kernel gets to it. */
@@ -104,9 +109,18 @@ std::string Cgroups::directory(const Hierarchy& hierarchy, const std::string& co
   return hierarchy.mountPoint + path(container);
 }
 
+bool Cgroups::shared(const Hierarchy& hierarchy) const {
+  // The freezer of v1 where cgroup2's is used, and what a manager on the host counts its own services by.
+  return !hierarchy.unified && unified_ != none &&
+         std::ranges::all_of(hierarchy.controllers, [](const std::string& controller) { return controller == "freezer" || controller == "systemd"; });
+}
+
+std::string Cgroups::sharedDirectory(const Hierarchy& hierarchy) const { return hierarchy.mountPoint + parent_ + sharedName; }
+
 Status Cgroups::create(const Spec& spec) const {
   const auto& [container, limits] = std::tie(spec.container, spec.limits);
   for (const auto& hierarchy : hierarchies_) {
+    if (shared(hierarchy)) continue;
     std::string made = directory(hierarchy, container);
     DROVER_TRY(makeCgroup(hierarchy, hierarchy.mountPoint + parent_, made));
     if (hierarchy.unified) {
@@ -123,7 +137,7 @@ Status Cgroups::create(const Spec& spec) const {
 
 Status Cgroups::changeLimits(const std::string& container, const Limits& limits) const {
   for (const auto& hierarchy : hierarchies_)
-    DROVER_TRY(applyLimits(hierarchy, hierarchy.mountPoint + parent_, directory(hierarchy, container), limits, ioDevice_, true));
+    if (!shared(hierarchy)) DROVER_TRY(applyLimits(hierarchy, hierarchy.mountPoint + parent_, directory(hierarchy, container), limits, ioDevice_, true));
   return {};
 }
 
@@ -164,14 +178,17 @@ Status Cgroups::allowDevices(const Spec& spec, const std::vector<std::string>& r
 }
 
 Result<std::vector<UniqueFd>> Cgroups::openTasks(const std::string& container) const {
-  std::vector<UniqueFd> files;
+  std::vector<UniqueFd> files, memory;
   for (const auto& hierarchy : hierarchies_) {
     if (hierarchy.unified) continue;
     std::string file = directory(hierarchy, container) + "/tasks";
     UniqueFd fd(open(file.c_str(), O_WRONLY | O_CLOEXEC));
+    // One that an earlier engine started, or that came from one, may have its own.
+    if (!fd.valid() && shared(hierarchy)) fd.reset(open((file = sharedDirectory(hierarchy) + "/tasks").c_str(), O_WRONLY | O_CLOEXEC));
     if (!fd.valid()) return errnoError("open " + file);
-    files.push_back(std::move(fd));
+    (hierarchy.controllers.contains("memory") ? memory : files).push_back(std::move(fd));
   }
+  std::ranges::move(memory, std::back_inserter(files));
   return files;
 }
 
@@ -284,7 +301,10 @@ Status Cgroups::remove(const std::string& container) const {
 }
 
 void Cgroups::removeParent() const {
-  for (const auto& hierarchy : hierarchies_) (void)rmdir((hierarchy.mountPoint + parent_).c_str());
+  for (const auto& hierarchy : hierarchies_) {
+    if (shared(hierarchy)) (void)rmdir(sharedDirectory(hierarchy).c_str());
+    (void)rmdir((hierarchy.mountPoint + parent_).c_str());
+  }
 }
 
 CgroupUsage Cgroups::usage(const std::string& container) const {

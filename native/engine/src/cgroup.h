@@ -1,6 +1,7 @@
 // Cgroups: pure v2, and the hybrid of v1 controllers and a cgroup2 without controllers. Found in the engine's own
 // /proc/self/mountinfo (the last mounted on a path wins), because engines may sit in private cgroup and mount namespaces.
-// Each container has its own cgroup `<parent>/<container>` in EVERY hierarchy. The freezer used is cgroup2's wherever a
+// Each container has its own cgroup `<parent>/<container>` in every hierarchy but those of v1 in which nothing is asked of it: there
+// all containers are in one, as each cgroup takes some 8 kB of the kernel's memory. The freezer used is cgroup2's wherever a
 // cgroup2 is mounted (a frozen process can be killed and traced there), else v1's.
 #pragma once
 
@@ -61,7 +62,10 @@ class Cgroups {
   Status changeLimits(const std::string& container, const Limits& limits) const;
   /** The block device (major:minor) that limits of disk traffic are about; empty: there is none. */
   void limitTrafficOf(const std::string& device) { ioDevice_ = device; }
-  /** Descriptors of the v1 `tasks` files; a single-threaded process that writes "0" to each joins (without the kernel's global lock). */
+  /**
+   * Descriptors of the v1 `tasks` files, the memory controller's last; a single-threaded process that writes "0" to each joins (without
+   * the kernel's global lock).
+   */
   Result<std::vector<UniqueFd>> openTasks(const std::string& container) const;
   /** Directory for CLONE_INTO_CGROUP: the cgroup2 that `initPid` is in (below the container's), or the container's own; invalid without a cgroup2. */
   UniqueFd openUnified(const std::string& container, pid_t initPid) const;
@@ -96,7 +100,7 @@ class Cgroups {
   std::vector<pid_t> processes(const std::string& container) const;
   /** Removes the container's cgroups, waiting a bounded time for dying processes. */
   Status remove(const std::string& container) const;
-  /** Removes the cgroup that all containers' are in, where it is empty. */
+  /** Removes the cgroups that all containers' are in, or all containers, where they are empty. */
   void removeParent() const;
   CgroupUsage usage(const std::string& container) const;
   /** Whether the process sits in or below the container's cgroup. */
@@ -109,6 +113,9 @@ class Cgroups {
   Status setDevices(const Spec& spec, const std::set<std::string>& rules) const;
   const Hierarchy* withController(const std::string& controller) const;
   std::string directory(const Hierarchy& hierarchy, const std::string& container) const;
+  /** Whether containers have no cgroup of their own there. */
+  bool shared(const Hierarchy& hierarchy) const;
+  std::string sharedDirectory(const Hierarchy& hierarchy) const;
   std::vector<Hierarchy> hierarchies_;
   size_t unified_ = none;
   bool pureV2_ = false;

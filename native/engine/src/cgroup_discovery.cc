@@ -123,6 +123,8 @@ Result<Cgroups> Cgroups::discover(const std::string& parent) {
     }
     cgroups.hierarchies_.push_back(hierarchy);
   }
+  for (const auto& hierarchy : cgroups.hierarchies_)
+    if (cgroups.shared(hierarchy)) DROVER_TRY(makeDirectory(cgroups.sharedDirectory(hierarchy), 0755));
   if (cgroups.hierarchies_.empty()) return engineError("find cgroups: no cgroup file system is mounted");
   if (cgroups.unified_ == none && cgroups.withController("freezer") == nullptr)
     return engineError("find cgroups: neither a cgroup2 with a freezer nor the v1 freezer is mounted");

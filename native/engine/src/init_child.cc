@@ -46,12 +46,13 @@ struct Mount {
 constexpr Mount mounts[] = {
     {"proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
     {"sysfs", "sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, nullptr},
-    {"cgroup2", "sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
     {nullptr, "dev", nullptr, MS_BIND, nullptr},
     {"devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
     {"mqueue", "dev/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
     {"tmpfs", "run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755"},
 };
+
+constexpr Mount cgroups = {"cgroup2", "sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr};
 
 /**
  * A directory of /run's tmpfs, mounted as /dev/shm: a file system of its own would cost each container 5 kB of the kernel's, every other
@@ -83,8 +84,12 @@ struct DescriptorPath {
  * Mount points are looked up inside the new root, whatever links the image has there; and before pivot_root, while the host's
  * proc and sysfs are visible: the kernel wants to see those before it allows new ones.
  */
-int mountAt(int rootfs, const Mount& entry) {
-  int target = openBeneath(rootfs, entry.target, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+int openTarget(int rootfs, const Mount& entry) {
+  return openBeneath(rootfs, entry.target, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+/** Closes the target. */
+int mountOn(int target, const Mount& entry) {
   if (target < 0) return errno;
   DescriptorPath path(target);
   int result = mount(entry.type ? entry.source : path.text, path.text, entry.type, entry.flags, entry.options);
@@ -92,6 +97,8 @@ int mountAt(int rootfs, const Mount& entry) {
   close(target);
   return number;
 }
+
+int mountAt(int rootfs, const Mount& entry) { return mountOn(openTarget(rootfs, entry), entry); }
 
 int mountSharedMemory(int rootfs) {
   int run = openBeneath(rootfs, "run", O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
@@ -105,11 +112,9 @@ int mountSharedMemory(int rootfs) {
   return number;
 }
 
-int mountFileSystems(int rootfs, bool showCgroups, bool nesting) {
-  for (const auto& entry : mounts) {
-    if (!showCgroups && entry.type && strcmp(entry.type, "cgroup2") == 0) continue;
+int mountFileSystems(int rootfs, bool nesting) {
+  for (const auto& entry : mounts)
     if (int number = mountAt(rootfs, entry); number != 0) return number;
-  }
   if (int number = mountSharedMemory(rootfs); number != 0) return number;
   for (const auto& entry : uncovered)
     if (int number = nesting ? mountAt(rootfs, entry) : 0; number != 0) return number;
@@ -237,7 +242,8 @@ void runInit(const InitPlan& plan) {
   int rootfs = receiveDescriptor(plan.sync);
   // End of file: the engine gave up or died.
   if (rootfs < 0) _exit(127);
-  check(plan, joinCgroups, joinTasks(plan.taskFiles, plan.taskFileCount));
+  const int earlyTaskFiles = plan.taskFileCount - plan.lateTaskFileCount;
+  check(plan, joinCgroups, joinTasks(plan.taskFiles, earlyTaskFiles));
 
   check(plan, makeNamespaces, startClocks());
   // While it is still the host's root, who may go there.
@@ -246,13 +252,18 @@ void runInit(const InitPlan& plan) {
   if (syscall(SYS_move_mount, rootfs, "", AT_FDCWD, plan.rootfs, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) != 0) check(plan, attachRoot, errno);
   check(plan, becomeRoot, becomeUser(0, 0));
 
-  if (unshare(CLONE_NEWCGROUP) != 0) check(plan, makeNamespaces, errno);
   if (setsid() < 0) check(plan, makeNamespaces, errno);
   if (sethostname(plan.hostname, strlen(plan.hostname)) != 0) check(plan, makeNamespaces, errno);
   syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr, 0, 0, 0);
 
-  check(plan, mountAll, mountFileSystems(rootfs, plan.showCgroups, plan.nesting));
+  check(plan, mountAll, mountFileSystems(rootfs, plan.nesting));
   mountView(rootfs, view);
+  // Each memory cgroup keeps lists of its own, some 4 kB, for each file system of which it has an object (list_lru). Those that every
+  // container gets are not its own, then; most are never looked into.
+  int cgroupTarget = plan.showCgroups ? openTarget(rootfs, cgroups) : -1;
+  check(plan, joinCgroups, joinTasks(plan.taskFiles + earlyTaskFiles, plan.lateTaskFileCount));
+  if (unshare(CLONE_NEWCGROUP) != 0) check(plan, makeNamespaces, errno);
+  if (plan.showCgroups) check(plan, mountAll, mountOn(cgroupTarget, cgroups));
   check(plan, changeRoot, changeToRoot(rootfs));
   if (plan.privileged) check(plan, mountAll, guardHost());
 

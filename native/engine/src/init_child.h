@@ -14,6 +14,8 @@ struct InitPlan {
   int sync;
   const int* taskFiles;
   int taskFileCount;
+  /** How many of them, the last ones, are joined only when all is mounted: see runInit. */
+  int lateTaskFileCount;
   const char* rootfs;
   const char* hostname;
   /** Without a cgroup2 on the host the container would see that of everybody. */

@@ -92,6 +92,7 @@ class Starting {
     for (const auto& task : tasks) taskFiles.push_back(task.get());
     plan.taskFiles = taskFiles.data();
     plan.taskFileCount = static_cast<int>(taskFiles.size());
+    plan.lateTaskFileCount = engine_.cgroups().memoryWaits() ? 1 : 0;
     plan.rootfs = rootfs.c_str();
     plan.hostname = spec_.name.c_str();
     plan.arguments = arguments.data();

@@ -6,7 +6,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { removeDirectory } from '@drover/testkit/temporary'
 import { EngineClient } from '../src/client.ts'
 import { hierarchies, makeCgroup, removeCgroups } from './cgroup-hierarchies.ts'
@@ -357,6 +357,13 @@ export class TestHost {
     return Math.max(0, ...files.map((file) => readFileSync(file, 'utf8').split('\n').length - 1))
   }
 
+  /** The directory names of the hierarchies in which a container has a cgroup of its own. */
+  hierarchiesOf(container: string): string[] {
+    return this.#cgroups
+      .filter((group) => existsSync(join(group, 'drover', container)))
+      .map((g) => basename(dirname(g)))
+  }
+
   /** What of containers is on this host: processes, cgroups, veths, mounts. */
   leftovers(): string[] {
     const left: string[] = []
@@ -364,7 +371,7 @@ export class TestHost {
       const parent = join(group, 'drover')
       if (!existsSync(parent)) continue
       for (const entry of readdirSync(parent, { withFileTypes: true }))
-        if (entry.isDirectory()) left.push(`cgroup ${parent}/${entry.name}`)
+        if (entry.isDirectory() && entry.name !== '.shared') left.push(`cgroup ${parent}/${entry.name}`)
     }
     for (const link of inside(this.#holder, ['-n'], ['ls', '/proc/self/net/dev_snmp6']).split('\n'))
       if (/^d[vn][0-9a-f]/.test(link)) left.push(`link ${link}`)
