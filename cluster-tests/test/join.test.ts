@@ -59,13 +59,16 @@ async function tellIt(): Promise<void> {
       t.ok(settings && isNodeUp(dataOf('b'), settings))
     })
 
-    await t.test('containers of both reach each other, also after live moves', async () => {
-      await must('a', 'launch', 'db', '--host', 'b')
+    await t.test('containers of both reach each other, also after live moves, which MACs go along in', async (t) => {
+      const mac = '02:00:5e:00:53:01'
+      await must('a', 'launch', 'db', '--host', 'b', '--mac', mac)
       await reaches('web', 'db')
       await must('a', 'move', 'web', 'b')
       await reaches('web', 'db')
       await must('a', 'move', 'db')
       await reaches('web', 'db')
+      const { stdout } = await drover('a', 'exec', 'db', '--', 'cat', '/sys/class/net/eth0/address')
+      t.equal(stdout.trim(), mac)
     })
 
     await t.test('the machine is emptied and removed, and doesn’t come back by itself', async (t) => {

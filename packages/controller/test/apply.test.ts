@@ -87,6 +87,31 @@ t.test('an address that is asked for is given, if it is free and a container’s
   t.equal(cluster.container('two').identity.ipv4, '10.77.1.2/16', 'nobody else gets it')
 })
 
+t.test('a MAC and an IPv6 address that are asked for are given, if they are free and never another’s', async (t) => {
+  const cluster = new ModelCluster([{ name: 'a' }])
+  const network6 = 'fd64:0:4e::/64'
+  const asked = { network6, mac: '02:00:5E:00:53:01', address6: 'fd64:0:4e::Beef:1' }
+  cluster.propose(launchEntry(cluster, 'one', 'launch-one', asked))
+  t.match(cluster.container('one').identity, { mac: '02:00:5e:00:53:01', ipv6: 'fd64:0:4e::beef:1/64' })
+  const table: [object, RegExp][] = [
+    [{ mac: '02:00:5e:00:53:01' }, /it is one’s/],
+    [{ mac: '02:64:00:00:00:09' }, /given out by drover/],
+    [{ mac: '03:00:5e:00:53:01' }, /group/],
+    [{ mac: '02:d0:00:00:00:01' }, /bridges/],
+    [{ mac: '02:00:5e:00:53' }, /not six bytes/],
+    [{ address6: 'fd64:0:4e:0:0:0:beef:1' }, /it is one’s/],
+    [{ address6: 'fd64:0:4e::1:0:9' }, /given out by drover/],
+    [{ address6: 'fd64:0:4e::1' }, /the hosts’/],
+    [{ address6: 'fd64:0:4f::beef' }, /not in fd64:0:4e::\/64/],
+    [{ address6: 'fd64::4e::beef' }, /no IPv6 address/],
+    [{ address6: 'fd64:0:4e::beef', network6: undefined }, /have no IPv6/],
+  ]
+  for (const [index, [wish, message]] of table.entries()) {
+    const refused = cluster.propose(launchEntry(cluster, 'two', `launch-${index}`, { network6, ...wish }))
+    t.match(refused, { ok: false, error: { error: { code: 'BAD_REQUEST', message } } }, JSON.stringify(wish))
+  }
+})
+
 t.test('IPv6 addresses are made of the serial, where the cluster has a network for them', async (t) => {
   const cluster = new ModelCluster([{ name: 'a' }])
   cluster.propose(launchEntry(cluster, 'one', 'launch-one', { network6: 'fd64:0:4e::/64' }))

@@ -41,6 +41,12 @@ export const LaunchRequest = Type.Object(
         description: 'IPv4, free and in the network of the containers; default: one is given to it',
       }),
     ),
+    address6: Type.Optional(
+      Type.String({ maxLength: 39, pattern: '^[0-9a-fA-F:]+$', description: 'IPv6, in the /64 of the containers' }),
+    ),
+    mac: Type.Optional(
+      Type.String({ pattern: '^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$', description: 'default: one is given to it' }),
+    ),
     cpuMilli: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_024_000 })),
     memoryBytes: Type.Optional(Type.Integer({ minimum: 4 << 20 })),
     diskBytes: Type.Optional(Type.Integer({ minimum: 0 })),

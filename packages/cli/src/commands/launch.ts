@@ -47,6 +47,8 @@ interface LaunchFlags extends WaitFlags, SchedulingFlags, SecurityFlags, FirstBo
   profile?: string[]
   host?: string
   address?: string
+  address6?: string
+  mac?: string
   env?: Record<string, string>
   label?: Record<string, string>
 }
@@ -89,6 +91,8 @@ export function register(program: Command): void {
     .option('--no-start', 'only make them: left stopped until drover start')
     .option('--host <host>', 'only on this host', parseName)
     .option('--address <ipv4>', 'this address, free and in the containers’ network (default: the next one)')
+    .option('--address6 <ipv6>', 'this address, in the containers’ IPv6 network (default: one of its own)')
+    .option('--mac <mac>', 'this MAC, e.g. 02:00:5e:00:53:01 (default: one of its own)')
     .option(
       '--no-make-room',
       'when it fits nowhere, neither move others to make room nor stop any (usual: up to four, live)',
@@ -198,6 +202,8 @@ function launchRequest(name: string, flags: LaunchFlags): LaunchRequest {
     ...(flags.start ? {} : { start: false }),
     ...(flags.host === undefined ? {} : { host: flags.host }),
     ...(flags.address === undefined ? {} : { address: flags.address }),
+    ...(flags.address6 === undefined ? {} : { address6: flags.address6 }),
+    ...(flags.mac === undefined ? {} : { mac: flags.mac }),
     ...(flags.cpu === undefined ? {} : { cpuMilli: flags.cpu }),
     ...(flags.memory === undefined ? {} : { memoryBytes: flags.memory }),
     ...(flags.disk === undefined ? {} : { diskBytes: flags.disk }),

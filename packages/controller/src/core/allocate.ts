@@ -3,6 +3,7 @@
 // remember whose it was.
 
 import type { Identity } from '@drover/protocol'
+import { thisAddress6, thisMac } from './chosen-identity.ts'
 import type { Draft } from './draft.ts'
 import { nextSerial } from './state.ts'
 
@@ -14,24 +15,37 @@ const maxSlots = Math.floor((2 ** 32 - 2 - firstUid) / uidsPerContainer)
 /** The first addresses of the network are the hosts'. */
 const reservedAddresses = 256
 
-export function allocateIdentity(
-  draft: Draft,
-  request: { machineId: string; network: string; network6?: string; gateway: string | null; address?: string },
-): Identity {
+export interface IdentityRequest {
+  machineId: string
+  network: string
+  network6?: string
+  gateway: string | null
+  /** What was asked for: IPv4, IPv6 and MAC. */
+  address?: string
+  address6?: string
+  mac?: string
+}
+
+export function allocateIdentity(draft: Draft, request: IdentityRequest): Identity {
   const { state } = draft
   const serial = nextSerial(state)
   return {
     serial,
     uidBase: firstUid + freeSlot(draft) * uidsPerContainer,
-    mac: macOf(serial),
+    mac: request.mac === undefined ? macOf(serial) : thisMac(draft, request.mac),
     ipv4:
       request.address === undefined
         ? freeAddress(draft, request.network, serial)
         : thisAddress(draft, request.network, request.address),
-    ...(request.network6 === undefined ? {} : { ipv6: address6(draft, request.network6, serial) }),
+    ...ipv6Of(draft, request, serial),
     gateway: request.gateway,
     machineId: request.machineId,
   }
+}
+
+function ipv6Of(draft: Draft, { network6, address6: asked }: IdentityRequest, serial: number): { ipv6?: string } {
+  if (asked !== undefined) return { ipv6: thisAddress6(draft, network6, asked) }
+  return network6 === undefined ? {} : { ipv6: address6(draft, network6, serial) }
 }
 
 function freeSlot(draft: Draft): number {

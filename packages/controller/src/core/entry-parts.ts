@@ -18,6 +18,8 @@ export const launchProperties = {
   gateway: Type.Union([Type.String(), Type.Null()]),
   /** The IPv4 address that was asked for. */
   address: Type.Optional(Type.String()),
+  address6: Type.Optional(Type.String()),
+  mac: Type.Optional(Type.String()),
   /** false: it is made only. */
   start: Type.Optional(Type.Boolean()),
 }

@@ -60,7 +60,7 @@ export async function launch(
   const facts = {
     name: request.name,
     spec,
-    ...identityFacts(context, request.address),
+    ...identityFacts(context, request),
     ...(request.start === false ? { start: false } : {}),
   }
   const propose = ({ host, placement }: Placed) =>
@@ -76,14 +76,18 @@ export async function launch(
   return await placeAndSubmit(context, id, { demand, spec, planned }, {}, propose, makeRoom)
 }
 
+type Chosen = { [Key in 'address' | 'address6' | 'mac']?: string | undefined }
+
 /** What its identity is made of. */
-function identityFacts({ config }: ControllerContext, address?: string) {
+function identityFacts({ config }: ControllerContext, { address, address6, mac }: Chosen = {}) {
   return {
     machineId: randomBytes(16).toString('hex'),
     network: config.containerNetwork,
     ...(config.containerNetwork6 === undefined ? {} : { network6: config.containerNetwork6 }),
     gateway: config.gateway,
     ...(address === undefined ? {} : { address }),
+    ...(address6 === undefined ? {} : { address6 }),
+    ...(mac === undefined ? {} : { mac }),
   }
 }
 
@@ -158,7 +162,7 @@ export async function importContainer(
       disk,
       host,
       placement,
-      ...identityFacts(context, container.address),
+      ...identityFacts(context, { address: container.address }),
     }),
   )
 }
