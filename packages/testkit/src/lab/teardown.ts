@@ -11,7 +11,8 @@ import { type LabState, removeState } from './state-file.ts'
 /** Killing hundreds of containers and freeing their namespaces takes seconds at worst. */
 const killDeadlineMs = 30_000
 const removeDeadlineMs = 15_000
-const rmDeadlineMs = 120_000
+/** Three distributions are a hundred thousand files; beside other work on the same disk that has taken more than three minutes. */
+const rmDeadlineMs = 600_000
 
 export interface TeardownOptions {
   /** Keeps the directories, with all logs, for a look afterwards. */
