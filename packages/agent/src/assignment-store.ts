@@ -31,8 +31,8 @@ export class AssignmentStore {
   #term = 0
   #index = 0
   #complete = false
-  /** Listed by the controller, but they could not be written down: they are not taken up, and not removed either. */
-  #refused = new Set<string>()
+  /** Revisions of those that the controller listed and that could not be written down: they are not taken up, and not removed either. */
+  #refused = new Map<string, number>()
   #positionPending = false
   #compacting = false
 
@@ -88,6 +88,11 @@ export class AssignmentStore {
   #removeUnlisted(batch: AssignmentBatch): string[] {
     const listed = new Set(batch.assignments.map((assignment) => assignment.container))
     const removed: string[] = []
+    for (const [container, revision] of this.#refused) {
+      if (listed.has(container) || revision > batch.index) continue
+      this.#refused.delete(container)
+      if (!this.#stored.has(container)) removed.push(container)
+    }
     for (const [container, { assignment }] of this.#stored) {
       // One that was pushed after this batch was made is not missing from it.
       if (listed.has(container) || assignment.revision > batch.index) continue
@@ -131,9 +136,9 @@ export class AssignmentStore {
 
   /** What can't be kept is not taken up: nothing is done that a restart would forget. */
   #write(stored: Stored): boolean {
-    const { container } = stored.assignment
+    const { container, revision } = stored.assignment
     if (!this.#append(stored)) {
-      this.#refused.add(container)
+      this.#refused.set(container, revision)
       return false
     }
     this.#refused.delete(container)

@@ -130,3 +130,13 @@ t.test('assignments: what can not be written is not taken up, and said', async (
   rmSync(join(directory, 'assignments', 'journal'), { recursive: true })
   t.same(store.apply(batch([assigned('c1', 5)])).changed, ['c1'], 'it is tried again')
 })
+
+t.test('assignments: what could not be written and is then not listed any more is removed, as any other', async (t) => {
+  const store = new AssignmentStore(t.testdir({ assignments: { journal: { inTheWay: '' } } }))
+  store.apply(batch([assigned('c1', 5), assigned('c2', 12)]))
+  t.same(store.apply(batch([], { complete: true, index: 12 })).changed.sort(), ['c1', 'c2'])
+  t.equal(store.isUnlisted('c1'), true)
+  store.apply(batch([assigned('c3', 20)]))
+  store.apply(batch([], { complete: true, index: 12 }))
+  t.equal(store.isUnlisted('c3'), false, 'it came after the batch was made')
+})
