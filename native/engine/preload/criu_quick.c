@@ -25,6 +25,8 @@
 // 12. Memory that was sent ahead is in pages before the container stands still, and these become the restored processes' (staged_pages.h, premap.h).
 // 13. Memory that processes share and that is as it was sent ahead is passed over by the dump (shared_dump.h); and a restore that can't read
 //     such memory fails, which CRIU would not notice.
+// 14. Messages to CRIU's daemon outside the container's user namespace that need none (asked_outside.h), and waits for the end of its daemons
+//     (daemons.h): each is two or more changes of process, and on a busy machine each of those waits for a processor.
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
@@ -46,6 +48,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "asked_outside.h"
 #include "forks.h"
 #include "gate.h"
 #include "next.h"
@@ -97,6 +100,7 @@ int socket(int domain, int type, int protocol) {
 /** A request for a table gets the answer `end of table`. */
 ssize_t sendmsg(int fd, const struct msghdr* message, int flags) {
   ssize_t (*real)(int, const struct msghdr*, int) = NEXT("sendmsg");
+  if (needsNoDaemon(fd, message)) return 1;
   if (fd < 0 || fd != emptyTable || message->msg_iovlen < 1 || message->msg_iov[0].iov_len < sizeof(struct nlmsghdr))
     return real(fd, message, flags);
   const struct nlmsghdr* request = message->msg_iov[0].iov_base;
@@ -111,6 +115,12 @@ ssize_t sendmsg(int fd, const struct msghdr* message, int flags) {
   done.header.nlmsg_seq = request->nlmsg_seq;
   if (send(emptyTableAnswer, &done, sizeof done, 0) != (ssize_t)sizeof done) return -1;
   return (ssize_t)message->msg_iov[0].iov_len;
+}
+
+ssize_t recvmsg(int fd, struct msghdr* message, int flags) {
+  ssize_t (*real)(int, struct msghdr*, int) = NEXT("recvmsg");
+  const ssize_t answer = takeAnswer(fd, message);
+  return answer > 0 ? answer : real(fd, message, flags);
 }
 
 /** fsopen(2), fsconfig(2) and fsmount(2), as far as they are for that sysfs: what comes of them is not looked into. */
@@ -242,7 +252,7 @@ int open64(const char* path, int flags, ...) {
   if (endsWith(path, "/freezer.state") || endsWith(path, "/cgroup.freeze")) waitAtGate(-1);
   int fd = real(ownCache(path), flags, mode);
   // For want of the lock of iptables, which is never run, CRIU would make a mount namespace to have one.
-  if (fd < 0 && flags == O_RDONLY && strcmp(path, "/run/xtables.lock") == 0) fd = real("/dev/null", flags, 0);
+  if (fd < 0 && flags == O_RDONLY && strcmp(path, "/run/xtables.lock") == 0) fd = real("/", flags, 0);
   return fd;
 }
 
@@ -256,6 +266,7 @@ int openat64(int folder, const char* path, int flags, ...) {
   if (strcmp(path, "inventory.img") == 0) waitAtGate(folder);
   noteMemoryImage(folder, path, flags);
   noteSharedImage(folder, path, flags);
+  noteOpenedFor(folder, path, flags);
   noteOpened(path, flags, -1);
   if (flags == O_PATH && path[0] != '/') {
     int fd = real(folder, path, O_PATH | O_NOFOLLOW, 0);

@@ -15,9 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "daemons.h"
 #include "next.h"
 #include "quick_tar.h"
 #include "semaphores.h"
@@ -89,14 +91,29 @@ pid_t fork(void) {
   int status = doneHere();
   archive = -1;
   idMapWasRead = 0;
-  if (status < 0) return real();
+  if (status < 0) return forkDaemon(real);
   statusOfNobody = status;
   return nobody;
 }
 
 pid_t waitpid(pid_t pid, int* status, int options) {
   pid_t (*real)(pid_t, int*, int) = NEXT("waitpid");
-  if (pid != nobody) return real(pid, status, options);
+  if (pid != nobody) {
+    if (hasSaidFarewell(pid, status)) return pid;
+    pid_t found;
+    do found = real(pid, status, options);
+    while (pid == -1 && found > 0 && wasLeftBehind(found));
+    return found;
+  }
   if (status) *status = statusOfNobody << 8;
   return nobody;
+}
+
+/** How CRIU waits for those that it traces. */
+pid_t wait4(pid_t pid, int* status, int options, struct rusage* use) {
+  pid_t (*real)(pid_t, int*, int, struct rusage*) = NEXT("wait4");
+  pid_t found;
+  do found = real(pid, status, options, use);
+  while (pid == -1 && found > 0 && wasLeftBehind(found));
+  return found;
 }

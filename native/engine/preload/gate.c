@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "daemons.h"
 #include "staged_pages.h"
 
 static int gate = -1;
@@ -62,6 +63,7 @@ void waitAtGate(int images) {
   if (count != 1) _exit(1);
   close(gate);
   gate = -1;
+  if (images >= 0) expectDaemons();
   reviewStaged(images);
   errno = before;
 }

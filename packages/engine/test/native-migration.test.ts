@@ -9,9 +9,9 @@ import { type TestHost, until } from './native-hosts.ts'
 
 const hops = 10
 
-/** A process with a deleted file, and with a file of which one of two names is deleted; and a cgroup with nobody in it. */
+/** A process with a deleted file, and with a file of which one of two names is deleted; a cgroup with nobody in it; another name of the host. */
 const openThings = `
-  mkdir -p /work /sys/fs/cgroup/empty
+  mkdir -p /work /sys/fs/cgroup/empty; busybox hostname of-inside
   mkdir -m 750 /run/of-ftp; echo in memory > /run/of-ftp/file; chown -R 7:8 /run/of-ftp; ln -s of-ftp/file /run/link
   echo ghost content > /work/ghost; echo linked content > /work/one; ln /work/one /work/two; echo shared > /dev/shm/one; ln /dev/shm/one /dev/shm/two
   cat > /work/hold <<'END'
@@ -28,7 +28,8 @@ const checkThings = `
   cat /proc/$pid/fd/3 /proc/$pid/fd/4 /work/two /proc/$pid/fd/5
   [ -d /sys/fs/cgroup/empty ] && echo cgroup
   cat /proc/$pid/cgroup | { while read line; do case $line in 0::*) echo $line; esac; done; }
-  cat /run/link; stat -c '%u %g %a' /run/of-ftp /run/of-ftp/file`
+  cat /run/link; stat -c '%u %g %a' /run/of-ftp /run/of-ftp/file; busybox hostname
+  for each in $(cat /sys/fs/cgroup/cgroup.procs); do [ $each != $$ ] && echo root; done | head -1`
 
 t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
   const criu = chooseCriu()
@@ -127,7 +128,7 @@ t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
       const { output } = await run(to, checkThings)
       t.equal(
         output,
-        'ghost content\nlinked content\nlinked content\nshared\ncgroup\n0::/held\nin memory\n7 8 750\n7 8 644',
+        'ghost content\nlinked content\nlinked content\nshared\ncgroup\n0::/held\nin memory\n7 8 750\n7 8 644\nof-inside\nroot',
         `on ${to.name}`,
       )
     }
