@@ -233,6 +233,8 @@ Status recoverMove(Engine& engine, const std::shared_ptr<Container>& container) 
     DROVER_TRY(endMove(engine, *container, [](Record&) {}));
     return resumed;
   }
+  // It was only prepared, and something else was done with the container since.
+  if (record.state != State::created) return endMove(engine, *container, [](Record&) {});
   // A restore: nothing of it has run yet, and its images are still at the source.
   forgetCheckpoint(engine, *container);
   DROVER_TRY(engine.killProcesses(*container));

@@ -62,9 +62,13 @@ void endLater(Engine& engine, std::unique_ptr<CriuProcess> criu) {
   engine.later([ending = std::shared_ptr<CriuProcess>(std::move(criu))] { ending->end(); });
 }
 
+nlohmann::json moveNote(const char* phase, const CriuProcess& criu) {
+  return {{"phase", phase}, {"criuPid", criu.pid()}, {"criuStartTime", processStartTime(criu.pid())}};
+}
+
 Status beginMove(Engine& engine, Container& container, const char* phase, const CriuProcess& criu) {
   return engine.update(container, [&](Record& record) {
-    record.extra["move"] = {{"phase", phase}, {"criuPid", criu.pid()}, {"criuStartTime", processStartTime(criu.pid())}};
+    record.extra["move"] = moveNote(phase, criu);
   });
 }
 

@@ -24,6 +24,8 @@ CriuRequest criuRequest(Engine& engine, CriuRequest::Kind kind, const Container&
 
 /** Of one that has answered with success: its end, of no interest to the container any more, is waited for by nobody in a hurry. */
 void endLater(Engine& engine, std::unique_ptr<CriuProcess> criu);
+/** What a record says of a move: what is done, and which criu does it. */
+nlohmann::json moveNote(const char* phase, const CriuProcess& criu);
 /** Notes in the record what is under way and which criu does it, before it starts. */
 Status beginMove(Engine& engine, Container& container, const char* phase, const CriuProcess& criu);
 /** Removes the note, with `change` in the same write. */

@@ -13,6 +13,7 @@
 #include "crash_point.h"
 #include "devices.h"
 #include "disk_limit.h"
+#include "exchange_file.h"
 #include "file_io.h"
 #include "json_io.h"
 #include "log.h"
@@ -158,7 +159,9 @@ Status Engine::update(Container& container, const std::function<void(Record&)>& 
     std::lock_guard lock(container.mutex);
     if (container.deleted) return Error{"CONTAINER_NOT_FOUND", "container " + container.id + ": it has been deleted"};
     change(container.record);
-    saved = saveRecord(container.directory, container.record, false);
+    auto written = exchangeFile(container.directory + "/record.json", recordToText(container.record));
+    if (!written.ok()) saved = written.error();
+    else later([file = std::make_shared<UniqueFd>(std::move(written.value()))] { beginWriting(file->get()); });
   }
   shared = find(container.id);
   if (shared) announce(shared);

@@ -65,13 +65,22 @@ class AttachedRoot {
   UniqueFd mount_;
 };
 
-/** The tasks exist, stopped, in namespaces still empty: makes the network, and at the end has the freezer hold the tasks. */
+using Attaching = std::future<Result<std::unique_ptr<AttachedRoot>>>;
+
+/**
+ * Before there is a task its root has to be attached: what it copies of the host's mounts it copies when it is made. Then the tasks exist, stopped,
+ * in namespaces still empty: makes the network, and at the end has the freezer hold the tasks.
+ */
 class RestoreSteps {
  public:
   RestoreSteps(Engine& engine, const Spec& spec) : engine_(engine), spec_(spec) {}
 
+  /** While CRIU reads its images. */
+  void attach(Attaching attaching) { attaching_ = std::move(attaching); }
+
   bool notified(std::string_view script, pid_t pid) {
     if (pid > 0) pid_ = pid;
+    if (script == "pre-restore") status_ = takeRoot();
     // While CRIU makes the mounts, which takes about as long. No process looks at the network before.
     if (script == "setup-namespaces") {
       crashPoint("restore:namespaces");
@@ -94,6 +103,14 @@ class RestoreSteps {
   pid_t pid() const { return pid_; }
 
  private:
+  Status takeRoot() {
+    auto root = attaching_.get();
+    if (!root.ok()) return root.error();
+    root_ = std::move(root.value());
+    crashPoint("restore:mounted");
+    return {};
+  }
+
   Status makeNetwork(pid_t pid) {
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
     DROVER_TRY(createVeth(network.get(), spec_.identity));
@@ -107,6 +124,8 @@ class RestoreSteps {
   const Spec& spec_;
   Status status_;
   pid_t pid_ = 0;
+  Attaching attaching_;
+  std::unique_ptr<AttachedRoot> root_;
   /** Its destructor waits for the end. */
   std::future<Status> network_;
 };
@@ -136,6 +155,7 @@ Result<nlohmann::json> prepareRestore(Engine& engine, const std::shared_ptr<Cont
     record.startedAtMs = arrival.startedAtMs;
     record.starts = arrival.starts;
     record.extra["arrivesFrozen"] = arrival.frozen;
+    record.extra["move"] = moveNote("restore", *prepared.criu);
     record.memoryRoomBytes = arrival.memoryRoomBytes;
   }));
   keepAttachingWarm(warmBeforeRestore);
@@ -155,17 +175,18 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
   keepAttachingWarm(warmInRestore);
   warmViewMounts(engine.view().root());
   DROVER_TRY_ASSIGN(prepared, readyFor(engine, *container, before, directory));
-  DROVER_TRY(beginMove(engine, *container, "restore", *prepared.criu));
+  // Mostly it is noted since prepareRestore.
+  if (container->snapshot().extra.value("move", nlohmann::json()) != moveNote("restore", *prepared.criu))
+    DROVER_TRY(beginMove(engine, *container, "restore", *prepared.criu));
   crashPoint("restore:begun");
   figures.lap("prepare_ms");
   RestoreSteps steps(engine, before.spec);
   auto restore = [&]() -> Result<pid_t> {
-    DROVER_TRY_ASSIGN(root, AttachedRoot::attach(engine, *container, prepared.userNamespace.get()));
+    steps.attach(std::async(std::launch::async, [&] { return AttachedRoot::attach(engine, *container, prepared.userNamespace.get()); }));
     if (engine.cgroups().freezerIsUnified())
       DROVER_TRY(restoreCgroupTree(engine.cgroups().freezerDirectory(container->id), images.get()));
-    figures.lap("mount_ms");
     DROVER_TRY_ASSIGN(binds, AttachedBinds::attach(before.spec, prepared.userNamespace.get()));
-    crashPoint("restore:mounted");
+    figures.lap("mount_ms");
     CriuRequest request = criuRequest(engine, CriuRequest::Kind::restore, *container, images.get());
     request.external.insert(request.external.end(), binds->external().begin(), binds->external().end());
     CriuAnswer answer = prepared.criu->run(request, criuDeadline, [&](std::string_view script, pid_t pid) {
