@@ -48,6 +48,13 @@ import { Workers } from './workers.ts'
 
 /** A frozen container waits for what the leader makes of these, or the next one to be frozen. */
 const awaitedSteps: ReadonlySet<SessionStep> = new Set<SessionStep>(['switched', 'restored', 'released', 'failed'])
+/** What the leader plans the next step by, but nobody stands still for: it goes with what is said meanwhile, or alone after this. */
+const stepWithinMs = 25
+/** As many moves wait for each other anyway; then their steps are told together. */
+const busyMoves = 4
+const stepWhenBusyWithinMs = 75
+/** What no plan waits for: that an assignment was heard, and how a container looks of which the steps of its move tell the rest. */
+const restWithinMs = 250
 /** A look at the file system's free room costs a system call. */
 const trimEveryMs = 10_000
 
@@ -94,7 +101,7 @@ export class Agent {
       sessions: new MigrationSessions((container, step) => {
         this.#workers.poke(container)
         if (awaitedSteps.has(step)) this.#bus.publishSoon()
-        else this.#bus.publishShortly()
+        else this.#bus.publishWithin(this.#parts.sessions.underWay < busyMoves ? stepWithinMs : stepWhenBusyWithinMs)
       }),
       snapshots: new SnapshotJobs(),
       uploads: new Uploads(config.dataDirectory),
@@ -208,7 +215,8 @@ export class Agent {
 
   /** What matters of one that moves is the step of its session; the rest has time. */
   #tell(container: string): void {
-    if (this.#parts.store.get(container)?.migration) this.#bus.publishShortly()
+    const { store, sessions } = this.#parts
+    if (store.get(container)?.migration || sessions.hasJustMoved(container)) this.#bus.publishWithin(restWithinMs)
     else this.#bus.publishSoon()
   }
 

@@ -43,8 +43,6 @@ const connectDeadlineMs = 2_000
 const pullDeadlineMs = 3_000
 /** While the leader is unknown or electing, the first answer is waited for more eagerly. */
 const firstPullRetryMs = 300
-/** What nobody stands still for goes with what is said meanwhile, or alone after this. */
-const shortlyMs = 25
 /** After one that nobody answered: the host's lease runs out meanwhile. */
 const nextPullRetryMs = 1_000
 
@@ -53,7 +51,7 @@ export class Bus {
   #connection: NatsConnection | null = null
   #closed = false
   #scheduled = false
-  #shortly: NodeJS.Timeout | null = null
+  #later: { timer: NodeJS.Timeout; atMs: number } | null = null
   #everything = true
   #pulled = false
   #pulling = false
@@ -80,16 +78,19 @@ export class Bus {
     })
   }
 
-  /** As publishSoon, for what can wait a little for company: each report is work for every controller. */
-  publishShortly(): void {
-    if (this.#scheduled || this.#shortly) return
-    this.#shortly = setTimeout(() => this.publishSoon(), shortlyMs)
-    this.#shortly.unref()
+  /** As publishSoon, for what can wait so long for company: each report is work for every controller. */
+  publishWithin(ms: number): void {
+    const atMs = performance.now() + ms
+    if (this.#scheduled || (this.#later && this.#later.atMs <= atMs)) return
+    if (this.#later) clearTimeout(this.#later.timer)
+    const timer = setTimeout(() => this.publishSoon(), ms)
+    timer.unref()
+    this.#later = { timer, atMs }
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    if (this.#shortly) clearTimeout(this.#shortly)
+    if (this.#later) clearTimeout(this.#later.timer)
     if (this.#heartbeat) clearInterval(this.#heartbeat)
     if (this.#pullTimer) clearTimeout(this.#pullTimer)
     await this.#connection?.close()
@@ -158,8 +159,8 @@ export class Bus {
   }
 
   #publish(): void {
-    if (this.#shortly) clearTimeout(this.#shortly)
-    this.#shortly = null
+    if (this.#later) clearTimeout(this.#later.timer)
+    this.#later = null
     const connection = this.#connection
     if (!connection || connection.isClosed() || this.#closed) return
     const payload = JSON.stringify(this.#options.report(this.#everything))

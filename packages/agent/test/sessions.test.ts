@@ -54,3 +54,21 @@ t.test('a session that waits for a move which is over elsewhere is closed and fo
   t.ok(undone, 'what it held is released')
   t.equal(sessions.get('op'), null)
 })
+
+t.test('sessions under way are counted until their last step, after which a container has just moved', (t) => {
+  const told: string[] = []
+  const sessions = new MigrationSessions((container, step) => told.push(`${container} ${step}`))
+  const leaving = sessions.open('op-1', 'c1', 'source')
+  const coming = sessions.open('op-2', 'c2', 'destination')
+  t.equal(sessions.underWay, 2)
+  t.equal(sessions.hasJustMoved('c1'), false)
+  leaving.advance('cleaned')
+  coming.advance('restored')
+  t.equal(sessions.underWay, 1, 'one that is restored still waits')
+  t.equal(sessions.hasJustMoved('c1'), true)
+  t.equal(sessions.hasJustMoved('c2'), false)
+  leaving.changedAtMs -= 60_000
+  t.equal(sessions.hasJustMoved('c1'), false, 'a while ago')
+  t.strictSame(told, ['c1 cleaned', 'c2 restored'])
+  t.end()
+})

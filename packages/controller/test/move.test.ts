@@ -36,6 +36,33 @@ t.test('a live move passes its phases in order and ends on the destination', asy
   t.match(operation.migration!.figures, { source_ms: 1, destination_ms: 1 })
 })
 
+t.test('the entry that ends a move says how the container is there, if that is still true', (t) => {
+  const { cluster } = movingCluster()
+  cluster.settle()
+  const types = cluster.entries.map(({ type }) => type)
+  const committed = types.indexOf('MigrationCommitted')
+  t.equal(types[committed + 1], 'OperationEnded', 'nothing was said of it in between')
+  const { observed } = cluster.entries[committed + 1] as EntryOf<'OperationEnded'>
+  t.match(observed, { host: 'b', epoch: 2, state: 'running', initPid: 200 })
+
+  const other = movingCluster()
+  other.reach('committed')
+  const { id } = other.cluster.container('web')
+  other.cluster.must({
+    type: 'OperationEnded',
+    atMs: other.cluster.nowMs,
+    operation: 'move-web',
+    state: 'done',
+    message: 'a → b',
+    error: null,
+    figures: {},
+    observed: { ...observed!, container: id, epoch: 1, state: 'stopped', initPid: 4711 },
+  })
+  t.match(other.cluster.container('web'), { state: 'running', operation: null })
+  t.not(other.cluster.container('web').initPid, 4711, 'what another epoch was like is no news')
+  t.end()
+})
+
 t.test('a cold move stops and starts; a stopped container stays stopped', async (t) => {
   const { cluster } = movingCluster('cold')
   cluster.settle()

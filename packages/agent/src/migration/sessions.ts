@@ -5,6 +5,8 @@ import { MigrationSession, type SessionStep } from './session.ts'
 
 /** A session is reported for at least this long after its last step, whoever speaks of it. */
 const rememberMs = 30_000
+/** For so long after the last step of a move what else is said of its container has time. */
+const justMovedMs = 1_000
 /** More ended ones than this are forgotten, oldest first. */
 const maxEnded = 256
 
@@ -37,6 +39,21 @@ export class MigrationSessions {
     for (const session of this.ofContainer(container)) {
       if (session.operation !== operation && !session.signal.aborted) void session.close()
     }
+  }
+
+  /** How many have not come to their end. */
+  get underWay(): number {
+    let count = 0
+    for (const session of this.#sessions.values()) if (!session.ended) count += 1
+    return count
+  }
+
+  /** Its last step here was a moment ago, and was told. */
+  hasJustMoved(container: string): boolean {
+    const sinceMs = performance.now() - justMovedMs
+    for (const session of this.#sessions.values())
+      if (session.container === container && session.ended && session.changedAtMs > sinceMs) return true
+    return false
   }
 
   all(): MigrationSession[] {

@@ -35,7 +35,7 @@ for one. At the deadline no new moves begin. \`drover host restore\` takes a hos
     examples: [
       ['drover host evacuate a', 'with a progress bar and a summary'],
       ['drover host evacuate a --plan', 'only says where all would go, and who can’t'],
-      ['drover host evacuate a b --parallel 8', 'both, eight at a time each'],
+      ['drover host evacuate a b --parallel 2', 'both, two at a time each'],
       ['drover host evacuate a --deadline 10m --make-room', 'others may move to make room'],
       ['drover host evacuate a --leave-of db=cold', 'db is stopped, moved and started'],
       ['drover host evacuate a --json', 'for programs: the operation, its moves and a summary'],
@@ -43,7 +43,7 @@ for one. At the deadline no new moves begin. \`drover host restore\` takes a hos
     json: 'print one JSON document: the operation, its moves and a summary; an array for several hosts',
   })
     .argument('<host...>', 'names of the hosts', parseNames)
-    .option('-p, --parallel <number>', 'how many to move at once (default: 4)', parseCount(1, 32))
+    .option('-p, --parallel <number>', 'how many to move at once (default: 8)', parseCount(1, 32))
     .option('--plan', 'say what would be done, and do nothing')
     .option('--deadline <duration>', 'begin no new moves after this, e.g. 10m', parseDuration)
     .option('--make-room', 'others may be moved to make room for what fits nowhere')

@@ -24,7 +24,7 @@ back to it, live; what it has no room for any more stays where it is, and is nam
   })
     .argument('<host>', 'name of the host', parseName)
     .option('--bring-back', 'move back what its last evacuation moved away')
-    .option('-p, --parallel <number>', 'how many to move back at once (default: 4)', parseCount(1, 32))
+    .option('-p, --parallel <number>', 'how many to move back at once (default: 8)', parseCount(1, 32))
   addWaitOptions(command).action(
     action(async (session, name: string, flags: RestoreFlags) => {
       const client = await session.client()

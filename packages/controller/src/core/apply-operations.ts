@@ -1,10 +1,12 @@
 // Operations of every kind: progress, end, and the wish to cancel.
 
 import type { Operation, PowerState } from '@drover/protocol'
+import { applyContainerObserved } from './apply-containers.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { endOperation } from './operations.ts'
 import { waitsLonger } from './preemption.ts'
+import type { StoredContainer } from './state.ts'
 import { makesOne, undo } from './undo-operation.ts'
 
 export function applyOperationAdvanced(draft: Draft, entry: EntryOf<'OperationAdvanced'>): Operation {
@@ -51,7 +53,14 @@ export function applyOperationEnded(draft: Draft, entry: EntryOf<'OperationEnded
   }
   const figures = { ...migration.figures, ...entry.figures }
   const phase = entry.state === 'done' ? 'done' : migration.phase
+  if (committed && container) observeThere(draft, entry, container)
   return endOperation(draft, { ...operation, migration: { ...migration, phase, figures } }, entry)
+}
+
+/** What is true no more by now is not news. */
+function observeThere(draft: Draft, { observed, atMs }: EntryOf<'OperationEnded'>, moved: StoredContainer): void {
+  if (observed?.container !== moved.id || observed.host !== moved.host || observed.epoch !== moved.epoch) return
+  applyContainerObserved(draft, { ...observed, type: 'ContainerObserved', atMs })
 }
 
 export function applyCancelRequested(draft: Draft, entry: EntryOf<'CancelRequested'>): Operation {

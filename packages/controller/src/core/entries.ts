@@ -156,7 +156,7 @@ export const ContainerCopied = entry('ContainerCopied', {
   gateway: ContainerLaunched.properties.gateway,
 })
 /** What the host that may run the container says about it. */
-export const ContainerObserved = entry('ContainerObserved', {
+const Observation = {
   container: Type.String(),
   host: Name,
   epoch: Type.Integer(),
@@ -175,7 +175,8 @@ export const ContainerObserved = entry('ContainerObserved', {
   memory: Container.properties.memory,
   firstBoot: Container.properties.firstBoot,
   leased: Type.Optional(Type.Boolean()),
-})
+}
+export const ContainerObserved = entry('ContainerObserved', Observation)
 /** The host no longer has anything of a container that is being deleted. */
 export const ContainerDeleted = entry('ContainerDeleted', { container: Type.String() })
 export const OperationAdvanced = entry('OperationAdvanced', {
@@ -189,6 +190,8 @@ export const OperationEnded = entry('OperationEnded', {
   message: Type.String(),
   error: Type.Union([ErrorFacts, Type.Null()]),
   figures: MigrationFigures,
+  /** Of a move: how the container is where it went, which would else be an entry of its own. */
+  observed: Type.Optional(Type.Object(Observation)),
 })
 export const CancelRequested = entry('CancelRequested', { operation: OperationId })
 export const MoveStarted = entry('MoveStarted', {

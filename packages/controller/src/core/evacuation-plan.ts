@@ -10,7 +10,7 @@ import type { Observed } from './observed.ts'
 import { type ClusterState, containerByName } from './state.ts'
 
 /** How many containers leave a host at once: preparing overlaps, while the blackouts themselves go one by one. */
-export const defaultParallel = 4
+export const defaultParallel = 8
 
 export type EvacuationWishes = Omit<EvacuateRequest, 'deadlineMs'> & { deadlineMs?: number | undefined }
 

@@ -3,11 +3,12 @@
 // what a lost side leaves behind, its assignments clean up when it is back.
 
 import type { Migration, MigrationFigures, MigrationPhase, MigrationStep, Operation } from '@drover/protocol'
-import type { Entry } from './entries.ts'
+import type { Entry, EntryOf } from './entries.ts'
 import type { MoveQueue } from './move-queue.ts'
 import { isGone, isSilent, migrationStep, type Observed, observedContainer } from './observed.ts'
 import { phaseSinceMs } from './operations.ts'
 import type { PlanContext } from './planner.ts'
+import { observation } from './planner-observe.ts'
 
 /** Longest each phase may last, ms. */
 export const phaseDeadlinesMs: Readonly<Record<MigrationPhase, number>> = {
@@ -70,6 +71,8 @@ export function planMove(context: PlanContext, operation: Operation, slots: Swit
       return []
   }
 }
+
+type Ended = EntryOf<'OperationEnded'>
 
 interface Sides {
   source: MigrationStep | undefined
@@ -194,13 +197,23 @@ function planCommitted(context: PlanContext, operation: Operation, migration: Mi
   const message = `${migration.source} → ${migration.destination}`
   if (migration.phase === 'committed') {
     const lasted = { ...figures, phase_committed_ms: Math.max(lastedMs, 0) }
-    if (cleaned) return [ended(context, operation, 'done', message, null, lasted)]
+    if (cleaned) return [{ ...ended(context, operation, 'done', message, null, lasted), ...landed(context, migration) }]
     if (!lost && lastedMs < cleaningAfterMs) return []
     return [{ type: 'MigrationAdvanced', atMs: nowMs, operation: operation.id, phase: 'cleaning', figures }]
   }
   if (!cleaned && !lost && !overdue) return []
   const later = cleaned ? '' : `; ${migration.source} cleans up when it can`
   return [ended(context, operation, 'done', message + later, null, figures)]
+}
+
+/** How it is there, which would else be an entry of its own. */
+function landed(context: PlanContext, { container: id, destination }: Migration): Pick<Ended, 'observed'> {
+  const container = context.state.tables.containers.get(id)
+  const seen = observedContainer(context.observed, destination, id)
+  const news = container && seen && observation(context, container, destination, seen)
+  if (!news) return {}
+  const { type: _type, atMs: _atMs, ...observed } = news
+  return { observed }
 }
 
 function planAborted(context: PlanContext, operation: Operation, migration: Migration, sides: Sides): Entry[] {
@@ -232,7 +245,7 @@ function ended(
   message: string,
   error: { code: string; message: string } | null,
   figures: MigrationFigures,
-): Entry {
+): Ended {
   return { type: 'OperationEnded', atMs: nowMs, operation: operation.id, state, message, error, figures }
 }
 

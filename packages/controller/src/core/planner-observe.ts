@@ -27,7 +27,9 @@ export function planContainers(
   const entries: Entry[] = []
   for (const seen of containers) {
     const container = context.state.tables.containers.get(seen.container)
-    const entry = container && observation(context, container, report.host, seen)
+    // The end of its move says it as well, within a second.
+    if (!container || isLanding(context.state, container)) continue
+    const entry = observation(context, container, report.host, seen)
     if (entry) entries.push(entry)
   }
   return [...entries, ...planRemovals(context, report)]
@@ -58,7 +60,8 @@ function planRemovals({ state, nowMs }: PlanContext, report: HostReport): Entry[
     .map(({ id }) => ({ type: 'ContainerDeleted', atMs: nowMs, container: id }))
 }
 
-function observation(
+/** What of it is news; null: nothing, or nothing that counts now. */
+export function observation(
   { state, nowMs }: PlanContext,
   container: StoredContainer,
   host: string,
@@ -97,6 +100,9 @@ function observation(
     ...(seen.leased === undefined ? {} : { leased: seen.leased }),
   }
 }
+
+const isLanding = ({ tables }: ClusterState, { operation }: StoredContainer): boolean =>
+  operation !== null && tables.operations.get(operation)?.migration?.phase === 'committed'
 
 /** Frozen for the moment in which its snapshot is taken. */
 const heldForSnapshot = (state: ClusterState, container: StoredContainer, seen: ObservedContainer): boolean =>
