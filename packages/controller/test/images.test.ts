@@ -61,6 +61,10 @@ t.test('origin: kept with the image, and what is said of it later is part of it'
   })
   cluster.settle()
   t.strictSame(image('box')?.origin, { kind: 'recipe', recipe: 'busybox' })
+  const again = { type: 'ImageBuildStarted', recipe: 'busybox', name: 'box', host: 'a' } as const
+  cluster.must({ ...again, atMs: cluster.nowMs, operation: 'op-4', properties: { os: 'x' } })
+  cluster.settle()
+  t.match(image('box'), { properties: { os: 'x' }, origin: { kind: 'recipe', said: { os: 'x' } } })
 })
 
 t.test('publish: the container is held until its image is there', async (t) => {

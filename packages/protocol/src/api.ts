@@ -263,6 +263,7 @@ export const ImageBuildRequest = Type.Object(
     recipe: Type.Union([Type.Literal('busybox'), Type.Literal('debian')]),
     name: Type.Optional(Name),
     host: Type.Optional(Name),
+    properties: Type.Optional(ImageProperties),
   },
   { additionalProperties: false },
 )

@@ -56,8 +56,9 @@ async function refresh(session: Session, names: string[] | undefined, flags: Ref
       if (!image) throw new DroverError('IMAGE_NOT_FOUND', `refresh image ${name}: there is none`)
       done.push(await refreshOne(session, client, image, flags))
     } catch (thrown) {
-      if (chosen.length === 1 || !(thrown instanceof DroverError)) throw thrown
-      complain(session.terminal, thrown.message, null)
+      const ofThisOne = thrown instanceof DroverError || thrown instanceof UsageError
+      if (chosen.length === 1 || !ofThisOne) throw thrown
+      complain(session.terminal, thrown.message, thrown instanceof UsageError ? thrown.hint : null)
     }
   }
   session.output.result(done, () => done.map(describe).join('\n'))
@@ -103,9 +104,7 @@ async function again(
   switch (origin.kind) {
     case 'recipe': {
       const recipe = origin.recipe as ImageBuildRequest['recipe']
-      const built = await followToSuccess(session, await client.buildImage({ recipe, name }), flags)
-      if (Object.keys(said).length > 0 && built.state === 'done') await client.setImage(name, { properties: said })
-      return built
+      return followToSuccess(session, await client.buildImage({ recipe, name, properties: said }), flags)
     }
     case 'container': {
       const { container, snapshot } = origin

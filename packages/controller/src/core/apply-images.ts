@@ -14,6 +14,7 @@ export function applyImageBuildStarted(draft: Draft, entry: EntryOf<'ImageBuildS
   if (before) return before
   draft.host(entry.host)
   refuseWhileMade(draft, entry.name, 'build')
+  const { recipe, properties: said } = entry
   return beginOperation(draft, {
     id: entry.operation,
     kind: 'image-build',
@@ -21,9 +22,10 @@ export function applyImageBuildStarted(draft: Draft, entry: EntryOf<'ImageBuildS
     phase: 'building',
     message: `${entry.recipe} on ${entry.host}`,
     parameters: {
-      recipe: entry.recipe,
+      recipe,
       host: entry.host,
-      origin: { kind: 'recipe', recipe: entry.recipe } satisfies ImageOrigin,
+      ...(said === undefined ? {} : { properties: said }),
+      origin: { kind: 'recipe', recipe, ...(said === undefined ? {} : { said }) } satisfies ImageOrigin,
     },
   })
 }

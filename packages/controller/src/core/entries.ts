@@ -290,6 +290,7 @@ export const ImageBuildStarted = entry('ImageBuildStarted', {
   recipe: Type.String(),
   name: Name,
   host: Name,
+  properties: Type.Optional(ImageProperties),
 })
 /** An image is to be made, on the host where what it is made of is. */
 export const ImageMakingStarted = entry('ImageMakingStarted', {

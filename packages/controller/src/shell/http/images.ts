@@ -98,6 +98,7 @@ async function build(context: ControllerContext, operation: string, wanted: Imag
     recipe: wanted.recipe,
     name: wanted.name ?? wanted.recipe,
     host,
+    ...(wanted.properties === undefined ? {} : { properties: wanted.properties }),
   })
 }
 
