@@ -56,6 +56,9 @@ export function hintFor(error: DroverError): string | null {
 const showOperation = (error: DroverError) =>
   typeof error.context.operation === 'string' ? `see it: drover ops show ${error.context.operation}` : null
 
+/** What `drover image build` knows. */
+export const recipes = ['busybox', 'debian'] as const
+
 const hints: Partial<Record<ErrorCode, string | ((error: DroverError) => string | null)>> = {
   NOT_CONFIGURED: 'start a cluster on this machine: drover up; or point DROVER_CONFIG at a client.json',
   API_UNREACHABLE: 'is the cluster up? see what is wrong: drover doctor; start it: drover up',
@@ -63,7 +66,10 @@ const hints: Partial<Record<ErrorCode, string | ((error: DroverError) => string 
   HOST_NOT_FOUND: 'see which hosts there are: drover host ls',
   TOKEN_REFUSED: 'see which tokens there are: drover host token ls; make one: drover host token create NAME',
   CONTAINER_NOT_FOUND: 'see which containers there are: drover ls',
-  IMAGE_NOT_FOUND: 'see which images there are: drover image ls; make one: drover image build busybox',
+  IMAGE_NOT_FOUND: ({ context: { image } }) => {
+    const recipe = recipes.find((each) => each === image) ?? 'busybox'
+    return `see which images there are: drover image ls; make one: drover image build ${recipe}, or drover image import`
+  },
   OPERATION_NOT_FOUND: 'see what is going on: drover ops ls',
   NAME_TAKEN: 'choose another name, or delete the one that has it: drover delete NAME',
   SAME_HOST: 'leave the host out to let the scheduler choose another: drover move NAME',
@@ -71,7 +77,7 @@ const hints: Partial<Record<ErrorCode, string | ((error: DroverError) => string 
   BUSY: (error) => showOperation(error) ?? 'see what is going on: drover ops ls',
   NO_QUORUM: 'nothing was changed; see which controllers are up: drover status',
   HOST_UNREACHABLE: 'see whether the host is ready: drover host ls',
-  NOT_MIGRATABLE: 'see why: drover doctor, on that host; or move it cold: drover move NAME HOST --cold',
+  NOT_MIGRATABLE: 'see why, and what works instead: drover preflight NAME; what its host lacks: drover doctor, there',
   TIMED_OUT: (error) => {
     const { operation } = error.context
     if (!isOwnDeadline(error)) return showOperation(error)

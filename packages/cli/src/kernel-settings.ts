@@ -1,7 +1,7 @@
 // `sysctl.NAME=VALUE` and `rlimit.NAME=SOFT:HARD` of `drover set`, and the same as options of a launch.
 
 import type { Rlimit, SetRequest } from '@drover/protocol'
-import { rlimitNames } from '@drover/protocol/plain'
+import { rlimitNames, sysctlPattern } from '@drover/protocol/plain'
 import { type Command, InvalidArgumentError } from 'commander'
 import { parseBytes } from './output/sizes.ts'
 
@@ -38,12 +38,14 @@ export function parseKernelSetting(text: string, before: SetRequest): SetRequest
   return null
 }
 
+const ownVariable = new RegExp(sysctlPattern)
+
 function parseSysctl(text: string, before: SetRequest['sysctls'] = {}): NonNullable<SetRequest['sysctls']> {
   const at = text.indexOf('=')
   const name = text.slice(0, at)
-  if (at < 1 || !/^(net|kernel|fs)[./][\w./-]+$/.test(name)) {
+  if (at < 1 || !ownVariable.test(name)) {
     throw new InvalidArgumentError(
-      `${JSON.stringify(text)} is not NAME=VALUE with a variable of a container's own, e.g. net.ipv4.ip_forward=1.`,
+      `${JSON.stringify(text)} is not NAME=VALUE with a variable of a container's own: net.…, fs.mqueue.…, or one of System V IPC, kernel.shmmax, kernel.sem, … E.g. net.ipv4.ip_forward=1.`,
     )
   }
   const value = text.slice(at + 1).trim()
@@ -68,5 +70,8 @@ function parseRlimit(text: string): NonNullable<SetRequest['rlimits']> {
 
 function parseBound(text: string): number | null {
   if (text === 'unlimited') return null
-  return /^\d+$/.test(text) ? Number(text) : parseBytes(text)
+  if (/^\d+$/.test(text)) return Number(text)
+  if (!/^\d/.test(text))
+    throw new InvalidArgumentError(`${JSON.stringify(text)} is no bound: write a number, a size, or unlimited.`)
+  return parseBytes(text)
 }

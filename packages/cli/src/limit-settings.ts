@@ -45,7 +45,7 @@ const parseSize = (minimum: number) => (text: string) => {
 export const settings: readonly Setting[] = [
   {
     key: 'memory',
-    meaning: 'most memory, 512MiB; none: what it asks for',
+    meaning: 'most memory, 512MiB; none: what it asks for, or 1GiB where nothing was said',
     parse: parseSize(4 << 20),
     target: { limit: 'memoryBytes' },
   },

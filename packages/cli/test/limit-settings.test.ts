@@ -94,6 +94,8 @@ t.test('what can’t be meant is refused with what would be right, and nothing i
     ['disk=1000', /too small/],
     ['security.cap-add=EVERYTHING', /NET_ADMIN/],
     ['sysctl.vm.swappiness=1', /net\.ipv4\.ip_forward=1/],
+    ['sysctl.kernel.hostname=x', /a container's own: net\.…, fs\.mqueue/],
+    ['rlimit.nofile=abc', /"abc" is no bound: write a number/],
     ['sysctl.net.ipv4.ip_forward', /NAME=VALUE/],
     ['rlimit.files=1', /nofile/],
     ['rlimit.nofile=10:5', /above the hard one/],

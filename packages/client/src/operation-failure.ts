@@ -11,5 +11,5 @@ export function operationFailure(operation: Operation): DroverError | null {
   if (operation.state !== 'failed') return null
   const error = operation.error ?? { code: 'INTERNAL', message: 'it failed without saying why' }
   const { code, message } = DroverError.fromJSON({ error })
-  return new DroverError(code, `${what}: ${message}`, { context })
+  return new DroverError(code, message.startsWith(what) ? message : `${what}: ${message}`, { context })
 }

@@ -55,6 +55,8 @@ t.test('without events it polls', async (t) => {
   })
   const ended = await new DroverClient({ endpoints: [api.url], secret }).waitOperation('op-1')
   t.match(operationFailure(ended), { code: 'BUSY', message: 'start web-1: no' })
+  const told = { ...ended, error: { code: 'BUSY', message: 'start web-1 on host a: no' } }
+  t.match(operationFailure(told), { message: /^start web-1 on host a: no$/ }, 'what it was is said once')
 })
 
 t.test('an operation is waited for across a change of leader', async (t) => {
@@ -79,7 +81,7 @@ t.test('the deadline says where the operation was left, and that it goes on', as
     answerJson(response, 200, operation({ phase: 'precopying' }))
   })
   const client = new DroverClient({ endpoints: [api.url], secret })
-  await t.rejects(client.waitOperation('op-1', { deadlineMs: 60 }), {
+  await t.rejects(client.waitOperation('op-1', { deadlineMs: 1_500 }), {
     code: 'TIMED_OUT',
     message: /precopying; it goes on/,
   })

@@ -5,6 +5,7 @@ import t from 'tap'
 import type { EntryOf } from '../src/core/entries.ts'
 import { mergeSettings } from '../src/core/merge-settings.ts'
 import { launchWithProfiles, profileReach } from '../src/core/profiles.ts'
+import { withUsualMemory } from '../src/shell/launch-spec.ts'
 import { apiFixture } from './support/api-fixture.ts'
 import { ModelCluster } from './support/model-cluster.ts'
 
@@ -126,6 +127,10 @@ t.test('profiles: memory that nobody has spoken of is theirs to say', async (t) 
   set('web', { profiles: ['slow'] })
   cluster.settle()
   t.match(spec('web'), usual, 'as it was')
+  const none = { limits: { memoryBytes: null, pids: 5 } }
+  t.same(withUsualMemory(cluster.state, 'web', none).limits, { memoryBytes: usualMemoryLimitBytes, pids: 5 })
+  const asking = { ...none, requests: { memoryBytes: 300 * MiB } }
+  t.equal(withUsualMemory(cluster.state, 'web', asking), asking, 'it is said what it asks for')
 })
 
 t.test('profiles: what needs a stop or more room waits, and is said', async (t) => {

@@ -3,10 +3,7 @@
 
 import { type Static, Type } from '@drover/schema'
 import { rlimitNames } from './rlimit-names.ts'
-
-/** sysctl(8): dots between the parts, or slashes, of which then a part may have a dot in it (`net/ipv4/conf/eth0.5/forwarding`). */
-export const sysctlPattern =
-  '^(net[./][A-Za-z0-9_./-]{1,200}|fs[./]mqueue[./][a-z_]{1,64}|kernel[./](shmmax|shmall|shmmni|shm_rmid_forced|msgmax|msgmnb|msgmni|sem|auto_msgmni|domainname))$'
+import { sysctlPattern } from './sysctl-names.ts'
 
 const SysctlName = Type.String({ pattern: sysctlPattern })
 const SysctlValue = Type.String({ pattern: '^[ -~]{1,1024}$', description: 'as it is written into /proc/sys' })

@@ -3,6 +3,7 @@
 import type { ImageBuildRequest } from '@drover/protocol'
 import { Argument, type Command } from 'commander'
 import { action, defineCommand } from '../define-command.ts'
+import { recipes } from '../failure.ts'
 import { followToSuccess } from '../follow-operation.ts'
 import { parseName } from '../names.ts'
 import { formatDuration } from '../output/durations.ts'
@@ -23,7 +24,7 @@ export function register(group: Command): void {
       ['drover image build debian --name bookworm --host a', 'under another name, built on host a'],
     ],
   })
-    .addArgument(new Argument('<recipe>', 'what to build').choices(['busybox', 'debian']))
+    .addArgument(new Argument('<recipe>', 'what to build').choices(recipes))
     .option('--name <name>', 'name of the image (default: that of the recipe)', parseName)
     .option('--host <host>', 'where to build it (default: any ready host)', parseName)
   addWaitOptions(command).action(

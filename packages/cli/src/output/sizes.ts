@@ -50,7 +50,9 @@ export function parseCpu(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(m?)$/.exec(text.trim())
   const milli = match ? Math.round(Number(match[1]) * (match[2] ? 1 : 1000)) : 0
   if (!match || milli < 1 || milli > 1_024_000) {
-    throw new InvalidArgumentError(`${JSON.stringify(text)} is not a share of cores: write cores, e.g. 0.5, or 500m.`)
+    throw new InvalidArgumentError(
+      `${JSON.stringify(text)} is not a share of cores from 0.001 to 1024: write cores, e.g. 0.5, or 500m.`,
+    )
   }
   return milli
 }

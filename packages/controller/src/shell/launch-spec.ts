@@ -13,9 +13,11 @@ import {
   kernelSettingsProblem,
   type LaunchRequest,
   type Resources,
+  type SetRequest,
+  usualMemoryLimitBytes,
 } from '@drover/protocol'
 import { usuallyLimited, withinLimits } from '../core/apply-set.ts'
-import type { ClusterState } from '../core/state.ts'
+import { type ClusterState, containerByName } from '../core/state.ts'
 
 /** What a launch, or an import, makes of its request; or why it can't be meant. */
 export function specOf(
@@ -27,11 +29,9 @@ export function specOf(
   const imageName = request.image ?? defaultImageName
   const image = state.tables.images.get(imageName)
   if (!image) {
-    throw new DroverError(
-      'IMAGE_NOT_FOUND',
-      `${doing} ${request.name}: there is no image ${imageName}; build it with: drover image build ${imageName}`,
-      { context: { image: imageName } },
-    )
+    throw new DroverError('IMAGE_NOT_FOUND', `${doing} ${request.name}: there is no image ${imageName}`, {
+      context: { image: imageName },
+    })
   }
   const contradicts = contradiction(request.security ?? {})
   if (contradicts !== null) throw new DroverError('BAD_REQUEST', `${doing} ${request.name}: security: ${contradicts}`)
@@ -59,6 +59,13 @@ export function specOf(
     environment: request.environment ?? {},
     labels: request.labels ?? {},
   }
+}
+
+/** Where nobody has said how much memory it asks for, no limit of its own means the usual one, and not what it is placed by. */
+export function withUsualMemory(state: ClusterState, name: string, change: SetRequest): SetRequest {
+  const asked = change.requests?.memoryBytes ?? containerByName(state, name)?.spec.requests.memoryBytes
+  if (change.limits?.memoryBytes !== null || asked !== defaultRequests.memoryBytes) return change
+  return { ...change, limits: { ...change.limits, memoryBytes: usualMemoryLimitBytes } }
 }
 
 /** An image without cloud-init is told a part of what cloud-init knows; of one whose host didn't say, its host finds out at the start. */

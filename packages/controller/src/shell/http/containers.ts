@@ -23,6 +23,7 @@ import { containerView, containerViews } from '../../core/views.ts'
 import type { ControllerContext } from '../context.ts'
 import { explainContainer, explainLaunch } from '../explaining.ts'
 import { launchAll } from '../launch-batch.ts'
+import { withUsualMemory } from '../launch-spec.ts'
 import { launch, move } from '../placing.ts'
 import { submit } from '../submit.ts'
 import { operationId } from './operation-id.ts'
@@ -98,7 +99,7 @@ export function containerRoutes(app: FastifyInstance, context: ControllerContext
         atMs: context.now(),
         operation: operationId(request),
         container: nameOf(request),
-        change: request.body as SetRequest,
+        change: withUsualMemory(context.machine.state, nameOf(request), request.body as SetRequest),
       })
       return reply.status(202).send(operation)
     },
