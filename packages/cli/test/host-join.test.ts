@@ -1,10 +1,11 @@
 // Hosts that join by a token, with the real daemons on addresses of the loopback network: a first node, and two that come to it.
 
 import { mkdtempSync, rmSync } from 'node:fs'
+import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DroverClient } from '@drover/client'
-import { DroverError, decodeJoinToken, encodeJoinToken } from '@drover/protocol'
+import { DroverError, decodeJoinToken, encodeJoinToken, protocolVersion } from '@drover/protocol'
 import t from 'tap'
 import { bringDown, bringUp, findNatsServer, waitUntil } from '../src/daemons/index.ts'
 
@@ -110,11 +111,21 @@ async function story(): Promise<void> {
     t.match(await refusal(client.makeHostToken('nobody', { again: true })), { code: 'HOST_NOT_FOUND' })
     t.match(await refusal(client.makeHostToken('no name')), { code: 'BAD_REQUEST' })
     t.match(await refusal(client.revokeHostToken('nobody')), { code: 'TOKEN_REFUSED' })
-    const nowhere = encodeJoinToken({
-      ...decodeJoinToken((await client.makeHostToken('fifth')).token),
-      controllers: [],
-    })
+    const { token: good } = await client.makeHostToken('fifth')
+    const nowhere = encodeJoinToken({ ...decodeJoinToken(good), controllers: [] })
     t.match(await refusal(up('fifth', 5, nowhere)), { code: 'BAD_REQUEST' })
+    const deaf = encodeJoinToken({ ...decodeJoinToken(good), controllers: [`${addressOf(9)}:7075`] })
+    t.match(await refusal(up('fifth', 5, deaf)), {
+      code: 'API_UNREACHABLE',
+      message: /no controller takes this host in/,
+    })
+    const ask = (body: object) => answerOf(`https://${addressOf(1)}:7075/v1/join`, body)
+    t.match(await ask({ host: 'fifth' }), { error: { code: 'BAD_REQUEST' } })
+    const secret = decodeJoinToken(good).secret
+    const asked = { host: 'fifth', secret, address: addressOf(5), certificateRequest: 'none', version: '99.0.0' }
+    t.match(await ask({ ...asked, protocolVersion: 99 }), { error: { code: 'VERSION_MISMATCH', message: /99\.0\.0/ } })
+    t.match(await ask({ ...asked, protocolVersion }), { error: { code: 'BAD_REQUEST', message: /openssl says/ } })
+    t.ok((await tokens()).includes('fifth open'), 'a request that can’t be signed doesn’t spend the token')
   })
 
   await t.test('a host is removed once it is empty, and what it says later is not heard', async (t) => {
@@ -131,5 +142,18 @@ async function story(): Promise<void> {
       (await client.hosts()).some(({ name }) => name === 'second'),
       'by a new token it is back',
     )
+  })
+}
+
+/** What a controller says to a request that no host would make. */
+function answerOf(url: string, body: object): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const asked = request(url, { method: 'POST', rejectUnauthorized: false }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString())))
+    })
+    asked.on('error', reject)
+    asked.end(JSON.stringify(body))
   })
 }

@@ -53,11 +53,12 @@ export async function joinCluster({ token: word, directory, address, onProgress 
   return joined
 }
 
-/** Controller after controller; again while none leads. */
+/** Controller after controller; again while there are some, and none leads. */
 async function ask(token: JoinToken, requestFrom: (address: string) => JoinRequest): Promise<Joined> {
   const endsAtMs = performance.now() + joinDeadlineMs
   for (;;) {
     const failures: string[] = []
+    let electing = false
     for (const controller of token.controllers) {
       try {
         const { authority, from } = await authorityOf(controller, token)
@@ -66,10 +67,11 @@ async function ask(token: JoinToken, requestFrom: (address: string) => JoinReque
       } catch (thrown) {
         const error = DroverError.from(thrown)
         if (!error.retryable && error.code !== 'API_UNREACHABLE') throw error
+        electing ||= error.retryable
         failures.push(error.message)
       }
     }
-    if (performance.now() > endsAtMs)
+    if (!electing || performance.now() > endsAtMs)
       throw new DroverError('API_UNREACHABLE', `join: no controller takes this host in: ${failures.join('; ')}`)
     await pause(retryPauseMs)
   }
