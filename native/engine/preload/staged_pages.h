@@ -28,6 +28,8 @@ struct staged_range {
   /** Where `start` is in this process; the area reaches `room` bytes beyond both ends. */
   char* copy;
   uint64_t room;
+  /** Which of the blocks of a huge page's size that it reaches into have been made one, or can't be; null: none will be. */
+  unsigned char* huge;
   /** Not there (any more) in this process. */
   int gone;
 };

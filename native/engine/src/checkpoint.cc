@@ -215,8 +215,9 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     record.extra["linkRemaps"] = linkRemaps;
     record.extra["figures"] = figures.json();
   }));
-  // Last: it would take the processor.
+  // Last: it would take the processor. So would the kernel, to forget what was tracked: 8 ms for 200 MB.
   endLater(engine, std::move(criu));
+  if (copied) engine.later([held = std::shared_ptr<MemoryCopy>(std::move(copied))]() mutable { held.reset(); });
   crashPoint("checkpoint:recorded");
   return moveResult(engine, *container, figures.json());
 }

@@ -42,7 +42,7 @@ function compile(to: string): boolean {
   }
 }
 
-t.test('memory ahead of a move', { skip: reasonToSkip, timeout: 240_000 }, async (t) => {
+t.test('memory ahead of a move', { skip: reasonToSkip, timeout: 480_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const writer = join(t.testdir(), 'writer')
