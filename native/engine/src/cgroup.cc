@@ -83,10 +83,14 @@ std::set<std::string> usualDevices(const Security& security) {
   return rules;
 }
 
+/** Of a new cgroup, which has the list of its parent. */
 Status limitDevices(const std::string& directory, const std::set<std::string>& rules) {
-  if (access((directory + "/devices.deny").c_str(), F_OK) != 0) return {};
   DROVER_TRY(writeKernelFile(directory + "/devices.deny", "a"));
-  for (const auto& rule : rules) DROVER_TRY(writeKernelFile(directory + "/devices.allow", rule));
+  UniqueFd allow(open((directory + "/devices.allow").c_str(), O_WRONLY | O_CLOEXEC));
+  if (!allow.valid()) return errnoError("open " + directory + "/devices.allow");
+  // One rule a write.
+  for (const auto& rule : rules)
+    if (write(allow.get(), rule.data(), rule.size()) < 0) return errnoError("write `" + rule + "` to " + directory + "/devices.allow");
   return {};
 }
 
@@ -129,7 +133,7 @@ Status Cgroups::create(const Spec& spec) const {
       if (devicesByProgram()) DROVER_TRY(setDevices(spec, usualDevices(spec.security)));
     } else {
       DROVER_TRY(applyLimits(hierarchy, hierarchy.mountPoint + parent_, made, limits, ioDevice_, false));
-      if (!devicesByProgram()) DROVER_TRY(limitDevices(made, usualDevices(spec.security)));
+      if (hierarchy.controllers.contains("devices") && !devicesByProgram()) DROVER_TRY(limitDevices(made, usualDevices(spec.security)));
     }
   }
   return {};

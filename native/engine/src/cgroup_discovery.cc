@@ -91,6 +91,8 @@ Status makeParent(const Hierarchy& hierarchy, const std::string& parent) {
     above = directory;
   }
   if (hierarchy.unified) delegateControllers(above);
+  // Then what is made below has cpus and memory nodes from the beginning. Setting them, the kernel looks at all siblings for each.
+  else if (hierarchy.controllers.contains("cpuset")) (void)writeKernelFile(above + "/cgroup.clone_children", "1").ok();
   return {};
 }
 

@@ -47,7 +47,7 @@ class LimitWriter {
       DROVER_TRY(weight("cpu.weight", limits_.cpuWeight, usualWeight, "cpu.weight"));
     }
     // What holds processes can't be made empty again ("as the parent's") before Linux 6.6: then all that the parent has.
-    if (has("cpuset"))
+    if (has("cpuset") && pins())
       DROVER_TRY(change("cpuset.cpus", limits_.cpus.empty() ? firstLineOf(parent_ + "/cpuset.cpus.effective") : limits_.cpus,
                         !limits_.cpus.empty(), "cpuset"));
     if (!has("io")) return {};
@@ -63,7 +63,7 @@ class LimitWriter {
       int64_t shares = limits_.cpuWeight > 0 ? std::max<int64_t>(2, limits_.cpuWeight * usualShares / usualWeight) : 0;
       DROVER_TRY(weight("cpu.shares", shares, usualShares, "cpu.weight"));
     }
-    if (has("cpuset"))
+    if (has("cpuset") && pins())
       DROVER_TRY(change("cpuset.cpus", limits_.cpus.empty() ? firstLineOf(parent_ + "/cpuset.cpus") : limits_.cpus, !limits_.cpus.empty(), "cpuset"));
     if (has("blkio")) {
       DROVER_TRY(ioWeight({"blkio.weight", "blkio.bfq.weight"}));
@@ -142,6 +142,8 @@ class LimitWriter {
   bool limitsTraffic() const {
     return limits_.ioReadBytes > 0 || limits_.ioWriteBytes > 0 || limits_.ioReadOperations > 0 || limits_.ioWriteOperations > 0;
   }
+  /** Or may have been pinned until now. */
+  bool pins() const { return live_ || !limits_.cpus.empty(); }
   int64_t quota() const { return limits_.cpuMilli * periodUsec / 1000; }
   bool has(const char* controller) const { return hierarchy_.controllers.contains(controller); }
   std::string path(const std::string& file) const { return directory_ + "/" + file; }

@@ -186,7 +186,7 @@ Status createLink(int networkNamespace, const Nic& nic) {
   DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
   if (nic.unnumbered6) DROVER_TRY(leaveUnnumbered(inside, nic.name.c_str()));
   DROVER_TRY(upLink(inside, 0, nic.name.c_str()));
-  int index = interfaceIndex(networkNamespace, nic.name.c_str());
+  int index = inside.indexOf(nic.name);
   if (index == 0) return engineError("find " + nic.name + " in the container: not there");
   if (!nic.ipv4.empty()) DROVER_TRY(addAddress(inside, index, nic.ipv4));
   return nic.ipv6.empty() ? Status() : addAddress6(inside, index, nic.ipv6);
@@ -196,7 +196,7 @@ Status createVeth(int networkNamespace, const Identity& identity) {
   DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
   DROVER_TRY(upLink(inside, 0, "lo"));
   DROVER_TRY(createLink(networkNamespace, {vethName(identity), "eth0", identity.mac, identity.ipv4, !identity.ipv6}));
-  int index = interfaceIndex(networkNamespace, "eth0");
+  int index = inside.indexOf("eth0");
   if (identity.gateway) DROVER_TRY(addDefaultRoute(inside, index, *identity.gateway));
   if (identity.ipv6) DROVER_TRY(addAddress6(inside, index, *identity.ipv6));
   return {};

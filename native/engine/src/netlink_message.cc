@@ -2,7 +2,9 @@
 #include "netlink_message.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -92,6 +94,13 @@ std::unique_lock<std::mutex> takeTurn(uint16_t type) {
 }
 
 }  // namespace
+
+int NetlinkSocket::indexOf(const std::string& name) const {
+  ifreq request = {};
+  snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name.c_str());
+  // What the socket's own protocol has no answer to, the network devices have.
+  return ioctl(socket_.get(), SIOCGIFINDEX, &request) == 0 ? request.ifr_ifindex : 0;
+}
 
 int NetlinkSocket::request(NetlinkMessage& message) {
   const auto& bytes = message.finish();

@@ -42,6 +42,8 @@ class NetlinkSocket {
   static Result<NetlinkSocket> open(int networkNamespace);
   /** 0 or the errno that the kernel answered. */
   int request(NetlinkMessage& message);
+  /** Of an interface in the socket's network namespace; 0 when there is none. */
+  int indexOf(const std::string& name) const;
 
  private:
   UniqueFd socket_;
