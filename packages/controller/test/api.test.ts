@@ -98,7 +98,7 @@ t.test('bad input: a clear error, and nothing changes', async (t) => {
       '/v1/containers',
       { body: { name: 'x', image: 'arch' } },
       'IMAGE_NOT_FOUND',
-      /drover image build arch/,
+      /there is no image arch/,
     ],
     ['a name that is taken', 'POST', '/v1/containers', { body: { name: 'web' } }, 'NAME_TAKEN', /web/],
     ['no capacity', 'POST', '/v1/containers', { body: { name: 'x', memoryBytes: 2 ** 50 } }, 'NO_CAPACITY', /memory/],
