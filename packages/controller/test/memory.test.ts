@@ -29,10 +29,16 @@ t.test('memory: nearness, kills and a freeze are told once each, when they begin
   t.match(says({ oomKills: 3, killed: 'java' }), [/killed java \(one of 2\)$/])
   t.match(says({ oomKills: 4 }), [/killed 1 of its processes$/])
   t.same(
-    says({ oomKills: 0 }, { starts: 2 }).filter((line) => line.includes('oom')),
+    says({ oomKills: 4 }, { starts: 2 }).filter((line) => line.includes('oom')),
+    [],
+    'a reboot is no kill',
+  )
+  t.same(
+    says({ oomKills: 0 }, { starts: 3 }).filter((line) => line.includes('oom')),
     [],
     'a new start counts from zero',
   )
+  t.match(says({ oomKills: 1, killed: 'java' }, { starts: 3 }), [/killed java$/])
 })
 
 t.test('memory: a container frozen at its limit is not thawed or moved by hand, but let go by its limit', async (t) => {

@@ -9,8 +9,9 @@ export function announceMemory(draft: Draft, before: StoredContainer, after: Sto
   const tell = (kind: string, message: string) => draft.event(`container.${kind}`, name, message, operation)
   if (memory.nearLimit && !before.memory?.nearLimit)
     tell('memory-near-limit', `${name} on ${host} is near its limit of memory`)
-  // A new start counts from zero.
-  const kills = memory.oomKills - (after.starts === before.starts ? (before.memory?.oomKills ?? 0) : 0)
+  // The kernel counts for its cgroup: a reboot keeps that and goes on counting, another start or host begins again.
+  const told = before.memory?.oomKills ?? 0
+  const kills = memory.oomKills >= told ? memory.oomKills - told : memory.oomKills
   if (kills > 0) {
     const who =
       memory.killed === null ? `${kills} of its processes` : `${memory.killed}${kills > 1 ? ` (one of ${kills})` : ''}`
