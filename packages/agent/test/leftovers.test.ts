@@ -56,6 +56,18 @@ t.test('leftovers: where none can be written, none is kept, and that is no error
   t.equal(leave(kept, 'c1', mib), true, 'the next time it can')
 })
 
+t.test(
+  'leftovers: one that is larger than all that may be kept takes nobody’s place, also when the clock was set back',
+  async (t) => {
+    let nowMs = 2 * day
+    const kept = leftovers(t, { mostBytes: 10 * mib, now: () => nowMs })
+    leave(kept, 'c1', mib)
+    nowMs = day
+    t.equal(leave(kept, 'c2', 11 * mib), false)
+    t.same(names(kept), ['c1'])
+  },
+)
+
 t.test('leftovers: little is not kept, nor anything when nothing may be', async (t) => {
   t.equal(leave(leftovers(t), 'c1', 1000), false)
   const none = t.testdir()

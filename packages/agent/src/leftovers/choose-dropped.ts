@@ -15,7 +15,7 @@ export interface Room {
 export interface Bounds extends Room {
   mostBytes: number
   nowMs: number
-  /** One of the leftovers isn't a leftover yet: its bytes are a container's, and dropping it frees nothing. */
+  /** The last of the leftovers isn't one yet, whatever the clock says: its bytes are a container's, and dropping it frees nothing. */
   arrivingBytes: number
 }
 
@@ -44,7 +44,7 @@ export function chooseDropped(leftovers: readonly Leftover[], bounds: Bounds): s
     count--
   }
   // Larger than all that may be kept: it takes nobody's place.
-  const arriving = oldestFirst.at(-1)
+  const arriving = leftovers.at(-1)
   if (arrivingBytes > mostBytes && arriving) return [arriving.container]
   return dropped
 }
