@@ -62,7 +62,7 @@ std::optional<PageRange> pagesIn(std::string_view bytes) {
                                                          [](CriuPages* entry) { criu_pages__free_unpacked(entry, nullptr); });
   if (!pages) return std::nullopt;
   const uint64_t count = pages->has_count ? pages->count : pages->count_32;
-  if (count > (UINT64_MAX - pages->start) / pageBytes) return std::nullopt;
+  if (pages->start % pageBytes != 0 || count > (UINT64_MAX - pages->start) / pageBytes) return std::nullopt;
   return PageRange{.start = pages->start, .end = pages->start + count * pageBytes};
 }
 
