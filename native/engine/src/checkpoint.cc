@@ -183,8 +183,12 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     Status kept;
     CriuAnswer answer = criu->run(request, criuDeadline, [&](std::string_view script, pid_t) {
       if (script == "network-lock") crashPoint("checkpoint:seized");
-      if (script == "post-dump") kept = keep();
-      if (script == "post-dump") crashPoint("checkpoint:dumped");
+      if (script == "post-dump") {
+        kept = keep();
+        // What is left to CRIU is to let go of the processes, and to delete its link remaps, which come back.
+        if (kept.ok()) engine.tellImagesComplete(container->id, linkRemaps.empty());
+        crashPoint("checkpoint:dumped");
+      }
       return kept.ok();
     });
     figures.lap("dump_ms");

@@ -174,6 +174,12 @@ void Engine::announce(const std::shared_ptr<Container>& container) {
   });
 }
 
+void Engine::tellImagesComplete(const std::string& container, bool diskStands) {
+  loop_.post([this, container, diskStands] {
+    if (onImagesComplete) onImagesComplete(container, diskStands);
+  });
+}
+
 Status Engine::killProcesses(Container& container) {
   const Record record = container.snapshot();
   auto pidfd = unwatchInit(container);

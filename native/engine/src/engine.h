@@ -74,6 +74,8 @@ class Engine {
   Status update(Container& container, const std::function<void(Record&)>& change);
   /** Tells the subscribers. */
   void announce(const std::shared_ptr<Container>& container);
+  /** Tells who waits for the images of its dump. */
+  void tellImagesComplete(const std::string& container, bool diskStands);
   /** After a start or restore: opens a pidfd of init, puts pid and start time into the record (with `change`) and watches it. */
   Status watchInit(const std::shared_ptr<Container>& container, pid_t pid, const std::function<void(Record&)>& change);
   /** Stops watching, e.g. because the caller kills and reaps init itself. Returns the pidfd, null when there was none. */
@@ -100,6 +102,8 @@ class Engine {
 
   /** Called on the loop's thread after each change of a record. */
   std::function<void(const std::shared_ptr<Container>&)> onChange;
+  /** Called on the loop's thread when a dump has written its images, before it is over; `diskStands`: nothing changes in the writable layer any more. */
+  std::function<void(const std::string& container, bool diskStands)> onImagesComplete;
   /** Loop's thread; calls `done` when no session of the container is left. Set by the exec code. */
   std::function<void(const std::string& container, std::function<void()> done)> onEndExecSessions;
 

@@ -30,6 +30,8 @@ constexpr const char* engineVersion = "0.1.0";
 constexpr int mostRequestsPerConnection = 256;
 /** SIGKILL has been sent: what is left is the kernel's work. */
 constexpr int64_t afterKillMs = 20'000;
+/** News with the answer would be read with it, and worked on first. The next call of the move mostly comes before, and says more. */
+constexpr int64_t newsAfterMs = 50;
 
 Json errorJson(const Error& error) {
   bool retryable = error.code == "LIMIT_REACHED" || error.code == "TIMED_OUT";
@@ -66,6 +68,7 @@ Result<Json> hello(const Engine& engine, int64_t version) {
 
 Methods::Methods(Engine& engine) : engine_(engine), execs_(engine) {
   engine_.onChange = [this](const std::shared_ptr<Container>& container) { changed(container); };
+  engine_.onImagesComplete = [this](const std::string& container, bool diskStands) { moveCalls_.imagesComplete(container, diskStands); };
   engine_.onEndExecSessions = [this](const std::string& container, std::function<void()> done) { execs_.end(container, std::move(done)); };
 }
 
@@ -181,14 +184,15 @@ void Methods::dispatch(const Call& call, const Respond& respond) {
     });
   if (method == "checkpoint" || method == "restore") {
     auto work = method == "checkpoint" ? checkpointContainer : restoreContainer;
-    return onContainer(call, container, respond, [&engine, work, directory = call.directory](const auto& queued) { return work(engine, queued, directory); });
+    return onContainer(call, container, answeredFirst(container, respond), [&engine, work, directory = call.directory](const auto& queued) { return work(engine, queued, directory); });
   }
+  if (method == "checkpointImages") return moveCalls_.whenImagesComplete(container->id, respond);
   if (method == "replaceDisk")
     return onContainer(call, container, respond, [&engine, directory = call.directory, uidBase = call.uidBase](const auto& queued) -> Result<Json> {
       DROVER_TRY(replaceDisk(engine, queued, directory, uidBase));
       return engine.describe(*queued);
     });
-  if (method == "release") return onContainer(call, container, respond, [&engine](const auto& queued) { return releaseContainer(engine, queued); });
+  if (method == "release") return onContainer(call, container, answeredFirst(container, respond), [&engine](const auto& queued) { return releaseContainer(engine, queued); });
   if (method == "stop") return stop(call, container, respond);
   if (method == "kill") return kill(call, container, respond);
   // request.cc has a rule for it and nobody here takes it.
@@ -209,6 +213,19 @@ void Methods::onContainer(const Call& call, const std::shared_ptr<Container>& co
     DROVER_TRY(engine_.checkEpoch(*queued, epoch));
     return operation(queued);
   });
+}
+
+Methods::Respond Methods::answeredFirst(const std::shared_ptr<Container>& container, const Respond& respond) {
+  moveCalls_.begin(container->id);
+  return [this, container, respond](Result<Json> result) {
+    respond(std::move(result));
+    engine_.loop().post([this, container] {
+      moveCalls_.answered(container->id);
+      engine_.loop().after(newsAfterMs, [this, container] {
+        if (moveCalls_.end(container->id)) changed(container);
+      });
+    });
+  };
 }
 
 void Methods::queue(const std::shared_ptr<Container>& container, const std::string& method, const Respond& respond, Operation operation) {
@@ -297,7 +314,7 @@ void Methods::changed(const std::shared_ptr<Container>& container) {
       waiter.respond(engine_.describe(*container));
     }
   }
-  if (subscribers_.empty()) return;
+  if (moveCalls_.keepsQuiet(container->id) || subscribers_.empty()) return;
   Json event = {{"event", "container"}, {"container", engine_.describe(*container)}};
   auto subscribers = subscribers_;
   for (const auto& subscriber : subscribers) subscriber->sendJson(event);

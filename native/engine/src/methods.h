@@ -12,6 +12,7 @@
 #include "connection.h"
 #include "engine.h"
 #include "exec.h"
+#include "move_calls.h"
 #include "request.h"
 
 namespace drover {
@@ -36,6 +37,8 @@ class Methods {
   void makeThen(const Spec& spec, const Respond& respond, std::function<void(std::shared_ptr<Container>)> next);
   /** Checks the epoch on the container's queue, runs the operation there. */
   void onContainer(const Call& call, const std::shared_ptr<Container>& container, const Respond& respond, Operation operation);
+  /** A call of a move: its answer comes before the news of what it has changed. */
+  Respond answeredFirst(const std::shared_ptr<Container>& container, const Respond& respond);
   void queue(const std::shared_ptr<Container>& container, const std::string& method, const Respond& respond, Operation operation);
   void stop(const Call& call, const std::shared_ptr<Container>& container, const Respond& respond);
   void kill(const Call& call, const std::shared_ptr<Container>& container, const Respond& respond);
@@ -47,6 +50,7 @@ class Methods {
 
   Engine& engine_;
   ExecSessions execs_;
+  MoveCalls moveCalls_;
   std::map<std::string, std::list<Waiter>> waiters_;
   std::set<std::shared_ptr<Connection>> subscribers_;
 };

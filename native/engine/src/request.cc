@@ -227,6 +227,7 @@ const std::vector<Rule> rules = {
     {"stageMemory", {container, epoch, directory, partNumber, partSize}},
     {"hashTree", {container, epoch, changedPaths, mostBytes, indexPath, packPath, unpackPath}},
     {"checkpoint", {container, epoch, directory}},
+    {"checkpointImages", {container}},
     {"restore", {container, epoch, directory}},
     {"replaceDisk", {container, epoch, directory, uidBase}},
     {"release", {container, epoch}},

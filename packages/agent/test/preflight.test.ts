@@ -80,6 +80,12 @@ t.test('it is tried only so often, and not at all for what will not pass', async
   const passing = scripted([new DroverError('CHECKPOINT_FAILED', 'In-flight connection (l) for 1')])
   await t.rejects(checkpointPatiently(passing.parts, session(), params), { code: 'CHECKPOINT_FAILED' })
   t.equal(passing.calls(), 4)
+  const sent = scripted([new DroverError('CHECKPOINT_FAILED', 'In-flight connection (l) for 1')])
+  await t.rejects(
+    checkpointPatiently(sent.parts, session(), params, () => false),
+    { code: 'CHECKPOINT_FAILED' },
+  )
+  t.equal(sent.calls(), 1, 'images of another dump were sent')
   const lasting = scripted([new DroverError('CHECKPOINT_FAILED', 'Can’t dump nested pid namespace')])
   await t.rejects(checkpointPatiently(lasting.parts, session(), params), { code: 'CHECKPOINT_FAILED' })
   t.equal(lasting.calls(), 1)

@@ -236,6 +236,11 @@ export interface EngineMethods extends EngineInsideMethods {
     params: { container: string; epoch: number; directory: string }
     result: { figures: EngineFigures; container: EngineContainer }
   }
+  /**
+   * Resolves when the images of the `checkpoint` that was asked for before are complete, some milliseconds before it is answered, or when it has
+   * ended without. They are worth something only if it succeeds. `diskStands`: nothing changes in the writable layer any more.
+   */
+  checkpointImages: { params: { container: string }; result: { complete: boolean; diskStands: boolean } }
   /** All that a restore needs and that can be done before the images are there: record, mounts, cgroups, criu started. */
   prepareRestore: {
     params: {
@@ -277,7 +282,7 @@ export interface EngineMethods extends EngineInsideMethods {
 
 export type EngineMethod = keyof EngineMethods
 
-/** Sent to subscribers whenever a container's state, init or record changed. */
+/** Sent to subscribers whenever a container's state, init or record changed; what a `checkpoint`, `restore` or `release` changes, after its answer. */
 export interface EngineEvent {
   event: 'container'
   container: EngineContainer

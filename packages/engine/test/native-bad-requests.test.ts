@@ -50,6 +50,7 @@ const methods: Partial<Record<EngineMethod, Params>> & Record<string, Params> = 
   thaw: target,
   delete: target,
   checkpoint: { ...target, directory: '/run/x' },
+  checkpointImages: { container: 'c9' },
   copyMemory: { ...target, directory: '/run/x', mostBytes: 1 << 20 },
   stageMemory: { ...target, directory: '/run/x', part: 1, bytes: 4096 },
   hashTree: { ...target, changed: ['etc/hosts'], mostBytes: 1 << 20 },

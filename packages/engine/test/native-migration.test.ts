@@ -1,8 +1,11 @@
 // Live moves through the real engine and the real CRIU, between hosts in namespaces of this machine: what must be the same afterwards.
 
-import { type DroverError, protocolVersion } from '@drover/protocol'
-import t from 'tap'
-import type { EngineContainer, EngineFigures } from '../src/index.ts'
+import { readdirSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { type DroverError, type Frame, FrameType, protocolVersion } from '@drover/protocol'
+import t, { type Test } from 'tap'
+import { encodeFrame, FrameStream } from '../src/frame-stream.ts'
+import type { EngineContainer, EngineFigures, EngineSpec } from '../src/index.ts'
 import { reasonToSkip } from './engine-program.ts'
 import { checkCount, checkStill, chooseCriu, confinement, images, MigrationStage } from './migration-stage.ts'
 import { type TestHost, until } from './native-hosts.ts'
@@ -30,6 +33,33 @@ const checkThings = `
   cat /proc/$pid/cgroup | { while read line; do case $line in 0::*) echo $line; esac; done; }
   cat /run/link; stat -c '%u %g %a' /run/of-ftp /run/of-ftp/file; busybox hostname
   for each in $(cat /sys/fs/cgroup/cgroup.procs); do [ $each != $$ ] && echo root; done | head -1`
+
+/** Its images are said to be complete once nothing changes in them any more; and who hears news of it has been answered before. */
+async function checkEarlyImages(t: Test, host: TestHost, { container, epoch }: EngineSpec): Promise<void> {
+  const heard: string[] = []
+  const socket = connect(host.socket)
+  const onFrame = ({ payload }: Frame) => heard.push(Buffer.from(payload).toString())
+  new FrameStream(socket, { onFrame, onClose: () => {} })
+  const ask = (id: string, method: string, params: object) =>
+    socket.write(encodeFrame(FrameType.json, JSON.stringify({ id, method, params })))
+  const find = (text: string) => heard.findIndex((frame) => frame.includes(text))
+  const read = () =>
+    readdirSync(host.path(images))
+      .filter((name) => name !== 'criu.log' && name !== 'stats-dump')
+      .map((name) => [name, readFileSync(host.path(`${images}/${name}`), 'base64')])
+  t.same(await host.client.call('checkpointImages', { container }), { complete: false, diskStands: false }, 'no dump')
+  ask('news', 'subscribe', {})
+  ask('dump', 'checkpoint', { container, epoch, directory: images })
+  ask('images', 'checkpointImages', { container })
+  await until('the images', () => find('"id":"images"') >= 0)
+  const early = read()
+  t.match(heard[find('"id":"images"')], /"complete":true,"diskStands":true/)
+  await until('the news of the dump', () => find('"event":"container"') >= 0)
+  socket.destroy()
+  t.same(read(), early)
+  t.match(heard[find('"id":"dump"')], /"state":"checkpointed"/)
+  t.ok(find('"id":"dump"') < find('"event":"container"'), heard.join('\n'))
+}
 
 t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
   const criu = chooseCriu()
@@ -86,6 +116,8 @@ t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
     const launched = await stage.launch(a)
     const { spec, stream } = launched
     const { container, epoch } = spec
+    await checkEarlyImages(t, a, spec)
+    await a.client.call('thaw', { container, epoch })
     await stage.moveUntilRestored(a, b, spec)
     await b.client.call('delete', { container, epoch })
     await checkStill(t, a, container, stream)

@@ -10,8 +10,8 @@ import type { StreamConnection } from '../streams/stream-connection.ts'
 
 /** So that a list always fits into one message. */
 const filesPerList = 2_000
-/** Kept only when somebody wants to read it. */
-const criuLog = 'criu.log'
+/** The log is the source's, if it is kept at all; the statistics are written when the dump is over, and read by nobody. */
+const staysHere = new Set(['criu.log', 'stats-dump'])
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/
 
 /** Sends every file of `directory` (flat: CRIU makes no sub-directories); returns the bytes. */
@@ -27,8 +27,7 @@ export async function sendMemoryFiles(connection: StreamConnection, directory: s
 export function listFiles(directory: string): MemoryFile[] {
   const files: MemoryFile[] = []
   for (const name of readdirSync(directory)) {
-    // The destination's own is there already.
-    if (name === criuLog) continue
+    if (staysHere.has(name)) continue
     const stats = statSync(join(directory, name))
     if (stats.isFile()) files.push({ name, sizeBytes: stats.size })
   }

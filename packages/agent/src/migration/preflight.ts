@@ -54,10 +54,12 @@ export async function residentBytes(parts: AgentParts, container: string): Promi
   }
 }
 
+/** `again`: whether it may be asked again. */
 export async function checkpointPatiently(
   parts: AgentParts,
   session: MigrationSession,
   params: EngineMethods['checkpoint']['params'],
+  again: () => boolean = () => true,
 ): Promise<EngineMethods['checkpoint']['result']> {
   for (let attempt = 0; ; attempt++) {
     try {
@@ -65,7 +67,8 @@ export async function checkpointPatiently(
     } catch (thrown) {
       const error = DroverError.from(thrown)
       const pauseMs = pausesMs[attempt]
-      if (error.code !== 'CHECKPOINT_FAILED' || pauseMs === undefined || !passingWords.test(error.message)) throw thrown
+      const passes = error.code === 'CHECKPOINT_FAILED' && passingWords.test(error.message)
+      if (!passes || pauseMs === undefined || !again()) throw thrown
       parts.log.info({ container: params.container, attempt, error: error.message }, 'dump is tried again')
       session.figures.checkpoint_retries = attempt + 1
       await delay(pauseMs, undefined, { signal: session.signal })

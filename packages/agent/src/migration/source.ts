@@ -17,7 +17,7 @@ import type { StreamConnection } from '../streams/stream-connection.ts'
 import { movePlan, requireBudget, requireStrategy } from './blackout-budget.ts'
 import { checkpointDirectory } from './checkpoint-directory.ts'
 import { cleanPages } from './clean-pages.ts'
-import { diskDelta, namesIn, socketsOf } from './disk-delta.ts'
+import { type DiskDelta, diskDelta, namesIn, socketsOf } from './disk-delta.ts'
 import { type Manifest, pathBytes, restlessDirectories, scanManifest, sizeOf } from './disk-manifest.ts'
 import { DiskProgress } from './disk-progress.ts'
 import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
@@ -190,20 +190,48 @@ async function checkpointAndSend(
   const calledAt = performance.now()
   // The engine makes the directory, perhaps when a session that was closed meanwhile has removed it.
   const remove = () => rmSync(dirname(directory), { recursive: true, force: true })
-  const asked = checkpointPatiently(parts, session, { container, epoch, directory })
+  const ahead = { begun: false }
+  const asked = checkpointPatiently(parts, session, { container, epoch, directory }, () => !ahead.begun)
+  const sentAhead = sendWhileDumping(parts, session, container, ready, ahead)
+  // It counts only after a dump that has succeeded.
+  sentAhead.catch(() => {})
   const answer = await asked.finally(() => session.defer(remove))
   const dumpedAt = performance.now()
   parts.mirror.answer(answer.container)
   await parts.faults.at('source.frozen')
   session.signal.throwIfAborted()
   Object.assign(session.figures, answer.figures, { checkpoint_ms: dumpedAt - calledAt })
-  const sending = sendMemoryFiles(ready.connection, directory)
-  // The scan takes the CPU while the kernel sends. It must come after the dump: CRIU may have made link-remap files.
-  const [memoryBytes, delta] = await Promise.all([sending, scanDelta(session, ready)])
+  const sent = await sentAhead
+  // The scan takes the CPU while the kernel sends.
+  const [memoryBytes, delta] = await Promise.all([
+    sent?.memoryBytes ?? sendMemoryFiles(ready.connection, directory),
+    sent?.delta ?? scanDelta(session, ready),
+  ])
   session.figures.memory_bytes = memoryBytes
   const tree = await sendDelta(session, ready, delta)
   session.figures.transfer_ms = performance.now() - dumpedAt
   return { frozenAtNs: answer.figures.frozenAtNs ?? 0, tree }
+}
+
+/**
+ * While CRIU, which has written all images, lets go of the processes, and the engine records that they stand still: until `switched` nothing of
+ * this means anything. Null: there was no such time. Delta null: CRIU has made link-remap files, which come and go until the dump is over.
+ */
+async function sendWhileDumping(
+  parts: AgentParts,
+  session: MigrationSession,
+  container: string,
+  ready: Precopied,
+  ahead: { begun: boolean },
+): Promise<{ memoryBytes: number; delta: Delta | null } | null> {
+  const asked = parts.engine.call('checkpointImages', { container }, { deadlineMs: engineDeadlines.checkpoint })
+  // An engine that doesn't know this, or is gone, which the checkpoint's own call tells.
+  const { complete, diskStands } = await asked.catch(() => ({ complete: false, diskStands: false }))
+  if (!complete || session.closed) return null
+  ahead.begun = true
+  const sending = sendMemoryFiles(ready.connection, ready.checkpoint)
+  const [memoryBytes, delta] = await Promise.all([sending, diskStands ? scanDelta(session, ready) : null])
+  return { memoryBytes, delta }
 }
 
 async function stopAndSend(
@@ -222,7 +250,9 @@ async function stopAndSend(
   return { frozenAtNs: 0, tree: await sendDelta(session, ready, await scanDelta(session, ready)) }
 }
 
-async function scanDelta(session: MigrationSession, ready: Precopied) {
+type Delta = DiskDelta & { names: Map<string, string[]> }
+
+async function scanDelta(session: MigrationSession, ready: Precopied): Promise<Delta> {
   const scannedAt = performance.now()
   const after = await scanManifest(ready.upper, session.signal)
   const delta = { ...diskDelta(ready.manifest, after), names: namesIn(ready.manifest, after, ready.restless) }
@@ -231,11 +261,7 @@ async function scanDelta(session: MigrationSession, ready: Precopied) {
   return delta
 }
 
-async function sendDelta(
-  session: MigrationSession,
-  ready: Precopied,
-  delta: Awaited<ReturnType<typeof scanDelta>>,
-): Promise<TreeSum | null> {
+async function sendDelta(session: MigrationSession, ready: Precopied, delta: Delta): Promise<TreeSum | null> {
   const { connection, upper } = ready
   const archive = delta.archive.length > 0
   const sum = ready.tree && announceDelta(session, ready.tree, connection, delta)
@@ -253,7 +279,7 @@ async function announceDelta(
   session: MigrationSession,
   tree: TreeCheck,
   connection: StreamConnection,
-  { archive, deletions, sockets, names }: Awaited<ReturnType<typeof scanDelta>>,
+  { archive, deletions, sockets, names }: Delta,
 ): Promise<TreeSum> {
   const paths = [...archive, ...deletions, ...sockets.map(({ path }) => path)]
   for (const [directory, all] of names) {

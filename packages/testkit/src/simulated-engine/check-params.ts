@@ -91,6 +91,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     unpack: 'path or missing',
   },
   checkpoint: { container: 'name', epoch: 'integer', directory: 'path' },
+  checkpointImages: { container: 'name' },
   prepareRestore: {
     spec: 'object',
     startedAtMs: 'integer?',
