@@ -11,7 +11,7 @@ import { LineStream, type TestHost, until } from './native-hosts.ts'
 import { echoServer } from './proxy-peers.ts'
 import { sh } from './run-inside.ts'
 
-t.test('devices that don’t pin move along, live', { skip: reasonToSkip, timeout: 200_000 }, async (t) => {
+t.test('devices that don’t pin move along, live', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path)

@@ -128,7 +128,7 @@ t.test(
   },
 )
 
-t.test('the size of a disk goes along with a live move', { skip: whyNot, timeout: 110_000 }, async (t) => {
+t.test('the size of a disk goes along with a live move', { skip: whyNot, timeout: 300_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path, () => {}, 'quotas')

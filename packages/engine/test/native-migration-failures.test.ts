@@ -21,7 +21,7 @@ function listed(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory) : []
 }
 
-t.test('native moves that fail', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
+t.test('native moves that fail', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path)

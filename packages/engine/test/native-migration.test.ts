@@ -61,7 +61,7 @@ async function checkEarlyImages(t: Test, host: TestHost, { container, epoch }: E
   t.ok(find('"id":"dump"') < find('"event":"container"'), heard.join('\n'))
 }
 
-t.test('native moves', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
+t.test('native moves', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path)

@@ -11,7 +11,7 @@ import { OneHost } from './one-host.ts'
 
 const program = fileURLToPath(new URL('./sockets.c', import.meta.url))
 
-t.test('preflight: the sockets of a container', { skip: reasonToSkip, timeout: 120_000 }, async (t) => {
+t.test('preflight: the sockets of a container', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
   const sockets = join(t.testdir(), 'sockets')
   try {
     execFileSync('cc', ['-O2', '-static', '-o', sockets, program], { stdio: 'ignore' })

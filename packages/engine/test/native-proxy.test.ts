@@ -16,7 +16,7 @@ const inner = 8000
 const proxy = (listen: string, connect = `tcp:127.0.0.1:${inner}`, more: Partial<Device> = {}): Device =>
   ({ type: 'proxy', listen, connect, ...more }) as Device
 
-t.test('proxies', { skip: reasonToSkip, timeout: 200_000 }, async (t) => {
+t.test('proxies', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
   const stage = await OneHost.make('a', 84)
   t.teardown(() => stage.network.close())
   const { host } = stage

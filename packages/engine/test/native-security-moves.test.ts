@@ -33,7 +33,7 @@ const mounts = ({ initPid }: EngineContainer) =>
     })
     .sort()
 
-t.test('live moves and security', { skip: reasonToSkip, timeout: 110_000 }, async (t) => {
+t.test('live moves and security', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path)

@@ -21,7 +21,7 @@ const memoryIn = async (client: EngineClient, container: string) =>
 const lxcfsOf = (host: TestHost): number =>
   JSON.parse(readFileSync(join(host.stateDirectory, '.lxcfs/process.json'), 'utf8')).pid
 
-t.test('what a container sees of itself', { skip: whyNot, timeout: 100_000 }, async (t) => {
+t.test('what a container sees of itself', { skip: whyNot, timeout: 300_000 }, async (t) => {
   const stage = await OneHost.make('a', 79)
   t.teardown(() => stage.network.close())
   const { host } = stage
@@ -97,7 +97,7 @@ t.test('what a container sees of itself', { skip: whyNot, timeout: 100_000 }, as
   })
 })
 
-t.test('it sees its own after a move', { skip: whyNot, timeout: 100_000 }, async (t) => {
+t.test('it sees its own after a move', { skip: whyNot, timeout: 300_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path)
