@@ -1,5 +1,4 @@
-// See small_layer.h. The file is a magic number, then of each entry eleven little-endian numbers of 64 bits (below), its path, its extended attributes
-// and its content. Parents come before their children, the first name of a file before its others; the root itself is ".".
+// See small_layer.h; what the file looks like: packed_layer.h.
 #include "small_layer.h"
 
 #include <dirent.h>
@@ -8,10 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <climits>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <string_view>
 #include <unordered_map>
@@ -20,23 +18,19 @@
 #include "attributes.h"
 #include "file_io.h"
 #include "open_beneath.h"
+#include "packed_layer.h"
 #include "unique_fd.h"
 
 namespace drover {
 namespace {
 
-constexpr uint64_t magic = 0x3172657961'6c72ULL;
 /** Beyond either of them tar is no dearer; an agent asks for far less. */
 constexpr size_t mostBytes = 1 << 20;
-constexpr size_t mostEntries = 2'000;
-constexpr size_t mostFileBytes = 8 << 20;
 constexpr size_t blockBytes = 4096;
 /** The container may run, and make a link where there was none. */
 constexpr uint64_t inside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
 
-enum Field { pathLength, mode, uid, gid, seconds, nanoseconds, device, otherName, hasHoles, attributeCount, contentLength, fields };
-/** `otherName`: 0, or the number of the entry, from 1 on, that is the same file; then nothing else of it is told. */
-using Head = std::array<uint64_t, fields>;
+using Field = PackedEntry::Field;
 
 std::string parentOf(const std::string& path) {
   const size_t slash = path.rfind('/');
@@ -51,13 +45,11 @@ std::string nameOf(const std::string& path) {
 /** A path for calls that take no descriptor of a directory; its last part is not followed. */
 std::string procPath(int directory, const std::string& name) { return "/proc/self/fd/" + std::to_string(directory) + "/" + name; }
 
-void append(std::string& to, uint64_t number) { to.append(reinterpret_cast<const char*>(&number), sizeof number); }
-
 bool isGone(int error) { return error == ENOENT || error == ENOTDIR || error == ELOOP || error == EXDEV || error == ENXIO; }
 
 class Packer {
  public:
-  explicit Packer(int root) : root_(root) { append(out_, magic); }
+  explicit Packer(int root) : root_(root) {}
   const std::string& text() const { return out_; }
 
   /** False: too much. */
@@ -77,7 +69,7 @@ class Packer {
         const std::string child = path == "." ? name : path + "/" + name;
         DROVER_TRY_ASSIGN(isDirectory, pack(fd, name, child));
         if (isDirectory) pending.push_back(child);
-        if (tooMuch_ || entries_ > mostEntries || out_.size() > mostFileBytes) return false;
+        if (tooMuch_ || entries_ > mostPackedEntries || out_.size() > mostPackedBytes) return false;
       }
     }
     return true;
@@ -88,8 +80,8 @@ class Packer {
   Result<bool> pack(int directory, const std::string& name, const std::string& path) {
     struct stat status;
     if (fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return skipped(path);
-    std::string content;
-    bool holes = false;
+    PackedEntry entry{.path = path};
+    std::string& content = entry.content;
     UniqueFd file;
     if (S_ISREG(status.st_mode)) {
       file = UniqueFd(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME | O_CLOEXEC));
@@ -98,13 +90,14 @@ class Packer {
       if (!S_ISREG(status.st_mode)) return false;
     }
     if (const uint64_t first = otherNameOf(status); first != 0) {
-      entry(path, status, first, false, {}, content);
+      entry.head[Field::otherName] = first;
+      append(status, std::move(entry));
       return false;
     }
     if (file.valid() && status.st_size > 0) {
       DROVER_TRY(readAll(file.get(), path, content));
       if (tooMuch_) return false;
-      holes = lseek(file.get(), 0, SEEK_HOLE) < static_cast<off_t>(content.size());
+      entry.head[Field::hasHoles] = lseek(file.get(), 0, SEEK_HOLE) < static_cast<off_t>(content.size());
     }
     if (S_ISLNK(status.st_mode)) {
       content.resize(PATH_MAX);
@@ -112,7 +105,8 @@ class Packer {
       if (length < 0) return skipped(path);
       content.resize(static_cast<size_t>(length));
     }
-    entry(path, status, 0, holes, attributesOf(procPath(directory, name)), content);
+    entry.attributes = attributesOf(procPath(directory, name));
+    append(status, std::move(entry));
     return S_ISDIR(status.st_mode);
   }
 
@@ -145,104 +139,36 @@ class Packer {
     return {};
   }
 
-  void entry(const std::string& path, const struct stat& status, uint64_t first, bool holes, const std::vector<std::pair<std::string, std::string>>& attributes, const std::string& content) {
+  void append(const struct stat& status, PackedEntry entry) {
     ++entries_;
-    Head head{};
-    head[pathLength] = path.size();
-    head[mode] = status.st_mode;
-    head[uid] = status.st_uid;
-    head[gid] = status.st_gid;
-    head[seconds] = static_cast<uint64_t>(status.st_mtim.tv_sec);
-    head[nanoseconds] = static_cast<uint64_t>(status.st_mtim.tv_nsec);
-    head[device] = status.st_rdev;
-    head[otherName] = first;
-    head[hasHoles] = holes;
-    head[attributeCount] = attributes.size();
-    head[contentLength] = content.size();
-    for (const uint64_t number : head) append(out_, number);
-    out_ += path;
-    for (const auto& [name, value] : attributes) {
-      append(out_, name.size());
-      append(out_, value.size());
-      out_ += name;
-      out_ += value;
-    }
-    out_ += content;
+    entry.head[Field::mode] = status.st_mode;
+    entry.head[Field::uid] = status.st_uid;
+    entry.head[Field::gid] = status.st_gid;
+    entry.head[Field::seconds] = static_cast<uint64_t>(status.st_mtim.tv_sec);
+    entry.head[Field::nanoseconds] = static_cast<uint64_t>(status.st_mtim.tv_nsec);
+    entry.head[Field::device] = status.st_rdev;
+    appendPackedEntry(out_, entry);
   }
 
   int root_;
-  std::string out_;
+  std::string out_ = emptyPackedLayer();
   size_t entries_ = 0, bytes_ = 0;
   bool tooMuch_ = false;
   /** By inode, the number of the entry. */
   std::unordered_map<ino_t, uint64_t> firstNames_;
 };
 
-/** What is left of the file; a text that is cut off anywhere is an error, never a read beyond. */
-class Rest {
- public:
-  explicit Rest(std::string_view text) : text_(text) {}
-  bool atEnd() const { return text_.empty(); }
-  bool number(uint64_t& to) {
-    if (text_.size() < sizeof to) return false;
-    memcpy(&to, text_.data(), sizeof to);
-    text_.remove_prefix(sizeof to);
-    return true;
-  }
-  bool bytes(uint64_t length, std::string& to) {
-    if (text_.size() < length) return false;
-    to = text_.substr(0, length);
-    text_.remove_prefix(length);
-    return true;
-  }
-
- private:
-  std::string_view text_;
-};
-
-struct Entry {
-  Head head{};
-  std::string path, content;
-  std::vector<std::pair<std::string, std::string>> attributes;
-};
-
-/** Only below the root, whatever the sender says. */
-bool isPath(const std::string& path) {
-  if (path.empty() || path.size() > PATH_MAX || path.find('\0') != std::string::npos) return false;
-  for (size_t from = 0; from <= path.size();) {
-    const size_t end = std::min(path.find('/', from), path.size());
-    const std::string_view part = std::string_view(path).substr(from, end - from);
-    if (part.empty() || part == "." || part == "..") return false;
-    from = end + 1;
-  }
-  return true;
-}
-
-bool readEntry(Rest& rest, Entry& entry, bool isRoot) {
-  for (uint64_t& number : entry.head)
-    if (!rest.number(number)) return false;
-  if (!rest.bytes(entry.head[pathLength], entry.path)) return false;
-  if (isRoot ? entry.path != "." || !S_ISDIR(entry.head[mode]) : !isPath(entry.path)) return false;
-  for (uint64_t at = 0; at < entry.head[attributeCount]; ++at) {
-    uint64_t nameLength = 0, valueLength = 0;
-    auto& [name, value] = entry.attributes.emplace_back();
-    if (!rest.number(nameLength) || !rest.number(valueLength) || !rest.bytes(nameLength, name) || !rest.bytes(valueLength, value)) return false;
-    if (name.empty() || name.find('\0') != std::string::npos) return false;
-  }
-  return rest.bytes(entry.head[contentLength], entry.content);
-}
-
 class Unpacker {
  public:
   explicit Unpacker(int root) : root_(root) {}
 
-  Status make(Entry entry) {
-    const uint32_t type = entry.head[mode] & S_IFMT;
+  Status make(PackedEntry entry) {
+    const uint32_t type = entry.head[Field::mode] & S_IFMT;
     UniqueFd parent;
     DROVER_TRY(openParent(entry.path, parent));
     const std::string name = nameOf(entry.path);
     paths_.push_back(entry.path);
-    if (entry.head[otherName] != 0) return link(entry, parent.get(), name);
+    if (entry.head[Field::otherName] != 0) return link(entry, parent.get(), name);
     if (type == S_IFDIR) {
       if (entry.path != "." && mkdirat(parent.get(), name.c_str(), 0700) != 0) return errnoError("make " + entry.path);
       // With what comes into it its times change.
@@ -257,15 +183,13 @@ class Unpacker {
   /** The last ones first: whoever may not enter a directory any more needn't. */
   Status finish() {
     for (; !directories_.empty(); directories_.pop_back()) {
-      const Entry& entry = directories_.back();
+      const PackedEntry& entry = directories_.back();
       UniqueFd parent;
       DROVER_TRY(openParent(entry.path, parent));
       DROVER_TRY(dress(entry, parent.get(), nameOf(entry.path)));
     }
     return {};
   }
-
-  static Error damaged() { return {"TRANSFER_FAILED", "unpack a layer: what came is damaged"}; }
 
  private:
   Status openParent(const std::string& path, UniqueFd& parent) {
@@ -274,33 +198,28 @@ class Unpacker {
     return {};
   }
 
-  Status link(const Entry& entry, int directory, const std::string& name) {
-    if (entry.head[otherName] >= paths_.size()) return damaged();
-    const std::string& first = paths_[entry.head[otherName] - 1];
+  Status link(const PackedEntry& entry, int directory, const std::string& name) {
+    const std::string& first = paths_[entry.head[Field::otherName] - 1];
     UniqueFd parent;
     DROVER_TRY(openParent(first, parent));
     if (linkat(parent.get(), nameOf(first).c_str(), directory, name.c_str(), 0) != 0) return errnoError("link " + entry.path + " to " + first);
     return {};
   }
 
-  static Status makeOther(const Entry& entry, uint32_t type, int directory, const std::string& name) {
+  static Status makeOther(const PackedEntry& entry, uint32_t type, int directory, const std::string& name) {
     if (type == S_IFREG) return makeFile(entry, directory, name);
-    if (type == S_IFLNK) {
-      if (entry.content.empty() || entry.content.find('\0') != std::string::npos) return damaged();
-      return symlinkat(entry.content.c_str(), directory, name.c_str()) == 0 ? Status() : Status(errnoError("make " + entry.path));
-    }
-    if (type != S_IFCHR && type != S_IFBLK && type != S_IFIFO && type != S_IFSOCK) return damaged();
-    if (mknodat(directory, name.c_str(), type | 0600, static_cast<dev_t>(entry.head[device])) != 0) return errnoError("make " + entry.path);
+    if (type == S_IFLNK) return symlinkat(entry.content.c_str(), directory, name.c_str()) == 0 ? Status() : Status(errnoError("make " + entry.path));
+    if (mknodat(directory, name.c_str(), type | 0600, static_cast<dev_t>(entry.head[Field::device])) != 0) return errnoError("make " + entry.path);
     return {};
   }
 
-  static Status makeFile(const Entry& entry, int directory, const std::string& name) {
+  static Status makeFile(const PackedEntry& entry, int directory, const std::string& name) {
     UniqueFd file(openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file.valid()) return errnoError("make " + entry.path);
     const std::string_view content = entry.content;
     for (size_t at = 0; at < content.size();) {
-      const std::string_view block = content.substr(at, entry.head[hasHoles] ? blockBytes : content.size());
-      if (entry.head[hasHoles] && block.find_first_not_of('\0') == std::string_view::npos) {
+      const std::string_view block = content.substr(at, entry.head[Field::hasHoles] ? blockBytes : content.size());
+      if (entry.head[Field::hasHoles] && block.find_first_not_of('\0') == std::string_view::npos) {
         at += block.size();
         continue;
       }
@@ -309,27 +228,27 @@ class Unpacker {
       if (count < 0) return errnoError("write " + entry.path);
       at += static_cast<size_t>(count);
     }
-    if (entry.head[hasHoles] && ftruncate(file.get(), static_cast<off_t>(content.size())) != 0) return errnoError("write " + entry.path);
+    if (entry.head[Field::hasHoles] && ftruncate(file.get(), static_cast<off_t>(content.size())) != 0) return errnoError("write " + entry.path);
     return {};
   }
 
   /** In this order: each of them may take something away from those that follow it. */
-  static Status dress(const Entry& entry, int directory, const std::string& name) {
-    const Head& head = entry.head;
+  static Status dress(const PackedEntry& entry, int directory, const std::string& name) {
+    const auto& head = entry.head;
     const std::string what = "give " + entry.path + " its ";
-    if (fchownat(directory, name.c_str(), static_cast<uid_t>(head[uid]), static_cast<gid_t>(head[gid]), AT_SYMLINK_NOFOLLOW) != 0) return errnoError(what + "owner");
+    if (fchownat(directory, name.c_str(), static_cast<uid_t>(head[Field::uid]), static_cast<gid_t>(head[Field::gid]), AT_SYMLINK_NOFOLLOW) != 0) return errnoError(what + "owner");
     const std::string path = procPath(directory, name);
     for (const auto& [key, value] : entry.attributes)
       if (lsetxattr(path.c_str(), key.c_str(), value.data(), value.size(), 0) != 0) return errnoError(what + key);
-    if (!S_ISLNK(head[mode]) && fchmodat(directory, name.c_str(), head[mode] & 07777, 0) != 0) return errnoError(what + "mode");
-    const timespec times[2] = {{0, UTIME_OMIT}, {static_cast<time_t>(head[seconds]), static_cast<long>(head[nanoseconds])}};
+    if (!S_ISLNK(head[Field::mode]) && fchmodat(directory, name.c_str(), head[Field::mode] & 07777, 0) != 0) return errnoError(what + "mode");
+    const timespec times[2] = {{0, UTIME_OMIT}, {static_cast<time_t>(head[Field::seconds]), static_cast<long>(head[Field::nanoseconds])}};
     if (utimensat(directory, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) return errnoError(what + "time");
     return {};
   }
 
   int root_;
   std::vector<std::string> paths_;
-  std::vector<Entry> directories_;
+  std::vector<PackedEntry> directories_;
 };
 
 Result<UniqueFd> openRoot(const std::string& root) {
@@ -350,19 +269,12 @@ Result<bool> packLayer(const std::string& root, const std::string& file) {
 }
 
 Status unpackLayer(const std::string& root, const std::string& file) {
-  DROVER_TRY_ASSIGN(text, readFile(file, mostFileBytes + 1));
+  DROVER_TRY_ASSIGN(text, readFile(file, mostPackedBytes + 1));
   DROVER_TRY_ASSIGN(fd, openRoot(root));
-  Rest rest(text);
-  uint64_t number = 0;
-  if (text.size() > mostFileBytes || !rest.number(number) || number != magic) return Unpacker::damaged();
   // All of it before anything is made.
-  std::vector<Entry> entries;
-  while (!rest.atEnd()) {
-    const bool isRoot = entries.empty();
-    if (entries.size() > mostEntries || !readEntry(rest, entries.emplace_back(), isRoot)) return Unpacker::damaged();
-  }
+  DROVER_TRY_ASSIGN(entries, parsePackedLayer(text));
   Unpacker unpacker(fd.get());
-  for (Entry& entry : entries) DROVER_TRY(unpacker.make(std::move(entry)));
+  for (PackedEntry& entry : entries) DROVER_TRY(unpacker.make(std::move(entry)));
   return unpacker.finish();
 }
 
