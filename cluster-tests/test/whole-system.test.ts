@@ -69,12 +69,35 @@ async function story(story: Story): Promise<void> {
   const copy = new Promise<void>((resolve) => {
     copied = resolve
   })
+  const seen = new Map<string, Identity>()
   t.jobs = 3
   await Promise.all([
     t.test('systemd', { buffered: true }, (t) => systemd(t, whole, copied).finally(copied)),
-    t.test('cloud-init', { buffered: true }, (t) => cloudInit(t, whole)),
-    t.test('other inits', { buffered: true }, (t) => otherInits(t, whole, copy)),
+    t.test('cloud-init', { buffered: true }, async (t) => void seen.set('cloud', await cloudInit(t, whole))),
+    t.test('other inits', { buffered: true }, async (t) => void seen.set('twin', await otherInits(t, whole, copy))),
   ])
+  await t.test('of one image: each its own ids and keys, a copy too', async (t) => {
+    const [cloud, twin] = [seen.get('cloud'), seen.get('twin')]
+    const web = (await story.container('web')).identity
+    t.equal(new Set([web.machineId, cloud?.machine, twin?.machine]).size, 3)
+    t.not(cloud?.address, twin?.address)
+    t.notMatch(twin?.address, web.ipv4)
+    t.not(cloud?.key, twin?.key, 'host keys are made at the first boot')
+  })
+}
+
+/** What no two machines have in common, as it is inside. */
+interface Identity {
+  machine: string | undefined
+  address: string | undefined
+  key: string
+}
+
+async function identity(t: Test, story: Story, name: string): Promise<Identity> {
+  const look = 'hostname; cat /etc/hostname; grep 127.0.1.1 /etc/hosts; cat /etc/machine-id; ip -4 -o addr show eth0'
+  const [called, ofFile, inHosts, machine, address] = (await story.sh(name, look)).split('\n')
+  t.same([called, ofFile, inHosts], [name, name, `127.0.1.1 ${name}`])
+  return { machine, address, key: await story.sh(name, 'cat /etc/ssh/ssh_host_ed25519_key.pub') }
 }
 
 async function systemd(
@@ -159,7 +182,7 @@ async function systemd(
   })
 }
 
-async function cloudInit(t: Test, { story, directory, key, booted, comesTo, end }: Whole): Promise<void> {
+async function cloudInit(t: Test, { story, directory, key, booted, comesTo, end }: Whole): Promise<Identity> {
   const data = join(directory, 'told.yaml')
   const publicKey = readFileSync(`${key}.pub`, 'utf8').trim()
   writeFileSync(
@@ -188,13 +211,14 @@ runcmd:
     t.equal(await booted('cloud'), 'running')
     t.equal(await story.sh('cloud', 'cat /root/ran'), 'cloud')
   })
+  return await identity(t, story, 'cloud')
 }
 
 async function otherInits(
   t: Test,
   { story, directory, booted, comesTo, end }: Whole,
   readyToCopy: Promise<void>,
-): Promise<void> {
+): Promise<Identity> {
   const data = join(directory, 'cron.yaml')
   const job = '* * * * * date >>/root/cron-ran'
   writeFileSync(data, `#cloud-config\nwrite_files: [{path: /var/spool/cron/crontabs/root, content: "${job}\\n"}]\n`)
@@ -203,22 +227,10 @@ async function otherInits(
   const sh = (script: string) => story.sh('twin', script)
   await story.must('copy', 'web', 'twin')
 
-  await t.test('of one image: each its own name, ids and keys, a copy too', async (t) => {
+  let own: Identity | undefined
+  await t.test('a copy boots as itself, with what was set', async (t) => {
     t.equal(await booted('twin'), 'running')
-    const identity = async (name: string) => {
-      const look =
-        'hostname; cat /etc/hostname; grep 127.0.1.1 /etc/hosts; cat /etc/machine-id; ip -4 -o addr show eth0'
-      const [called, ofFile, inHosts, machine, address] = (await story.sh(name, look)).split('\n')
-      t.same([called, ofFile, inHosts], [name, name, `127.0.1.1 ${name}`])
-      const key = await story.sh(name, 'cat /etc/ssh/ssh_host_ed25519_key.pub')
-      return { machine, address, key }
-    }
-    const [cloud, twin] = [await identity('cloud'), await identity('twin')]
-    const web = (await story.container('web')).identity
-    t.equal(new Set([web.machineId, cloud.machine, twin.machine]).size, 3)
-    t.not(cloud.address, twin.address)
-    t.notMatch(twin.address, web.ipv4)
-    t.not(cloud.key, twin.key, 'host keys are made at the first boot')
+    own = await identity(t, story, 'twin')
     t.equal(await sh('cat /etc/resolv.conf'), readFileSync('/etc/resolv.conf', 'utf8').trim())
     t.match(await sh('readlink /etc/localtime'), 'Pacific/Auckland', 'what it was set to goes along')
   })
@@ -275,6 +287,7 @@ async function otherInits(
     await story.must('stop', 'tiny')
     t.match(await story.container('tiny'), { state: 'stopped', message: 'powered off' })
   })
+  return own as Identity
 }
 
 /** What a command says over ssh from outside. */

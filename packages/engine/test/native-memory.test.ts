@@ -24,9 +24,12 @@ const update = (container: string, limits: Partial<EngineLimits>) =>
 
 const inside = (container: string, script: string) => sh(client, container, script)
 
-/** Goes on when its session is over: one process, which grows by a megabyte a round and says at the end what it has. */
+/**
+ * Goes on when its session is over: one process, which grows by a megabyte a round and says at the end what it has. It offers itself to be
+ * killed before init, which the kernel may take next while the first one's memory isn't back yet.
+ */
 const hog = (rounds: number) =>
-  `setsid sh -c 'echo $$ > /tmp/pid; exec busybox awk "BEGIN { s = sprintf(\\"%1000000s\\", \\"\\"); ` +
+  `setsid sh -c 'echo $$ > /tmp/pid; echo 1000 > /proc/self/oom_score_adj; exec busybox awk "BEGIN { s = sprintf(\\"%1000000s\\", \\"\\"); ` +
   `for (i = 1; i <= ${rounds}; i++) { a[i] = s i; n += length(a[i]) }; print n > \\"/tmp/done\\"; close(\\"/tmp/done\\"); system(\\"sleep 1000\\") }"' ` +
   '> /dev/null 2>&1 < /dev/null &'
 
