@@ -1,24 +1,17 @@
 // See exchange_file.h; rename(2), RENAME_EXCHANGE, and sync_file_range(2).
 #include "exchange_file.h"
 
-#include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "file_io.h"
+
 namespace drover {
 
 Result<UniqueFd> exchangeFile(const std::string& path, const std::string& content) {
-  const std::string temporary = path + ".new";
-  UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd.valid()) return errnoError("create " + temporary);
-  size_t done = 0;
-  while (done < content.size()) {
-    ssize_t count = write(fd.get(), content.data() + done, content.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errnoError("write " + temporary);
-    done += static_cast<size_t>(count);
-  }
+  const std::string temporary = path + newSuffix;
+  DROVER_TRY_ASSIGN(fd, writeAfresh(temporary, content));
   // A file system that can't exchange, or no file there yet.
   if (renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) (void)unlink(temporary.c_str());
   else if (rename(temporary.c_str(), path.c_str()) != 0) return errnoError("rename " + temporary);

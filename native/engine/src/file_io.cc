@@ -69,17 +69,22 @@ Status writeKernelFile(const std::string& path, const std::string& content) {
   return {};
 }
 
-Status replaceFile(const std::string& path, const std::string& content, bool durable) {
-  std::string temporary = path + ".new";
-  UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd.valid()) return errnoError("create " + temporary);
+Result<UniqueFd> writeAfresh(const std::string& path, const std::string& content) {
+  UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd.valid()) return errnoError("create " + path);
   size_t done = 0;
   while (done < content.size()) {
     ssize_t count = write(fd.get(), content.data() + done, content.size() - done);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errnoError("write " + temporary);
+    if (count < 0) return errnoError("write " + path);
     done += static_cast<size_t>(count);
   }
+  return fd;
+}
+
+Status replaceFile(const std::string& path, const std::string& content, bool durable) {
+  const std::string temporary = path + newSuffix;
+  DROVER_TRY_ASSIGN(fd, writeAfresh(temporary, content));
   if (durable && fdatasync(fd.get()) != 0) return errnoError("sync " + temporary);
   if (rename(temporary.c_str(), path.c_str()) != 0) return errnoError("rename " + temporary);
   return {};

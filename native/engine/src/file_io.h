@@ -4,6 +4,7 @@
 #include <string>
 
 #include "error.h"
+#include "unique_fd.h"
 
 namespace drover {
 
@@ -11,6 +12,10 @@ namespace drover {
 Result<std::string> readFile(const std::string& path, size_t limit = 1 << 20);
 /** One write to an existing file, as kernel interfaces want it. */
 Status writeKernelFile(const std::string& path, const std::string& content);
+/** The file with this content alone, made if there is none; only its owner may read it. */
+Result<UniqueFd> writeAfresh(const std::string& path, const std::string& content);
+/** What a file is called until it takes another one's place. */
+constexpr const char* newSuffix = ".new";
 /** Replaces the file by rename, so that it is always either old or new. `durable`: also through a power cut. */
 Status replaceFile(const std::string& path, const std::string& content, bool durable);
 Status makeDirectory(const std::string& path, unsigned mode);
