@@ -10,6 +10,7 @@ import { basename, dirname, join } from 'node:path'
 import { removeDirectory } from '@drover/testkit/temporary'
 import { EngineClient } from '../src/client.ts'
 import { hierarchies, makeCgroup, removeCgroups } from './cgroup-hierarchies.ts'
+import { childrenOf, textOfProc } from './proc.ts'
 import { mountState, type StateFileSystem } from './state-mount.ts'
 
 const startDeadlineMs = 60_000
@@ -311,16 +312,8 @@ export class TestHost {
   children(name: string): number[] {
     const pid = this.#engine?.pid
     if (pid === undefined) return []
-    const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').trim().split(' ').filter(Boolean),
-    )
-    return children.map(Number).filter((child) => {
-      try {
-        return readFileSync(`/proc/${child}/comm`, 'utf8').trim() === name
-      } catch {
-        return false
-      }
-    })
+    const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) => childrenOf(pid, thread))
+    return children.filter((child) => textOfProc(`${child}/comm`).trim() === name)
   }
 
   /** Waits for an engine that is to end by itself; the signal that ended it. */
