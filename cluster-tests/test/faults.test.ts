@@ -9,7 +9,7 @@ import { casesMatching, describeCase, faultCases } from '../src/faults/cases.ts'
 import { enginePoints } from '../src/faults/points.ts'
 import { runCase } from '../src/faults/run-case.ts'
 import { Subject } from '../src/faults/subject.ts'
-import { faultTables, withTables } from '../src/faults/table.ts'
+import { faultTables, outcomesOf, withTables } from '../src/faults/table.ts'
 import { settleDeadlineMs, tell } from '../src/stories.ts'
 
 const selection = [
@@ -45,6 +45,10 @@ t.test('the fault table shows what went wrong', async (t) => {
   t.match(page, /done 2/, 'a later run of other cases leaves the outcome')
   t.match(page, /\| restore:network \| done 1 \|\n\n3 moves, 0 of them wrong/)
   t.equal(withTables(page, []), page)
+  t.equal(outcomesOf(page, fault), 2)
+  t.equal(outcomesOf(page, { ...fault, harm: 'kill' }), 0)
+  t.equal(outcomesOf(withTables(page, [bad], true), fault), 3)
+  t.match(withTables(page, [good], false, '1234abc, 2026-01-01'), /The last 1 on commit 1234abc, 2026-01-01\.$/m)
 })
 
 t.test('each step of a move in an engine is one of the table, and the other way round', async (t) => {

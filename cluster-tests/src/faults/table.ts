@@ -11,7 +11,12 @@ const end = '<!-- end of table -->'
 /** What its cell says, by row and column. */
 type Cells = Map<string, Map<string, string>>
 
-export function faultTables(outcomes: readonly CaseOutcome[], before: Cells = new Map(), add = false): string {
+export function faultTables(
+  outcomes: readonly CaseOutcome[],
+  before: Cells = new Map(),
+  add = false,
+  codeState: string | null = null,
+): string {
   const cells: Cells = new Map([...before].map(([row, columns]) => [row, new Map(columns)]))
   const byCase = new Map<string, CaseOutcome[]>()
   for (const outcome of outcomes) {
@@ -39,18 +44,36 @@ export function faultTables(outcomes: readonly CaseOutcome[], before: Cells = ne
       steps.filter((step) => cells.has(step)),
       columnsOfSteps,
     ),
-    counts(cells),
+    `${counts(cells)}${codeState === null || outcomes.length === 0 ? '' : ` The last ${outcomes.length} on commit ${codeState}.`}`,
     ...wrongOnes(outcomes),
   ].join('\n')
 }
 
 /** `add`: to what its cells say; else in their place. */
-export function withTables(page: string, outcomes: readonly CaseOutcome[], add = false): string {
+export function withTables(
+  page: string,
+  outcomes: readonly CaseOutcome[],
+  add = false,
+  codeState: string | null = null,
+): string {
+  const { from, to } = placeOfTables(page)
+  const tables = faultTables(outcomes, cellsOf(page.slice(from, to)), add, codeState)
+  return `${page.slice(0, from)}\n\n${tables}\n\n${page.slice(to)}`
+}
+
+/** How often the page's tables say that the case was run. */
+export function outcomesOf(page: string, fault: FaultCase): number {
+  const { from, to } = placeOfTables(page)
+  const { row, column } = placeOf(fault)
+  const cell = cellsOf(page.slice(from, to)).get(row)?.get(column) ?? ''
+  return [...cell.matchAll(/\d+/g)].reduce((sum, [number]) => sum + Number(number), 0)
+}
+
+function placeOfTables(page: string) {
   const from = page.indexOf(begin)
   const to = page.indexOf(end)
   if (from < 0 || to < from) throw new Error(`docs/faults.md lacks the lines ${begin} and ${end}`)
-  const before = cellsOf(page.slice(from + begin.length, to))
-  return `${page.slice(0, from + begin.length)}\n\n${faultTables(outcomes, before, add)}\n\n${page.slice(to)}`
+  return { from: from + begin.length, to }
 }
 
 const columnsOfSteps = ['kill engine', 'kill criu', 'kill agent', 'cancel move']
