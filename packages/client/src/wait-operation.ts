@@ -15,9 +15,9 @@ export interface WaitOptions {
 const defaultDeadlineMs = 3_600_000
 /** Polls cover the time until the event stream is open (most operations end in it) and what has no event of its own. */
 const firstPollMs = 20
-const longestPollMs = 500
+export const longestPollMs = 500
 /** At the end of an operation its last event and the change itself come together: don't ask twice for one change. */
-const coalesceMs = 5
+export const coalesceMs = 5
 
 /** What waiting needs of the client; narrow, so that tests can script it. */
 export interface WaitSource {

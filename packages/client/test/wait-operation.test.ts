@@ -1,9 +1,12 @@
 // Waiting for operations: by events, without them, and across controllers that go away.
 
-import type { ServerResponse } from 'node:http'
+import { EventEmitter, on } from 'node:events'
+import { mock } from 'node:test'
 import { DroverClient, operationFailure } from '@drover/client'
+import type { Operation } from '@drover/protocol'
 import t from 'tap'
-import { answerError, answerEvent, answerEvents, answerJson, fakeApi, operation } from './fake-api.ts'
+import { coalesceMs, longestPollMs, type WaitSource, waitOperation } from '../src/wait-operation.ts'
+import { answerError, answerEvents, answerJson, fakeApi, operation } from './fake-api.ts'
 
 const secret = 'a-secret-of-the-cluster'
 
@@ -22,30 +25,46 @@ t.test('progress is told once per state, and the ended operation is the result',
 })
 
 t.test('an event of its own is asked about at once; progress, and what its moves do, with the next poll', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
   const id = 'op-1'
-  const events = {
-    own: { kind: 'operation.done', operation: id },
-    others: { kind: 'migration.done', operation: `${id}-c1-1` },
+  const events = new EventEmitter()
+  let asked = 0
+  let state: Operation['state'] = 'running'
+  const source: WaitSource = {
+    async operation() {
+      asked++
+      return operation({ state })
+    },
+    async *changes(_, signal) {
+      for await (const [event] of on(events, 'event', { signal })) yield event
+    },
   }
-  const asked = async (event: { kind: string; operation: string }, most: number) => {
-    let count = 0
-    let stream: ServerResponse | null = null
-    const api = await fakeApi(t, (request, response) => {
-      if (request.url.startsWith('/v1/events')) stream = answerEvents(response, [])
-      else {
-        answerJson(response, 200, operation(++count < most ? {} : { state: 'done' }))
-        if (stream) answerEvent(stream, count, event)
-      }
-    })
-    const startedAt = performance.now()
-    await new DroverClient({ endpoints: [api.url], secret }).waitOperation(id)
-    return performance.now() - startedAt
+  const waiting = waitOperation(source, id)
+  /** How often it asks in this time after the event. */
+  const asks = async (event: { kind: string; operation: string } | null, ms: number) => {
+    const before = asked
+    if (event !== null) events.emit('event', event)
+    await turns()
+    mock.timers.tick(ms)
+    await turns()
+    return asked - before
   }
-  // Polls alone come after 20 ms, then each half as long again after the one before, up to half a second: nine take 985 ms, thirty 11.5 s.
-  t.ok((await asked(events.own, 30)) < 11_000)
-  t.ok((await asked(events.others, 9)) > 900)
-  t.ok((await asked({ kind: 'operation.progress', operation: id }, 9)) > 900)
+  await turns()
+  t.equal(asked, 1)
+  for (let time = 0; time < 20; time++) t.equal(await asks({ kind: 'migration.planned', operation: id }, coalesceMs), 1)
+  t.equal(await asks({ kind: 'migration.done', operation: `${id}-c1-1` }, coalesceMs), 0)
+  t.equal(await asks({ kind: 'operation.progress', operation: id }, coalesceMs), 0)
+  t.equal(await asks(null, longestPollMs), 1)
+  state = 'done'
+  t.equal(await asks({ kind: 'operation.done', operation: id }, coalesceMs), 1)
+  t.match(await waiting, { state: 'done' })
 })
+
+/** Until all that hangs on no timer has been done. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
 
 t.test('without events it polls', async (t) => {
   let asked = 0

@@ -186,6 +186,13 @@ t.test('bad requests', { skip: reasonToSkip, timeout: 600_000 }, async (t) => {
       for (const wrong of [null, [], 'x', 7]) await refused(t, `params is ${wrong}`, method, wrong, 'params')
     })
 
+  await t.test('what is not there', async (t) => {
+    await refused(t, 'an unknown method', 'fly', {}, 'fly')
+    await t.rejects(client.call('get', { container: 'c4711' }), { code: 'CONTAINER_NOT_FOUND' })
+    await t.rejects(client.call('hello', { protocolVersion: 99 }), { code: 'VERSION_MISMATCH' })
+    t.equal(await client.call('delete', { container: 'c4711', epoch: 1 }), null, 'to delete it is no error')
+  })
+
   await t.test('frames', async (t) => {
     const hello = { method: 'hello', params: { protocolVersion: 1 } }
     const two = Buffer.concat([requestFrame({ id: 'a', ...hello }), requestFrame({ id: 'b', ...hello })])
@@ -206,6 +213,10 @@ t.test('bad requests', { skip: reasonToSkip, timeout: 600_000 }, async (t) => {
     t.pass('a client that leaves in a frame is let go')
 
     for (const [what, bytes, message] of [
+      ['half an object', Buffer.from('{'), /not JSON/],
+      ['a list', Buffer.from('[]'), /object/],
+      ['a number', Buffer.from('7'), /object/],
+      ['an id that is an object', Buffer.from('{"id":{},"method":"list","params":{}}'), /`id`/],
       ['bad UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]), /not JSON/],
       [
         'deep nesting',
@@ -224,11 +235,17 @@ t.test('bad requests', { skip: reasonToSkip, timeout: 600_000 }, async (t) => {
       'a frame of another type',
     )
 
-    const huge = await Raw.open()
-    const head = Buffer.alloc(5)
-    head.writeUInt32LE(maxFrameBytes + 1)
-    t.match(await huge.answer(head), { error: { code: 'TOO_LARGE' } }, 'a frame over the limit')
-    await until('the connection to end', () => huge.stream.closed, answerDeadlineMs)
+    const huge = Buffer.alloc(5)
+    huge.writeUInt32LE(maxFrameBytes + 1)
+    for (const [what, bytes, code] of [
+      ['a frame over the limit', huge, 'TOO_LARGE'],
+      ['another protocol', Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'TOO_LARGE'],
+      ['a frame of nothing', Buffer.alloc(4), 'BAD_REQUEST'],
+    ] as const) {
+      const ending = await Raw.open()
+      t.match(await ending.answer(bytes), { error: { code } }, what)
+      await until('the connection to end', () => ending.stream.closed, answerDeadlineMs)
+    }
   })
 
   t.same((await client.call('list', {})).containers, [], 'the engine lives, and nothing was made')

@@ -62,6 +62,20 @@ t.test('limits of the native engine', { skip: reasonToSkip }, async (t) => {
     t.ok(['100', '1024'].includes(setting(container, 'cpu.weight', 'cpu.shares') ?? ''))
   })
 
+  await t.test('limits hold', async (t) => {
+    const container = await start(t, { ...noLimits, cpuMilli: 500, memoryBytes: 32 * MiB, pids: 12 })
+    const forks = 'for i in $(seq 14); do sleep 100 </dev/null >/dev/null 2>&1 & done; echo end'
+    t.match((await inside(container, forks)).output, /can't fork/)
+    t.ok((await client.call('get', { container })).processes <= 12)
+    const hungry = await start(t, { ...noLimits, memoryBytes: 16 * MiB })
+    // While the kernel still takes the memory of who it has killed it may kill another one: not init, where these are first.
+    const eat = 'echo 1000 >/proc/self/oom_score_adj; head -c 64000000 /dev/zero | tail -c 64000000 | wc -c'
+    t.notMatch((await inside(hungry, eat)).output, '64000000')
+    const after = await client.call('get', { container: hungry })
+    t.match(after, { state: 'running' })
+    t.ok(after.memoryBytes <= 16 * MiB)
+  })
+
   await t.test('swap is limited beside the memory, in whatever order both change', async (t) => {
     if (setting('', 'memory.memsw.limit_in_bytes', 'memory.swap.max') === null) return t.pass('no swap accounting here')
     const container = await start(t, { ...noLimits, memoryBytes: 64 * MiB, swapBytes: 0 })

@@ -56,14 +56,24 @@ export class OneHost {
     return this.client.call('start', { container: spec.container, epoch: spec.epoch })
   }
 
-  /** The next one, which goes with its test; its id. */
-  async startFor(test: Test, change: Partial<EngineSpec> = {}): Promise<string> {
-    const spec = this.spec(++this.#serial, change)
+  /** Of the next container; it isn't made. */
+  nextSpec(change: Partial<EngineSpec> = {}): EngineSpec {
+    return this.spec(++this.#serial, change)
+  }
+
+  /** The next one, which goes with its test: deleted under the epoch that its specification has by then. */
+  async startedFor(test: Test, change: Partial<EngineSpec> = {}): Promise<EngineSpec> {
+    const spec = this.nextSpec(change)
     const { container, epoch } = spec
     await this.client.call('create', { spec })
-    test.teardown(() => this.client.call('delete', { container, epoch }))
+    test.teardown(() => this.client.call('delete', { container, epoch: spec.epoch }))
     await this.client.call('start', { container, epoch })
-    return container
+    return spec
+  }
+
+  /** The same; its id. */
+  async startFor(test: Test, change: Partial<EngineSpec> = {}): Promise<string> {
+    return (await this.startedFor(test, change)).container
   }
 
   /** By root inside; both outputs together. */
