@@ -32,12 +32,19 @@ const cleaningAfterMs = 1_000
 /** Beyond this they wait for each other in the kernel: namespaces and network devices have one lock each. */
 const mostSwitchesPerHost = 4
 
-/** By host, how many containers are in their blackout there now. */
-export type SwitchSlots = Map<string, number>
+/** By host, how many containers are in their blackout now: are dumped there, will come there, or are there to be restored and let run. */
+export interface SwitchSlots {
+  leaving: Map<string, number>
+  coming: Map<string, number>
+  arrived: Map<string, number>
+}
 
-/** The source has done its part when all is sent: the next can be dumped there while this one is restored. */
+/**
+ * The source has done its part when all is sent: then it can dump the next, also one for the same destination, which mostly lets this one
+ * run before that one's images are there.
+ */
 export function takenSlots(observed: Observed, operations: readonly Operation[]): SwitchSlots {
-  const slots: SwitchSlots = new Map()
+  const slots: SwitchSlots = { leaving: new Map(), coming: new Map(), arrived: new Map() }
   for (const { id, migration } of operations) {
     if (migration?.phase !== 'switching' && migration?.phase !== 'committed') continue
     const { source, destination, phase } = migration
@@ -47,7 +54,8 @@ export function takenSlots(observed: Observed, operations: readonly Operation[])
       phase === 'committed' ||
       reached(migrationStep(observed, source, id, 'source'), 'switched') ||
       reached(migrationStep(observed, destination, id, 'destination'), 'restored')
-    take(slots, sent ? [destination] : [source, destination])
+    if (sent) add(slots.arrived, destination)
+    else take(slots, migration)
   }
   return slots
 }
@@ -126,9 +134,8 @@ function planUndecided(
     case 'preparing':
       return both('prepared') ? [{ type: 'MigrationAdvanced', ...base, phase: 'precopying' }] : []
     case 'precopying': {
-      const hosts = [migration.source, migration.destination]
-      if (!both('precopied') || !hosts.every((host) => isFree(context, slots, host))) return []
-      take(slots, hosts)
+      if (!both('precopied') || !maySwitch(context, slots, migration)) return []
+      take(slots, migration)
       return [{ type: 'MigrationAdvanced', ...base, phase: 'switching' }]
     }
     default:
@@ -249,12 +256,25 @@ function ended(
   return { type: 'OperationEnded', atMs: nowMs, operation: operation.id, state, message, error, figures }
 }
 
-function isFree({ state }: PlanContext, slots: SwitchSlots, host: string): boolean {
-  const cores = state.tables.hosts.get(host)?.features.cores ?? 1
-  const most = Math.min(mostSwitchesPerHost, Math.max(1, Math.floor(cores / coresPerSwitch)))
-  return (slots.get(host) ?? 0) < most
+function maySwitch(context: PlanContext, slots: SwitchSlots, { source, destination }: Migration): boolean {
+  const count = (kind: keyof SwitchSlots, host: string) => slots[kind].get(host) ?? 0
+  const there = (host: string) => count('leaving', host) + count('coming', host)
+  return (
+    there(source) + count('arrived', source) < mostSwitches(context, source) &&
+    there(destination) < mostSwitches(context, destination) &&
+    // One that doesn't get on there holds up those that would come after it.
+    count('arrived', destination) <= mostSwitches(context, destination)
+  )
 }
 
-function take(slots: SwitchSlots, hosts: readonly string[]): void {
-  for (const host of hosts) slots.set(host, (slots.get(host) ?? 0) + 1)
+function mostSwitches({ state }: PlanContext, host: string): number {
+  const cores = state.tables.hosts.get(host)?.features.cores ?? 1
+  return Math.min(mostSwitchesPerHost, Math.max(1, Math.floor(cores / coresPerSwitch)))
 }
+
+function take({ leaving, coming }: SwitchSlots, { source, destination }: Migration): void {
+  add(leaving, source)
+  add(coming, destination)
+}
+
+const add = (counts: Map<string, number>, host: string) => counts.set(host, (counts.get(host) ?? 0) + 1)

@@ -42,7 +42,7 @@ export class ModelHost {
   readonly imageTasks = new Map<string, ImageTaskResult>()
   /** Limits in force, by container. */
   readonly limits = new Map<string, Limits>()
-  /** Where a side fails, e.g. `source switching`. */
+  /** Where a side fails, e.g. `source switching`; with `destination committed` it lets nothing run that has arrived. */
   readonly failures = new Set<FailurePoint>()
   /** What came of snapshots, restores and copies. */
   readonly snapshotResults = new Map<string, SnapshotResult>()
@@ -264,7 +264,8 @@ export class ModelHost {
       say('restored')
     }
     const container = this.containers.get(id)
-    if ((phase === 'committed' || phase === 'cleaning') && container && step === 'restored') {
+    const stuck = this.failures.has('destination committed')
+    if ((phase === 'committed' || phase === 'cleaning') && container && step === 'restored' && !stuck) {
       this.containers.set(id, { ...container, revision, state: desired, initPid: 200 })
       say('released')
     }
