@@ -1,6 +1,8 @@
 // One binary, one command each; every moment is CLOCK_REALTIME in nanoseconds, which no container has of its own.
 #pragma once
 
+#include <stddef.h>
+
 /** Starts a container with the least that the kernel asks for; prints "<moment> <pid>". */
 int floorCommand(int count, char** arguments);
 /** Starts many, a batch at a time, some under way at once, and ends them all; prints each batch's starts per second when it is done. */
@@ -13,6 +15,9 @@ int spawnCommand(int count, char** arguments);
 int answerCommand(int count, char** arguments);
 /** touch MIB: uses so much memory for a moment. */
 int touchCommand(int count, char** arguments);
+
+/** Uses so many bytes for a moment. */
+void touchMemory(size_t size);
 
 long long nowNs(void);
 /** Ends with the message and errno's. */

@@ -186,15 +186,16 @@ static void endAll(const struct Many* many, int count) {
   }
 }
 
-// floors CGROUPS ROOTFS UID NETWORK BRIDGE FIRST COUNT BATCH UNDER_WAY INIT…
+// floors CGROUPS ROOTFS UID NETWORK BRIDGE FIRST COUNT BATCH UNDER_WAY TOUCH_MIB INIT…
 int floorsCommand(int count, char** arguments) {
-  if (count < 10) return 2;
-  const int all = atoi(arguments[6]), batch = atoi(arguments[7]), underWay = atoi(arguments[8]);
-  if (batch < 1 || underWay < 1 || underWay > 64) return 2;
+  if (count < 11) return 2;
+  const int all = atoi(arguments[6]), batch = atoi(arguments[7]), underWay = atoi(arguments[8]), mebibytes = atoi(arguments[9]);
+  if (batch < 1 || underWay < 1 || underWay > 64 || mebibytes < 1) return 2;
   const struct Many many = {.cgroups = arguments[0], .network = arguments[3], .first = atoi(arguments[5]), .bridge = (int)if_nametoindex(arguments[4]),
-                            .plan = {.rootfs = arguments[1], .uid = arguments[2], .init = arguments + 9}};
+                            .plan = {.rootfs = arguments[1], .uid = arguments[2], .init = arguments + 10}};
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   for (int at = 0; at < all; at += batch) {
+    touchMemory((size_t)mebibytes << 20);
     const long long before = nowNs();
     startBatch(&many, many.first + at, batch, underWay);
     printf("%.3f\n", batch * 1e9 / (double)(nowNs() - before));

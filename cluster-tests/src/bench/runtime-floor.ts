@@ -65,12 +65,14 @@ export interface Crowd {
   count: number
   batch: number
   underWay: number
+  /** Memory that is touched before each batch, outside of its time. */
+  touchedMiB: number
 }
 
 /** Starts a second, batch by batch, until all of them run; they are gone again when this returns. The tool itself starts and ends them. */
-export async function floorRates(host: BenchHost, { firstSerial, count, batch, underWay }: Crowd): Promise<number[]> {
+export async function floorRates(host: BenchHost, crowd: Crowd): Promise<number[]> {
   const network = host.address(0).split('.').slice(0, 2).join('.')
-  const numbers = [firstSerial, count, batch, underWay].map(String)
+  const numbers = [crowd.firstSerial, crowd.count, crowd.batch, crowd.underWay, crowd.touchedMiB].map(String)
   const where = [cgroupParents(host).join(':'), host.shiftedRootfs, String(peerUid), network, 'br0']
   const said = await host.must([host.tool, 'floors', ...where, ...numbers, ...init], { deadlineMs: crowdDeadlineMs })
   return said.trim().split('\n').map(Number)

@@ -14,8 +14,8 @@ const most = 1000
 const batch = 100
 /** Above the cores: a start waits for the kernel most of the time. */
 const underWay = 8
-/** More than a thousand of them take, with what the kernel keeps for them. */
-const touchedMiB = 2048
+/** Several times what a batch takes: the kernel begins its own kinds of pages in the largest free blocks, wherever those are. */
+const touchedMiB = 1024
 /** Above those of the latencies. */
 const firstSerial = 4000
 
@@ -28,15 +28,14 @@ export async function measureRates(
   const created = await perSecond(serials, runtime.prepare)
   onProgress(`${most} containers created, ${Math.round(created)} a second`)
   const rates: number[] = []
-  await touchMemory(host)
   for (let at = 0; at < most; at += batch) {
+    await touchMemory(host)
     rates.push(await perSecond(serials.slice(at, at + batch), runtime.start))
     onProgress(`${at + batch} containers run, ${Math.round(rates.at(-1) as number)} starts a second`)
   }
   const removed = await perSecond(serials, runtime.remove)
   onProgress(`all removed, ${Math.round(removed)} a second`)
-  await touchMemory(host)
-  const floor = await floorRates(host, { firstSerial, count: most, batch, underWay })
+  const floor = await floorRates(host, { firstSerial, count: most, batch, underWay, touchedMiB: touchable() })
   onProgress(`the floor: ${floor.map(Math.round).join(', ')} starts a second`)
   return {
     starts_per_s: rounded(rates[0] as number),
@@ -49,11 +48,15 @@ export async function measureRates(
   }
 }
 
-/** Or it would be measured how fast the hypervisor of a virtual machine gives memory back that it had taken as free. */
+/**
+ * Before each batch, or it would be measured how fast the hypervisor of a virtual machine gives memory back that it had taken as free: it
+ * takes it within seconds, long before a thousand run.
+ */
 async function touchMemory(host: BenchHost): Promise<void> {
-  const mebibytes = Math.min(touchedMiB, Math.floor(freemem() / 2 ** 21))
-  await host.must([host.tool, 'touch', String(mebibytes)], { inside: false })
+  await host.must([host.tool, 'touch', String(touchable())], { inside: false })
 }
+
+const touchable = (): number => Math.max(1, Math.min(touchedMiB, Math.floor(freemem() / 2 ** 21)))
 
 async function perSecond(serials: number[], work: (serial: number) => Promise<unknown>): Promise<number> {
   const before = nowMs()
