@@ -164,7 +164,7 @@ Status unfenceContainer(Engine& engine, const std::shared_ptr<Container>& contai
   }));
   // The bridge has forgotten where it is.
   auto network = openNetworkNamespace(before.initPid);
-  if (network.ok()) warn(announce(network.value().get(), before.spec.identity, Announcement::moved));
+  if (network.ok()) warn(announce(network.value().get(), before.spec.identity));
   return {};
 }
 

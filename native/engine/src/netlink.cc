@@ -237,7 +237,7 @@ Status destroyLink(const std::string& name) {
   return {};
 }
 
-Status announce(int networkNamespace, const Identity& identity, Announcement announcement) {
+Status announce(int networkNamespace, const Identity& identity) {
   struct __attribute__((packed)) ArpPacket {
     ethhdr ethernet;
     uint16_t hardware, protocol;
@@ -274,14 +274,11 @@ Status announce(int networkNamespace, const Identity& identity, Announcement ann
   destination.sll_ifindex = index;
   destination.sll_halen = 6;
   memset(destination.sll_addr, 0xff, 6);
-  for (uint16_t operation : {ARPOP_REQUEST, ARPOP_REPLY}) {
-    // Some peers learn from requests only, some from replies only; the standard's is the request (RFC 5227).
-    if (operation == ARPOP_REPLY && announcement == Announcement::started) break;
-    packet.operation = htons(operation);
-    if (operation == ARPOP_REPLY) memset(packet.targetMac, 0xff, 6);
-    if (sendto(socket.get(), &packet, sizeof packet, 0, reinterpret_cast<sockaddr*>(&destination), sizeof destination) < 0)
-      return errnoError("announce " + identity.ipv4);
-  }
+  // One is enough (RFC 5227): the address keeps its MAC, so that only bridges and switches have to learn, from any frame, and who is just asking. Each
+  // is work for every container on every bridge that it reaches.
+  packet.operation = htons(ARPOP_REQUEST);
+  if (sendto(socket.get(), &packet, sizeof packet, 0, reinterpret_cast<sockaddr*>(&destination), sizeof destination) < 0)
+    return errnoError("announce " + identity.ipv4);
   if (identity.ipv6) DROVER_TRY(announce6(socket.get(), index, mac.bytes, *identity.ipv6));
   return {};
 }

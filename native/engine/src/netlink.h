@@ -49,13 +49,11 @@ Status destroyVeth(const Identity& identity);
  * repeated only after a second, and hold back every packet till then.
  */
 Status forgetNeighbours(int networkNamespace, const Identity& identity);
-/** `moved`: switches and peers must learn, now. `started`: whoever knew the address with another MAC. */
-enum class Announcement { moved, started };
 /**
  * Gratuitous ARP and unsolicited neighbour advertisement from inside the container's network namespace. They go to every
  * container of the bridge.
  */
-Status announce(int networkNamespace, const Identity& identity, Announcement announcement);
+Status announce(int networkNamespace, const Identity& identity);
 /** /proc/<pid>/ns/net */
 Result<UniqueFd> openNetworkNamespace(pid_t pid);
 

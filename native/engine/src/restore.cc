@@ -244,7 +244,7 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
     crashPoint("release:thawed");
   }
   // It runs: a failure from here on is no reason to call it not released. Peers then learn the address from its traffic.
-  Status announced = announce(network.get(), before.spec.identity, Announcement::moved);
+  Status announced = announce(network.get(), before.spec.identity);
   figures.lap("announce_ms");
   figures.set("announced", announced.ok() ? 1 : 0);
   DROVER_TRY(engine.update(*container, [&](Record& record) {

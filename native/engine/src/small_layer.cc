@@ -26,6 +26,8 @@ namespace {
 
 /** Beyond either of them tar is no dearer; an agent asks for far less. */
 constexpr size_t mostBytes = 1 << 20;
+constexpr size_t leastPiece = 512;
+constexpr size_t mostPiece = 64 << 10;
 constexpr size_t blockBytes = 4096;
 /** The container may run, and make a link where there was none. */
 constexpr uint64_t inside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
@@ -95,7 +97,7 @@ class Packer {
       return false;
     }
     if (file.valid() && status.st_size > 0) {
-      DROVER_TRY(readAll(file.get(), path, content));
+      DROVER_TRY(readAll(file.get(), path, status.st_size, content));
       if (tooMuch_) return false;
       entry.head[Field::hasHoles] = lseek(file.get(), 0, SEEK_HOLE) < static_cast<off_t>(content.size());
     }
@@ -122,12 +124,13 @@ class Packer {
     return isNew ? 0 : place->second;
   }
 
-  Status readAll(int file, const std::string& path, std::string& content) {
+  /** `expected`: pieces as large as need be, since each byte of them is cleared first. */
+  Status readAll(int file, const std::string& path, off_t expected, std::string& content) {
     constexpr unsigned written = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
     if (sync_file_range(file, 0, 0, written) != 0 && fdatasync(file) != 0) return errnoError("write back " + path);
     for (;;) {
       const size_t filled = content.size();
-      content.resize(filled + (64 << 10));
+      content.resize(filled + std::clamp<size_t>(static_cast<size_t>(expected) - std::min(filled, static_cast<size_t>(expected)) + 1, leastPiece, mostPiece));
       const ssize_t count = pread(file, content.data() + filled, content.size() - filled, static_cast<off_t>(filled));
       if (count < 0 && errno != EINTR) return errnoError("read " + path);
       content.resize(filled + static_cast<size_t>(std::max<ssize_t>(count, 0)));

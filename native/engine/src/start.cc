@@ -184,7 +184,7 @@ class Starting {
     crashPoint("start:running");
     // A first start has nobody to tell: its address was not in use lately, and an announcement costs every other container on the bridge.
     if (spec_.epoch == 1) return {};
-    if (Status announced = announce(network.get(), spec_.identity, Announcement::started); !announced.ok()) logLine("warn", announced.error().message);
+    if (Status announced = announce(network.get(), spec_.identity); !announced.ok()) logLine("warn", announced.error().message);
     return {};
   }
 

@@ -80,7 +80,7 @@ bool allZero(const char* block, size_t length) { return block[0] == 0 && memcmp(
 /** A file that is being read, maybe over several calls. Zeros count as holes, wherever the file system keeps them. */
 class TreeHash::Reader {
  public:
-  Reader(std::string path, UniqueFd file, std::string& buffer, std::vector<Number>* pieces) : path_(std::move(path)), file_(std::move(file)), buffer_(buffer), pieces_(pieces) {}
+  Reader(std::string path, UniqueFd file, char* buffer, std::vector<Number>* pieces) : path_(std::move(path)), file_(std::move(file)), buffer_(buffer), pieces_(pieces) {}
   const std::string& path() const { return path_; }
 
   /** Bytes read; 0 at its end. */
@@ -93,8 +93,8 @@ class TreeHash::Reader {
     // Whole blocks, from where data begins: the same on every file system.
     if (data > at_) at_ = data - data % static_cast<off_t>(blockBytes);
     size_t filled = 0;
-    while (filled < buffer_.size()) {
-      ssize_t count = pread(file_.get(), buffer_.data() + filled, buffer_.size() - filled, at_ + static_cast<off_t>(filled));
+    while (filled < readBytes) {
+      ssize_t count = pread(file_.get(), buffer_ + filled, readBytes - filled, at_ + static_cast<off_t>(filled));
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) return errnoError("read " + path_);
       if (count == 0) break;
@@ -102,14 +102,14 @@ class TreeHash::Reader {
     }
     for (size_t from = 0; from < filled; from += blockBytes) {
       const size_t length = std::min(blockBytes, filled - from);
-      if (allZero(buffer_.data() + from, length)) {
+      if (allZero(buffer_ + from, length)) {
         afterHole_ = true;
         continue;
       }
       if (afterHole_) sum_.add(static_cast<uint64_t>(at_) + from);
       afterHole_ = false;
-      sum_.add(buffer_.data() + from, length);
-      if (pieces_) addToPiece(at_ + static_cast<int64_t>(from), buffer_.data() + from, length);
+      sum_.add(buffer_ + from, length);
+      if (pieces_) addToPiece(at_ + static_cast<int64_t>(from), buffer_ + from, length);
     }
     at_ += static_cast<off_t>(filled);
     if (filled == 0) endPiece();
@@ -136,7 +136,7 @@ class TreeHash::Reader {
 
   std::string path_;
   UniqueFd file_;
-  std::string& buffer_;
+  char* buffer_;
   std::vector<Number>* pieces_;
   std::optional<Sum> pieceSum_;
   int64_t piece_ = -1;
@@ -145,7 +145,7 @@ class TreeHash::Reader {
   Sum sum_;
 };
 
-TreeHash::TreeHash(UniqueFd root) : root_(std::move(root)), buffer_(readBytes, '\0') {}
+TreeHash::TreeHash(UniqueFd root) : root_(std::move(root)), buffer_(std::make_unique_for_overwrite<char[]>(readBytes)) {}
 TreeHash::~TreeHash() = default;
 
 Result<std::unique_ptr<TreeHash>> TreeHash::begin(const std::string& root, const TreeHash* before, bool detailed) {
@@ -313,7 +313,7 @@ Result<int64_t> TreeHash::read(int64_t mostBytes) {
         continue;
       }
       const bool inPieces = entry.details && !entry.details->pieces.empty();
-      reader_ = std::make_unique<Reader>(path, std::move(file), buffer_, inPieces ? &entry.details->pieces : nullptr);
+      reader_ = std::make_unique<Reader>(path, std::move(file), buffer_.get(), inPieces ? &entry.details->pieces : nullptr);
     }
     for (;;) {
       DROVER_TRY_ASSIGN(count, reader_->next());

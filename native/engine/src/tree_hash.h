@@ -75,7 +75,7 @@ class TreeHash {
   /** By path; the root itself is ".". */
   std::map<std::string, Entry> entries_;
   /** For whichever file is read. */
-  std::string buffer_;
+  std::unique_ptr<char[]> buffer_;
   std::unique_ptr<Reader> reader_;
 };
 
