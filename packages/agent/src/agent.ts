@@ -47,7 +47,9 @@ import { accessOf } from './tls.ts'
 import { Workers } from './workers.ts'
 
 /** A frozen container waits for what the leader makes of these, or the next one to be frozen. */
-const awaitedSteps: ReadonlySet<SessionStep> = new Set<SessionStep>(['switched', 'restored', 'released', 'failed'])
+const awaitedSteps: ReadonlySet<SessionStep> = new Set<SessionStep>(['switched', 'restored', 'failed'])
+/** Whoever asked for one move waits for its end. */
+const awaitedAlone: ReadonlySet<SessionStep> = new Set<SessionStep>([...awaitedSteps, 'released'])
 /** What the leader plans the next step by, but nobody stands still for: it goes with what is said meanwhile, or alone after this. */
 const stepWithinMs = 25
 /** As many moves wait for each other anyway; then their steps are told together. */
@@ -100,8 +102,9 @@ export class Agent {
       fetcher: new ImageFetcher(images, access),
       sessions: new MigrationSessions((container, step) => {
         this.#workers.poke(container)
-        if (awaitedSteps.has(step)) this.#bus.publishSoon()
-        else this.#bus.publishWithin(this.#parts.sessions.underWay < busyMoves ? stepWithinMs : stepWhenBusyWithinMs)
+        const busy = this.#parts.sessions.underWay >= busyMoves
+        if ((busy ? awaitedSteps : awaitedAlone).has(step)) this.#bus.publishSoon()
+        else this.#bus.publishWithin(busy ? stepWhenBusyWithinMs : stepWithinMs)
       }),
       snapshots: new SnapshotJobs(),
       uploads: new Uploads(config.dataDirectory),

@@ -245,16 +245,16 @@ t.test('a host dumps one container at a time, and the next while the last one is
   t.equal(together, 3, 'moves between other hosts don’t wait')
 })
 
-t.test('a destination that lets nothing run gets two, and no more', async (t) => {
+t.test('a destination that lets nothing run gets no more', async (t) => {
   const cluster = new ModelCluster([{ name: 'a' }, { name: 'b' }])
-  const names = ['one', 'two', 'three', 'four']
+  const names = ['one', 'two', 'three', 'four', 'five', 'six']
   for (const name of names) cluster.launch(name, 'a')
   cluster.settle()
   cluster.hosts.get('b')!.failures.add('destination committed')
   for (const name of names) cluster.move(name, 'b')
   cluster.settle()
   const phases = names.map((name) => cluster.operation(`move-${name}`).phase)
-  t.strictSame(phases.sort(), ['committed', 'committed', 'precopying', 'precopying'])
+  t.strictSame(phases.sort(), [...Array(4).fill('committed'), 'precopying', 'precopying'])
   cluster.hosts.get('b')!.failures.clear()
   cluster.until('all done', () => names.every((name) => cluster.operation(`move-${name}`).state === 'done'))
 })
@@ -275,7 +275,7 @@ t.test('while one container is restored, the next is dumped on its way to anothe
         phase === 'switching' && migrationStep(cluster.observed, 'a', id, 'source')?.step !== 'switched',
     )
     t.ok(waitedFor.length <= 1, 'one is dumped at a time')
-    for (const host of ['b', 'c']) t.ok(frozen.filter(({ migration }) => migration?.destination === host).length <= 2)
+    for (const host of ['b', 'c']) t.ok(frozen.filter(({ migration }) => migration?.destination === host).length <= 3)
     together = Math.max(together, frozen.length)
     return names.every((name) => cluster.operation(`move-${name}`).state === 'done')
   })

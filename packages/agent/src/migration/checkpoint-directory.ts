@@ -1,7 +1,7 @@
 // Where checkpoints pass through: a directory per operation on tmpfs, which nobody but root reaches.
 
 import { createHash } from 'node:crypto'
-import { chmodSync, mkdirSync, rmSync, statfsSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync, unlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DroverError } from '@drover/protocol'
 
@@ -17,7 +17,7 @@ export function checkpointDirectory(
     throw new DroverError('BAD_REQUEST', `operation id ${JSON.stringify(operation.slice(0, 80))} is no plain name`)
   }
   const parent = join(root, operation)
-  rmSync(parent, { recursive: true, force: true })
+  removeTree(parent)
   mkdirSync(parent, { recursive: true, mode: 0o700 })
   const directory = join(parent, 'images')
   if (make) {
@@ -25,7 +25,22 @@ export function checkpointDirectory(
     // Whatever the umask is.
     chmodSync(directory, 0o755)
   }
-  return { directory, remove: () => rmSync(parent, { recursive: true, force: true }) }
+  return { directory, remove: () => removeTree(parent) }
+}
+
+/** A checkpoint has dozens of small files, and rmSync looks at each three times before it removes it. */
+export function removeTree(directory: string): void {
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      const path = `${directory}/${entry.name}`
+      if (entry.isDirectory()) removeTree(path)
+      else unlinkSync(path)
+    }
+    rmdirSync(directory)
+  } catch {
+    // Gone already, or somebody still writes there: that one is patient, and knows the right error.
+    rmSync(directory, { recursive: true, force: true })
+  }
 }
 
 /** In /run where that is a tmpfs, as with any init; the name keeps apart agents that share it. Else among the agent's data. */

@@ -2,7 +2,6 @@
 // `switched` every millisecond is blackout: connection and tar are there before it, and the disk is scanned while memory is sent.
 // A failure only fails the session; the controller then aborts, and reconciling thaws.
 
-import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { EngineContainer } from '@drover/engine'
 import { type Assignment, DroverError } from '@drover/protocol'
@@ -15,7 +14,7 @@ import type { StreamMessage, TreeSum } from '../streams/messages.ts'
 import { openStream } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 import { movePlan, requireBudget, requireStrategy } from './blackout-budget.ts'
-import { checkpointDirectory } from './checkpoint-directory.ts'
+import { checkpointDirectory, removeTree } from './checkpoint-directory.ts'
 import { cleanPages } from './clean-pages.ts'
 import { type DiskDelta, diskDelta, namesIn, socketsOf } from './disk-delta.ts'
 import { type Manifest, pathBytes, restlessDirectories, scanManifest, sizeOf } from './disk-manifest.ts'
@@ -189,7 +188,7 @@ async function checkpointAndSend(
   const { checkpoint: directory } = ready
   const calledAt = performance.now()
   // The engine makes the directory, perhaps when a session that was closed meanwhile has removed it.
-  const remove = () => rmSync(dirname(directory), { recursive: true, force: true })
+  const remove = () => removeTree(dirname(directory))
   const ahead = { begun: false }
   const asked = checkpointPatiently(parts, session, { container, epoch, directory }, () => !ahead.begun)
   const sentAhead = sendWhileDumping(parts, session, container, ready, ahead)

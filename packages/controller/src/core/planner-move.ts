@@ -29,6 +29,8 @@ export const phaseDeadlinesMs: Readonly<Record<MigrationPhase, number>> = {
 const coresPerSwitch = 2
 /** A source that isn't clean so long after the decision is waited for in a phase of its own; mostly it is, and the phase would be one entry more. */
 const cleaningAfterMs = 1_000
+/** Released at the destination, and not told yet: nobody stands still for that. */
+const mostUntold = 2
 /** Beyond this they wait for each other in the kernel: namespaces and network devices have one lock each. */
 const mostSwitchesPerHost = 4
 
@@ -262,8 +264,8 @@ function maySwitch(context: PlanContext, slots: SwitchSlots, { source, destinati
   return (
     there(source) + count('arrived', source) < mostSwitches(context, source) &&
     there(destination) < mostSwitches(context, destination) &&
-    // One that doesn't get on there holds up those that would come after it.
-    count('arrived', destination) <= mostSwitches(context, destination)
+    // That one runs is told with the next news. One that doesn't get on there holds up those that would come after it.
+    count('arrived', destination) <= mostSwitches(context, destination) + mostUntold
   )
 }
 
