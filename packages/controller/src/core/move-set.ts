@@ -84,7 +84,7 @@ export function startMoves(
 ): Entry[] {
   const entries: Entry[] = []
   const pending: PendingPlacement[] = []
-  let places = Number(operation.parameters.parallel ?? 1) - moves.filter(({ status }) => status === 'moving').length
+  let places = placesOf(operation) - moves.filter(({ status }) => status === 'moving').length
   for (const progress of moves) {
     if (places <= 0) break
     if (progress.status !== 'waiting') continue
@@ -203,11 +203,14 @@ export function progressEntry(
 /** An operation carries its plan, which every controller writes down with it: while moves go on, once in a while is enough. */
 const progressIntervalMs = 1_000
 
-export const unhurried = (
-  { nowMs }: PlanContext,
-  operation: Operation,
-  progress: readonly Entry[],
-): readonly Entry[] => (nowMs - operation.updatedAtMs < progressIntervalMs ? [] : progress)
+export const isHurried = ({ nowMs }: PlanContext, operation: Operation): boolean =>
+  nowMs - operation.updatedAtMs < progressIntervalMs
+
+export const unhurried = (context: PlanContext, operation: Operation, progress: readonly Entry[]): readonly Entry[] =>
+  isHurried(context, operation) ? [] : progress
+
+/** How many moves may be under way at once. */
+export const placesOf = (operation: Operation): number => Number(operation.parameters.parallel ?? 1)
 
 export function whyStayed({ move, container, tries }: MoveProgress): string {
   const last = tries.at(-1)?.error?.message

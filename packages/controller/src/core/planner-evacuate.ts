@@ -5,8 +5,10 @@ import { type Operation, silentAfterMs } from '@drover/protocol'
 import type { Entry, PlannedMove } from './entries.ts'
 import { type EvacuationWishes, evacuationPlan, plannedOf } from './evacuation-plan.ts'
 import {
+  isHurried,
   type MoveProgress,
   type MoveSetRules,
+  placesOf,
   plannedMoves,
   progressEntry,
   progressOfMoves,
@@ -17,7 +19,7 @@ import {
 import { isReady } from './observed.ts'
 import type { PlanContext } from './planner.ts'
 import { planLostEvacuation } from './planner-heal.ts'
-import type { ClusterState, StoredContainer } from './state.ts'
+import { type ClusterState, runningOperations, type StoredContainer } from './state.ts'
 
 const rules: MoveSetRules = { maxTries: 3, retarget: true }
 /** A host that is silent now may be back soon (its agent restarts); after this it isn't waited for. */
@@ -27,6 +29,7 @@ export function planEvacuation(context: PlanContext, operation: Operation): Entr
   const healing = planLostEvacuation(context, operation)
   if (healing !== null) return healing
   const planned = plannedMoves(operation)
+  if (planned !== null && allPlacesTaken(context, operation)) return []
   const unplanned = unplannedOn(context.state, operation.target, planned)
   if (!operation.cancelRequested && (planned === null || unplanned.length > 0)) {
     // A new leader has not heard everybody yet: a plan without them would be a bad one.
@@ -44,6 +47,16 @@ export function planEvacuation(context: PlanContext, operation: Operation): Entr
     return [...unhurried(context, operation, progress), ...starts]
   }
   return [...progress, ending(context, operation, moves, late && waiting)]
+}
+
+/**
+ * Then there is nothing to begin or to end, and once in a while to tell: with hundreds of containers in the plan it isn't gone through with every entry
+ * and report of their moves.
+ */
+function allPlacesTaken(context: PlanContext, operation: Operation): boolean {
+  if (operation.cancelRequested || !isHurried(context, operation)) return false
+  const under = runningOperations(context.state).filter(({ parent }) => parent === operation.id)
+  return under.length >= placesOf(operation)
 }
 
 /** No host takes those that wait, now. It is worth waiting while a host is missing, but not for ever. */
