@@ -221,7 +221,7 @@ export class DroverClient {
   waitOperation(id: string, options?: WaitOptions): Promise<Operation> {
     const source = {
       operation: (operation: string, bounds: ReadOptions) => this.operation(operation, bounds),
-      changes: (operation: string, signal: AbortSignal) => this.events({ operation, signal }),
+      changes: (operation: string, signal: AbortSignal) => this.events({ operation, alone: true, signal }),
     }
     return waitOperation(source, id, options)
   }

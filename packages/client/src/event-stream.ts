@@ -9,8 +9,10 @@ import { backoffMs, pause } from './backoff.ts'
 import type { Transport } from './transport.ts'
 
 export interface EventOptions {
-  /** Only events of this operation. */
+  /** Only events of this operation and of those that it started. */
   operation?: string
+  /** Without those that it started: an evacuation has hundreds of moves. */
+  alone?: boolean
   /** Start after this event; default: with what happens from now on. */
   after?: number
   signal?: AbortSignal | null
@@ -23,7 +25,7 @@ const idleTimeoutMs = 45_000
 const defaultUnreachableMs = 60_000
 
 export async function* eventStream(transport: Transport, options: EventOptions = {}): AsyncGenerator<ClusterEvent> {
-  const query = options.operation === undefined ? '' : `?operation=${encodeURIComponent(options.operation)}`
+  const query = queryOf(options)
   const unreachableMs = options.unreachableMs ?? defaultUnreachableMs
   const signal = options.signal ?? null
   let lastId = options.after
@@ -50,6 +52,11 @@ export async function* eventStream(transport: Transport, options: EventOptions =
     if (signal?.aborted) return
     await pause(backoffMs(tries), signal).catch(() => {})
   }
+}
+
+function queryOf({ operation, alone }: EventOptions): string {
+  if (operation === undefined) return ''
+  return `?operation=${encodeURIComponent(operation)}${alone ? '&alone=true' : ''}`
 }
 
 /** Ends when the connection does, however it ends. */

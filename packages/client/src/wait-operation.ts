@@ -22,7 +22,7 @@ export const coalesceMs = 5
 /** What waiting needs of the client; narrow, so that tests can script it. */
 export interface WaitSource {
   operation(id: string, options: { signal: AbortSignal; deadlineMs: number }): Promise<Operation>
-  /** Yields whenever something happened to the operation, or to those that it started; ends or throws when it can't be known. */
+  /** Yields whenever something happened to the operation; ends or throws when it can't be known. */
   changes(id: string, signal: AbortSignal): AsyncIterable<Pick<ClusterEvent, 'kind' | 'operation'>>
 }
 

@@ -21,7 +21,10 @@ t.test('progress is told once per state, and the ended operation is the result',
   const ended = await client.waitOperation('op-1', { onProgress: ({ phase }) => phases.push(phase) })
   t.equal(ended.state, 'done')
   t.same(phases, ['starting', 'almost', 'done'])
-  t.ok(api.seen.some(({ url }) => url === '/v1/events?operation=op-1'))
+  t.ok(
+    api.seen.some(({ url }) => url === '/v1/events?operation=op-1&alone=true'),
+    'not of those that it starts',
+  )
 })
 
 t.test('an event of its own is asked about at once; progress, and what its moves do, with the next poll', async (t) => {

@@ -1,8 +1,8 @@
 // GET /v1/events: server-sent events from any controller, from what it has applied itself. A client that doesn't read is cut
 // off rather than buffered for; it goes on by Last-Event-ID.
 
-import { type ClusterEvent, DroverError } from '@drover/protocol'
-import { Type } from '@drover/schema'
+import { type ClusterEvent, DroverError, type Operation } from '@drover/protocol'
+import { type Static, Type } from '@drover/schema'
 import type { FastifyInstance } from 'fastify'
 import type { ControllerContext } from '../context.ts'
 import { streamRoute } from './route.ts'
@@ -14,7 +14,9 @@ const maxBufferedBytes = 1 << 20
 
 const EventQuery = Type.Object({
   operation: Type.Optional(Type.String({ description: 'only events of this operation and of those that it started' })),
+  alone: Type.Optional(Type.Literal('true', { description: 'not of those that it started' })),
 })
+type EventQuery = Static<typeof EventQuery>
 
 export function eventRoutes(app: FastifyInstance, context: ControllerContext): void {
   const { events } = context
@@ -23,14 +25,15 @@ export function eventRoutes(app: FastifyInstance, context: ControllerContext): v
     if (events.listeners >= maxListeners) {
       throw new DroverError('LIMIT_REACHED', `listen to events: ${maxListeners} clients listen already, the limit`)
     }
-    const { operation } = request.query as { operation?: string }
+    const query = request.query as EventQuery
     const after = lastEventId(request.headers['last-event-id'])
     reply.hijack()
     const out = reply.raw
     out.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
     out.write(': drover events\n\n')
     const send = (batch: readonly ClusterEvent[]) => {
-      const wanted = operation === undefined ? batch : batch.filter((event) => concerns(context, event, operation))
+      const { operations } = context.machine.state.tables
+      const wanted = batch.filter((event) => isWanted(event, query, operations))
       if (wanted.length > 0) out.write(wanted.map(format).join(''))
       if (out.writableLength > maxBufferedBytes) out.destroy()
     }
@@ -47,9 +50,13 @@ export function eventRoutes(app: FastifyInstance, context: ControllerContext): v
 
 const format = (event: ClusterEvent): string => `id: ${event.id}\ndata: ${JSON.stringify(event)}\n\n`
 
-function concerns({ machine }: ControllerContext, event: ClusterEvent, operation: string): boolean {
-  if (event.operation === null) return false
-  return event.operation === operation || machine.state.tables.operations.get(event.operation)?.parent === operation
+export function isWanted(
+  event: ClusterEvent,
+  { operation, alone }: EventQuery,
+  operations: ReadonlyMap<string, Pick<Operation, 'parent'>>,
+): boolean {
+  if (operation === undefined || event.operation === operation) return true
+  return alone === undefined && event.operation !== null && operations.get(event.operation)?.parent === operation
 }
 
 function lastEventId(header: string | string[] | undefined): number | null {
