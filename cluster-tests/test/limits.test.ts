@@ -16,6 +16,7 @@ await tell(
     /** MemTotal in kB: what `free` and `top` show as the machine's memory. */
     const seen = async () =>
       Number(/MemTotal:\s+(\d+)/.exec((await lab.cli(['exec', 'web', '--', 'cat', '/proc/meminfo'])).stdout)?.[1])
+    const mtu = async () => (await lab.cli(['exec', 'web', '--', 'cat', '/sys/class/net/eth0/mtu'])).stdout
     const native = engineOfStories === 'native'
 
     await t.test('a limit of the launch is felt inside', async (t) => {
@@ -26,9 +27,10 @@ await tell(
 
     await t.test('set changes it without a restart', async (t) => {
       const before = await story.container('web')
-      await story.must('set', 'web', 'memory=128MiB', 'cpuset=1', 'network.rate=100mbit')
+      await story.must('set', 'web', 'memory=128MiB', 'cpuset=1', 'network.rate=100mbit', 'network.mtu=1400')
       if (native) t.match(await cores(), /:\s+1\n/)
       if (native) t.equal(await seen(), 128 * 1024, 'seen at once')
+      if (native) t.match(await mtu(), /^1400\n/)
       const after = await story.container('web')
       t.match(after, { state: 'running', initPid: before.initPid, starts: before.starts, operation: null })
       t.match(after.spec.limits, { memoryBytes: 128 * MiB, cpus: '1', networkBits: 100_000_000 })
@@ -54,6 +56,7 @@ await tell(
       t.not(after.host, before.host)
       if (native) t.match(await cores(), /:\s+1\n/)
       if (native) t.equal(await seen(), 128 * 1024)
+      if (native) t.match(await mtu(), /^1400\n/)
       await story.must('set', 'web', 'cpuset=none')
       if (native) t.notMatch(await cores(), /:\s+1\n/)
     })

@@ -7,7 +7,9 @@
 
 namespace drover {
 
-/** The link is on a bridge: it reaches ports that are not isolated, and none that is. */
-Status isolatePort(const std::string& link);
+/** The link is on a bridge: isolated it reaches ports that are not, and none that is. Leaving the bridge ends it. */
+Status isolatePort(const std::string& link, bool isolated = true);
+/** As isolatePort; one that is on no bridge now is left as it is. */
+Status isolatePortIfAny(const std::string& link, bool isolated);
 
 }  // namespace drover

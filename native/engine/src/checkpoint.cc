@@ -61,7 +61,7 @@ Status resume(Engine& engine, const std::shared_ptr<Container>& shared) {
       changed.state = State::frozen;
       changed.fenced = true;
     });
-  Status attached = attachVeth(record.spec.identity, engine.config().bridge);
+  Status attached = attachVeth(record.spec, engine.config().bridge);
   // A CRIU that died may have left the freezer open.
   DROVER_TRY(record.state == State::frozen ? engine.cgroups().freeze(container.id) : engine.cgroups().thaw(container.id));
   DROVER_TRY(endMove(engine, container, [](Record&) {}));

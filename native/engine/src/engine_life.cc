@@ -200,7 +200,7 @@ Status Engine::adoptRunning(const std::shared_ptr<Container>& container, const R
   // The record was written before or after each step, never during: bring the freezer to what it says.
   if (record.state == State::running && lease_.holds(record)) {
     // Perhaps the engine died in a freeze or a dump: nothing had been promised yet.
-    DROVER_TRY(attachVeth(record.spec.identity, config_.bridge));
+    DROVER_TRY(attachVeth(record.spec, config_.bridge));
     return cgroups_.thaw(container->id);
   }
   return cgroups_.freeze(container->id);

@@ -156,7 +156,7 @@ Status unfenceContainer(Engine& engine, const std::shared_ptr<Container>& contai
   const Record before = container->snapshot();
   if (!before.fenced || !engine.lease().holds(before)) return {};
   if (before.initPid == 0 || before.state != State::frozen) return engine.update(*container, [](Record& record) { record.fenced = false; });
-  warn(attachVeth(before.spec.identity, engine.config().bridge));
+  warn(attachVeth(before.spec, engine.config().bridge));
   DROVER_TRY(engine.cgroups().thaw(container->id));
   DROVER_TRY(engine.update(*container, [](Record& record) {
     record.state = State::running;

@@ -45,10 +45,12 @@ Limits withRoom(Limits limits, int64_t room) {
   return limits;
 }
 
-Status changeLimits(Engine& engine, const Record& record, const Limits& limits) {
+/** From those in force, or perhaps in force. */
+Status changeLimits(Engine& engine, const Record& record, const Limits& from, const Limits& limits) {
   DROVER_TRY(engine.cgroups().changeLimits(record.spec.container, limits));
   DROVER_TRY_ASSIGN(network, openNetworkNamespace(record.initPid));
-  return limitNetwork(network.get(), record.spec.identity, limits.networkBits);
+  DROVER_TRY(changeVeth(network.get(), record.spec.identity, from, limits));
+  return changeNetworkLimit(network.get(), record.spec.identity, from, limits);
 }
 
 }  // namespace
@@ -66,11 +68,11 @@ Status changeOnHost(Engine& engine, const std::shared_ptr<Container>& container,
   } else {
     // What it was given beyond its limit to come to a stand is in use: it keeps that until it gets more.
     bool more = before.memoryRoomBytes > 0 && getsMore(limits, before.spec.limits);
-    if (before.spec.limits != limits) changed = changeLimits(engine, before, more ? limits : withRoom(limits, before.memoryRoomBytes));
+    if (before.spec.limits != limits) changed = changeLimits(engine, before, before.spec.limits, more ? limits : withRoom(limits, before.memoryRoomBytes));
     if (changed.ok() && before.spec.devices != wanted) changed = applyDevices(engine, *container, before.initPid, wanted);
   }
   if (changed.ok()) return {};
-  Status back = live ? changeLimits(engine, before, withRoom(before.spec.limits, before.memoryRoomBytes)) : Status();
+  Status back = live ? changeLimits(engine, before, limits, withRoom(before.spec.limits, before.memoryRoomBytes)) : Status();
   if (!back.ok()) logLine("error", back.error().message);
   back = disk ? changeDiskLimit(*container, before.spec, before.spec.limits.diskBytes, live) : Status();
   if (!back.ok()) logLine("error", back.error().message);
@@ -146,7 +148,7 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
     forgetCheckpoint(engine, *container);
     forgetTree(container->id);
     if (hasProxies(before.spec)) engine.refreshDevices(container);
-    DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));
+    DROVER_TRY(attachVeth(before.spec, engine.config().bridge));
     // It stood still before the dump, and does so again.
     if (before.extra.value("frozenBefore", false)) return engine.update(*container, [](Record& record) { record.state = State::frozen; });
   }

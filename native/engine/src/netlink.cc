@@ -13,6 +13,7 @@
 
 #include <cstdio>
 
+#include "bridge_port.h"
 #include "ipv6.h"
 #include "netlink_message.h"
 #include "unique_fd.h"
@@ -192,10 +193,14 @@ Status createLink(int networkNamespace, const Nic& nic) {
   return nic.ipv6.empty() ? Status() : addAddress6(inside, index, nic.ipv6);
 }
 
-Status createVeth(int networkNamespace, const Identity& identity) {
+Status createVeth(int networkNamespace, const Spec& spec) {
+  const Identity& identity = spec.identity;
   DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
   DROVER_TRY(upLink(inside, 0, "lo"));
-  DROVER_TRY(createLink(networkNamespace, {vethName(identity), "eth0", identity.mac, identity.ipv4, !identity.ipv6}));
+  Nic nic = {vethName(identity), "eth0", identity.mac, identity.ipv4, !identity.ipv6};
+  nic.mtu = static_cast<uint32_t>(spec.limits.networkMtu);
+  nic.queueLength = static_cast<uint32_t>(spec.limits.networkQueue);
+  DROVER_TRY(createLink(networkNamespace, nic));
   int index = inside.indexOf("eth0");
   if (identity.gateway) DROVER_TRY(addDefaultRoute(inside, index, *identity.gateway));
   if (identity.ipv6) DROVER_TRY(addAddress6(inside, index, *identity.ipv6));
@@ -208,7 +213,38 @@ Status attachLink(const std::string& name, const std::string& bridge) {
   return setMaster(name, static_cast<uint32_t>(index));
 }
 
-Status attachVeth(const Identity& identity, const std::string& bridge) { return attachLink(vethName(identity), bridge); }
+Status attachVeth(const Spec& spec, const std::string& bridge) {
+  const std::string link = vethName(spec.identity);
+  DROVER_TRY(attachLink(link, bridge));
+  return spec.limits.networkIsolated ? isolatePort(link) : Status();
+}
+
+namespace {
+/** What the kernel gives a veth that is told nothing (ether_setup, DEFAULT_TX_QUEUE_LEN). */
+constexpr int64_t usualMtu = 1500;
+constexpr int64_t usualQueue = 1000;
+
+Status resize(int networkNamespace, const std::string& name, const Limits& before, const Limits& limits) {
+  NetlinkMessage message(RTM_NEWLINK, 0);
+  message.header(linkHeader(0, 0));
+  message.attribute(IFLA_IFNAME, name);
+  auto size = [](int64_t wanted, int64_t usual) { return static_cast<uint32_t>(wanted > 0 ? wanted : usual); };
+  if (before.networkMtu != limits.networkMtu) message.attribute(IFLA_MTU, size(limits.networkMtu, usualMtu));
+  if (before.networkQueue != limits.networkQueue) message.attribute(IFLA_TXQLEN, size(limits.networkQueue, usualQueue));
+  DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(networkNamespace));
+  const int result = netlink.request(message);
+  return result == 0 ? Status() : Status(errnoError("change the sizes of " + name, result));
+}
+}  // namespace
+
+Status changeVeth(int networkNamespace, const Identity& identity, const Limits& before, const Limits& limits) {
+  const std::string link = vethName(identity);
+  if (before.networkMtu != limits.networkMtu || before.networkQueue != limits.networkQueue) {
+    DROVER_TRY(resize(-1, link, before, limits));
+    DROVER_TRY(resize(networkNamespace, "eth0", before, limits));
+  }
+  return before.networkIsolated == limits.networkIsolated ? Status() : isolatePortIfAny(link, limits.networkIsolated);
+}
 
 // Setting the MAC that it has makes the kernel forget the device's neighbours (arp_netdev_event, NETDEV_CHANGEADDR).
 Status forgetNeighbours(int networkNamespace, const Identity& identity) {

@@ -36,10 +36,12 @@ Status attachLink(const std::string& name, const std::string& bridge);
 Status destroyLink(const std::string& name);
 
 std::string vethName(const Identity& identity);
-/** Makes the pair with MAC and addresses, lo and eth0 up, default route if any; the host's end is up but on no bridge. */
-Status createVeth(int networkNamespace, const Identity& identity);
-/** Puts the host's end on the bridge. */
-Status attachVeth(const Identity& identity, const std::string& bridge);
+/** Makes the pair with MAC, addresses and sizes, lo and eth0 up, default route if any; the host's end is up but on no bridge. */
+Status createVeth(int networkNamespace, const Spec& spec);
+/** Puts the host's end on the bridge, isolated if it is to be. */
+Status attachVeth(const Spec& spec, const std::string& bridge);
+/** As it runs: sizes of both ends and isolation, where they are other than before. */
+Status changeVeth(int networkNamespace, const Identity& identity, const Limits& before, const Limits& limits);
 /** Takes the host's end off its bridge: packets are then dropped, not refused. */
 Status detachVeth(const Identity& identity);
 /** Removes the pair; none there is no error. */

@@ -73,15 +73,23 @@ Status limitEnd(int networkNamespace, const std::string& name, int64_t bitsPerSe
   if (index == 0) return engineError("limit the network rate: there is no " + name);
   DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(networkNamespace));
   int result = bitsPerSecond > 0 ? setBucket(netlink, index, bitsPerSecond) : removeBucket(netlink, index);
-  if (result != 0) return errnoError("set network.rate=" + std::to_string(bitsPerSecond) + " on " + name, result);
+  if (result != 0) return errnoError("limit " + name + " to " + std::to_string(bitsPerSecond) + " bits per second", result);
   return {};
 }
 
+/** Each end limits what it sends: the host's end what comes to the container. */
+int64_t ingressOf(const Limits& limits) { return limits.networkIngressBits > 0 ? limits.networkIngressBits : limits.networkBits; }
+int64_t egressOf(const Limits& limits) { return limits.networkEgressBits > 0 ? limits.networkEgressBits : limits.networkBits; }
+
 }  // namespace
 
-Status limitNetwork(int networkNamespace, const Identity& identity, int64_t bitsPerSecond) {
-  DROVER_TRY(limitEnd(-1, vethName(identity), bitsPerSecond));
-  return limitEnd(networkNamespace, "eth0", bitsPerSecond);
+Status limitNetwork(int networkNamespace, const Identity& identity, const Limits& limits) {
+  return changeNetworkLimit(networkNamespace, identity, Limits(), limits);
+}
+
+Status changeNetworkLimit(int networkNamespace, const Identity& identity, const Limits& before, const Limits& limits) {
+  if (ingressOf(before) != ingressOf(limits)) DROVER_TRY(limitEnd(-1, vethName(identity), ingressOf(limits)));
+  return egressOf(before) == egressOf(limits) ? Status() : limitEnd(networkNamespace, "eth0", egressOf(limits));
 }
 
 }  // namespace drover

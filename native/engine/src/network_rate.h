@@ -7,7 +7,9 @@
 
 namespace drover {
 
-/** Sets the rate of both ends, or takes it away with 0. */
-Status limitNetwork(int networkNamespace, const Identity& identity, int64_t bitsPerSecond);
+/** Sets the rates of a link just made; without any there is nothing to do. */
+Status limitNetwork(int networkNamespace, const Identity& identity, const Limits& limits);
+/** Sets those that are other than before, or takes them away. */
+Status changeNetworkLimit(int networkNamespace, const Identity& identity, const Limits& before, const Limits& limits);
 
 }  // namespace drover

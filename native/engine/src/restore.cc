@@ -113,11 +113,11 @@ class RestoreSteps {
 
   Status makeNetwork(pid_t pid) {
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
-    DROVER_TRY(createVeth(network.get(), spec_.identity));
+    DROVER_TRY(createVeth(network.get(), spec_));
     if (spec_.security.addressFilter) DROVER_TRY(filterAddresses(spec_.identity));
     DROVER_TRY(prepareDevices(engine_, spec_, network.get()));
     DROVER_TRY(setSysctls(pid, spec_.sysctls, SysctlScope::network));
-    return spec_.limits.networkBits > 0 ? limitNetwork(network.get(), spec_.identity, spec_.limits.networkBits) : Status();
+    return limitNetwork(network.get(), spec_.identity, spec_.limits);
   }
 
   Engine& engine_;
@@ -230,7 +230,7 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
   DROVER_TRY(engine.lease().check("release", before));
   DROVER_TRY_ASSIGN(network, openNetworkNamespace(before.initPid));
   Figures figures;
-  DROVER_TRY(attachVeth(before.spec.identity, engine.config().bridge));
+  DROVER_TRY(attachVeth(before.spec, engine.config().bridge));
   DROVER_TRY(attachNics(before.spec));
   // The kernel's TCP spoke up while the link led nowhere.
   DROVER_TRY(forgetNeighbours(network.get(), before.spec.identity));

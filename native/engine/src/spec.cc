@@ -107,6 +107,10 @@ constexpr LimitField laterLimits[] = {
     {"ioReadOperations", &Limits::ioReadOperations, 0, UINT32_MAX},
     {"ioWriteOperations", &Limits::ioWriteOperations, 0, UINT32_MAX},
     {"networkBits", &Limits::networkBits, 0, mostBytes},
+    {"networkIngressBits", &Limits::networkIngressBits, 0, mostBytes},
+    {"networkEgressBits", &Limits::networkEgressBits, 0, mostBytes},
+    {"networkMtu", &Limits::networkMtu, 0, 65'535},
+    {"networkQueue", &Limits::networkQueue, 0, 1'000'000},
 };
 
 }  // namespace
@@ -141,11 +145,18 @@ Result<Limits> parseLimits(const Json& value) {
     DROVER_TRY_ASSIGN(leased, booleanField(value, "leased"));
     limits.leased = leased;
   }
+  if (present(value, "networkIsolated")) {
+    DROVER_TRY_ASSIGN(isolated, booleanField(value, "networkIsolated"));
+    limits.networkIsolated = isolated;
+  }
   return limits;
 }
 
 Json limitsToJson(const Limits& limits) {
-  Json value = {{"cpus", limits.cpus}, {"memoryPolicy", limits.memoryFreeze ? "freeze" : "kill"}, {"leased", limits.leased}};
+  Json value = {{"cpus", limits.cpus},
+                {"memoryPolicy", limits.memoryFreeze ? "freeze" : "kill"},
+                {"leased", limits.leased},
+                {"networkIsolated", limits.networkIsolated}};
   for (const auto& field : firstLimits) value[field.name] = limits.*field.member;
   for (const auto& field : laterLimits) value[field.name] = limits.*field.member;
   return value;

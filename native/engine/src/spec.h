@@ -39,8 +39,15 @@ struct Limits {
   int64_t ioWriteBytes = 0;
   int64_t ioReadOperations = 0;
   int64_t ioWriteOperations = 0;
-  /** Bits per second, each way. */
+  /** Bits per second of eth0, each way; the others win over it, for what comes to the container and what it sends. */
   int64_t networkBits = 0;
+  int64_t networkIngressBits = 0;
+  int64_t networkEgressBits = 0;
+  /** Of both ends of eth0; 0: the kernel's. */
+  int64_t networkMtu = 0;
+  int64_t networkQueue = 0;
+  /** eth0 reaches no other isolated link of its bridge. */
+  bool networkIsolated = false;
   /** What happens at the limit of memory: the kernel kills a process, or all stands still until there is more. */
   bool memoryFreeze = false;
   /** It may be started elsewhere when this host is lost, so it runs only under a lease; see lease.h. */

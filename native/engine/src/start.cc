@@ -164,13 +164,13 @@ class Starting {
     DROVER_TRY(writeRootFiles(*container_, spec_, root.get()));
     root.reset();
     DROVER_TRY_ASSIGN(network, openNetworkNamespace(pid));
-    DROVER_TRY(createVeth(network.get(), spec_.identity));
+    DROVER_TRY(createVeth(network.get(), spec_));
     if (spec_.security.addressFilter) DROVER_TRY(filterAddresses(spec_.identity));
     crashPoint("start:network");
-    if (spec_.limits.networkBits > 0) DROVER_TRY(limitNetwork(network.get(), spec_.identity, spec_.limits.networkBits));
+    DROVER_TRY(limitNetwork(network.get(), spec_.identity, spec_.limits));
     DROVER_TRY(ofItsOwn(setSysctls(pid, spec_.sysctls)));
     DROVER_TRY(ofItsOwn(raiseResourceLimits(pid, spec_.rlimits)));
-    DROVER_TRY(attachVeth(spec_.identity, engine_.config().bridge));
+    DROVER_TRY(attachVeth(spec_, engine_.config().bridge));
     crashPoint("start:attached");
     // The record before the word: whatever runs a program of the container's, a next engine must find.
     DROVER_TRY(engine_.watchInit(container_, pid, [&](Record& record) {

@@ -113,6 +113,36 @@ export const settings: readonly Setting[] = [
     target: { limit: 'networkBits' },
   },
   {
+    key: 'network.ingress',
+    meaning: 'bits per second that come in, 50mbit; usual: network.rate',
+    parse: parseRate,
+    target: { limit: 'networkIngressBits' },
+  },
+  {
+    key: 'network.egress',
+    meaning: 'bits per second that go out, 10mbit; usual: network.rate',
+    parse: parseRate,
+    target: { limit: 'networkEgressBits' },
+  },
+  {
+    key: 'network.mtu',
+    meaning: 'largest packet of eth0, 1280 to 65535; usual: 1500',
+    parse: parseCount(1280, 65_535),
+    target: { limit: 'networkMtu' },
+  },
+  {
+    key: 'network.queue',
+    meaning: 'packets that wait to be sent by eth0, 1 to 1000000; usual: 1000',
+    parse: parseCount(1, 1_000_000),
+    target: { limit: 'networkQueue' },
+  },
+  {
+    key: 'network.isolated',
+    meaning: 'true: eth0 reaches no other isolated container of its host',
+    parse: parseSwitch,
+    target: { limit: 'networkIsolated' },
+  },
+  {
     key: 'memory.request',
     meaning: 'memory that it is placed by',
     parse: parseSize(4 << 20),
@@ -249,12 +279,27 @@ export const settings: readonly Setting[] = [
   })),
 ]
 
+/** What somebody might look for here, and where it is instead. */
+const waysOfIdentity: Record<string, string> = {
+  mac: 'drover launch --mac',
+  hwaddr: 'drover launch --mac',
+  address: 'drover launch --address',
+  'ipv4.address': 'drover launch --address',
+  address6: 'drover launch --address6',
+  'ipv6.address': 'drover launch --address6',
+}
+
 /** Adds one KEY=VALUE to what was read before. */
 export function parseSetting(text: string, before: SetRequest = {}): SetRequest {
   const kernel = parseKernelSetting(text, before)
   if (kernel !== null) return kernel
   const at = text.indexOf('=')
   const setting = settings.find(({ key }) => key === text.slice(0, at))
+  const wayOfIdentity = waysOfIdentity[text.slice(0, Math.max(at, 0))]
+  if (wayOfIdentity !== undefined) {
+    const why = 'connections and neighbours know it, so it stays as long as the container does'
+    throw new InvalidArgumentError(`${text.slice(0, at)} is chosen at the launch (${wayOfIdentity}): ${why}.`)
+  }
   if (at < 1 || !setting) {
     const known = [...settings, ...kernelKeys].map(({ key }) => key).join(', ')
     throw new InvalidArgumentError(`${JSON.stringify(text)} is not KEY=VALUE with one of the keys ${known}.`)

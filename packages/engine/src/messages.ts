@@ -22,7 +22,7 @@ import type {
 /** created: rootfs prepared, no process. checkpointed: frozen after a dump. restored: frozen after a restore. */
 export type EngineState = 'created' | 'running' | 'frozen' | 'checkpointed' | 'restored' | 'stopped'
 
-/** 0, '' or missing: no limit (swapBytes: −1 or missing). Bytes and operations per second; networkBits per second, each way. */
+/** 0, '' or missing: no limit (swapBytes: −1 or missing). Bytes and operations per second; networkBits per second, each way but for those that say which. */
 export interface EngineLimits extends Resources {
   cpuWeight?: number
   cpus?: string
@@ -33,6 +33,13 @@ export interface EngineLimits extends Resources {
   ioReadOperations?: number
   ioWriteOperations?: number
   networkBits?: number
+  networkIngressBits?: number
+  networkEgressBits?: number
+  /** Of both ends of eth0. */
+  networkMtu?: number
+  networkQueue?: number
+  /** Its port of the bridge reaches no other isolated one. */
+  networkIsolated?: boolean
   /** At the limit of memory the kernel kills a process (missing too), or all of it is frozen until it gets more. */
   memoryPolicy?: 'kill' | 'freeze'
   /** It may be started elsewhere when this host is lost, so here it runs only under a lease. */

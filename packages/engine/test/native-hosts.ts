@@ -299,6 +299,12 @@ export class TestHost {
     })
   }
 
+  /** As `ip` and `bridge` describe a link of this host. */
+  link(device: string): string {
+    const script = `ip link show dev ${device}; bridge -d link show dev ${device}`
+    return execFileSync('nsenter', ['-t', String(this.#holder.pid), '-n', 'sh', '-c', script], { encoding: 'utf8' })
+  }
+
   log(): string {
     return readFileSync(join(this.#directory, 'engine.log'), 'utf8')
   }

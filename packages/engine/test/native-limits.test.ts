@@ -166,6 +166,50 @@ t.test('limits of the native engine', { skip: reasonToSkip }, async (t) => {
     for (const end of await ends()) t.notMatch(end, /tbf/)
   })
 
+  await t.test('eth0: each way has a rate of its own, at the start and as it runs', async (t) => {
+    const container = await start(t, { ...noLimits, networkBits: 8_000_000, networkIngressBits: 16_000_000 })
+    const { initPid } = await client.call('get', { container })
+    const ends = () => ({ in: host.queues(`dv${container.slice(1)}`), out: host.queues('eth0', initPid ?? 0) })
+    t.match(ends(), { in: /tbf .*rate 16Mbit/, out: /tbf .*rate 8Mbit/ }, 'the one that says which wins')
+    await update(container, { networkEgressBits: 4_000_000 })
+    t.match(ends().out, /tbf .*rate 4Mbit/)
+    t.notMatch(ends().in, /tbf/, 'nothing limits what comes in')
+    await update(container, {})
+    t.notMatch(ends().out, /tbf/)
+  })
+
+  await t.test('eth0: its sizes, at the start and as it runs', async (t) => {
+    const container = await start(t, { ...noLimits, networkMtu: 1400, networkQueue: 500 })
+    const link = `dv${container.slice(1)}`
+    const inner = async () => (await inside(container, 'cd /sys/class/net/eth0 && cat mtu tx_queue_len')).output
+    t.equal(await inner(), '1400\n500')
+    t.match(host.link(link), /mtu 1400 .*qlen 500/, 'both ends have them')
+    await update(container, { networkMtu: 9000, networkQueue: 2000 })
+    t.equal(await inner(), '9000\n2000')
+    t.match(host.link(link), /mtu 9000 .*qlen 2000/)
+    t.equal((await inside(container, 'ip link set eth0 mtu 1300')).code, 0)
+    await update(container, { networkMtu: 9000, networkQueue: 2000, pids: 400 })
+    t.match(await inner(), /^1300\n/, 'what its root has set stays, as long as nobody sets another')
+    await update(container, {})
+    t.equal(await inner(), '1500\n1000')
+  })
+
+  await t.test('eth0: an isolated one reaches those that are not, at the start and as it runs', async (t) => {
+    const [first, second] = [await start(t, { ...noLimits, networkIsolated: true }), await start(t, noLimits)]
+    const reaches = async () => {
+      const address = `10.77.1.${second.slice(1)}`
+      return (await inside(first, `ping -c 1 -W 1 ${address}`)).code === 0
+    }
+    t.ok(await reaches())
+    await update(second, { networkIsolated: true })
+    t.notOk(await reaches())
+    await host.killEngine()
+    client = await host.startEngine()
+    t.notOk(await reaches(), 'and after another engine took over')
+    await update(first, {})
+    t.ok(await reaches(), 'let go as it runs')
+  })
+
   await t.test('an engine that comes back knows the limits; a stopped container gets them at its start', async (t) => {
     const container = await start(t, noLimits)
     await update(container, { memoryBytes: 48 * MiB, cpus: '0', networkBits: 8_000_000 })

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { EngineContainer, EngineSpec } from '../src/index.ts'
 import { reasonToSkip } from './engine-program.ts'
+import { noLimits } from './engine-spec.ts'
 import { checkCount, chooseCriu, confinement, MigrationStage } from './migration-stage.ts'
 import type { TestHost } from './native-hosts.ts'
 
@@ -46,8 +47,9 @@ t.test('live moves and security', { skip: reasonToSkip, timeout: 300_000 }, asyn
     ['privileged', { security: { privileged: true } }],
     ['other system calls', { security: { denySyscalls: ['sethostname'], allowSyscalls: ['acct'] } }],
     [
-      'sysctls and rlimits',
+      'sysctls, rlimits and eth0',
       {
+        limits: { ...noLimits, networkIngressBits: 80_000_000, networkMtu: 1400, networkIsolated: true },
         sysctls: { 'net.ipv4.ip_forward': '1', 'net.ipv4.conf.eth0.rp_filter': '2', 'kernel.msgmax': '9000' },
         rlimits: { nofile: { soft: 100, hard: 200 }, core: { soft: 0, hard: 0 } },
       },
@@ -58,9 +60,10 @@ t.test('live moves and security', { skip: reasonToSkip, timeout: 300_000 }, asyn
       const launched = await stage.launch(a, change)
       const { spec, container, stream } = launched
       const settings =
-        'cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0/rp_filter /proc/sys/kernel/msgmax; ulimit -n; ulimit -Hn; cat /proc/1/limits'
+        'cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0/rp_filter /proc/sys/kernel/msgmax; ulimit -n; ulimit -Hn; cat /sys/class/net/eth0/mtu /proc/1/limits'
       const settled = await run(a, spec.container, settings)
-      if (name === 'sysctls and rlimits') t.match(settled, /^1\n2\n9000\n100\n200\n/)
+      const limited = name === 'sysctls, rlimits and eth0'
+      if (limited) t.match(settled, /^1\n2\n9000\n100\n200\n1400\n/)
       const before = { confinement: confinement(container), mounts: mounts(container) }
       for (const [from, to] of [
         [a, b],
@@ -71,6 +74,8 @@ t.test('live moves and security', { skip: reasonToSkip, timeout: 300_000 }, asyn
         const { container: moved } = await stage.finish(from, to, spec)
         t.same({ confinement: confinement(moved), mounts: mounts(moved) }, before, 'all is as it was')
         t.equal(await run(to, spec.container, settings), settled)
+        const link = `dv${spec.identity.serial}`
+        if (limited) t.match([to.queues(link), to.link(link)], [/tbf .*rate 80Mbit/, /mtu 1400 .*isolated on/s])
         const [line] = before.confinement.filter((each) => each.startsWith('CapBnd'))
         t.match(await run(to, spec.container, 'grep CapBnd /proc/self/status'), line as string, 'for new commands, too')
       }

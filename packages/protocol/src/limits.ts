@@ -35,7 +35,14 @@ export const limitProperties = {
   ioWriteBytes: limit(4096, mostBytes, 'to the disk, bytes per second'),
   ioReadOperations: limit(1, 2 ** 32 - 1, 'from the disk, operations per second'),
   ioWriteOperations: limit(1, 2 ** 32 - 1, 'to the disk, operations per second'),
-  networkBits: limit(8000, 10 ** 12, 'each way, bits per second'),
+  networkBits: limit(8000, 10 ** 12, 'of eth0 each way, bits per second'),
+  networkIngressBits: limit(8000, 10 ** 12, 'what comes in by eth0, bits per second; null: as networkBits'),
+  networkEgressBits: limit(8000, 10 ** 12, 'what goes out by eth0, bits per second; null: as networkBits'),
+  networkMtu: limit(1280, 65_535, 'largest packet of eth0; null: 1500. Below 1280 there would be no IPv6'),
+  networkQueue: limit(1, 1_000_000, 'packets that wait to be sent by eth0; null: 1000'),
+  networkIsolated: Nullable(
+    Type.Boolean({ description: 'eth0 reaches no other isolated container of its host; null: it does' }),
+  ),
   memoryPolicy: Nullable(
     Type.Union([Type.Literal('kill'), Type.Literal('freeze')], {
       description:

@@ -20,6 +20,11 @@ export function engineLimits({ requests, limits = {}, scheduling }: ContainerSpe
     ioReadOperations: limits.ioReadOperations ?? 0,
     ioWriteOperations: limits.ioWriteOperations ?? 0,
     networkBits: limits.networkBits ?? 0,
+    networkIngressBits: limits.networkIngressBits ?? 0,
+    networkEgressBits: limits.networkEgressBits ?? 0,
+    networkMtu: limits.networkMtu ?? 0,
+    networkQueue: limits.networkQueue ?? 0,
+    networkIsolated: limits.networkIsolated ?? false,
     memoryPolicy: limits.memoryPolicy ?? 'kill',
     leased: scheduling?.heal === 'fresh',
   }
@@ -41,7 +46,7 @@ export function configured(
 }
 
 const absent = (key: keyof EngineLimits) =>
-  ({ cpus: '', swapBytes: -1, memoryPolicy: 'kill', leased: false })[key as string] ?? 0
+  ({ cpus: '', swapBytes: -1, memoryPolicy: 'kill', leased: false, networkIsolated: false })[key as string] ?? 0
 
 /** Deep equality of plain data, in whatever order the keys came. */
 function same(left: unknown, right: unknown): boolean {

@@ -8,6 +8,11 @@ import { bridgeName, type NodeSettings } from './node-settings.ts'
 import { ensureOverlay, removeOverlay } from './overlay.ts'
 
 const bridgeMac = '02:d0:00:00:00:01'
+/**
+ * A bridge whose MTU was changed keeps it; else it has that of its smallest link (br_mtu_auto_adjust), and one container with a smaller one would make
+ * smaller the packets of all. Setting what it has is no change.
+ */
+const keptMtus = [1499, 1500]
 
 /** The bridge has a MAC of its own, else it would change with each container that comes or goes. */
 export function ensureBridge(settings: NodeSettings): void {
@@ -31,6 +36,7 @@ export function ensureBridge(settings: NodeSettings): void {
 function makeBridge(settings: NodeSettings, gateway: string): void {
   const lines = [
     `link add name ${bridgeName} address ${bridgeMac} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+    ...keptMtus.map((mtu) => `link set ${bridgeName} mtu ${mtu}`),
     `address add ${gateway}/16 dev ${bridgeName}`,
     ...(settings.network6 !== undefined && newLinksSpeakIpv6()
       ? [`address add ${settings.network6.replace('::/64', '::1/64')} dev ${bridgeName} nodad`]

@@ -19,6 +19,11 @@ export function describeLimits({ limits = {} }: ContainerSpec): string | null {
     limits.ioReadOperations == null ? null : `${limits.ioReadOperations} reads/s`,
     limits.ioWriteOperations == null ? null : `${limits.ioWriteOperations} writes/s`,
     limits.networkBits == null ? null : `network ${limits.networkBits / 1e6} Mbit/s`,
+    limits.networkIngressBits == null ? null : `network in ${limits.networkIngressBits / 1e6} Mbit/s`,
+    limits.networkEgressBits == null ? null : `network out ${limits.networkEgressBits / 1e6} Mbit/s`,
+    limits.networkMtu == null ? null : `MTU ${limits.networkMtu}`,
+    limits.networkQueue == null ? null : `queue ${limits.networkQueue}`,
+    limits.networkIsolated ? 'isolated' : null,
   ].filter((part) => part !== null)
   return parts.length === 0 ? null : parts.join(' · ')
 }
