@@ -101,7 +101,8 @@ function observe(
     startedAtMs: container.startedAtMs,
     starts: container.starts,
     message: failure?.message ?? describeExit(container),
-    errorCode: failure?.code ?? null,
+    // One of an earlier assignment says nothing of this one, which has not been tried yet.
+    errorCode: failure?.revision === (assignment?.revision ?? failure?.revision) ? (failure?.code ?? null) : null,
     memoryBytes: container.memoryBytes,
     cpuUsec: container.cpuUsec,
     ...(container.memory === undefined ? {} : { memory: container.memory }),

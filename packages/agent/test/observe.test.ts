@@ -53,6 +53,13 @@ t.test('report: a container as the engine has it, with the revision it reflects'
   )
 })
 
+t.test('report: what failed for an earlier assignment is no answer to this one', async (t) => {
+  const later = () => ({ ...assignment, revision: 10 })
+  t.match(new ContainerObserver().observe([engine], later, [['c1', failure('update')]]), [
+    { revision: 10, errorCode: null },
+  ])
+})
+
 t.test('report: failed steps', async (t) => {
   const of = (container: EngineContainer[], kind: StepFailure['kind']) =>
     new ContainerObserver().observe(container, () => assignment, [['c1', failure(kind)]])

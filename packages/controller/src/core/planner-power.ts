@@ -34,10 +34,16 @@ export function planPower(context: PlanContext, operation: Operation): Entry[] {
   if (seen?.epoch !== container.epoch || seen.revision < container.assignedRevision) return []
   if (seen.state !== 'failed' && seen.errorCode === null) return []
   const message = seen.message ?? 'the agent gave no reason'
+  if (operation.kind === 'set' && seen.configured === false && isRefusal(seen.errorCode))
+    return [ended(context, operation, seen.errorCode ?? 'ENGINE_FAILED', message)]
   if (operation.phase !== 'retrying') return [retrying(context, operation, message)]
   if (nowMs - phaseSinceMs(operation) < failureGraceMs) return []
   return [ended(context, operation, seen.errorCode ?? 'ENGINE_FAILED', message)]
 }
+
+/** What a host answers to a change that it can't make, however often it is asked. Only then: an engine that is being replaced answers again. */
+const isRefusal = (code: string | null) =>
+  ['BAD_REQUEST', 'WRONG_STATE', 'DEVICE_NOT_FOUND', 'ENGINE_FAILED', 'NAME_TAKEN'].includes(code ?? '')
 
 function retrying({ nowMs }: PlanContext, operation: Operation, message: string): Entry {
   const progress = { ...operation.progress, message: `failed, trying again: ${message}` }
