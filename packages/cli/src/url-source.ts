@@ -34,20 +34,8 @@ export async function openUrl(
   const headers: Record<string, string> = { 'accept-encoding': 'identity' }
   if (known?.etag) headers['if-none-match'] = known.etag
   if (known?.modified) headers['if-modified-since'] = known.modified
-  const { href } = parsed(url)
-  const answer = await fetch(href, { headers, signal }).catch((cause: Error) => {
-    if (signal.aborted) throw cause
-    const why = (cause.cause as Error | undefined)?.message ?? cause.message
-    throw new DroverError('TRANSFER_FAILED', `fetch ${url}: ${why}`, { cause, retryable: true })
-  })
+  const answer = await follow(parsed(url).href, { headers, signal, redirect: 'manual' }, url, sha256)
   if (answer.status === 304 && known) return null
-  try {
-    // Where redirections have led.
-    requireSafe(answer.url, sha256)
-  } catch (refusal) {
-    await answer.body?.cancel()
-    throw refusal
-  }
   if (!answer.ok || answer.body === null) {
     await answer.body?.cancel()
     throw new DroverError('TRANSFER_FAILED', `fetch ${url}: the server says ${answer.status} ${answer.statusText}`)
@@ -59,6 +47,35 @@ export async function openUrl(
     etag: answer.headers.get('etag'),
     modified: answer.headers.get('last-modified'),
   }
+}
+
+const redirections = [301, 302, 303, 307, 308]
+/** As fetch itself would (Fetch standard, 4.4). */
+const mostRedirections = 20
+
+/** Step by step: whoever can change one answer on the way decides where the next one comes from. */
+async function follow(
+  from: string,
+  how: RequestInit & { signal: AbortSignal },
+  url: string,
+  sha256: string | undefined,
+) {
+  let at = from
+  for (let step = 0; step <= mostRedirections; step += 1) {
+    const answer = await fetch(at, how).catch((cause: Error) => {
+      if (how.signal.aborted) throw cause
+      const why = (cause.cause as Error | undefined)?.message ?? cause.message
+      throw new DroverError('TRANSFER_FAILED', `fetch ${url}: ${why}`, { cause, retryable: true })
+    })
+    const location = answer.headers.get('location')
+    if (!redirections.includes(answer.status) || location === null) return answer
+    await answer.body?.cancel()
+    if (!URL.canParse(location, at) || !/^https?:$/.test(new URL(location, at).protocol))
+      throw new DroverError('TRANSFER_FAILED', `fetch ${url}: it leads to ${location}, which is no web address`)
+    at = new URL(location, at).href
+    requireSafe(at, sha256)
+  }
+  throw new DroverError('TRANSFER_FAILED', `fetch ${url}: it leads on more than ${mostRedirections} times`)
 }
 
 function parsed(url: string): URL {

@@ -35,6 +35,9 @@ async function begin(t: Test) {
   const server = createServer((request, response) => {
     asked.push(request.headers['if-none-match'])
     if (request.url === '/gone') response.writeHead(404).end()
+    else if (request.url === '/moved') response.writeHead(302, { location: '/site.tar.xz' }).end()
+    else if (request.url === '/round') response.writeHead(307, { location: '/round' }).end()
+    else if (request.url === '/away') response.writeHead(302, { location: 'http://images.example/x' }).end()
     else if (request.headers['if-none-match'] === '"1"') response.writeHead(304).end()
     else response.writeHead(200, { etag: '"1"', 'content-length': archive.length }).end(archive)
   })
@@ -79,7 +82,17 @@ t.test('import: anything else than what it must be is refused, and so is http fr
     exitCode: 1,
     stderr: /the server says 404/,
   })
+  t.match(await cluster.drover(['image', 'import', new URL('/away', url).href]), {
+    exitCode: 2,
+    stderr: /http:\/\/images\.example\/x: without TLS anybody on the way can change it/,
+  })
+  t.match(await cluster.drover(['image', 'import', new URL('/round', url).href]), {
+    exitCode: 1,
+    stderr: /it leads on more than 20 times/,
+  })
   t.same(imports(cluster), [])
+  t.match(await cluster.drover(['image', 'import', new URL('/moved', url).href, '--alias', 'site']), { exitCode: 0 })
+  t.equal(imports(cluster).length, 1, 'where the way is safe, it is followed')
 })
 
 t.test(
