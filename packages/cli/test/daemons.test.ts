@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { removeDirectory } from '@drover/testkit/temporary'
 import t, { type Test } from 'tap'
+import { nextStep } from '../src/commands/up.ts'
 import {
   configFile,
   type Daemon,
@@ -191,4 +192,17 @@ t.test('examine: each finding that is not well says what to do', async (t) => {
     t.ok(value.length > 0, name)
     t.equal(advice === null, status === 'ok', `${name}: advice exactly when it is ${status}`)
   }
+})
+
+t.test('examine: the disk is that of the data directory, which need not be there yet', async (t) => {
+  const disk = (data?: string) => examine(data).find(({ name }) => name === 'disk')?.value
+  t.match(disk(t.testdir({})), new RegExp(`GiB free at ${t.testdirName}$`))
+  t.match(disk(`${t.testdirName}/not/yet`), new RegExp(`GiB free at ${t.testdirName}$`))
+  t.match(disk('/dev/shm/not-yet'), /free at \/dev\/shm$/)
+})
+
+t.test('up: what to say next goes by the images that there are', async (t) => {
+  t.match(nextStep([]), /image build busybox; drover launch web/)
+  t.equal(nextStep(['debian', 'busybox']), 'drover launch web')
+  t.equal(nextStep(['debian']), 'drover launch web --image debian')
 })

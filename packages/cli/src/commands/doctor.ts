@@ -15,15 +15,18 @@ export function register(program: Command): void {
       'Changes nothing. Exit code 1 when something that containers need is missing.',
     examples: [
       ['drover doctor', 'everything, with advice'],
+      ['drover doctor --data /srv/drover', 'with the disk where a cluster of this machine is to keep its data'],
       ['drover doctor --json', 'for programs'],
     ],
-  }).action(
-    action(async (session) => {
-      const findings = examine()
-      session.output.result(findings, () => render(session.output.palette, findings))
-      return findings.some((finding) => finding.status === 'fail') ? exitCodes.failed : exitCodes.ok
-    }),
-  )
+  })
+    .option('--data <directory>', 'where everything is or will be kept, as of `drover up`; it need not be there yet')
+    .action(
+      action(async (session, { data }: { data?: string }) => {
+        const findings = examine(data)
+        session.output.result(findings, () => render(session.output.palette, findings))
+        return findings.some((finding) => finding.status === 'fail') ? exitCodes.failed : exitCodes.ok
+      }),
+    )
 }
 
 function render(palette: Palette, findings: Finding[]): string {

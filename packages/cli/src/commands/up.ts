@@ -90,9 +90,16 @@ which it is given once; from then on \`drover up\` starts its engine and agent.`
                 : [`export DROVER_CONFIG=${up.clientFile}   # yours is of another cluster`]),
               up.settings.joined
                 ? `host ${up.settings.host} is in: drover host ls`
-                : 'go on with: drover image build busybox; drover launch web',
+                : `go on with: ${nextStep(up.images)}`,
             ].join('\n'),
         )
       }),
     )
+}
+
+/** What to say next, by the names of the images that there are. */
+export function nextStep(images: readonly string[]): string {
+  const [first] = images
+  if (first === undefined) return 'drover image build busybox; drover launch web'
+  return images.includes('busybox') ? 'drover launch web' : `drover launch web --image ${first}`
 }

@@ -4,7 +4,7 @@
 
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { ClientConfig, ClusterStatus, HostView } from '@drover/protocol'
+import type { ClientConfig, ClusterStatus, HostView, Image } from '@drover/protocol'
 import { DroverError, decodeJoinToken, paths } from '@drover/protocol/plain'
 import { ensureBridge } from './bridge.ts'
 import { type DaemonKind, daemonKinds, runningDaemon, startDaemon, stopDaemon } from './daemon.ts'
@@ -52,6 +52,8 @@ export interface NodeUp {
   clientFileIsDefault: boolean
   daemons: { kind: DaemonKind; outcome: 'started' | 'running' }[]
   status: ClusterStatus
+  /** Names of those that it has. */
+  images: string[]
 }
 
 /** The agent reports within a second of its start; a busy machine gets more. */
@@ -80,7 +82,9 @@ export async function bringUp(options: BringUpOptions): Promise<NodeUp> {
   }
   const client: ClientConfig = { endpoints: endpointsOf(settings), secret: settings.secret }
   const file = writeClientFiles(data, client, options.clientFile ?? defaultClientFile())
-  const status = await waitUntil(`host ${settings.host} to join`, joinDeadlineMs, () => joined(client, settings.host))
+  const { status, images } = await waitUntil(`host ${settings.host} to join`, joinDeadlineMs, () =>
+    joined(client, settings.host),
+  )
   return {
     settings,
     endpoint: client.endpoints[0] as string,
@@ -88,6 +92,7 @@ export async function bringUp(options: BringUpOptions): Promise<NodeUp> {
     clientFileIsDefault: file.isDefault,
     daemons: outcomes,
     status,
+    images,
   }
 }
 
@@ -182,7 +187,10 @@ function writeClientFiles(data: string, client: ClientConfig, standard: string):
 }
 
 /** Asks each controller; null as long as the host isn't heard. */
-async function joined({ endpoints, secret }: ClientConfig, host: string): Promise<ClusterStatus | null> {
+async function joined(
+  { endpoints, secret }: ClientConfig,
+  host: string,
+): Promise<Pick<NodeUp, 'status' | 'images'> | null> {
   for (const endpoint of endpoints) {
     const ask = async <Answer>(path: string): Promise<Answer | DroverError | null> => {
       const headers = { authorization: `Bearer ${secret}` }
@@ -196,7 +204,9 @@ async function joined({ endpoints, secret }: ClientConfig, host: string): Promis
     if (view instanceof DroverError && view.context.removed === true) throw new FatalWait(removed(host))
     if (view === null || view instanceof DroverError || view.status === 'silent' || view.status === 'lost') continue
     const status = await ask<ClusterStatus>(paths.status)
-    if (status !== null && !(status instanceof DroverError)) return status
+    if (status === null || status instanceof DroverError) continue
+    const images = await ask<Image[]>(paths.images)
+    return { status, images: Array.isArray(images) ? images.map(({ name }) => name) : [] }
   }
   return null
 }

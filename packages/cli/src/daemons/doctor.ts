@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statfsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { criuChoice, findNatsServer, programs } from './installation.ts'
 import { isRoot } from './node-settings.ts'
 
@@ -19,7 +19,8 @@ export interface Finding {
 /** Minimum that drover is built and tested for. */
 const nodeMajor = 20
 
-export function examine(): Finding[] {
+export function examine(data = '/var/lib/drover'): Finding[] {
+  const at = nearestThere(resolve(data))
   return [
     nodeVersion(),
     root(),
@@ -38,8 +39,8 @@ export function examine(): Finding[] {
     ownView(),
     ...limits(),
     quickCriu(),
-    dataSpace(),
-    diskLimits(),
+    dataSpace(at),
+    diskLimits(at),
   ]
 }
 
@@ -188,8 +189,12 @@ function quickCriu(): Finding {
   return warn('quick criu', 'not built', 'run deploy/bootstrap; without it each move stands still some 20 ms longer')
 }
 
-function dataSpace(): Finding {
-  const at = existsSync('/var/lib') ? '/var/lib' : '/'
+/** Itself, or the first directory above it that is there: what will be made in it is on that file system. */
+function nearestThere(path: string): string {
+  return existsSync(path) || path === '/' ? path : nearestThere(dirname(path))
+}
+
+function dataSpace(at: string): Finding {
   const { bavail, bsize } = statfsSync(at)
   const gibibytes = (bavail * bsize) / 2 ** 30
   const value = `${gibibytes.toFixed(1)} GiB free at ${at}`
@@ -197,8 +202,7 @@ function dataSpace(): Finding {
 }
 
 /** Without it all works, but `--disk` is only what a container is placed by. The nearest mount point says it for the data directory. */
-function diskLimits(): Finding {
-  const at = existsSync('/var/lib/drover') ? '/var/lib/drover' : '/var/lib'
+function diskLimits(at: string): Finding {
   const mounts = (read('/proc/self/mountinfo') ?? '').split('\n').map((line) => line.split(' '))
   const holding = mounts
     .filter(([, , , , point = '/']) => `${at}/`.startsWith(point.endsWith('/') ? point : `${point}/`))
