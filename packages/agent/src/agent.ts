@@ -172,6 +172,7 @@ export class Agent {
 
   #take(batch: AssignmentBatch, askedAtMs: number | null): void {
     if (batch.hosts) void this.#overlay?.take(batch.hosts)
+    if (batch.removedHosts) this.#parts.access.removed?.take(batch.removedHosts)
     const { changed, dropped } = this.#parts.store.apply(batch)
     if (dropped) {
       this.#parts.log.warn({ reason: dropped }, 'an assignment batch was dropped')

@@ -1,6 +1,8 @@
 // The agent's certificate, as its servers and clients take it. Without one it serves loopback only: nobody listens in there.
 
 import { readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { type AgentConfig, busTlsName, DroverError, type TlsFiles } from '@drover/protocol'
 
 /** PEM texts, named as Node's TLS takes them. */
@@ -15,12 +17,31 @@ export interface Access {
   secret: string
   /** null: plain TCP. */
   tls: TlsMaterial | null
+  /** Missing: nobody was removed. */
+  removed?: RemovedHosts
+}
+
+/** Hosts that left the cluster: their certificates are good until they end, but nothing is given to whoever shows one. */
+export class RemovedHosts {
+  #names: ReadonlySet<string> = new Set()
+
+  take(names: readonly string[]): void {
+    this.#names = new Set(names)
+  }
+
+  /** The host that a peer is by its certificate, if it was removed. A connection without certificates has none. */
+  has(socket: Socket): string | null {
+    if (!(socket instanceof TLSSocket)) return null
+    const name = socket.getPeerCertificate().subject?.CN
+    return typeof name === 'string' && this.#names.has(name) ? name : null
+  }
 }
 
 /** Throws BAD_REQUEST when the files can't be read, or are missing where others could listen in. */
 export function accessOf({ tls, address, secret, host }: AgentConfig): Access {
   if (tls) {
-    return { secret, tls: { ca: read(tls.authority), cert: read(tls.certificate), key: read(tls.key) } }
+    const material = { ca: read(tls.authority), cert: read(tls.certificate), key: read(tls.key) }
+    return { secret, tls: material, removed: new RemovedHosts() }
   }
   if (/^(127\.|::1$|localhost$)/.test(address)) return { secret, tls: null }
   throw new DroverError(

@@ -6,8 +6,10 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
+import { openStream } from '../src/streams/open-stream.ts'
+import { StreamServer } from '../src/streams/stream-server.ts'
 import { dial, listen } from '../src/streams/transport.ts'
-import type { TlsMaterial } from '../src/tls.ts'
+import { RemovedHosts, type TlsMaterial } from '../src/tls.ts'
 
 const address = '127.0.0.1'
 
@@ -79,4 +81,41 @@ t.test('a stranger gets nothing, also after a member was there', async (t) => {
       'not a word',
     )
   t.strictSame(await greeted(portOf(server), tls), { word: 'welcome', resumed: true })
+})
+
+t.test('who shows the certificate of a removed host gets nothing, also by a connection that goes on', async (t) => {
+  const tls = certificate(t, 'b')
+  const removed = new RemovedHosts()
+  const served: string[] = []
+  const server = await StreamServer.start(
+    address,
+    0,
+    { secret: 'of the cluster', tls, removed },
+    (connection, hello) => {
+      served.push(hello.kind)
+      connection.finish()
+    },
+  )
+  t.teardown(() => server.close())
+  const peer = { host: 'a', address, streamPort: server.port }
+  const ask = async () => {
+    const connection = await openStream(peer, { secret: 'of the cluster', tls }, { kind: 'image', digest: 'sha256:x' })
+    const answer = await connection.receive(60_000).then(
+      ({ payload }) => payload.toString(),
+      (error: Error) => error.message,
+    )
+    connection.destroy()
+    return answer
+  }
+  await ask()
+  t.same(served, ['image'])
+  removed.take(['c'])
+  await ask()
+  t.same(served, ['image', 'image'], 'another one was removed')
+  removed.take(['b', 'c'])
+  for (const name of ['first', 'second']) t.equal(await ask(), 'host b was removed from the cluster', name)
+  t.same(served, ['image', 'image'])
+  removed.take([])
+  await ask()
+  t.equal(served.length, 3, 'having joined anew it is heard')
 })

@@ -1,6 +1,7 @@
 // Tokens for new hosts and hosts that leave, as entries of the log.
 
 import t from 'tap'
+import { completeBatch } from '../src/core/assignments.ts'
 import type { Entry } from '../src/core/entries.ts'
 import { ModelCluster } from './support/model-cluster.ts'
 
@@ -73,10 +74,13 @@ t.test(
     const heard = observed()
     t.match(heard, { ok: false, error: { error: { code: 'HOST_NOT_FOUND', message: /was removed/ } } })
     t.notOk(cluster.state.tables.hosts.has('c'))
+    const told = () => completeBatch(cluster.state, 'a', 1).removedHosts
+    t.strictSame(told(), ['c'], 'the others hear of it')
     make('c', '1')
     t.equal(observed().ok, false, 'a token alone changes nothing')
     t.equal(use('c', '1', 'e', '10.0.0.9'), 'taken')
     t.equal(observed().ok, true, 'having joined anew it is heard')
+    t.strictSame(told(), [])
   },
 )
 
@@ -88,4 +92,36 @@ t.test('images that are nowhere else keep a host, unless they may be lost', asyn
   if (host) cluster.state.tables.hosts.set('b', { ...host, images: [image.digest] })
   t.match(remove('b'), { code: 'WRONG_STATE', message: /image mine would be lost/ })
   t.equal(remove('b', true), 'taken')
+})
+
+t.test('a dead host is forgotten with its containers, by force and by name', async (t) => {
+  const { cluster, remove, outcome } = begin()
+  cluster.launch('web', 'b')
+  cluster.launch('db', 'b')
+  cluster.launch('other', 'a')
+  cluster.settle()
+  t.match(
+    remove('b', true),
+    { code: 'WRONG_STATE', message: /db, web are there; say drover host evacuate b/ },
+    'it lives',
+  )
+  t.equal(outcome({ type: 'HostSilenceChanged', host: 'b', silent: true }), 'taken')
+  t.match(remove('b', true), { code: 'WRONG_STATE', message: /it is silent; .*drover host lost b --i-am-sure/ })
+  t.equal(outcome({ type: 'HostLost', host: 'b', sure: true }), 'taken')
+  t.match(remove('b'), { code: 'WRONG_STATE', message: /with --force they are forgotten, and their disks/ })
+  t.equal(cluster.state.tables.containers.size, 3, 'so far nothing is lost')
+  t.equal(remove('b', true), 'taken')
+  t.same(
+    [...cluster.state.tables.containers.values()].map(({ name }) => name),
+    ['other'],
+  )
+  t.notOk(cluster.state.tables.hosts.has('b'))
+  const ended = [...cluster.state.tables.operations.values()].find(({ kind }) => kind === 'host-remove')
+  t.match(ended, { state: 'done', progress: { message: 'removed; lost: db, web' } })
+  const said = cluster.events.filter(({ kind }) => kind === 'container.lost').map(({ message }) => message)
+  t.same(said.length, 2)
+  t.match(said[0], /db was forgotten with host b, and its disk with it/)
+  cluster.launch('web', 'a', 'launch-again')
+  cluster.settle()
+  t.equal(cluster.container('web').host, 'a', 'its name is free again')
 })

@@ -95,6 +95,8 @@ export const AssignmentBatch = Type.Object({
   leftovers: Type.Optional(
     Type.Object({ mostBytes: Nullable(Type.Integer({ minimum: 0 })), drop: Type.Array(Type.String()) }),
   ),
+  /** Of a complete one: names of hosts that were removed, whose certificates count for nothing any more. Missing: none, or an older controller. */
+  removedHosts: Type.Optional(Type.Array(Type.String())),
   /** Of the answer to a pull that asks for it: the addresses of the other hosts. */
   hosts: Type.Optional(Type.Array(Type.String())),
   /** Of the answer to a pull: how long the host may run what needs a lease, from when it asked. Missing: not at all. */

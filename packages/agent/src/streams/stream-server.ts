@@ -29,6 +29,11 @@ export class StreamServer {
     const connections = new Set<StreamConnection>()
     const server = await listen(address, port, access.tls, (socket) => {
       const connection = new StreamConnection(socket)
+      const removed = access.removed?.has(socket) ?? null
+      if (removed !== null) {
+        connection.refuse(new DroverError('UNAUTHENTICATED', `host ${removed} was removed from the cluster`))
+        return
+      }
       if (connections.size >= maxConnections) {
         connection.refuse(
           new DroverError('LIMIT_REACHED', `this agent has ${maxConnections} stream connections already`),

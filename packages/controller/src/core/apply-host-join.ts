@@ -5,7 +5,7 @@ import type { HostToken, Operation } from '@drover/protocol'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { beginOperation, begunBefore, endOperation, operationOnHost } from './operations.ts'
-import type { ClusterState, StoredHostToken } from './state.ts'
+import type { ClusterState, StoredContainer, StoredHostToken } from './state.ts'
 
 export const mostTokens = 1_000
 /** Of removed hosts; the oldest are forgotten. */
@@ -77,23 +77,52 @@ export function applyHostRemoved(draft: Draft, { operation, host: name, force }:
   const busy = operationOnHost(state, name)
   if (busy) draft.refuse('BUSY', `${doing}: operation ${busy.id} works on it; cancel it first`, { operation: busy.id })
   const containers = containersOf(state, name)
-  if (containers.length > 0) {
-    const is = containers.length === 1 ? 'is' : 'are'
-    const text = `${doing}: ${named(containers)} ${is} there; say drover host evacuate ${name} first`
-    draft.refuse('WRONG_STATE', text, { host: name, containers: containers.length })
-  }
+  if (containers.length > 0) refuseContainers(draft, name, containers, force)
   const images = imagesOnlyOn(state, name, host.images)
   if (images.length > 0 && !force) {
     const text = `${doing}: ${named(images)} would be lost, which no other host has; export what is needed, or say --force`
     draft.refuse('WRONG_STATE', text, { host: name, images })
   }
+  const lost = containers.map((container) => loseContainer(draft, name, container, operation))
   draft.write({ table: 'hosts', key: name, value: null })
   for (const table of ['silences', 'losses', 'hostTokens'] as const)
     if (state.tables[table].has(name)) draft.write({ table, key: name, value: null })
   forgetOldest(draft)
   draft.write({ table: 'removedHosts', key: name, value: { host: name, atMs: draft.atMs } })
   draft.event('host.removed', name, `host ${name} was removed from the cluster`, operation)
-  return done(draft, operation, 'host-remove', name, 'removed')
+  return done(
+    draft,
+    operation,
+    'host-remove',
+    name,
+    lost.length === 0 ? 'removed' : `removed; lost: ${lost.join(', ')}`,
+  )
+}
+
+/** Only of a host that is dead for sure they may be forgotten: one that lives would run them on, with addresses that others are given. */
+function refuseContainers(draft: Draft, host: string, containers: readonly StoredContainer[], force: boolean): void {
+  const dead = draft.state.tables.losses.get(host)?.sure === true
+  const busy = containers.find(({ operation }) => operation !== null && draft.state.running.has(operation))
+  if (dead && force && busy === undefined) return
+  const names = named(containers.map(({ name }) => name))
+  const doing = `remove host ${host}: ${names} ${containers.length === 1 ? 'is' : 'are'} there`
+  if (dead && force && busy !== undefined)
+    draft.refuse('BUSY', `${doing}, and operation ${busy.operation} works on ${busy.name}; cancel it first`, { host })
+  const way = !draft.state.tables.silences.has(host)
+    ? `say drover host evacuate ${host} first`
+    : dead
+      ? 'with --force they are forgotten, and their disks and snapshots lost'
+      : `and it is silent; if it is dead for sure: drover host lost ${host} --i-am-sure, then drover host remove ${host} --force`
+  draft.refuse('WRONG_STATE', `${doing}; ${way}`, { host, containers: containers.length })
+}
+
+/** Gives back how the operation names it. */
+function loseContainer(draft: Draft, host: string, container: StoredContainer, operation: string): string {
+  const { id, name, snapshots = [] } = container
+  draft.write({ table: 'containers', key: id, value: null })
+  const disk = snapshots.length === 0 ? 'its disk' : `its disk and ${snapshots.length} snapshots`
+  draft.event('container.lost', name, `${name} was forgotten with host ${host}, and ${disk} with it`, operation)
+  return snapshots.length === 0 ? name : `${name} (and ${snapshots.length} snapshots)`
 }
 
 export function hostTokenViews(state: ClusterState, nowMs: number): HostToken[] {
@@ -108,15 +137,14 @@ function viewOf({ host, createdAtMs, expiresAtMs, use }: StoredHostToken, nowMs:
 }
 
 /** What is there, was there and is not cleaned up, or is on its way there. */
-function containersOf(state: ClusterState, host: string): string[] {
+function containersOf(state: ClusterState, host: string): StoredContainer[] {
   return [...state.tables.containers.values()]
     .filter((container) => {
       const operation = container.operation === null ? undefined : state.tables.operations.get(container.operation)
       const { source, destination } = operation?.migration ?? {}
       return [container.host, source, destination].includes(host)
     })
-    .map(({ name }) => name)
-    .sort()
+    .sort((left, right) => (left.name < right.name ? -1 : 1))
 }
 
 function imagesOnlyOn(state: ClusterState, name: string, digests: readonly string[]): string[] {

@@ -55,6 +55,7 @@ export function completeBatch(
     imageTasks: imageTasksOf(state, host),
     images: imagesOf(state),
     ...(keepImages.length === 0 ? {} : { keepImages }),
+    removedHosts: [...state.tables.removedHosts.keys()].sort(),
     leftovers: {
       mostBytes: state.tables.hosts.get(host)?.leftoverBytes ?? null,
       drop: leftovers.flatMap(({ container }) => (state.tables.containers.has(container) ? [] : [container])),

@@ -27,7 +27,7 @@ export const HostTokenUsed = entry('HostTokenUsed', {
 export const HostRemoved = entry('HostRemoved', {
   operation: OperationId,
   host: Name,
-  /** Also when images are nowhere else. */
+  /** Also when images are nowhere else; of one that is dead for sure also when containers are there. */
   force: Type.Boolean(),
 })
 

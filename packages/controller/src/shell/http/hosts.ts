@@ -75,7 +75,8 @@ export function hostRoutes(app: FastifyInstance, context: ControllerContext): vo
   app.delete(
     '/v1/hosts/:name',
     writeRoute(context, {
-      summary: 'Remove a host that has no containers; with `?force=1` also when images are on no other host',
+      summary:
+        'Remove a host that has no containers; with `?force=1` also when images are on no other host, and a dead one with its containers',
       params: NameParams,
     }),
     async (request, reply) => {
