@@ -17,6 +17,16 @@ import { parseSignal } from './output/signals.ts'
 import { parseBytes, parseCount, parseCpu } from './output/sizes.ts'
 import { placementRules } from './placement-settings.ts'
 import { parseCapabilities, parseSystemCalls } from './security-flags.ts'
+import {
+  parseCpuList,
+  parseDelay,
+  parseMemoryPolicy,
+  parseOrder,
+  parseRate,
+  parseRestart,
+  parseSchedule,
+  parseSwitch,
+} from './setting-values.ts'
 
 type LimitKey = keyof NonNullable<SetRequest['limits']>
 type RequestKey = keyof NonNullable<SetRequest['requests']>
@@ -341,64 +351,4 @@ export function describeSettings(): string {
   const all = [...settings, ...kernelKeys]
   const width = Math.max(...all.map(({ key }) => key.length))
   return all.map(({ key, meaning }) => `  ${key.padEnd(width)}  ${meaning}`).join('\n')
-}
-
-function parseCpuList(text: string): string {
-  if (/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text) && text.length <= 256) return text
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a list of cores: write e.g. 0-2,5.`)
-}
-
-function parseSwitch(text: string): boolean {
-  if (text === 'true' || text === 'false') return text === 'true'
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is neither true nor false.`)
-}
-
-function parseOrder(text: string): number {
-  const order = /^-?\d{1,4}$/.test(text) ? Number(text) : Number.NaN
-  if (order >= -1000 && order <= 1000) return order
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a whole number from -1000 to 1000.`)
-}
-
-/** At most an hour. */
-function parseDelay(text: string): number {
-  const match = /^(\d{1,7})(ms|s|m)?$/.exec(text)
-  const delayMs = match
-    ? Number(match[1]) * { ms: 1, s: 1000, m: 60_000 }[(match[2] ?? 's') as 'ms' | 's' | 'm']
-    : Number.NaN
-  if (delayMs <= 3_600_000) return delayMs
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a time of at most an hour: write e.g. 10s or 2m.`)
-}
-
-function parseMemoryPolicy(text: string): string {
-  if (text === 'kill' || text === 'freeze') return text
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is not a memory policy: write kill or freeze.`)
-}
-
-const schedules: Record<string, string> = { hourly: '1h', daily: '1d', weekly: '7d' }
-
-/** `daily`, or `6h` for one every six hours. */
-function parseSchedule(text: string): number {
-  const ms = parseDuration(schedules[text] ?? text)
-  if (ms >= 60_000 && ms <= 366 * 86_400_000) return ms
-  throw new InvalidArgumentError(`${JSON.stringify(text)} is not from 1m to 366d.`)
-}
-
-function parseRestart(text: string): RestartPolicy {
-  const match = /^(no|on-failure|always)(?::(\d{1,6}))?$/.exec(text)
-  if (match) return { policy: match[1] as RestartPolicy['policy'], most: Number(match[2] ?? 0) }
-  throw new InvalidArgumentError(
-    `${JSON.stringify(text)} is not a restart policy: write no, on-failure or always, or e.g. always:5.`,
-  )
-}
-
-const rateUnits: Record<string, number> = { bit: 1, kbit: 1e3, mbit: 1e6, gbit: 1e9 }
-
-/** `100mbit`, `1.5gbit`; a bare number is bits. */
-function parseRate(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([kmg]?bit)?(?:\/s)?$/i.exec(text.trim())
-  const bits = match ? Math.round(Number(match[1]) * (rateUnits[(match[2] ?? 'bit').toLowerCase()] ?? 1)) : 0
-  if (!match || bits < 8000 || bits > 1e12) {
-    throw new InvalidArgumentError(`${JSON.stringify(text)} is not a rate: write e.g. 100mbit, from 8kbit to 1000gbit.`)
-  }
-  return bits
 }
