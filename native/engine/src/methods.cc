@@ -61,6 +61,7 @@ Result<Json> hello(const Engine& engine, int64_t version) {
       {"criu", criuInfo(engine.config())},
       {"diskLimits", limitsDisks(engine.config().stateDirectory)},
       {"packsLayers", true},
+      {"patchesFiles", true},
   };
 }
 

@@ -102,7 +102,7 @@ const Field uidBase{"uidBase", [](const Json& params, Call& call) -> Status {
 constexpr size_t mostChangedPaths = 16'384;
 
 /** A path is bytes; in JSON each is one character, U+0000 to U+00FF. */
-Result<std::string> bytesOf(const std::string& text) {
+Result<std::string> bytesOf(const std::string& text, const char* field) {
   std::string bytes;
   for (size_t at = 0; at < text.size(); at++) {
     const auto first = static_cast<unsigned char>(text[at]);
@@ -110,10 +110,19 @@ Result<std::string> bytesOf(const std::string& text) {
       bytes.push_back(text[at]);
       continue;
     }
-    if ((first & 0xfc) != 0xc0 || ++at == text.size()) return badRequest("field `changed`: a path has a character beyond U+00FF");
+    if ((first & 0xfc) != 0xc0 || ++at == text.size()) return badRequest(std::string("field `") + field + "`: a path has a character beyond U+00FF");
     bytes.push_back(static_cast<char>((first & 3) << 6 | (text[at] & 0x3f)));
   }
   return bytes;
+}
+
+/** A path below a layer's root, which is '.', a byte a character. */
+Result<std::string> pathInLayer(const Json& text, const char* field) {
+  const std::string named = std::string("field `") + field + "`: ";
+  if (!text.is_string()) return badRequest(named + "must hold strings");
+  DROVER_TRY_ASSIGN(path, bytesOf(text.get<std::string>(), field));
+  if (path.empty() || path.front() == '/' || path.find('\0') != std::string::npos) return badRequest(named + "a path must lie in the layer");
+  return path;
 }
 
 const Field changedPaths{"changed", [](const Json& params, Call& call) -> Status {
@@ -124,13 +133,25 @@ const Field changedPaths{"changed", [](const Json& params, Call& call) -> Status
                            if (!paths.is_array() || paths.size() > mostChangedPaths)
                              return badRequest("field `changed`: must be null or at most " + std::to_string(mostChangedPaths) + " paths");
                            for (const Json& each : paths) {
-                             if (!each.is_string()) return badRequest("field `changed`: must hold strings");
-                             DROVER_TRY_ASSIGN(path, bytesOf(each.get<std::string>()));
-                             if (path.empty() || path.front() == '/' || path.find('\0') != std::string::npos) return badRequest("field `changed`: a path must lie in the layer");
+                             DROVER_TRY_ASSIGN(path, pathInLayer(each, "changed"));
                              call.tree.changed.push_back(std::move(path));
                            }
                            return {};
                          }};
+const Field detailsPath{"details", [](const Json& params, Call& call) { return readPath(params, "details", call.tree.details); }};
+const Field fileTimes{"times", [](const Json& params, Call& call) -> Status {
+                        if (!present(params, "times")) return {};
+                        const Json& times = params["times"];
+                        if (!times.is_array() || times.size() > mostChangedPaths) return badRequest("field `times`: must be a list of at most " + std::to_string(mostChangedPaths));
+                        for (const Json& each : times) {
+                          if (!each.is_object() || !each.contains("path")) return badRequest("field `times`: must hold objects with a path");
+                          DROVER_TRY_ASSIGN(path, pathInLayer(each["path"], "times"));
+                          DROVER_TRY_ASSIGN(seconds, integerField(each, "seconds", 0, INT64_MAX));
+                          DROVER_TRY_ASSIGN(nanoseconds, integerField(each, "nanoseconds", 0, 999'999'999));
+                          call.tree.times.push_back({.path = std::move(path), .seconds = seconds, .nanoseconds = nanoseconds});
+                        }
+                        return {};
+                      }};
 const Field mostBytes{"mostBytes", [](const Json& params, Call& call) { return readInteger<&Call::limit>(params, call, "mostBytes", 0, mostCopiedBytes); }};
 const Field partNumber{"part", [](const Json& params, Call& call) -> Status {
                          DROVER_TRY_ASSIGN(number, integerField(params, "part", 1, UINT32_MAX));
@@ -225,7 +246,7 @@ const std::vector<Rule> rules = {
     {"lease", {until, leases}},
     {"copyMemory", {container, epoch, directory, mostBytes}},
     {"stageMemory", {container, epoch, directory, partNumber, partSize}},
-    {"hashTree", {container, epoch, changedPaths, mostBytes, indexPath, packPath, unpackPath}},
+    {"hashTree", {container, epoch, changedPaths, mostBytes, indexPath, detailsPath, fileTimes, packPath, unpackPath}},
     {"checkpoint", {container, epoch, directory}},
     {"checkpointImages", {container}},
     {"restore", {container, epoch, directory}},

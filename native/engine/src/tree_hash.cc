@@ -156,7 +156,7 @@ Result<std::unique_ptr<TreeHash>> TreeHash::begin(const std::string& root, const
   clock_gettime(CLOCK_REALTIME, &now);
   tree->beganNs_ = nanoseconds(now);
   tree->detailed_ = detailed;
-  DROVER_TRY(tree->look("."));
+  DROVER_TRY(tree->look(".", detailed));
   DROVER_TRY(tree->list(".", true));
   if (before) tree->takeOver(*before);
   return tree;
@@ -175,7 +175,7 @@ void TreeHash::takeOver(const TreeHash& before) {
   }
 }
 
-Status TreeHash::look(const std::string& path) {
+Status TreeHash::look(const std::string& path, bool detailed) {
   const std::string parent = parentOf(path);
   UniqueFd directory(openBeneath(root_.get(), parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC, inside));
   const std::string name = nameOf(path);
@@ -209,7 +209,7 @@ Status TreeHash::look(const std::string& path) {
         return -1;
       }));
     addAttributes(sum, full);
-    if (detailed_) {
+    if (detailed) {
       entry.details = std::make_shared<Details>();
       Sum attributes;
       for (uint64_t fact : {uint64_t{status.st_mode}, uint64_t{status.st_uid}, uint64_t{status.st_gid}}) attributes.add(fact);
@@ -269,7 +269,7 @@ Status TreeHash::list(const std::string& top, bool everything) {
       const std::string child = prefix + name;
       const bool isNew = !entries_.contains(child);
       if (!everything && !isNew) continue;
-      DROVER_TRY(look(child));
+      DROVER_TRY(look(child, detailed_));
       auto found = entries_.find(child);
       if (found != entries_.end() && found->second.isDirectory) pending.push_back(child);
     }
@@ -283,12 +283,21 @@ void TreeHash::forget(const std::string& path) {
   entries_.erase(entries_.lower_bound(path + "/"), entries_.lower_bound(path + "0"));
 }
 
-Status TreeHash::update(const std::vector<std::string>& paths) {
+Status TreeHash::update(const std::vector<std::string>& paths, bool detailed) {
   for (const std::string& path : paths) {
-
-    DROVER_TRY(look(path));
+    DROVER_TRY(look(path, detailed || detailed_));
+    if (detailed) inDetail_.insert(path);
     auto found = entries_.find(path);
     if (found != entries_.end() && found->second.isDirectory) DROVER_TRY(list(path, false));
+  }
+  return {};
+}
+
+Status TreeHash::setTimes(const std::vector<FileTime>& times) const {
+  for (const auto& [path, seconds, nanoseconds] : times) {
+    UniqueFd file(openBeneath(root_.get(), path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME | O_CLOEXEC, inside));
+    const timespec both[] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, {.tv_sec = seconds, .tv_nsec = nanoseconds}};
+    if (!file.valid() || futimens(file.get(), both) != 0) return errnoError("set the time of " + path);
   }
   return {};
 }

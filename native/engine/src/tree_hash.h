@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,12 @@ namespace drover {
 
 class Engine;
 
+struct FileTime {
+  std::string path;
+  int64_t seconds = 0;
+  int64_t nanoseconds = 0;
+};
+
 class TreeHash {
  public:
   /**
@@ -30,7 +37,7 @@ class TreeHash {
   ~TreeHash();
 
   /** These paths, relative to the root, may have changed, or be gone; what is below a directory that is named is only looked at when it is new. */
-  Status update(const std::vector<std::string>& paths);
+  Status update(const std::vector<std::string>& paths, bool detailed = false);
   /** Reads files whose content isn't known, about so many bytes of them; returns how many are left. */
   Result<int64_t> read(int64_t mostBytes);
 
@@ -38,6 +45,10 @@ class TreeHash {
   std::string digest() const;
   /** What is known of each entry, as packages/agent/src/migration/tree-index.ts reads it; only of a detailed one, when nothing is left to read. */
   std::string index() const;
+  /** The same of what was updated as `detailed` since this was last asked, and is still there. */
+  std::string takeDetails();
+  /** Sets when these files were modified, before they are updated. */
+  Status setTimes(const std::vector<FileTime>& times) const;
   size_t entries() const { return entries_.size(); }
   /** Of all files. */
   int64_t bytes() const;
@@ -64,13 +75,15 @@ class TreeHash {
   class Reader;
 
   explicit TreeHash(UniqueFd root);
-  Status look(const std::string& path);
+  Status look(const std::string& path, bool detailed);
   Status list(const std::string& directory, bool everything);
   void forget(const std::string& path);
   void takeOver(const TreeHash& before);
+  static void describe(const std::string& path, const Entry& entry, std::string& text);
 
   UniqueFd root_;
   bool detailed_ = false;
+  std::set<std::string> inDetail_;
   int64_t beganNs_ = 0;
   /** By path; the root itself is ".". */
   std::map<std::string, Entry> entries_;
@@ -88,6 +101,10 @@ struct TreeQuestion {
   int64_t mostBytes = 0;
   /** Where the index goes; empty: none is wanted. */
   std::string index;
+  /** Where what is now known of each of `changed` goes; empty: nowhere. */
+  std::string details;
+  /** Of a container without processes: what to set before anything is looked at. */
+  std::vector<FileTime> times;
   /** Of a tree that is looked at anew: where its layer comes from before, or goes to; empty: nowhere. See small_layer.h. */
   std::string unpack, pack;
 };

@@ -30,9 +30,14 @@ std::unique_ptr<TreeHash> takeTree(const std::string& container) {
   return node.empty() ? nullptr : std::move(node.mapped());
 }
 
+/** Nobody inside may see or hinder it. */
+Status mustStand(const Container& container, const std::string& what) {
+  if (container.snapshot().initPid != 0) return Error{"WRONG_STATE", what + " the layer of " + container.id + ": it has processes"};
+  return {};
+}
+
 Status unpackInto(const Container& container, const std::string& file) {
-  const Record record = container.snapshot();
-  if (record.initPid != 0) return Error{"WRONG_STATE", "unpack the layer of " + container.id + ": it has processes"};
+  DROVER_TRY(mustStand(container, "unpack"));
   return unpackLayer(container.upper(), file);
 }
 
@@ -41,19 +46,32 @@ Status unpackInto(const Container& container, const std::string& file) {
 std::string TreeHash::index() const {
   std::string text;
   append(text, indexMagic);
-  for (const auto& [path, entry] : entries_) {
-    // Sockets are none of tar's.
-    if (!entry.details) continue;
-    append(text, static_cast<uint32_t>(path.size()));
-    append(text, static_cast<uint32_t>(entry.details->pieces.size()));
-    append(text, entry.size);
-    for (const Number& number : {entry.facts, entry.details->attributes, entry.content}) append(text, number);
-    text.push_back(entry.isDirectory ? 'd' : entry.isFile ? 'f' : 'o');
-    text.push_back(entry.hasOtherNames ? 1 : 0);
-    text += path;
-    for (const Number& piece : entry.details->pieces) append(text, piece);
-  }
+  for (const auto& [path, entry] : entries_) describe(path, entry, text);
   return text;
+}
+
+std::string TreeHash::takeDetails() {
+  std::string text;
+  append(text, indexMagic);
+  for (const std::string& path : inDetail_) {
+    const auto found = entries_.find(path);
+    if (found != entries_.end()) describe(path, found->second, text);
+  }
+  inDetail_.clear();
+  return text;
+}
+
+void TreeHash::describe(const std::string& path, const Entry& entry, std::string& text) {
+  // Sockets are none of tar's.
+  if (!entry.details) return;
+  append(text, static_cast<uint32_t>(path.size()));
+  append(text, static_cast<uint32_t>(entry.details->pieces.size()));
+  append(text, entry.size);
+  for (const Number& number : {entry.facts, entry.details->attributes, entry.content}) append(text, number);
+  text.push_back(entry.isDirectory ? 'd' : entry.isFile ? 'f' : 'o');
+  text.push_back(entry.hasOtherNames ? 1 : 0);
+  text += path;
+  for (const Number& piece : entry.details->pieces) append(text, piece);
 }
 
 Result<nlohmann::json> hashTree(Engine&, const std::shared_ptr<Container>& container, const TreeQuestion& question) {
@@ -70,12 +88,17 @@ Result<nlohmann::json> hashTree(Engine&, const std::shared_ptr<Container>& conta
     DROVER_TRY_ASSIGN(begun, TreeHash::begin(container->upper(), tree.get(), !question.index.empty()));
     tree = std::move(begun);
   } else if (!tree) return Error{"WRONG_STATE", "hash the tree of " + container->id + ": it was not begun"};
-  DROVER_TRY(tree->update(question.changed));
+  if (!question.times.empty()) {
+    DROVER_TRY(mustStand(*container, "set times in"));
+    DROVER_TRY(tree->setTimes(question.times));
+  }
+  DROVER_TRY(tree->update(question.changed, !question.details.empty()));
   DROVER_TRY_ASSIGN(left, tree->read(question.mostBytes));
   nlohmann::json result = {{"hash", nullptr}, {"entries", tree->entries()}, {"bytes", tree->bytes()}, {"leftBytes", left}};
   if (!question.pack.empty()) result["packed"] = packed;
   if (left == 0) result["hash"] = tree->digest();
   if (left == 0 && !question.index.empty() && tree->entries() <= mostIndexed) DROVER_TRY(replaceFile(question.index, tree->index(), false));
+  if (left == 0 && !question.details.empty()) DROVER_TRY(replaceFile(question.details, tree->takeDetails(), false));
   std::lock_guard lock(treesMutex);
   trees.insert_or_assign(container->id, std::move(tree));
   return result;

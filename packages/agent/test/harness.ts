@@ -191,7 +191,12 @@ export class TestHost {
     this.#cluster = owner
     this.name = name
     this.directory = join(owner.directory, name)
-    mkdirSync(this.directory, { recursive: true })
+    mkdirSync(this.faultDirectory, { recursive: true })
+  }
+
+  /** A file in it holds the agent at the point of its name. */
+  get faultDirectory(): string {
+    return join(this.directory, 'faults')
   }
 
   get config(): AgentConfig {
@@ -206,6 +211,7 @@ export class TestHost {
       secret,
       natsServers: this.#cluster.servers,
       capacity: null,
+      faultDirectory: this.faultDirectory,
     }
   }
 

@@ -1,15 +1,12 @@
 // A container that comes back to a host that it was on before: what is there isn't sent, and the layer is as it was all the same.
 
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   linkSync,
-  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
-  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -18,6 +15,7 @@ import {
 import { join } from 'node:path'
 import type { MigrationPhase } from '@drover/protocol'
 import t from 'tap'
+import { describe } from './described-layer.ts'
 import { withoutNats } from './harness.ts'
 import { type Move, operation, runningOnA, until, upToRestored } from './moving.ts'
 
@@ -66,25 +64,6 @@ function changeLayer(upper: string): void {
   writeFileSync(join(upper, 'var', 'lib', 'deep', 'three'), 'THREE')
   rmSync(join(upper, 'link'))
   writeFileSync(join(upper, 'new'), 'new')
-}
-
-/** All that a container could see. */
-function describe(upper: string): string[] {
-  return readdirSync(upper, { recursive: true, encoding: 'utf8' })
-    .sort()
-    .map((path) => {
-      const stats = lstatSync(join(upper, path), { bigint: true })
-      const content = stats.isFile()
-        ? createHash('sha256')
-            .update(readFileSync(join(upper, path)))
-            .digest('hex')
-        : ''
-      const link = stats.isSymbolicLink() ? readlinkSync(join(upper, path)) : ''
-      const names = stats.isDirectory() ? '' : stats.nlink
-      return [path, stats.mode, stats.uid, stats.mtimeNs, names, stats.isFile() ? stats.size : '', link, content].join(
-        ' ',
-      )
-    })
 }
 
 t.test('a move back', { skip: withoutNats }, async (t) => {

@@ -120,6 +120,8 @@ export interface EngineHello {
   diskLimits?: boolean
   /** `pack` and `unpack` of hashTree. Missing: an engine of an earlier version. */
   packsLayers?: boolean
+  /** `details` and `times` of hashTree. Missing: an engine of an earlier version. */
+  patchesFiles?: boolean
 }
 
 /** Milliseconds of the phases of a checkpoint or restore. `frozenAtNs` and `resumedAtNs` are CLOCK_REALTIME. */
@@ -220,6 +222,8 @@ export interface EngineMethods extends EngineInsideMethods {
    * layer, a byte a character; the root is '.'), and at what is new or gone in the directories among them. Reads about `mostBytes` of
    * files whose content isn't known; `hash` null: `leftBytes` are left, ask again with []. `mostBytes` 0: given up.
    * `index`: with the hash comes a file there that says what each entry is (packages/agent/src/migration/tree-index.ts), unless they are too many.
+   * `details`: with the hash comes such a file of those in `changed` alone, in this call and those before it without a hash. `times`: what is
+   * set, first of all, as the time of modification of these files of a container without processes.
    * With `changed` null, before anything is looked at: `pack` writes the layer into that file; `packed` false: it is too much for that, and
    * there is none. `unpack` makes it again from such a file, in an empty layer of a container without processes (native/engine's small_layer.h).
    */
@@ -230,6 +234,8 @@ export interface EngineMethods extends EngineInsideMethods {
       changed: string[] | null
       mostBytes: number
       index?: string
+      details?: string
+      times?: { path: string; seconds: number; nanoseconds: number }[]
       pack?: string
       unpack?: string
     }

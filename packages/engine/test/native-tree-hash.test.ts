@@ -173,6 +173,33 @@ t.test('the hash of a layer', { skip: reasonToSkip }, async (t) => {
     t.same((await index()).get('noise')?.pieces, [], 'a write would take its set-user-id bit')
   })
 
+  await t.test('what is known of a few files comes alone, after they were given their times', async (t) => {
+    const { container, upper } = await layer(t, 10)
+    sh(upper, fill)
+    await hash(container)
+    const file = join(t.testdir(), 'details')
+    const asked = { container, epoch: 1, mostBytes: all, details: file }
+    sh(upper, 'printf y | dd of=noise bs=1 seek=650001 conv=notrunc status=none')
+    const times = [{ path: 'n\xffme', seconds: 1_600_000_000, nanoseconds: 123_456_789 }]
+    const about = { ...asked, changed: ['noise', 'n\xffme', 'none', 'd'], times }
+    const answer = await stage.client.call('hashTree', about)
+    const details = entriesIn(readFileSync(file))
+    t.same([...details.keys()], ['d', 'noise', 'n\xffme'])
+    t.equal(details.get('noise')?.pieces.length, 11)
+    t.equal(sh(upper, `stat -c %.9Y "$(printf 'n\\377me')"`).toString(), '1600000000.123456789\n')
+    t.equal(answer.hash, await hash(container), 'the number of the whole has them')
+    // Read in several calls, all of it comes with the last.
+    await hash(container)
+    let later = await stage.client.call('hashTree', { ...asked, changed: ['noise'], mostBytes: 1000 })
+    t.equal(later.hash, null)
+    while (later.hash === null) later = await stage.client.call('hashTree', { ...asked, changed: [] })
+    t.strictSame(entriesIn(readFileSync(file)).get('noise'), details.get('noise'))
+    sh(upper, 'mkdir out && rmdir out && ln -s /etc out')
+    const outside = [{ path: 'out/hostname', seconds: 1, nanoseconds: 0 }]
+    await t.rejects(stage.client.call('hashTree', { ...asked, changed: ['out'], times: outside }))
+    t.not(sh('/etc', 'stat -c %Y hostname').toString(), '1\n', 'nothing outside is touched')
+  })
+
   await t.test('a small layer goes as one piece, and is the same when it is made again', async (t) => {
     const from = await layer(t, 7)
     const to = await layer(t, 8)

@@ -35,6 +35,12 @@ void mustBeSound(const Call& call) {
   must(call.signal >= 0 && call.signal <= 64, "a signal is one");
   must(call.limit >= 0 && call.limit <= static_cast<int64_t>(maxFrameBytes), "an answer is bounded");
   must(call.directory.empty() || absolute(call.directory), "a directory is an absolute path");
+  for (const auto* path : {&call.tree.index, &call.tree.details, &call.tree.pack, &call.tree.unpack}) must(path->empty() || absolute(*path), "a file for a tree has an absolute path");
+  for (const auto& path : call.tree.changed) must(!path.empty() && path.front() != '/' && path.find('\0') == std::string::npos, "what has changed lies in the layer");
+  for (const auto& time : call.tree.times) {
+    must(!time.path.empty() && time.path.front() != '/' && time.path.find('\0') == std::string::npos, "what gets a time lies in the layer");
+    must(time.seconds >= 0 && time.nanoseconds >= 0 && time.nanoseconds < 1'000'000'000, "a time is one");
+  }
   if (call.spec) {
     must(isContainerId(call.spec->container) && absolute(call.spec->rootfs) && absolute(call.spec->init.at(0)), "a spec is sound");
     must(call.spec->identity.uidBase >= uidRange, "no container gets the host's own ids");

@@ -14,12 +14,12 @@ import { checkpointDirectory } from './checkpoint-directory.ts'
 import { ParentImages } from './memory-ahead.ts'
 import { MemoryFileWriter } from './memory-files.ts'
 import { receivePackedLayer, unpackLayer } from './packed-layer.ts'
-import { receiveUnlike } from './receive-unlike.ts'
+import { receiveLaterPatch, receiveUnlike, sendIndex } from './receive-unlike.ts'
 import type { MigrationSession } from './session.ts'
 import { requireCriu } from './source.ts'
 import { keepDeltaExtractionReady, startDeltaExtraction, startExtraction, type TarProcess } from './tar-process.ts'
 import { throttleDestination } from './throttle.ts'
-import { requireSameTree, TreeCheck } from './tree-check.ts'
+import { type FileTime, requireSameTree, TreeCheck } from './tree-check.ts'
 import { WhileOpen } from './while-open.ts'
 
 type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
@@ -99,7 +99,8 @@ async function receiveAll(
   const live = assignment.migration.mode !== 'cold'
   const leftover = parts.leftovers.has(assignment.container)
   const unpacks = parts.mirror.hello?.packsLayers === true
-  const offers = { ...(leftover ? { leftover } : {}), ...(unpacks ? { unpacks } : {}) }
+  const patches = parts.mirror.hello?.patchesFiles === true
+  const offers = { ...(leftover ? { leftover } : {}), ...(unpacks ? { unpacks } : {}), ...(patches ? { patches } : {}) }
   await connection.sendMessage({ kind: 'accepted', verifies: true, ...offers })
   throttleDestination(parts, connection, assignment.migration.terms)
   const checkpoint = checkpointDirectory(parts.checkpointRoot, assignment.migration.operation, true)
@@ -174,6 +175,7 @@ async function receiveSwitch(
   })
   let names: string[] = []
   const paths: string[] = []
+  const times: FileTime[] = []
   let changed: Promise<TreeSum> | null = null
   let deadlineMs = switchDeadlineMs
   let stages = true
@@ -191,7 +193,7 @@ async function receiveSwitch(
     const message = decodeStreamMessage(frame)
     if (files.open || parent?.open) throw unexpected(message)
     // What goes ahead of the freeze may take its time.
-    if (message.kind !== 'parent' && message.kind !== 'pages') {
+    if (!goesAhead(message)) {
       deadlineMs = idleDeadlineMs
       connection.throttleReceiving(null)
     }
@@ -206,10 +208,16 @@ async function receiveSwitch(
       files = new MemoryFileWriter(directory)
       files.begin(message.files)
       await parts.faults.at('destination.memory-receiving')
+    } else if (message.kind === 'compare') {
+      await sendIndex(connection, await tree.details(session, message.paths))
+    } else if (message.kind === 'patch') {
+      if (message.ahead !== true) await parts.faults.at('destination.delta-receiving')
+      const time = await receiveLaterPatch(connection, upper, message)
+      if (time) times.push(time)
     } else if (message.kind === 'delta') {
       await parts.faults.at('destination.delta-receiving')
       await receiveDelta(session, connection, upper, message)
-      changed = tree.after(paths, session.figures)
+      changed = tree.after(paths, session.figures, times)
       changed.catch(() => {})
     } else if (message.kind === 'names') {
       names.push(...message.names)
@@ -222,6 +230,12 @@ async function receiveSwitch(
     else throw unexpected(message)
   }
 }
+
+const goesAhead = (message: StreamMessage): boolean =>
+  message.kind === 'parent' ||
+  message.kind === 'pages' ||
+  message.kind === 'compare' ||
+  (message.kind === 'patch' && message.ahead === true)
 
 /** Into the pages that the processes will have; false: no more of it. Only an improvement: without it the restore reads all of them. */
 async function stageMemory(

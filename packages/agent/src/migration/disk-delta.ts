@@ -14,10 +14,11 @@ export interface DiskDelta {
   archive: string[]
 }
 
-export function diskDelta(before: Manifest, after: Manifest): DiskDelta {
+/** `except`: files that are seen to otherwise, without touching their directories. */
+export function diskDelta(before: Manifest, after: Manifest, except: ReadonlySet<string> = new Set()): DiskDelta {
   const deletions = deletedPaths(before, after)
   const changed = new Set<string>()
-  for (const [path, entry] of after) if (hasChanged(before.get(path), entry)) changed.add(path)
+  for (const [path, entry] of after) if (!except.has(path) && hasChanged(before.get(path), entry)) changed.add(path)
   addOtherNames(changed, after)
   for (const path of [...changed]) addParents(changed, path)
   // A removal touches its directory, which shows in the directory's own times; the root of the layer is no exception.
@@ -54,7 +55,7 @@ export function socketsOf(manifest: Manifest): FileNode[] {
   return diskDelta(new Map(), manifest).sockets
 }
 
-function hasChanged(before: ManifestEntry | undefined, after: ManifestEntry): boolean {
+export function hasChanged(before: ManifestEntry | undefined, after: ManifestEntry): boolean {
   return (
     !before ||
     before.racy ||
@@ -100,7 +101,7 @@ function addParents(changed: Set<string>, path: string): void {
   }
 }
 
-function parentOf(path: string): string {
+export function parentOf(path: string): string {
   const slash = path.lastIndexOf('/')
   return slash === -1 ? '.' : path.slice(0, slash)
 }

@@ -75,24 +75,35 @@ function mayStay(known: IndexEntry | undefined, other: IndexEntry): boolean {
 
 /** Null: it is better sent whole. */
 function differingRuns(known: IndexEntry, other: IndexEntry): [number, number][] | null {
-  const { pieces, sizeBytes } = known
-  if (pieces.length === 0 || other.pieces.length === 0 || known.attributes !== other.attributes) return null
+  if (other.pieces.length === 0 || known.attributes !== other.attributes) return null
+  return runsOf(known, other.pieces, { most: 0.5, mostZeros: 0 })
+}
+
+/** What to send of a file of which so much is there: at most that share of it, and so many bytes of zeros in place of a hole. Null: it would be more. */
+export function runsOf(
+  { pieces, sizeBytes }: IndexEntry,
+  there: Buffer,
+  { most, mostZeros }: { most: number; mostZeros: number },
+): [number, number][] | null {
+  if (pieces.length === 0) return null
   const runs: [number, number][] = []
   let bytes = 0
+  let zeros = 0
   for (let at = 0; at < pieces.length; at += numberBytes) {
     const piece = pieces.toString('latin1', at, at + numberBytes)
-    const theirs = at < other.pieces.length ? other.pieces.toString('latin1', at, at + numberBytes) : noContent
+    const theirs = at < there.length ? there.toString('latin1', at, at + numberBytes) : noContent
     if (piece === theirs) continue
-    // A hole where they have data: writing zeros would fill it.
-    if (piece === noContent) return null
     const offset = (at / numberBytes) * pieceBytes
     const length = Math.min(pieceBytes, sizeBytes - offset)
+    // A hole where they have data: writing zeros would fill it.
+    if (piece === noContent) zeros += length
+    if (zeros > mostZeros) return null
     const last = runs.at(-1)
     if (last && last[0] + last[1] === offset) last[1] += length
     else runs.push([offset, length])
     bytes += length
   }
-  return runs.length > mostRuns || bytes > sizeBytes / 2 ? null : runs
+  return runs.length > mostRuns || bytes > sizeBytes * most ? null : runs
 }
 
 function parentOf(path: string): string {

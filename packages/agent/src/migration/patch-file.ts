@@ -6,12 +6,17 @@ import { DroverError } from '@drover/protocol'
 import { runCommand } from '../images/run-command.ts'
 import type { Patch } from './likeness.ts'
 
-const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 const readBytes = 256 << 10
 const touchDeadlineMs = 60_000
 
 /** Step by step, so that a directory that becomes a link meanwhile leads nowhere. Null: there is no such regular file. */
-export async function openFileBeneath(root: string, path: string, flags = O_RDONLY): Promise<FileHandle | null> {
+export async function openFileBeneath(
+  root: string,
+  path: string,
+  flags = O_RDONLY,
+  mode?: number,
+): Promise<FileHandle | null> {
   const names = path.split('/')
   const last = names.pop() as string
   let directory: FileHandle | null = null
@@ -22,7 +27,7 @@ export async function openFileBeneath(root: string, path: string, flags = O_RDON
       await directory.close()
       directory = next
     }
-    const file = await open(within(directory, last), flags | O_NOFOLLOW | O_NONBLOCK)
+    const file = await open(within(directory, last), flags | O_NOFOLLOW | O_NONBLOCK, mode)
     if ((await file.stat()).isFile()) return file
     await file.close()
     return null
@@ -43,23 +48,78 @@ export async function* readRun(file: FileHandle, offset: number, length: number)
   }
 }
 
-/** `next`: the bytes of its runs, one after the other; null at their end. */
-export async function applyPatch(upper: string, patch: Patch, next: () => Promise<Buffer | null>): Promise<void> {
-  const { path, sizeBytes, mtimeNs, runs } = patch
-  if (path.split('/').some((name) => name === '' || name === '.' || name === '..') || path.includes('\0'))
-    throw refused(path, 'does not lie in the layer')
+/** The bytes of a patch's runs, one after the other; null at their end. */
+export type NextBytes = () => Promise<Buffer | null>
+
+export async function applyPatch(upper: string, patch: Patch, next: NextBytes): Promise<void> {
+  await writePatch(upper, patch, next, (file) => setTime(file, patch.mtimeNs))
+}
+
+/** All but the time. */
+export async function writePatch(
+  upper: string,
+  patch: Omit<Patch, 'mtimeNs'>,
+  next: NextBytes,
+  after?: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  const { path } = patch
+  mustLieInLayer(path)
   const file = await openFileBeneath(upper, path, O_RDWR)
   if (!file) throw refused(path, 'is no file here')
   try {
     if ((await file.stat()).nlink !== 1) throw refused(path, 'has other names here')
-    await file.truncate(sizeBytes)
-    const left = runs.map(([offset, length]) => ({ offset, length }))
-    for (let data = await next(); data !== null; data = await next()) await write(file, data, left, path)
-    if (left.length > 0) throw refused(path, `lacks ${left.length} pieces`)
-    await setTime(file, mtimeNs)
+    await fill(file, patch, next)
+    await after?.(file)
   } finally {
     await file.close()
   }
+}
+
+export interface NewFile {
+  mode: number
+  uid: number
+  gid: number
+}
+
+/** As far as it can be done now: what is at the path may be anything by the time that it is looked at again. */
+export async function writePatchAhead(
+  upper: string,
+  patch: Omit<Patch, 'mtimeNs'>,
+  create: NewFile | undefined,
+  next: NextBytes,
+): Promise<void> {
+  mustLieInLayer(patch.path)
+  const there = await openFileBeneath(upper, patch.path, O_RDWR)
+  const file = there ?? (create ? await createBeneath(upper, patch.path, create) : null)
+  try {
+    if (file && (await file.stat()).nlink === 1) await fill(file, patch, next)
+    else for (let data = await next(); data !== null; ) data = await next()
+  } finally {
+    await file?.close()
+  }
+}
+
+async function createBeneath(upper: string, path: string, { mode, uid, gid }: NewFile): Promise<FileHandle | null> {
+  const file = await openFileBeneath(upper, path, O_RDWR | O_CREAT | O_EXCL, 0o600)
+  if (process.getuid?.() === 0) await file?.chown(uid, gid)
+  await file?.chmod(mode)
+  return file
+}
+
+function mustLieInLayer(path: string): void {
+  if (path.split('/').some((name) => name === '' || name === '.' || name === '..') || path.includes('\0'))
+    throw refused(path, 'does not lie in the layer')
+}
+
+async function fill(
+  file: FileHandle,
+  { path, sizeBytes, runs }: Omit<Patch, 'mtimeNs'>,
+  next: NextBytes,
+): Promise<void> {
+  await file.truncate(sizeBytes)
+  const left = runs.map(([offset, length]) => ({ offset, length }))
+  for (let data = await next(); data !== null; data = await next()) await write(file, data, left, path)
+  if (left.length > 0) throw refused(path, `lacks ${left.length} pieces`)
 }
 
 async function write(

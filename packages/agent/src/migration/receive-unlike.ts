@@ -9,9 +9,9 @@ import { StreamFrameType, type StreamMessage } from '../streams/messages.ts'
 import { decodeStreamMessage, type StreamConnection } from '../streams/stream-connection.ts'
 import { removePaths } from './apply-delta.ts'
 import { indexPath, readIndexBytes } from './index-file.ts'
-import { applyPatch } from './patch-file.ts'
+import { applyPatch, writePatch, writePatchAhead } from './patch-file.ts'
 import type { MigrationSession } from './session.ts'
-import { TreeCheck } from './tree-check.ts'
+import { type FileTime, TreeCheck } from './tree-check.ts'
 
 interface Receiving {
   parts: AgentParts
@@ -27,7 +27,7 @@ const comparisonDeadlineMs = 30 * 60_000
 /** Up to the archive. */
 export async function receiveUnlike(receiving: Receiving): Promise<void> {
   const { session, connection, upper } = receiving
-  await sendIndex(receiving, await takeAndIndex(receiving))
+  await sendIndex(connection, await takeAndIndex(receiving))
   for (;;) {
     const message = decodeStreamMessage(await connection.receive(comparisonDeadlineMs))
     session.signal.throwIfAborted()
@@ -47,7 +47,7 @@ async function takeAndIndex({ parts, session, of, upper }: Receiving): Promise<B
   return readIndexBytes(path)
 }
 
-async function sendIndex({ connection }: Receiving, index: Buffer): Promise<void> {
+export async function sendIndex(connection: StreamConnection, index: Buffer): Promise<void> {
   await connection.sendMessage({ kind: 'index' })
   await connection.sendData(index)
   await connection.sendEnd()
@@ -63,12 +63,30 @@ async function receivePatch(
   { connection, upper }: Receiving,
   patch: Extract<StreamMessage, { kind: 'patch' }>,
 ): Promise<void> {
-  await applyPatch(upper, { ...patch, mtimeNs: BigInt(patch.mtimeNs) }, async () => {
-    const frame = await connection.receive()
-    if (frame.type === StreamFrameType.end) return null
-    if (frame.type !== StreamFrameType.data) throw unexpected(decodeStreamMessage(frame))
-    return frame.payload
-  })
+  await applyPatch(upper, { ...patch, mtimeNs: BigInt(patch.mtimeNs) }, bytesFrom(connection))
+}
+
+/** After the archive. The time that it is to have, if that is known. */
+export async function receiveLaterPatch(
+  connection: StreamConnection,
+  upper: string,
+  patch: Extract<StreamMessage, { kind: 'patch' }>,
+): Promise<FileTime | null> {
+  const { path, ahead, create, mtimeNs } = patch
+  if (ahead === true) {
+    await writePatchAhead(upper, patch, create, bytesFrom(connection))
+    return null
+  }
+  await writePatch(upper, patch, bytesFrom(connection))
+  const billion = 1_000_000_000n
+  return { path, seconds: Number(BigInt(mtimeNs) / billion), nanoseconds: Number(BigInt(mtimeNs) % billion) }
+}
+
+const bytesFrom = (connection: StreamConnection) => async (): Promise<Buffer | null> => {
+  const frame = await connection.receive()
+  if (frame.type === StreamFrameType.end) return null
+  if (frame.type !== StreamFrameType.data) throw unexpected(decodeStreamMessage(frame))
+  return frame.payload
 }
 
 function unexpected(message: StreamMessage): DroverError {

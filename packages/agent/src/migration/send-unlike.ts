@@ -11,7 +11,7 @@ import { decodeStreamMessage, type StreamConnection } from '../streams/stream-co
 import type { Manifest } from './disk-manifest.ts'
 import { indexPath, readIndexFile } from './index-file.ts'
 import { likenessOf, type Patch } from './likeness.ts'
-import { openFileBeneath, readRun } from './patch-file.ts'
+import { type NewFile, openFileBeneath, readRun } from './patch-file.ts'
 import type { MigrationSession } from './session.ts'
 import { partsOf } from './text-parts.ts'
 import { TreeCheck } from './tree-check.ts'
@@ -59,7 +59,7 @@ export async function sendUnlike(sending: Sending): Promise<Compared> {
 }
 
 /** Null: it has none that we can read. */
-async function receiveIndex(connection: StreamConnection): Promise<TreeIndex | null> {
+export async function receiveIndex(connection: StreamConnection): Promise<TreeIndex | null> {
   const message = await connection.receiveMessage(indexDeadlineMs)
   if (message.kind !== 'index') throw new DroverError('BAD_REQUEST', `stream: ${message.kind} came where index was due`)
   const chunks: Buffer[] = []
@@ -75,12 +75,16 @@ async function receiveIndex(connection: StreamConnection): Promise<TreeIndex | n
 }
 
 /** One that is gone has changed since it was looked at: the delta brings what became of it. */
-async function sendPatch({ session, connection, upper }: Sending, patch: Patch): Promise<void> {
+export async function sendPatch(
+  { session, connection, upper }: Pick<Sending, 'session' | 'connection' | 'upper'>,
+  patch: Patch,
+  terms: { ahead?: boolean; create?: NewFile } = {},
+): Promise<void> {
   const file = await openFileBeneath(upper, patch.path)
   if (!file) return
   try {
     const { path, sizeBytes, mtimeNs, runs } = patch
-    await connection.sendMessage({ kind: 'patch', path, sizeBytes, mtimeNs: String(mtimeNs), runs })
+    await connection.sendMessage({ kind: 'patch', path, sizeBytes, mtimeNs: String(mtimeNs), runs, ...terms })
     for (const [offset, length] of runs) {
       session.signal.throwIfAborted()
       for await (const data of readRun(file, offset, length)) await connection.sendData(data)

@@ -15,15 +15,18 @@ import { openStream } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 import { movePlan, requireBudget, requireStrategy } from './blackout-budget.ts'
 import { checkpointDirectory, removeTree } from './checkpoint-directory.ts'
+import { bytesOf } from './choose-patches.ts'
 import { cleanPages } from './clean-pages.ts'
 import { type DiskDelta, diskDelta, namesIn, socketsOf } from './disk-delta.ts'
 import { type Manifest, pathBytes, restlessDirectories, scanManifest, sizeOf } from './disk-manifest.ts'
 import { DiskProgress } from './disk-progress.ts'
+import { FilesAhead } from './files-ahead.ts'
+import type { Patch } from './likeness.ts'
 import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
 import { sendMemoryFiles } from './memory-files.ts'
 import { mostPackedBytes, mostPackedEntries, packLayer } from './packed-layer.ts'
 import { checkpointPatiently, requireMovable, residentBytes } from './preflight.ts'
-import { sendUnlike } from './send-unlike.ts'
+import { sendPatch, sendUnlike } from './send-unlike.ts'
 import type { MigrationSession } from './session.ts'
 import { keepDeltaArchiveReady, startDeltaArchive, startPrecopyArchive, type TarProcess } from './tar-process.ts'
 import { partsOf } from './text-parts.ts'
@@ -44,6 +47,7 @@ interface Precopied {
   connection: StreamConnection
   upper: string
   manifest: Manifest
+  filesAhead: FilesAhead | null
   restless: ReadonlySet<string>
   tree: TreeCheck | null
   /** Where the checkpoint will be. */
@@ -138,6 +142,9 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   const tree = packed?.tree ?? compared?.tree ?? (await begin())
   await expect(connection, 'disk-received', diskDeadlineMs)
 
+  const patches = accepted.patches === true && parts.mirror.hello?.patchesFiles === true
+  const filesAhead =
+    tree && patches ? new FilesAhead({ session, connection, upper: engine.upper, manifest, tree }) : null
   session.figures.precopy_bytes = connection.bytesSent
   session.figures.precopy_ms = performance.now() - startedAt
   session.signal.throwIfAborted()
@@ -150,7 +157,8 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
     if (plan.strategy === 'stop-and-copy') requireBudget(session, plan)
     else await sendMemoryAhead(parts, session, connection, { container, epoch: assignment.epoch, directory }, plan)
   }
-  precopied.set(session, { connection, upper: engine.upper, manifest, restless, tree, checkpoint })
+  if (migration.mode !== 'frozen') await filesAhead?.send()
+  precopied.set(session, { connection, upper: engine.upper, manifest, filesAhead, restless, tree, checkpoint })
   session.advance('precopied')
 }
 
@@ -249,21 +257,29 @@ async function stopAndSend(
   return { frozenAtNs: 0, tree: await sendDelta(session, ready, await scanDelta(session, ready)) }
 }
 
-type Delta = DiskDelta & { names: Map<string, string[]> }
+type Delta = DiskDelta & { names: Map<string, string[]>; patches: Patch[] }
 
 async function scanDelta(session: MigrationSession, ready: Precopied): Promise<Delta> {
   const scannedAt = performance.now()
   const after = await scanManifest(ready.upper, session.signal)
-  const delta = { ...diskDelta(ready.manifest, after), names: namesIn(ready.manifest, after, ready.restless) }
+  const whole = diskDelta(ready.manifest, after)
   session.figures.scan_ms = performance.now() - scannedAt
-  session.figures.delta_entries = delta.archive.length + delta.deletions.length + delta.sockets.length
-  return delta
+  const last = await ready.filesAhead?.last(after, whole.archive)
+  const settled = last && last.settled.size > 0
+  const delta = settled ? diskDelta(ready.manifest, after, last.settled) : whole
+  const { archive, deletions, sockets } = delta
+  const patches = last?.patches ?? []
+  session.figures.delta_entries = archive.length + deletions.length + sockets.length + patches.length
+  session.figures.compare_ms = performance.now() - scannedAt - session.figures.scan_ms
+  session.figures.patch_bytes = bytesOf(patches)
+  return { ...delta, patches, names: namesIn(ready.manifest, after, ready.restless) }
 }
 
 async function sendDelta(session: MigrationSession, ready: Precopied, delta: Delta): Promise<TreeSum | null> {
   const { connection, upper } = ready
   const archive = delta.archive.length > 0
   const sum = ready.tree && announceDelta(session, ready.tree, connection, delta)
+  for (const patch of delta.patches) await sendPatch({ session, connection, upper }, patch)
   await connection.sendMessage({ kind: 'delta', deletions: delta.deletions, sockets: delta.sockets, archive })
   if (!archive) return await sum
   const deltaArchive = startDeltaArchive(session, upper)
@@ -278,19 +294,20 @@ async function announceDelta(
   session: MigrationSession,
   tree: TreeCheck,
   connection: StreamConnection,
-  { archive, deletions, sockets, names }: Delta,
+  { archive, deletions, sockets, names, patches }: Delta,
 ): Promise<TreeSum> {
   const paths = [...archive, ...deletions, ...sockets.map(({ path }) => path)]
+  const there = [...paths, ...patches.map(({ path }) => path)]
   for (const [directory, all] of names) {
     for (const { part, last } of partsOf(all)) {
       void connection.sendMessage({ kind: 'names', directory, names: part, last }).catch(() => {})
     }
   }
-  if (paths.length > 0)
-    for (const { part } of partsOf(paths)) {
+  if (there.length > 0)
+    for (const { part } of partsOf(there)) {
       void connection.sendMessage({ kind: 'changed', paths: part }).catch(() => {})
     }
-  // The names were changed with their directories, which are among the paths.
+  // The names were changed with their directories, which are among the paths; the engine has looked at what is patched.
   return await tree.after(paths, session.figures)
 }
 

@@ -6,6 +6,7 @@ import { DroverError, type MigrationFigures } from '@drover/protocol'
 import { engineDeadlines } from '../engine-port.ts'
 import type { AgentParts } from '../parts.ts'
 import type { TreeSum } from '../streams/messages.ts'
+import { indexPath, readIndexBytes } from './index-file.ts'
 import type { MigrationSession } from './session.ts'
 
 /** A call should not keep others of the container waiting for long. */
@@ -25,7 +26,12 @@ export interface TreeFiles {
   /** Of what the layer is to be made first. */
   unpack?: string
 }
-type Asked = Checked & TreeFiles
+export interface FileTime {
+  path: string
+  seconds: number
+  nanoseconds: number
+}
+type Asked = Checked & TreeFiles & { details?: string; times?: FileTime[] }
 
 export class TreeCheck {
   readonly #parts: AgentParts
@@ -68,11 +74,26 @@ export class TreeCheck {
     return new TreeCheck(parts, { container, epoch }, { hash, entries, bytes }, packed)
   }
 
-  /** After these paths changed. */
-  async after(paths: readonly string[], figures: MigrationFigures): Promise<TreeSum> {
+  /** Of these paths, which may have changed, what the engine knows now. */
+  async details(session: MigrationSession, paths: readonly string[]): Promise<Buffer> {
+    const details = indexPath(this.#parts, session)
+    const of = { ...this.#of, details }
+    let answer = await ask(this.#parts, of, [...paths])
+    while (answer.hash === null) {
+      session.signal.throwIfAborted()
+      answer = await ask(this.#parts, of, [])
+    }
+    const { hash, entries, bytes } = answer
+    this.#sum = { hash, entries, bytes }
+    return readIndexBytes(details)
+  }
+
+  /** After these paths changed, and these files were given such times. */
+  async after(paths: readonly string[], figures: MigrationFigures, times: FileTime[] = []): Promise<TreeSum> {
     const startedAt = performance.now()
     for (let from = 0; from < paths.length; from += pathsPerCall) {
-      let answer = await ask(this.#parts, this.#of, paths.slice(from, from + pathsPerCall))
+      const set = from === 0 && times.length > 0 ? { times } : {}
+      let answer = await ask(this.#parts, { ...this.#of, ...set }, paths.slice(from, from + pathsPerCall))
       while (answer.hash === null) answer = await ask(this.#parts, this.#of, [])
       const { hash, entries, bytes } = answer
       this.#sum = { hash, entries, bytes }

@@ -6,9 +6,10 @@
 //                                             archive, data…, end
 //   [snapshots, data…, end]                   those that it has
 //   disk-sent                                 the answer is disk-received
+//   compare, [patch, data…, end]…; compare …  pieces of larger files that have changed meanwhile; the answer to compare is index, data…, end
 //   parent, data…; pages, data…; pages, …     memory ahead of time: the images that hold it, then its pages, part by part
 //   memory, data…                             after the freeze: a list of files and all their bytes
-//   [names…, changed…], delta, [data…, end]   what changed on disk since
+//   [names…, changed…], [patch, data…, end]…, delta, [data…, end]   what changed on disk since
 //   switched                                  all was sent, and what the disk is to be: restore
 
 import { namePattern, uploadPattern } from '@drover/protocol'
@@ -60,16 +61,20 @@ export type TreeSum = Static<typeof TreeSum>
 export const MemoryFile = Type.Object({ name: Type.String(), sizeBytes: Type.Integer({ minimum: 0 }) })
 export type MemoryFile = Static<typeof MemoryFile>
 
+const Mode = Type.Integer({ minimum: 0, maximum: 0o7777 })
+const Id = Type.Integer({ minimum: 0, maximum: 0xffff_ffff })
+
 export const StreamMessage = Type.Union([
   /**
    * `verifies`: it understands `names` and `changed`, and compares trees. `leftover`: it has what the container left there. `unpacks`: it
-   * takes a disk that is `packed`.
+   * takes a disk that is `packed`. `patches`: it understands `compare`, and a patch after that.
    */
   Type.Object({
     kind: Type.Literal('accepted'),
     verifies: Type.Optional(Type.Boolean()),
     leftover: Type.Optional(Type.Boolean()),
     unpacks: Type.Optional(Type.Boolean()),
+    patches: Type.Optional(Type.Boolean()),
   }),
   Type.Object({
     kind: Type.Literal('image'),
@@ -92,7 +97,7 @@ export const StreamMessage = Type.Union([
     /** What follows was packed by the source's engine (native/engine/src/small_layer.h), sockets included, and is not tar's. */
     packed: Type.Optional(Type.Boolean()),
   }),
-  /** Answer to that; a tree-index.ts follows, or nothing. */
+  /** Answer to that, or to `compare`; a tree-index.ts follows, or nothing. */
   Type.Object({ kind: Type.Literal('index') }),
   /** What is there is of no use: the layer shall be empty. */
   Type.Object({ kind: Type.Literal('start-over') }),
@@ -104,7 +109,13 @@ export const StreamMessage = Type.Union([
     sizeBytes: Type.Integer({ minimum: 0 }),
     mtimeNs: Type.String({ pattern: '^[0-9]{1,20}$' }),
     runs: Type.Array(Type.Tuple([Type.Integer({ minimum: 0 }), Type.Integer({ minimum: 1 })]), { maxItems: 4096 }),
+    /** The container runs, and changes it: what can't be done to it now need not be. Its time is none yet. */
+    ahead: Type.Optional(Type.Boolean()),
+    /** With `ahead`: made if it isn't there. */
+    create: Type.Optional(Type.Object({ mode: Mode, uid: Id, gid: Id })),
   }),
+  /** Which of these files of the layer are there, and what is in them? The answer is an `index`. */
+  Type.Object({ kind: Type.Literal('compare'), paths: Type.Array(Type.String()) }),
   Type.Object({ kind: Type.Literal('archive') }),
   Type.Object({ kind: Type.Literal('snapshots'), sockets: Type.Array(FileNode) }),
   Type.Object({ kind: Type.Literal('disk-sent') }),

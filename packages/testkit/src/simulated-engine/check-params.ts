@@ -21,6 +21,7 @@ type Kind =
   | 'path or missing'
   | 'boolean'
   | 'boolean or missing'
+  | 'list or missing'
 
 const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind } } = {
   hello: { protocolVersion: 'integer' },
@@ -87,6 +88,8 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     changed: 'strings or null',
     mostBytes: 'integer',
     index: 'path or missing',
+    details: 'path or missing',
+    times: 'list or missing',
     pack: 'path or missing',
     unpack: 'path or missing',
   },
@@ -170,6 +173,7 @@ const kinds: { [kind in Kind]: (value: unknown) => boolean } = {
   record: (value) => isObject(value) && Object.values(value).every((item) => typeof item === 'string'),
   boolean: (value) => typeof value === 'boolean',
   object: isObject,
+  'list or missing': (value) => value === undefined || Array.isArray(value),
   'boolean or missing': (value) => value === undefined || typeof value === 'boolean',
   'object?': (value) => value === null || isObject(value),
   'object or missing': (value) => value === undefined || isObject(value),
@@ -190,6 +194,7 @@ const meanings: { [kind in Kind]: string } = {
   record: 'an object of strings',
   boolean: 'true or false',
   object: 'an object',
+  'list or missing': 'a list, or missing',
   'boolean or missing': 'true, false or missing',
   'object?': 'an object or null',
   'object or missing': 'an object, or missing',

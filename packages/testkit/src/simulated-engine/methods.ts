@@ -9,7 +9,7 @@ import { DroverError, type EngineConfig, protocolVersion, version } from '@drove
 import type { SimulatedContainers } from './containers.ts'
 import { insideTable } from './inside.ts'
 import { packLayer, unpackLayer } from './packed-layer.ts'
-import { writeTreeIndex } from './tree-index.ts'
+import { setTimes, writeDetails, writeTreeIndex } from './tree-index.ts'
 
 export const maxLogBytes = 512 << 10
 
@@ -39,10 +39,12 @@ export function methodTable(containers: SimulatedContainers, config: EngineConfi
     logs: (params) => logs(containers, params),
     // A simulated container's memory is a number: nothing of it is worth sending ahead.
     // The disks of simulated containers are real directories; that they arrive whole is for others to check.
-    hashTree: ({ container, index, pack, unpack }) => {
+    hashTree: ({ container, changed, index, details, times = [], pack, unpack }) => {
+      setTimes(containers.upper(container), times)
       if (unpack !== undefined) unpackLayer(containers.upper(container), unpack)
       const packed = pack === undefined ? {} : { packed: packLayer(containers.upper(container), pack) }
       if (index !== undefined) writeTreeIndex(containers.upper(container), index)
+      if (details !== undefined) writeDetails(containers.upper(container), changed ?? [], details)
       return { hash: '0'.repeat(32), entries: 0, bytes: 0, leftBytes: 0, ...packed }
     },
     copyMemory: () => ({ file: null, bytes: 0, round: 0, leftBytes: 0, tracked: false }),
@@ -79,6 +81,7 @@ function hello(params: Params<'hello'>, config: EngineConfig): Result<'hello'> {
     residentBytes: process.memoryUsage.rss(),
     diskLimits: true,
     packsLayers: true,
+    patchesFiles: true,
     criu: refused
       ? { usable: false, path: null, version: null, reason: config.criuReason }
       : {

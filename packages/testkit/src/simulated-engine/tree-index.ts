@@ -1,6 +1,7 @@
 // What the native engine writes as the index of a layer (tree_hash.cc), with other numbers for the same things: an agent only
 // compares them. Extended attributes are left out, as everywhere here.
 
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 
@@ -10,9 +11,31 @@ const pieceBytes = 64 << 10
 const leastInPieces = 256 << 10
 
 export function writeTreeIndex(root: string, file: string): void {
+  writeFileSync(file, Buffer.concat([head(), ...entriesOf(root, '.')]))
+}
+
+/** Of these paths alone. */
+export function writeDetails(root: string, paths: readonly string[], file: string): void {
+  const entries = paths.map((path) => {
+    const at = Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')])
+    const stats = lstatSync(at, { bigint: true, throwIfNoEntry: false })
+    return stats === undefined || stats.isSocket() ? Buffer.alloc(0) : entryOf(at, path, stats)
+  })
+  writeFileSync(file, Buffer.concat([head(), ...entries]))
+}
+
+/** By a program, which knows nanoseconds. */
+export function setTimes(root: string, times: readonly { path: string; seconds: number; nanoseconds: number }[]): void {
+  for (const { path, seconds, nanoseconds } of times) {
+    const date = `@${seconds}.${String(nanoseconds).padStart(9, '0')}`
+    execFileSync('touch', ['--no-create', '--no-dereference', '-m', `--date=${date}`, `${root}/${path}`])
+  }
+}
+
+function head(): Buffer {
   const head = Buffer.alloc(4)
   head.writeUInt32LE(magic)
-  writeFileSync(file, Buffer.concat([head, ...entriesOf(root, '.')]))
+  return head
 }
 
 function* entriesOf(root: string, path: string): Generator<Buffer> {
