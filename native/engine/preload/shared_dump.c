@@ -24,6 +24,8 @@ static struct unchanged* list;
 static size_t listLength;
 /** What CRIU dumps just now: its entries in the list, without those that it has passed. */
 static const struct unchanged* entries;
+/** The first of them. */
+static const struct unchanged* first;
 static size_t entryCount;
 
 /** Of what is cut off or can't be had nothing is passed over. */
@@ -53,11 +55,11 @@ void noteSharedImage(int folder, const char* name, int flags) {
   if (sscanf(name, "pagemap-shmem-%lu.img%n", &memory, &end) != 1 || end == 0 || name[end] != '\0' || (flags & O_ACCMODE) == O_RDONLY) return;
   const int before = errno;
   learnUnchanged(folder);
-  entries = NULL;
+  entries = first = NULL;
   entryCount = 0;
   for (size_t i = 0; i < listLength; i++) {
     if (list[i].memory != memory) continue;
-    if (!entries) entries = &list[i];
+    if (!entries) entries = first = &list[i];
     entryCount++;
   }
   errno = before;
@@ -68,10 +70,30 @@ static int isThat(int fd) {
   return entryCount > 0 && fstat(fd, &info) == 0 && info.st_ino == entries->memory;
 }
 
+/**
+ * What the kernel says of the memory that is dumped, which nobody changes. To find the end of some data it looks at each page up to there: asked
+ * anew for each range that is unchanged, that was most of the dump's time.
+ */
+static off64_t seek(off64_t (*real)(int, off64_t, int), int fd, off64_t offset, int whence) {
+  static const struct unchanged* of;
+  static off64_t from, to;
+  if (of != first) to = 0;
+  of = first;
+  const int known = from <= offset && offset < to;
+  if (known) return whence == SEEK_DATA ? offset : to;
+  off64_t found = real(fd, offset, whence);
+  if (whence == SEEK_HOLE && found > offset) {
+    from = offset;
+    to = found;
+  }
+  return found;
+}
+
 off64_t lseek64(int fd, off64_t offset, int whence) {
   off64_t (*real)(int, off64_t, int) = NEXT("lseek64");
-  off64_t found = real(fd, offset, whence);
-  if (found < 0 || (whence != SEEK_DATA && whence != SEEK_HOLE) || !isThat(fd)) return found;
+  if ((whence != SEEK_DATA && whence != SEEK_HOLE) || !isThat(fd)) return real(fd, offset, whence);
+  off64_t found = seek(real, fd, offset, whence);
+  if (found < 0) return found;
   // It asks in ascending order.
   while (entryCount > 0 && (off64_t)entries->end <= offset) {
     entries++;
@@ -80,7 +102,7 @@ off64_t lseek64(int fd, off64_t offset, int whence) {
   for (const struct unchanged* entry = entries; entry < entries + entryCount && (off64_t)entry->start <= found; entry++) {
     if (whence == SEEK_HOLE) return (off64_t)entry->start > offset ? (off64_t)entry->start : offset;
     if ((off64_t)entry->end <= found) continue;
-    found = real(fd, (off64_t)entry->end, SEEK_DATA);
+    found = seek(real, fd, (off64_t)entry->end, SEEK_DATA);
     if (found < 0) break;
   }
   return found;
