@@ -20,7 +20,7 @@ export interface Member {
 }
 
 export const shellDirectory = fileURLToPath(new URL('../../shell', import.meta.url))
-const holderDeadlineMs = 10_000
+const holderDeadlineMs = 60_000
 
 export async function holdMember(label: string, name: string, kind: MemberKind, cgroups: string[]): Promise<Member> {
   const child = spawn('bash', [join(shellDirectory, 'host-holder.sh'), `${label}-${name}`, kind, ...cgroups], {
