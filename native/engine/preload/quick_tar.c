@@ -1,7 +1,7 @@
 // See quick_tar.h. Starting tar takes 1–2 ms, for each tmpfs on both sides of a move, and most hold next to nothing. Here the same archives
 // (POSIX ustar) are written and read by the process that was about to become tar. Anything that is not a plain tree of directories, files,
-// symbolic links and fifos is left to tar: hard links, holes, devices, long names, large numbers. Sockets are left out, as tar does;
-// CRIU makes them itself. The tree is looked through before the first byte is written, so that tar can still take over.
+// symbolic links, fifos and devices without numbers is left to tar: hard links, holes, other devices, long names, large numbers. (systemd has a
+// device 0:0 in /run, which anybody may make since Linux 5.8: it can't be opened.) Sockets are left out, as tar does; CRIU makes them itself. The tree is looked through before the first byte is written, so that tar can still take over.
 
 #define _GNU_SOURCE
 #include "quick_tar.h"
@@ -25,9 +25,11 @@
 enum { blockBytes = 512, longestName = 99, deepest = 32, failed = 2 };
 
 struct header {
-  char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100], magic[6], version[2], rest[247];
+  char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100], magic[6], version[2], names[64], major[8], minor[8], prefix[155], rest[12];
 };
 _Static_assert(sizeof(struct header) == blockBytes, "a header is one block");
+/** POSIX, ustar: typeflag. */
+enum { isFile = '0', isLink = '2', isDevice = '3', isDirectory = '5', isFifo = '6' };
 
 static const char* directoryIn(char* const arguments[], int* create, int* extract) {
   const char* directory = NULL;
@@ -70,7 +72,15 @@ static int fits(const struct stat* info, dev_t device, size_t nameLength) {
   // Below the first one: more than any, as unsigned numbers.
   if (info->st_dev != device || nameLength > longestName || info->st_uid - firstOwner > largestId || info->st_gid - firstOwner > largestId || info->st_mtime < 0) return 0;
   if (S_ISREG(info->st_mode)) return info->st_nlink == 1 && info->st_size < (1LL << 32) && info->st_blocks * 512 >= info->st_size;
+  if (S_ISCHR(info->st_mode)) return info->st_rdev == 0;
   return S_ISDIR(info->st_mode) || S_ISSOCK(info->st_mode) || S_ISFIFO(info->st_mode) || S_ISLNK(info->st_mode);
+}
+
+static char typeOf(mode_t mode) {
+  if (S_ISREG(mode)) return isFile;
+  if (S_ISLNK(mode)) return isLink;
+  if (S_ISCHR(mode)) return isDevice;
+  return S_ISDIR(mode) ? isDirectory : isFifo;
 }
 
 static int writeEntry(int directory, const char* base, const char* name, const struct stat* info) {
@@ -83,7 +93,11 @@ static int writeEntry(int directory, const char* base, const char* name, const s
   snprintf(header.gid, sizeof header.gid, "%07o", info->st_gid - firstOwner);
   snprintf(header.size, sizeof header.size, "%011llo", regular ? (unsigned long long)info->st_size : 0ULL);
   snprintf(header.mtime, sizeof header.mtime, "%011llo", (unsigned long long)info->st_mtime);
-  header.type = regular ? '0' : S_ISLNK(info->st_mode) ? '2' : S_ISDIR(info->st_mode) ? '5' : '6';
+  header.type = typeOf(info->st_mode);
+  if (header.type == isDevice) {
+    strcpy(header.major, "0000000");
+    strcpy(header.minor, "0000000");
+  }
   if (S_ISLNK(info->st_mode) && readlinkat(directory, base, header.link, sizeof header.link) != info->st_size) return -1;
   memcpy(header.magic, "ustar", 6);
   memcpy(header.version, "00", 2);
@@ -172,7 +186,7 @@ static int nextEntry(const char* archive, size_t length, size_t* at, struct entr
   const struct header* header = (const struct header*)(archive + *at);
   if (header->name[0] == '\0') return 0;
   uint64_t mode, uid, gid, mtime, checksum;
-  if (memcmp(header->magic, "ustar", 5) != 0 || header->rest[80] != '\0' || octal(header->mode, 8, &mode) || octal(header->uid, 8, &uid) ||
+  if (memcmp(header->magic, "ustar", 5) != 0 || header->prefix[0] != '\0' || octal(header->mode, 8, &mode) || octal(header->uid, 8, &uid) ||
       octal(header->gid, 8, &gid) || octal(header->size, 12, &entry->size) || octal(header->mtime, 12, &mtime) ||
       octal(header->checksum, 8, &checksum) || checksum != checksumOf(header))
     return -1;
@@ -186,12 +200,14 @@ static int nextEntry(const char* archive, size_t length, size_t* at, struct entr
   entry->gid = (gid_t)gid;
   entry->mtime = (time_t)mtime;
   entry->data = archive + *at + blockBytes;
-  const int regular = entry->type == '0';
+  const int regular = entry->type == isFile;
   if (!regular && entry->size != 0) return -1;
-  if (!regular && entry->type != '2' && entry->type != '5' && entry->type != '6') return -1;
+  if (!regular && entry->type != isLink && entry->type != isDevice && entry->type != isDirectory && entry->type != isFifo) return -1;
+  uint64_t major, minor;
+  if (entry->type == isDevice && (octal(header->major, 8, &major) || octal(header->minor, 8, &minor) || major != 0 || minor != 0)) return -1;
   if (strncmp(entry->name, "./", 2) != 0 || strstr(entry->name, "/../") || entry->size > length - *at - blockBytes) return -1;
   size_t end = strlen(entry->name);
-  if (entry->type == '5' && end > 2 && entry->name[end - 1] == '/') entry->name[end - 1] = '\0';
+  if (entry->type == isDirectory && end > 2 && entry->name[end - 1] == '/') entry->name[end - 1] = '\0';
   *at += blockBytes + ((entry->size + blockBytes - 1) & ~(uint64_t)(blockBytes - 1));
   return *at > length ? -1 : 1;
 }
@@ -226,13 +242,14 @@ static int makeEntry(int directory, struct entry* entry) {
   int parent = openBelow(directory, entry->name, O_PATH | O_DIRECTORY, 0), result;
   base[-1] = '/';
   if (parent < 0) return -1;
-  if (entry->type == '5') result = mkdirat(parent, base, 0700);
-  else if (entry->type == '6') result = mkfifoat(parent, base, 0600);
-  else if (entry->type == '2') result = symlinkat(entry->link, parent, base);
+  if (entry->type == isDirectory) result = mkdirat(parent, base, 0700);
+  else if (entry->type == isFifo) result = mkfifoat(parent, base, 0600);
+  else if (entry->type == isDevice) result = mknodat(parent, base, S_IFCHR | 0600, 0);
+  else if (entry->type == isLink) result = symlinkat(entry->link, parent, base);
   else result = writeFile(parent, base, entry);
   result = result || fchownat(parent, base, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW);
-  if (entry->type != '2') result = result || fchmodat(parent, base, entry->mode, 0);
-  if (entry->type != '5') result = result || timesOf(parent, base, entry);
+  if (entry->type != isLink) result = result || fchmodat(parent, base, entry->mode, 0);
+  if (entry->type != isDirectory) result = result || timesOf(parent, base, entry);
   close(parent);
   return result;
 }
@@ -247,7 +264,7 @@ static int extractInto(int directory, const char* archive, size_t length) {
     if (makeEntry(directory, &entry) != 0) return failed;
   // Last, since what was made in a directory has changed its time.
   for (at = 0; nextEntry(archive, length, &at, &entry) == 1;)
-    if (entry.type == '5' && timesOf(directory, entry.name, &entry) != 0) return failed;
+    if (entry.type == isDirectory && timesOf(directory, entry.name, &entry) != 0) return failed;
   return 0;
 }
 
