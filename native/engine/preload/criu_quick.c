@@ -27,6 +27,10 @@
 //     such memory fails, which CRIU would not notice.
 // 14. Messages to CRIU's daemon outside the container's user namespace that need none (asked_outside.h), and waits for the end of its daemons
 //     (daemons.h): each is two or more changes of process, and on a busy machine each of those waits for a processor.
+// 15. The place on the container's disk in which CRIU looks at a tmpfs that others lie on (covered_mount.h).
+// 16. Of each program and library that is mapped or open CRIU reads the build id, to know it again. That the files are the same is proven
+//     by the hash of the disk: their size will do.
+// 17. The copies of CRIU that look into each namespace (in_place.h).
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
@@ -42,6 +46,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -49,6 +54,7 @@
 #include <unistd.h>
 
 #include "asked_outside.h"
+#include "covered_mount.h"
 #include "forks.h"
 #include "gate.h"
 #include "next.h"
@@ -71,10 +77,29 @@ static void learn(void) {
   findOwner();
 }
 
+/** CRIU reads options from the file that this names, before it begins. */
+static const char optionsVariable[] = "CRIU_CONFIG_FILE";
+static int options = -1;
+
+static void giveOptions(void) {
+  static const char text[] = "file-validation filesize\n";
+  char path[64];
+  options = memfd_create("criu-options", MFD_CLOEXEC);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", options);
+  if (options >= 0 && write(options, text, sizeof text - 1) == (ssize_t)sizeof text - 1) setenv(optionsVariable, path, 1);
+}
+
+static void takeOptionsBack(void) {
+  unsetenv(optionsVariable);
+  if (options >= 0) close(options);
+  options = -1;
+}
+
 __attribute__((constructor)) static void begin(void) {
   // CRIU's children are left alone.
   unsetenv("LD_PRELOAD");
   unsetenv("LD_BIND_NOW");
+  giveOptions();
   findNursery();
   learn();
 }
@@ -83,7 +108,9 @@ __attribute__((constructor)) static void begin(void) {
 sighandler_t signal(int number, sighandler_t handler) {
   sighandler_t (*real)(int, sighandler_t) = NEXT("signal");
   sighandler_t before = real(number, handler);
-  if (number == SIGPIPE && handler == SIG_IGN && waitInNursery()) learn();
+  if (number != SIGPIPE || handler != SIG_IGN) return before;
+  takeOptionsBack();
+  if (waitInNursery()) learn();
   return before;
 }
 
@@ -150,6 +177,7 @@ int close(int fd) {
     real(emptyTableAnswer);
     emptyTable = emptyTableAnswer = -1;
   }
+  forgetHierarchy(fd);
   return real(fd);
 }
 
@@ -250,7 +278,10 @@ int open64(const char* path, int flags, ...) {
   va_end(more);
   noteOpened(path, flags, -1);
   if (endsWith(path, "/freezer.state") || endsWith(path, "/cgroup.freeze")) waitAtGate(-1);
-  int fd = real(ownCache(path), flags, mode);
+  if (isCoveredMount(path)) return openCovered(path, flags);
+  int fd = openHierarchyAgain(path, flags);
+  if (fd < 0) fd = real(ownCache(path), flags, mode);
+  noteHierarchy(path, flags, fd);
   // For want of the lock of iptables, which is never run, CRIU would make a mount namespace to have one.
   if (fd < 0 && flags == O_RDONLY && strcmp(path, "/run/xtables.lock") == 0) fd = real("/", flags, 0);
   return fd;
@@ -293,6 +324,7 @@ int access(const char* path, int mode) {
 char* mkdtemp(char* pattern) {
   char* (*real)(char*) = NEXT("mkdtemp");
   static const char mounts[] = "/tmp/.criu.mntns.";
+  if (nameCoveredMount(pattern)) return pattern;
   if (strncmp(pattern, mounts, sizeof mounts - 1) != 0) return real(pattern);
   memcpy(pattern, "/run", 4);
   if (real(pattern)) return pattern;
@@ -308,4 +340,14 @@ int rename(const char* from, const char* to) {
 int unlink(const char* path) {
   int (*real)(const char*) = NEXT("unlink");
   return real(ownCache(path));
+}
+
+int umount2(const char* path, int flags) {
+  int (*real)(const char*, int) = NEXT("umount2");
+  return isCoveredMount(path) ? 0 : real(path, flags);
+}
+
+int rmdir(const char* path) {
+  int (*real)(const char*) = NEXT("rmdir");
+  return isCoveredMount(path) ? 0 : real(path);
 }

@@ -5,6 +5,7 @@
 //   owners are counted from where that begins (DROVER_CRIU_OWNER, `first:count`).
 // - to try whether the container's namespaces belong to its user namespace, which reads its last id map right before. The engine has made them
 //   so, and preflight refuses a container with others.
+// - to look into each namespace: in_place.h.
 
 #define _GNU_SOURCE
 #include "forks.h"
@@ -19,7 +20,9 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "covered_mount.h"
 #include "daemons.h"
+#include "in_place.h"
 #include "next.h"
 #include "quick_tar.h"
 #include "semaphores.h"
@@ -46,10 +49,12 @@ void noteOpened(const char* path, int flags, int fd) {
   archive = isArchive ? fd : -1;
   archiveIsWritten = (flags & O_ACCMODE) != O_RDONLY;
   idMapWasRead = fd >= 0 && strcmp(path, "gid_map") == 0;
+  noteWritten(path, archiveIsWritten);
 }
 
 int mount(const char* source, const char* target, const char* type, unsigned long flags, const void* data) {
   int (*real)(const char*, const char*, const char*, unsigned long, const void*) = NEXT("mount");
+  if (mountCovered(source, target, flags)) return 0;
   int result = real(source, target, type, flags, data);
   // It is made private right after.
   if (type == NULL && strcmp(target, restoredTmpfs) == 0) return result;
@@ -91,13 +96,17 @@ pid_t fork(void) {
   int status = doneHere();
   archive = -1;
   idMapWasRead = 0;
-  if (status < 0) return forkDaemon(real);
+  if (status < 0) {
+    const pid_t pid = forkInPlace(nobody);
+    return pid >= 0 ? pid : forkDaemon(real);
+  }
   statusOfNobody = status;
   return nobody;
 }
 
 pid_t waitpid(pid_t pid, int* status, int options) {
   pid_t (*real)(pid_t, int*, int) = NEXT("waitpid");
+  if (pid == -1 && waitInPlace(nobody, status) == nobody) return nobody;
   if (pid != nobody) {
     if (hasSaidFarewell(pid, status)) return pid;
     pid_t found;

@@ -1,6 +1,6 @@
 // See gate.h; the other end is CriuProcess (criu_client.h). What CRIU does before it first looks at the container (it asks the processor
 // for its features, which a virtual machine's host has to answer, reads its own cgroups, tries what ptrace can do on a copy of itself) takes
-// 2-3 ms, in which the container can still run. So does the kernel, to find CRIU's code page by page.
+// 2-3 ms, in which the container can still run. So does the kernel, to find CRIU's code page by page, and to give it memory of its own.
 
 #define _GNU_SOURCE
 #include "gate.h"
@@ -8,12 +8,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <malloc.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "daemons.h"
+#include "in_place.h"
 #include "staged_pages.h"
 
 static int gate = -1;
@@ -26,17 +29,45 @@ void findGate(void) {
   if (fcntl(gate, F_SETFD, FD_CLOEXEC) != 0) gate = -1;
 }
 
+enum { populateRead = 22, populateWrite = 23 /* MADV_POPULATE_… */ };
+/** As much as the dump of a small container asks for. */
+enum { heapBytes = 512 << 10, stackBytes = 64 << 10 };
+
+static void populate(uintptr_t start, uintptr_t end, int how) {
+  start &= ~(uintptr_t)(pageBytes - 1);
+  if (start < end) madvise((void*)start, end - start, how);
+}
+
 /** Where the kernel doesn't know this (before Linux 5.14), the pages come when they are wanted. */
-static int haveCode(struct dl_phdr_info* object, size_t size, void* nothing) {
+static int haveImage(struct dl_phdr_info* object, size_t size, void* nothing) {
   (void)size, (void)nothing;
-  const uintptr_t pageMask = 4095;
+  uintptr_t sealed = 0;
+  for (int i = 0; i < object->dlpi_phnum; i++)
+    if (object->dlpi_phdr[i].p_type == PT_GNU_RELRO) sealed = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr + object->dlpi_phdr[i].p_memsz;
   for (int i = 0; i < object->dlpi_phnum; i++) {
     const ElfW(Phdr)* part = &object->dlpi_phdr[i];
-    if (part->p_type != PT_LOAD || part->p_flags & PF_W) continue;
-    const uintptr_t start = object->dlpi_addr + part->p_vaddr;
-    madvise((void*)(start & ~pageMask), part->p_memsz + (start & pageMask), 22 /* MADV_POPULATE_READ */);
+    if (part->p_type != PT_LOAD) continue;
+    const uintptr_t start = object->dlpi_addr + part->p_vaddr, end = start + part->p_memsz;
+    if ((part->p_flags & PF_W) == 0) populate(start, end, populateRead);
+    // What is only read once all is linked lies at its beginning.
+    else populate(sealed > start && sealed <= end ? (sealed + pageBytes - 1) & ~(uintptr_t)(pageBytes - 1) : start, end, populateWrite);
   }
   return 0;
+}
+
+/** The copy of a CRIU has its memory page by page as it writes. */
+static void haveMemory(void) {
+  uintptr_t start, end;
+  char line[256], kind;
+  mallopt(M_TRIM_THRESHOLD, 64 * heapBytes);
+  mallopt(M_TOP_PAD, heapBytes);
+  free(malloc(heapBytes / 2));
+  FILE* maps = fopen("/proc/self/maps", "re");
+  while (maps && fgets(line, sizeof line, maps))
+    if (sscanf(line, "%lx-%lx %*s %*s %*s %*s [hea%c", &start, &end, &kind) == 3) populate(start, end, populateWrite);
+  if (maps) fclose(maps);
+  volatile char stack[stackBytes];
+  for (size_t at = 0; at < sizeof stack; at += pageBytes) stack[at] = 0;
 }
 
 /** One of the engine's words: 's' and a number, to stage that part; it is answered. Any other lets this process go on. */
@@ -53,7 +84,9 @@ static ssize_t hear(int images, char* word) {
 void waitAtGate(int images) {
   if (gate < 0) return;
   int before = errno;
-  dl_iterate_phdr(haveCode, NULL);
+  if (images < 0) prepareInPlace();
+  haveMemory();
+  dl_iterate_phdr(haveImage, NULL);
   char word = 'r';
   ssize_t count = write(gate, &word, 1);
   do

@@ -1,12 +1,18 @@
+// See own_cgroup.h. The container is frozen, and its processes make no cgroups: what was walked through is the same later.
+
 #define _GNU_SOURCE
 #include "own_cgroup.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <ftw.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include "next.h"
 
@@ -35,7 +41,7 @@ static struct {
 } walked[1024];
 static size_t walkedCount;
 
-/** CRIU walks through the cgroups of each process, and keeps what it had not met before. The container is frozen: there will be no others. */
+/** CRIU walks through the cgroups of each process, and keeps what it had not met before. */
 static int wasWalked(const char* path) {
   struct stat64 info;
   if (walkedCount == 0 || stat64(path, &info) != 0) return 0;
@@ -65,10 +71,99 @@ static int walkDirectories(const char* path, __ftw64_func_t take) {
   return result;
 }
 
+/** Roots of hierarchies in which CRIU has walked, open: it opens each again for each process. */
+static struct {
+  char path[256];
+  int fd;
+} hierarchies[16];
+static size_t hierarchyCount;
+/** The one that it has opened last: -1, none since the last walk. */
+static char latest[sizeof hierarchies->path];
+static int latestFd = -1;
+/** By the hierarchy's path and the cgroup's in it. */
+static char* walkedNames[1024];
+static size_t walkedNameCount;
+
+enum { asHierarchy = O_RDONLY | O_DIRECTORY };
+
+int openHierarchyAgain(const char* path, int flags) {
+  for (size_t i = 0; flags == asHierarchy && i < hierarchyCount; i++)
+    if (strcmp(hierarchies[i].path, path) == 0) return fcntl(hierarchies[i].fd, F_DUPFD_CLOEXEC, 0);
+  return -1;
+}
+
+void noteHierarchy(const char* path, int flags, int fd) {
+  if (ownLength == 0 || flags != asHierarchy || path[0] != '/' || strlen(path) >= sizeof latest) return;
+  strcpy(latest, path);
+  latestFd = fd;
+}
+
+void forgetHierarchy(int fd) {
+  if (fd == latestFd) latestFd = -1;
+}
+
+static void keepHierarchy(void) {
+  for (size_t i = 0; i < hierarchyCount; i++)
+    if (strcmp(hierarchies[i].path, latest) == 0) return;
+  if (hierarchyCount == sizeof hierarchies / sizeof *hierarchies) return;
+  const int fd = fcntl(latestFd, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return;
+  strcpy(hierarchies[hierarchyCount].path, latest);
+  hierarchies[hierarchyCount++].fd = fd;
+}
+
+/** The name by which a walk is remembered, of `/proc/self/fd/NUMBER/CGROUP`; empty: none. */
+static const char* nameOfWalk(const char* path, char* name, size_t room) {
+  char* cgroup;
+  const long fd = strtol(path + strlen("/proc/self/fd/"), &cgroup, 10);
+  const int known = latestFd >= 0 && fd == latestFd && snprintf(name, room, "%s:%s", latest, cgroup) < (int)room;
+  if (!known) name[0] = '\0';
+  return name;
+}
+
 int ftw64(const char* path, __ftw64_func_t take, int descriptors) {
   int (*real)(const char*, __ftw64_func_t, int) = NEXT("ftw64");
+  char name[4096];
   // Through a descriptor of a hierarchy: a walk through cgroups, whose directories are what they are called.
   if (strncmp(path, "/proc/self/fd/", 14) != 0) return real(path, take, descriptors);
-  if (wasWalked(path)) return 0;
-  return walkDirectories(path, take);
+  nameOfWalk(path, name, sizeof name);
+  for (size_t i = 0; name[0] != '\0' && i < walkedNameCount; i++)
+    if (strcmp(walkedNames[i], name) == 0) return 0;
+  const int result = wasWalked(path) ? 0 : walkDirectories(path, take);
+  if (result != 0 || name[0] == '\0') return result;
+  keepHierarchy();
+  if (walkedNameCount < sizeof walkedNames / sizeof *walkedNames && (walkedNames[walkedNameCount] = strdup(name))) walkedNameCount++;
+  return result;
+}
+
+/** Cgroups that CRIU is looking through for others below, with the cgroups that it is in. */
+static DIR* folders[64];
+static size_t folderCount;
+
+DIR* opendir(const char* path) {
+  DIR* (*real)(const char*) = NEXT("opendir");
+  DIR* folder = real(path);
+  struct statfs where;
+  if (folder && ownLength > 0 && strstr(path, own) && folderCount < sizeof folders / sizeof *folders && fstatfs(dirfd(folder), &where) == 0 &&
+      (where.f_type == CGROUP2_SUPER_MAGIC || where.f_type == CGROUP_SUPER_MAGIC))
+    folders[folderCount++] = folder;
+  return folder;
+}
+
+/** Dozens of files in each, of which CRIU would ask whether they are directories. */
+struct dirent64* readdir64(DIR* folder) {
+  struct dirent64* (*real)(DIR*) = NEXT("readdir64");
+  int isCgroup = 0;
+  for (size_t i = 0; i < folderCount; i++) isCgroup |= folders[i] == folder;
+  struct dirent64* entry;
+  do entry = real(folder);
+  while (isCgroup && entry && entry->d_type == DT_REG);
+  return entry;
+}
+
+int closedir(DIR* folder) {
+  int (*real)(DIR*) = NEXT("closedir");
+  for (size_t i = 0; i < folderCount; i++)
+    if (folders[i] == folder) folders[i--] = folders[--folderCount];
+  return real(folder);
 }
