@@ -76,3 +76,20 @@ t.test('df: size, used and free of each file system', async (t) => {
   t.match(stdout, /web-1 +\/ +overlay +4 GiB +1 GiB +2 GiB +25 %/)
   t.match((await cluster.drover(['df', 'web-1', '--json'])).json(), [{ container: 'web-1', path: '/' }])
 })
+
+t.test(
+  'ls --columns: those that are asked for, with what each uses at the moment; others are refused by name',
+  async (t) => {
+    const usage = { memoryBytes: 5 << 20, cpuUsec: 0, processes: 3, readBytes: 0, writtenBytes: 0, fileSystems: [] }
+    const cluster = await scripted(t, { 'web-1/inside/usage': [{ ...usage, atMs: 0 }] })
+    const { stdout } = await cluster.drover(['ls', '--columns', 'name,used,processes,memory,cpu-request'])
+    t.match(stdout, /^NAME +USED +PROCESSES +MEMORY +CPU REQUEST\nweb-1 +5 MiB +3 +64 MiB +0\.1\nweb-2 +– +– +/)
+    t.equal(cluster.writes.length, 1, 'only who runs is asked')
+    await cluster.drover(['ls', '-c', 'name,labels'])
+    t.equal(cluster.writes.length, 1, 'and only for these columns')
+    t.match(await cluster.drover(['ls', '-c', 'name,colour']), {
+      exitCode: 2,
+      stderr: /"colour" is no column; there are name, state/,
+    })
+  },
+)

@@ -1,28 +1,40 @@
 // `drover ls`: the containers of the cluster, one line each.
 
+import type { DroverClient } from '@drover/client'
 import type { Container } from '@drover/protocol'
 import type { Command } from 'commander'
+import { usageOf } from '../container-usage.ts'
 import { action, defineCommand } from '../define-command.ts'
 import { parseName, parsePair } from '../names.ts'
-import { formatAge } from '../output/durations.ts'
-import { type Palette, paintState } from '../output/palette.ts'
-import { formatBytes, formatCpu } from '../output/sizes.ts'
+import {
+  type ColumnName,
+  columnNames,
+  columnsOf,
+  needsUsage,
+  parseColumns,
+  shownState,
+  usualColumns,
+} from '../output/container-columns.ts'
+import type { Palette } from '../output/palette.ts'
 import { renderTable } from '../output/table.ts'
-import { bareAddress } from './launch.ts'
 
 interface ListFlags {
   host?: string
   state?: string
   label?: Record<string, string>
   quiet?: boolean
+  columns?: ColumnName[]
 }
 
 export function register(program: Command): void {
   defineCommand(program, 'ls', {
     summary: 'list containers',
+    description: `Lists containers. CPU and MEMORY are what each may use at most; what it asks for, by which it is placed, is cpu-request and
+memory-request. With the columns used and processes each running one is asked what it has at the moment; \`drover top\` shows rates.`,
     examples: [
       ['drover ls', 'all of them'],
       ['drover ls --host a --state running', 'those that run on host a'],
+      ['drover ls --columns name,used,memory,up', 'what each uses, and may use'],
       ['drover stop $(drover ls -q --label team=blue)', 'names only, for other commands'],
     ],
   })
@@ -30,17 +42,19 @@ export function register(program: Command): void {
     .option('--host <host>', 'only those on this host', parseName)
     .option('--state <state>', 'only those in this state: running, stopped, preempted, frozen, migrating, failed, …')
     .option('-l, --label <KEY=VALUE>', 'only those with this label; repeatable', parsePair)
+    .option('-c, --columns <names>', `these instead, of ${columnNames.join(', ')}`, parseColumns)
     .option('-q, --quiet', 'print names only')
     .action(
-      action(async ({ output, client }, flags: ListFlags) => {
-        const all = await (await client()).containers()
+      action(async ({ output, client: connect }, flags: ListFlags) => {
+        const client = await connect()
+        const all = await client.containers()
         const containers = all.filter((container) => matches(container, flags)).sort(byName)
         if (output.json) return output.document(containers)
         if (flags.quiet) {
           for (const { name } of containers) output.line(name)
           return
         }
-        if (containers.length > 0) return output.line(containerTable(output.palette, containers, Date.now()))
+        if (containers.length > 0) return output.line(await table(output.palette, client, containers, flags.columns))
         output.note(
           all.length > 0
             ? `none of ${all.length} containers matches`
@@ -50,37 +64,28 @@ export function register(program: Command): void {
     )
 }
 
+async function table(
+  palette: Palette,
+  client: DroverClient,
+  containers: readonly Container[],
+  names: readonly ColumnName[] | undefined,
+): Promise<string> {
+  if (names === undefined) return containerTable(palette, containers, Date.now())
+  const usage = needsUsage(names) ? await usageOf(client, containers) : new Map()
+  return renderTable(palette, columnsOf(names, { palette, nowMs: Date.now(), usage }), containers)
+}
+
 function matches(container: Container, flags: ListFlags): boolean {
   if (flags.host !== undefined && container.host !== flags.host) return false
   if (flags.state !== undefined && ![container.state, shownState(container)].includes(flags.state)) return false
   return Object.entries(flags.label ?? {}).every(([key, value]) => container.spec.labels[key] === value)
 }
 
+/** The usual columns; why one is in its state only where that needs saying. */
 export function containerTable(palette: Palette, containers: readonly Container[], nowMs: number): string {
   const messages = containers.some(({ message }) => message !== null)
-  return renderTable(
-    palette,
-    [
-      { header: 'NAME', value: ({ name }) => palette.bold(name) },
-      { header: 'STATE', value: (container) => paintState(palette, shownState(container)) },
-      { header: 'HOST', value: ({ host }) => host },
-      { header: 'ADDRESS', value: bareAddress },
-      { header: 'CPU', align: 'right', value: ({ spec }) => formatCpu(spec.requests.cpuMilli) },
-      { header: 'MEMORY', align: 'right', value: ({ spec }) => formatBytes(spec.requests.memoryBytes) },
-      { header: 'UP', align: 'right', value: ({ state, startedAtMs }) => uptime(state, startedAtMs, nowMs) },
-      { header: 'IMAGE', value: ({ spec }) => spec.imageName },
-      ...(messages ? [{ header: 'WHY', value: ({ message }: Container) => palette.dim(message ?? '') }] : []),
-    ],
-    containers,
-  )
-}
-
-/** One that was stopped for another, and starts again by itself, is more than stopped. */
-export const shownState = ({ state, preempted }: Container): string =>
-  state === 'stopped' && preempted?.resumes ? 'preempted' : state
-
-function uptime(state: Container['state'], startedAtMs: number | null, nowMs: number): string {
-  return ['running', 'frozen', 'migrating'].includes(state) ? formatAge(startedAtMs, nowMs) : '–'
+  const names = messages ? [...usualColumns, 'why' as const] : usualColumns
+  return renderTable(palette, columnsOf(names, { palette, nowMs, usage: new Map() }), containers)
 }
 
 const collator = new Intl.Collator('en', { numeric: true })

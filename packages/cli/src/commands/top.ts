@@ -2,8 +2,8 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DroverClient } from '@drover/client'
-import { DroverError } from '@drover/protocol/plain'
 import type { Command } from 'commander'
+import { usageOf } from '../container-usage.ts'
 import { action, defineCommand } from '../define-command.ts'
 import { Interrupted } from '../failure.ts'
 import { parseName } from '../names.ts'
@@ -39,8 +39,6 @@ export interface Load {
 }
 
 const usualIntervalMs = 1000
-/** Containers asked at once. */
-const parallel = 8
 const clearScreen = '\x1b[H\x1b[2J'
 
 export function register(program: Command): void {
@@ -113,21 +111,8 @@ async function sampleProcesses(client: DroverClient, name: string): Promise<Samp
 }
 
 async function sampleContainers(client: DroverClient): Promise<Sample[]> {
-  const running = (await client.containers()).filter(({ state }) => state === 'running' || state === 'frozen')
-  const samples: Sample[] = []
-  const queue = running.map(({ name }) => name)
-  const worker = async () => {
-    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      try {
-        samples.push({ key: name, title: name, ...(await client.inside(name, 'usage', { fileSystems: false })) })
-      } catch (error) {
-        // Gone or on its way since it was listed: the others are shown.
-        if (!(error instanceof DroverError)) throw error
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: parallel }, worker))
-  return samples
+  const usage = await usageOf(client, await client.containers())
+  return [...usage].map(([name, figures]) => ({ key: name, title: name, ...figures }))
 }
 
 function loadTable(session: Session, loads: readonly Load[], name: string | undefined): string {
