@@ -42,24 +42,32 @@ make_first_ram_disk() {
   rm -rf "$tree"
 }
 
-# Runs machine-tests in it with these filters; its exit code is what it wrote to the second port. no_timer_check: on a busy machine the
-# emulated timer's ticks come late, and the kernel would panic at its start ("IO-APIC + timer doesn't work").
-run_machine() {
-  local work shares candidate virtiofsd= accelerator=tcg,thread=multi
+# Sets `work` to a directory that goes when the shell ends, with the machine's disk: a file system with all that overlay wants.
+make_disk() {
   work=$(mktemp -d)
-  # Tests keep containers' files here: a file system with all that overlay wants.
+  # shellcheck disable=SC2064
+  trap "rm -rf '$work'" EXIT
   truncate -s 6G "$work/disk"
   mkfs.ext4 -q -F "$work/disk"
-  printf '%s\n' "$@" >"$work/filters"
+}
+
+# Runs deploy/lib/$1 in it until it goes down or boots again; more arguments are the kernel's. What it writes to the second port is kept in
+# $work/outcome. no_timer_check: on a busy machine the emulated timer's ticks come late, and the kernel would panic at its start ("IO-APIC +
+# timer doesn't work").
+run_machine() {
+  local program=$1 shares candidate virtiofsd= files accelerator=tcg,thread=multi
+  shift
   [ "${DROVER_V2_KVM:-}" = 1 ] && accelerator=kvm
   for candidate in /usr/lib/qemu/virtiofsd /usr/libexec/virtiofsd; do [ -x "$candidate" ] && virtiofsd=$candidate; done
   [ -n "$virtiofsd" ] || fail 'test:v2: there is no virtiofsd'
   if [ "$virtiofsd" = /usr/libexec/virtiofsd ]; then shares=(--shared-dir=/ --sandbox=chroot --cache=always); else
     shares=(-o source=/ -o sandbox=chroot -o cache=always -o no_writeback)
   fi
+  rm -f "$work/files" "$work/outcome"
   "$virtiofsd" --socket-path="$work/files" "${shares[@]}" >"$work/virtiofsd.log" 2>&1 &
+  files=$!
   # shellcheck disable=SC2064
-  trap "kill $! 2>/dev/null || true; rm -rf '$work'" EXIT
+  trap "kill $files 2>/dev/null || true; rm -rf '$work'" EXIT
   for _ in $(seq 300); do [ -S "$work/files" ] && break; sleep 0.1; done
   doing "starting a machine with $release"
   timeout "$deadline" qemu-system-x86_64 -M q35 -accel "$accelerator" -cpu max -smp 2 -m "$memory" -no-reboot -nodefaults -display none \
@@ -69,9 +77,15 @@ run_machine() {
     -chardev stdio,id=console,signal=off -serial chardev:console \
     -chardev "file,id=outcome,path=$work/outcome" -serial chardev:outcome \
     -kernel "$kernel" -initrd "$machine/first-ram-disk" \
-    -append "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off no_timer_check drover.root=$root drover.modules=$modules drover.filters=$work/filters" \
+    -append "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off no_timer_check drover.root=$root drover.modules=$modules drover.program=$program $*" \
     </dev/null | sed -u -e 's/\r$//' -e '/SeaBIOS/d' -e '/^Booting from ROM/d'
+  kill "$files" 2>/dev/null || true
+  wait "$files" 2>/dev/null || true
+}
+
+# The exit code that it wrote; 1 when it came to none.
+outcome() {
   local outcome
-  outcome=$(tr -dc 0-9 <"$work/outcome")
+  outcome=$(tr -dc 0-9 <"$work/outcome" 2>/dev/null || true)
   return "${outcome:-1}"
 }

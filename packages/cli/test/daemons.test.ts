@@ -104,6 +104,16 @@ t.test('pid file: a pid that was given to another process is not ours, and is no
   t.equal(await stopDaemon(made), 'absent', 'and this test lives on')
 })
 
+t.test('pid file: a process of an earlier boot is not ours, with the same pid and start', async (t) => {
+  const made = directory(t)
+  const own = identify(process.pid)
+  if (own === null) throw new Error('this process has no start')
+  writePidFile(pidFile(made), own)
+  t.same(readPidFile(pidFile(made)), own)
+  writeFileSync(pidFile(made), JSON.stringify({ ...own, boot: 'another' }))
+  t.equal(readPidFile(pidFile(made)), null)
+})
+
 t.test('pid file: nonsense in it is no process', async (t) => {
   const made = directory(t)
   for (const text of ['', 'null', '{"pid":1,"startTicks":0}', '{"pid":-1,"startTicks":0}', '{"pid":"7"}', '12']) {

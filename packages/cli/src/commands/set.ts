@@ -20,7 +20,10 @@ ${describeSettings()}`,
       ['drover set web-1 memory=512MiB cpu=1.5', 'at most 512 MiB and one and a half cores'],
       ['drover set web-1 network.rate=100mbit', '100 Mbit/s each way'],
       ['drover set web-1 network.ingress=50mbit network.mtu=1400', 'what comes in alone; smaller packets'],
-      ['drover set web-1 sysctl.net.core.somaxconn=4096 rlimit.nofile=65536', 'settings of the kernel for it alone'],
+      [
+        'drover set web-1 sysctl.net.ipv4.tcp_keepalive_time=600 rlimit.nofile=65536',
+        'settings of the kernel for it alone',
+      ],
       ['drover set web-1 cpu=none cpuset=0-1', 'no cap, but only the first two cores'],
     ],
   })

@@ -14,6 +14,7 @@ import { criuChoice, findNatsServer } from './installation.ts'
 import { natsDaemon } from './nats.ts'
 import { bridgeName, type NodeSettings } from './node-settings.ts'
 import { overlayLink } from './overlay.ts'
+import { ownScope } from './own-scope.ts'
 
 export const loopback = '127.0.0.1'
 /** A unix socket's path may have 107 bytes; a deeper data directory cannot be used. */
@@ -77,7 +78,7 @@ function nats(data: string, settings: NodeSettings, tls: TlsFiles): Daemon {
   const { cluster, secret, host, ports } = settings
   return natsDaemon({
     owner: host,
-    prefix: [],
+    prefix: ownScope('nats'),
     name: host,
     directory: join(data, 'nats'),
     program,
@@ -96,7 +97,7 @@ function engine(data: string, settings: NodeSettings): Daemon {
   const criu = criuChoice()
   return engineDaemon({
     owner: settings.host,
-    prefix: [],
+    prefix: ownScope('engine'),
     kind: settings.engine,
     directory: join(data, 'engine'),
     config: {
@@ -113,7 +114,7 @@ function engine(data: string, settings: NodeSettings): Daemon {
 function controller(data: string, settings: NodeSettings, tls: TlsFiles): Daemon {
   const { cluster, secret, host, ports, address } = settings
   return controllerDaemon({
-    prefix: [],
+    prefix: ownScope('controller'),
     directory: join(data, 'controller'),
     config: {
       cluster,
@@ -138,7 +139,7 @@ function controller(data: string, settings: NodeSettings, tls: TlsFiles): Daemon
 function agent(data: string, settings: NodeSettings, tls: TlsFiles): Daemon {
   const { cluster, secret, host, ports } = settings
   return agentDaemon({
-    prefix: [],
+    prefix: ownScope('agent'),
     directory: join(data, 'agent'),
     config: {
       cluster,

@@ -1,5 +1,5 @@
-// Pid files that can be trusted: they hold the process's start time as well, so that a pid which the kernel has given
-// to another process since is never mistaken for ours, and never killed.
+// Pid files that can be trusted: they hold the process's start time and the boot as well, so that a pid which the kernel has given
+// to another process since is never mistaken for ours, and never killed. One boot is much like the next, in pids and in time.
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 
@@ -29,18 +29,21 @@ export function isAlive(identity: ProcessIdentity): boolean {
 }
 
 export function writePidFile(path: string, identity: ProcessIdentity): void {
-  writeFileSync(path, `${JSON.stringify(identity)}\n`, { mode: 0o600 })
+  writeFileSync(path, `${JSON.stringify({ ...identity, boot: bootId() })}\n`, { mode: 0o600 })
 }
 
 /** The process a pid file speaks of, if it still lives. */
 export function readPidFile(path: string): ProcessIdentity | null {
   try {
-    const identity = JSON.parse(readFileSync(path, 'utf8')) as ProcessIdentity
+    const { boot, ...identity } = JSON.parse(readFileSync(path, 'utf8')) as ProcessIdentity & { boot?: string }
+    if (boot !== undefined && boot !== bootId()) return null
     return Number.isInteger(identity.pid) && identity.pid > 1 && isAlive(identity) ? identity : null
   } catch {
     return null
   }
 }
+
+const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
 
 export function removePidFile(path: string): void {
   rmSync(path, { force: true })
