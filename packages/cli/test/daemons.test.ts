@@ -11,12 +11,14 @@ import { nextStep } from '../src/commands/up.ts'
 import {
   configFile,
   type Daemon,
+  endedByItself,
   ensureCertificate,
   examine,
   findNatsServer,
   hostLabel,
   identify,
   natsDaemon,
+  type ProcessIdentity,
   pidFile,
   readPidFile,
   runningDaemon,
@@ -102,6 +104,25 @@ t.test('pid file: a pid that was given to another process is not ours, and is no
   writePidFile(pidFile(made), { pid: process.pid, startTicks: (own?.startTicks ?? 0) - 1 })
   t.equal(readPidFile(pidFile(made)), null)
   t.equal(await stopDaemon(made), 'absent', 'and this test lives on')
+})
+
+t.test('one that ended by itself is told from one that was stopped, or is being stopped', async (t) => {
+  const made = directory(t)
+  t.equal(endedByItself(made), false, 'never started')
+  await startDaemon(daemonIn(made))
+  t.equal(endedByItself(made), false, 'it runs')
+  const { pid } = runningDaemon(made) as ProcessIdentity
+  process.kill(pid, 'SIGKILL')
+  await waitUntil('its end', 60_000, () => identify(pid) === null)
+  t.equal(endedByItself(made), true)
+  const deaf = directory(t)
+  await startDaemon(daemonIn(deaf, 'process.on("SIGTERM", () => {})'))
+  const stopping = stopDaemon(deaf, 1_000)
+  process.kill((runningDaemon(deaf) as ProcessIdentity).pid, 'SIGKILL')
+  await waitUntil('its end', 60_000, () => runningDaemon(deaf) === null)
+  t.equal(endedByItself(deaf), false, 'it was told to end')
+  await stopping
+  t.equal(endedByItself(deaf), false)
 })
 
 t.test('pid file: a process of an earlier boot is not ours, with the same pid and start', async (t) => {

@@ -1,7 +1,7 @@
 // `drover up`: this machine as a whole cluster.
 
 import { type Command, Option } from 'commander'
-import { bringUp, defaultDataDirectory, type EngineKind } from '../daemons/index.ts'
+import { bringUp, defaultDataDirectory, type EngineKind, revive } from '../daemons/index.ts'
 import { action, defineCommand } from '../define-command.ts'
 import { UsageError } from '../failure.ts'
 import { renderFields } from '../output/table.ts'
@@ -14,6 +14,7 @@ interface UpFlags {
   bridge?: string
   nat?: boolean
   tuneHost?: boolean
+  revive?: boolean
 }
 
 export function register(program: Command): void {
@@ -29,6 +30,7 @@ which it is given once; from then on \`drover up\` starts its engine and agent.`
       ['drover up --join drover-join-WyJi…', 'on the new machine: it becomes a host of that cluster'],
       ['drover up --data /srv/drover', 'another data directory'],
       ['drover up --no-nat', 'containers reach this machine and each other only'],
+      ['drover up --revive', 'what a timer says: only what ended by itself runs again'],
     ],
   })
     .option(
@@ -49,9 +51,15 @@ which it is given once; from then on \`drover up\` starts its engine and agent.`
     .option('--no-nat', 'they don’t; kept until --nat')
     .option('--tune-host', 'the agent raises kernel settings that limit how many containers a machine holds (usual)')
     .option('--no-tune-host', 'it leaves them, from its next start on; kept until --tune-host')
+    .option('--revive', 'start only daemons that ended by themselves, not those that drover down stopped')
     .action(
       action(async (session, options: UpFlags) => {
         const data = options.data ?? defaultDataDirectory()
+        if (options.revive) {
+          const revived = await revive(data)
+          const said = revived.length === 0 ? 'no daemon had ended by itself' : `started again: ${revived.join(', ')}`
+          return session.output.result({ revived }, () => said)
+        }
         if (options.bridge !== undefined && options.join === undefined)
           throw new UsageError('--bridge goes with --join: a cluster of this machine alone has a bridge of its own')
         const up = await bringUp({

@@ -9,6 +9,7 @@ import { DroverError } from '@drover/protocol/plain'
 import {
   identify,
   isAlive,
+  isStopping,
   type ProcessIdentity,
   readPidFile,
   removePidFile,
@@ -81,9 +82,16 @@ export async function stopDaemon(
     removePidFile(pidFile(directory))
     return 'absent'
   }
+  writePidFile(pidFile(directory), identity, { stopping: true })
   const outcome = await endProcess(identity, deadlineMs, signal)
   removePidFile(pidFile(directory))
   return outcome
+}
+
+/** It was started and is gone, and nobody asked it to. */
+export function endedByItself(directory: string): boolean {
+  const file = pidFile(directory)
+  return existsSync(file) && readPidFile(file) === null && !isStopping(file)
 }
 
 export async function endProcess(

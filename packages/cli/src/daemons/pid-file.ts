@@ -28,16 +28,27 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return identify(identity.pid)?.startTicks === identity.startTicks
 }
 
-export function writePidFile(path: string, identity: ProcessIdentity): void {
-  writeFileSync(path, `${JSON.stringify({ ...identity, boot: bootId() })}\n`, { mode: 0o600 })
+/** `stopping`: it has been told to end. */
+export function writePidFile(path: string, identity: ProcessIdentity, { stopping = false } = {}): void {
+  const text = JSON.stringify({ ...identity, boot: bootId(), ...(stopping ? { stopping } : {}) })
+  writeFileSync(path, `${text}\n`, { mode: 0o600 })
+}
+
+/** Whether that was written there; a file that can't be read says nothing. */
+export function isStopping(path: string): boolean {
+  try {
+    return (JSON.parse(readFileSync(path, 'utf8')) as { stopping?: boolean }).stopping === true
+  } catch {
+    return false
+  }
 }
 
 /** The process a pid file speaks of, if it still lives. */
 export function readPidFile(path: string): ProcessIdentity | null {
   try {
-    const { boot, ...identity } = JSON.parse(readFileSync(path, 'utf8')) as ProcessIdentity & { boot?: string }
+    const { pid, startTicks, boot } = JSON.parse(readFileSync(path, 'utf8')) as ProcessIdentity & { boot?: string }
     if (boot !== undefined && boot !== bootId()) return null
-    return Number.isInteger(identity.pid) && identity.pid > 1 && isAlive(identity) ? identity : null
+    return Number.isInteger(pid) && pid > 1 && isAlive({ pid, startTicks }) ? { pid, startTicks } : null
   } catch {
     return null
   }
