@@ -106,6 +106,17 @@ t.test('pid file: a pid that was given to another process is not ours, and is no
   t.equal(await stopDaemon(made), 'absent', 'and this test lives on')
 })
 
+t.test('started by two at once it runs once', async (t) => {
+  const made = directory(t)
+  const count = `require('node:fs').appendFileSync(${JSON.stringify(join(made, 'starts'))}, 'x')`
+  // A claim of one that was killed in its start.
+  writeFileSync(join(made, 'starting'), JSON.stringify({ pid: 4_000_000, startTicks: 1 }))
+  const outcomes = await Promise.all([startDaemon(daemonIn(made, count)), startDaemon(daemonIn(made, count))])
+  t.same(outcomes.sort(), ['running', 'started'])
+  t.equal(readFileSync(join(made, 'starts'), 'utf8'), 'x')
+  t.equal(existsSync(join(made, 'starting')), false)
+})
+
 t.test('one that ended by itself is told from one that was stopped, or is being stopped', async (t) => {
   const made = directory(t)
   t.equal(endedByItself(made), false, 'never started')

@@ -7,6 +7,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync
 import { join } from 'node:path'
 import { DroverError } from '@drover/protocol/plain'
 import {
+  claimFile,
   identify,
   isAlive,
   isStopping,
@@ -45,8 +46,19 @@ export const pidFile = (directory: string) => join(directory, 'pid')
 
 export type StartOutcome = 'started' | 'running'
 
-/** Starts a daemon unless it runs already, and waits until it is ready. */
+/** Starts a daemon unless it runs already, and waits until it is ready. Who else starts it meanwhile finds it running. */
 export async function startDaemon(daemon: Daemon, deadlineMs = readyDeadlineMs): Promise<StartOutcome> {
+  const claim = join(daemon.directory, 'starting')
+  mkdirSync(daemon.directory, { recursive: true, mode: 0o700 })
+  await waitUntil(`another start of ${describe(daemon)} to end`, deadlineMs, () => claimFile(claim))
+  try {
+    return await startClaimed(daemon, deadlineMs)
+  } finally {
+    removePidFile(claim)
+  }
+}
+
+async function startClaimed(daemon: Daemon, deadlineMs: number): Promise<StartOutcome> {
   const running = readPidFile(pidFile(daemon.directory))
   const outcome: StartOutcome = running === null ? 'started' : 'running'
   const alive = running === null ? launch(daemon) : () => isAlive(running)
@@ -126,7 +138,6 @@ const describe = (daemon: Daemon) => `${daemon.kind} of ${daemon.owner}`
 
 /** Spawns the process in a session of its own, so that a Ctrl-C of the starter is not also its own. */
 function launch(daemon: Daemon): () => boolean {
-  mkdirSync(daemon.directory, { recursive: true, mode: 0o700 })
   writeFileSync(configFile(daemon.directory), daemon.configText, { mode: 0o600 })
   const [program, ...args] = [...daemon.prefix, ...daemon.command]
   const log = openSync(logFile(daemon.directory), 'a', 0o600)
