@@ -161,7 +161,7 @@ Status Engine::update(Container& container, const std::function<void(Record&)>& 
     change(container.record);
     auto written = exchangeFile(container.directory + "/record.json", recordToText(container.record));
     if (!written.ok()) saved = written.error();
-    else later([file = std::make_shared<UniqueFd>(std::move(written.value()))] { beginWriting(file->get()); });
+    else later([exchanged = std::make_shared<Exchanged>(std::move(written.value()))] { finishExchange(*exchanged); });
   }
   shared = find(container.id);
   if (shared) announce(shared);

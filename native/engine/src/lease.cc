@@ -164,7 +164,10 @@ Status unfenceContainer(Engine& engine, const std::shared_ptr<Container>& contai
   }));
   // The bridge has forgotten where it is.
   auto network = openNetworkNamespace(before.initPid);
-  if (network.ok()) warn(announce(network.value().get(), before.spec.identity));
+  if (!network.ok()) return {};
+  auto announced = announce(network.value().get(), before.spec.identity);
+  if (announced.ok()) engine.closeLater(std::move(announced.value()));
+  else logLine("warn", announced.error().message);
   return {};
 }
 

@@ -162,8 +162,9 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
   if (before.state != State::checkpointed) return {};
   // The bridge has forgotten where it is.
   auto network = openNetworkNamespace(before.initPid);
-  Status announced = network.ok() ? announce(network.value().get(), before.spec.identity) : Status(network.error());
-  if (!announced.ok()) logLine("warn", announced.error().message);
+  auto announced = network.ok() ? announce(network.value().get(), before.spec.identity) : std::move(network);
+  if (announced.ok()) engine.closeLater(std::move(announced.value()));
+  else logLine("warn", announced.error().message);
   return {};
 }
 

@@ -273,7 +273,7 @@ Status destroyLink(const std::string& name) {
   return {};
 }
 
-Status announce(int networkNamespace, const Identity& identity) {
+Result<UniqueFd> announce(int networkNamespace, const Identity& identity) {
   struct __attribute__((packed)) ArpPacket {
     ethhdr ethernet;
     uint16_t hardware, protocol;
@@ -316,7 +316,7 @@ Status announce(int networkNamespace, const Identity& identity) {
   if (sendto(socket.get(), &packet, sizeof packet, 0, reinterpret_cast<sockaddr*>(&destination), sizeof destination) < 0)
     return errnoError("announce " + identity.ipv4);
   if (identity.ipv6) DROVER_TRY(announce6(socket.get(), index, mac.bytes, *identity.ipv6));
-  return {};
+  return socket;
 }
 
 Result<UniqueFd> openNetworkNamespace(pid_t pid) {

@@ -53,9 +53,9 @@ Status destroyVeth(const Identity& identity);
 Status forgetNeighbours(int networkNamespace, const Identity& identity);
 /**
  * Gratuitous ARP and unsolicited neighbour advertisement from inside the container's network namespace. They go to every
- * container of the bridge.
+ * container of the bridge. The socket that sent it: to close one of this kind waits for a grace period of the kernel, 5 to 15 ms.
  */
-Status announce(int networkNamespace, const Identity& identity);
+Result<UniqueFd> announce(int networkNamespace, const Identity& identity);
 /** /proc/<pid>/ns/net */
 Result<UniqueFd> openNetworkNamespace(pid_t pid);
 

@@ -244,9 +244,10 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
     crashPoint("release:thawed");
   }
   // It runs: a failure from here on is no reason to call it not released. Peers then learn the address from its traffic.
-  Status announced = announce(network.get(), before.spec.identity);
+  auto announced = announce(network.get(), before.spec.identity);
   figures.lap("announce_ms");
   figures.set("announced", announced.ok() ? 1 : 0);
+  if (announced.ok()) engine.closeLater(std::move(announced.value()));
   DROVER_TRY(engine.update(*container, [&](Record& record) {
     record.state = wakes ? State::running : State::frozen;
     record.extra["figures"] = figures.json();

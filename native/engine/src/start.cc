@@ -184,7 +184,9 @@ class Starting {
     crashPoint("start:running");
     // A first start has nobody to tell: its address was not in use lately, and an announcement costs every other container on the bridge.
     if (spec_.epoch == 1) return {};
-    if (Status announced = announce(network.get(), spec_.identity); !announced.ok()) logLine("warn", announced.error().message);
+    auto announced = announce(network.get(), spec_.identity);
+    if (announced.ok()) engine_.closeLater(std::move(announced.value()));
+    else logLine("warn", announced.error().message);
     return {};
   }
 
