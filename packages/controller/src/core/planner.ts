@@ -32,12 +32,13 @@ export interface PlanContext {
   leases?: Leases
 }
 
-/** What one host's report makes worth committing, first what somebody waits for. */
-export function planForHost(context: PlanContext, host: string): Entry[] {
+/** What one host's report makes worth committing, first what somebody waits for, which can be proposed before the rest is looked at. */
+export function* planForHost(context: PlanContext, host: string): Generator<Entry> {
   const received = context.observed.reports.get(host)
-  if (!received) return []
-  const observed = planContainers(context, received, received.changed)
-  return [...planHost(context, received), ...planOperations(context, (each) => concerns(each, host)), ...observed]
+  if (!received) return
+  yield* planOperations(context, (each) => concerns(each, host))
+  yield* planHost(context, received)
+  yield* planContainers(context, received, received.changed)
 }
 
 /** Those of many moves are read off what is committed, which a report doesn't change; a move needs its own two hosts. */

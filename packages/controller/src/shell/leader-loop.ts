@@ -19,6 +19,8 @@ import type { Pusher } from './pusher.ts'
 import type { ClusterStateMachine } from './state-machine.ts'
 
 const tickMs = 250
+/** The side of a decided move that nobody waits for is told after this: by then the other one has mostly let the container run. */
+const restAfterMs = 10
 /** How long a proposal of the loop may take; it is planned again when it fails. */
 const proposalDeadlineMs = 5_000
 /** What was refused is not proposed again sooner than this: the world has to change first. */
@@ -46,6 +48,7 @@ export class LeaderLoop {
   readonly #refusedUntil = new Map<string, number>()
   #stops: (() => void)[] = []
   #pushing = false
+  #rest: NodeJS.Timeout | null = null
   #woken = false
   #stopped = false
   #wasLeader = false
@@ -68,6 +71,7 @@ export class LeaderLoop {
 
   stop(): void {
     this.#stopped = true
+    if (this.#rest) clearTimeout(this.#rest)
     for (const stop of this.#stops) stop()
     this.#stops = []
   }
@@ -99,7 +103,7 @@ export class LeaderLoop {
       this.#pushing = true
       queueMicrotask(() => {
         this.#pushing = false
-        if (this.isLeader) this.#options.pusher.push(this.#options.now())
+        if (this.isLeader && this.#options.pusher.push(this.#options.now())) this.#pushRestLater()
       })
     }
     if (this.#woken) return
@@ -108,6 +112,13 @@ export class LeaderLoop {
       this.#woken = false
       if (this.isLeader && !this.#stopped) this.#proposeAll(planOperations(this.#context()))
     })
+  }
+
+  #pushRestLater(): void {
+    this.#rest ??= setTimeout(() => {
+      this.#rest = null
+      if (this.isLeader) this.#options.pusher.pushRest(this.#options.now())
+    }, restAfterMs)
   }
 
   #tick(): void {
@@ -151,7 +162,7 @@ export class LeaderLoop {
     return { state: machine.state, observed, nowMs: now(), seed: seed(), ...(leases ? { leases } : {}) }
   }
 
-  #proposeAll(entries: readonly Entry[]): void {
+  #proposeAll(entries: Iterable<Entry>): void {
     for (const entry of entries) this.#propose(entry)
   }
 

@@ -29,6 +29,14 @@ export interface PusherOptions {
 const asksNothing = ({ migration }: Assignment): boolean =>
   migration?.phase === 'planned' || migration?.phase === 'cleaning'
 
+/**
+ * The side of a decided move for which nobody stands still: what it does, to clear away, can wait until the container runs, and takes the
+ * processor from nobody on whose account it does.
+ */
+const canWait = ({ host, assignment: { migration } }: HostAssignment): boolean =>
+  (migration?.phase === 'committed' && host === migration.source.host) ||
+  (migration?.phase === 'aborted' && host === migration.destination.host)
+
 interface Pushed {
   revision: number
   atMs: number
@@ -37,6 +45,8 @@ interface Pushed {
 export class Pusher {
   readonly #options: PusherOptions
   #dirtyContainers = new Set<string>()
+  /** Whose other side has yet to be told. */
+  #halfTold = new Set<string>()
   #dirtyHosts = new Set<string>()
   /** What was sent last, by container and host. */
   #pushed = new Map<string, Map<string, Pushed>>()
@@ -59,11 +69,29 @@ export class Pusher {
     }
   }
 
-  push(nowMs: number): void {
-    if (this.#dirtyContainers.size === 0 && this.#dirtyHosts.size === 0) return
+  /** What somebody waits for; whether there is more for pushRest(). */
+  push(nowMs: number): boolean {
+    if (this.#dirtyContainers.size === 0 && this.#dirtyHosts.size === 0) return false
+    const fresh = this.#freshOf(this.#dirtyContainers)
+    this.#dirtyContainers.clear()
+    for (const each of fresh) if (canWait(each)) this.#halfTold.add(each.assignment.container)
+    const awaited = fresh.filter((each) => !canWait(each))
+    this.#send(awaited, this.#dirtyHosts, nowMs)
+    this.#dirtyHosts.clear()
+    return awaited.length < fresh.length
+  }
+
+  pushRest(nowMs: number): void {
+    const fresh = this.#freshOf(this.#halfTold)
+    this.#halfTold.clear()
+    this.#send(fresh, new Set(), nowMs)
+  }
+
+  /** What their hosts have not been told yet. */
+  #freshOf(containers: ReadonlySet<string>): HostAssignment[] {
     const { tables } = this.#options.state()
     const fresh: HostAssignment[] = []
-    for (const id of this.#dirtyContainers) {
+    for (const id of containers) {
       const container = tables.containers.get(id)
       if (!container) continue
       for (const each of assignmentsOf(this.#options.state(), container)) {
@@ -72,14 +100,13 @@ export class Pusher {
         if (!last || last.revision < each.assignment.revision) fresh.push(each)
       }
     }
-    this.#dirtyContainers.clear()
-    this.#send(fresh, this.#dirtyHosts, nowMs)
-    this.#dirtyHosts.clear()
+    return fresh
   }
 
   /** Everything to everybody. */
   pushAll(): void {
     this.#pushed.clear()
+    this.#halfTold.clear()
     this.#dirtyContainers.clear()
     this.#dirtyHosts.clear()
     for (const host of this.#options.state().tables.hosts.keys()) {

@@ -65,7 +65,9 @@ export async function apiFixture(
   /** Takes a report of the host in and commits what it makes worth committing. */
   const report = async (host: string) => {
     reports.receive(Buffer.from(JSON.stringify(models.get(host)!.report())), Date.now())
-    for (const entry of planForHost({ state: machine.state, observed: reports, nowMs: Date.now(), seed: 1 }, host)) {
+    for (const entry of [
+      ...planForHost({ state: machine.state, observed: reports, nowMs: Date.now(), seed: 1 }, host),
+    ]) {
       await submit(log, entry)
     }
   }
