@@ -102,8 +102,11 @@ export class Agent {
       fetcher: new ImageFetcher(images, access),
       sessions: new MigrationSessions((container, step) => {
         this.#workers.poke(container)
-        const busy = this.#parts.sessions.underWay >= busyMoves
-        if ((busy ? awaitedSteps : awaitedAlone).has(step)) this.#bus.publishSoon()
+        const { underWay } = this.#parts.sessions
+        const busy = underWay >= busyMoves
+        // The next one to be frozen waits for `switched`, if there is one.
+        const awaited = (busy ? awaitedSteps : awaitedAlone).has(step) && !(step === 'switched' && underWay === 1)
+        if (awaited) this.#bus.publishSoon()
         else this.#bus.publishWithin(busy ? stepWhenBusyWithinMs : stepWithinMs)
       }),
       snapshots: new SnapshotJobs(),

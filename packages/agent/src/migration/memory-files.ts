@@ -12,6 +12,9 @@ import type { StreamConnection } from '../streams/stream-connection.ts'
 const filesPerList = 2_000
 /** The log is the source's, if it is kept at all; the statistics are written when the dump is over, and read by nobody. */
 const staysHere = new Set(['criu.log', 'stats-dump'])
+/** The last of it, and a small checkpoint is nothing else, goes in small frames: one is written there while the next is read here. */
+const endBytes = 1 << 20
+const endFrameBytes = 64 << 10
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/
 
 /** Sends every file of `directory` (flat: CRIU makes no sub-directories); returns the bytes. */
@@ -19,7 +22,8 @@ export async function sendMemoryFiles(connection: StreamConnection, directory: s
   const files = listFiles(directory)
   for (let from = 0; from < files.length; from += filesPerList) {
     const list = files.slice(from, from + filesPerList)
-    await sendFilesAs(connection, directory, list, { kind: 'memory', files: list })
+    // Its end may still be on its way: what follows goes behind it.
+    void (await handFiles(connection, directory, list, { kind: 'memory', files: list })).room.catch(() => {})
   }
   return files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
 }
@@ -41,10 +45,20 @@ export async function sendFilesAs(
   files: MemoryFile[],
   message: StreamMessage,
 ): Promise<void> {
+  await (await handFiles(connection, directory, files, message)).room
+}
+
+/** Resolves when the last frame is the socket's; `room`: when that has gone. */
+async function handFiles(
+  connection: StreamConnection,
+  directory: string,
+  files: MemoryFile[],
+  message: StreamMessage,
+): Promise<{ room: Promise<void> }> {
   let left = files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
   // Not awaited: the first data shall go out in the same write.
   let room = connection.sendMessage(message)
-  let frame = Buffer.allocUnsafe(Math.min(left, connection.frameBytes))
+  let frame = Buffer.allocUnsafe(frameFor(connection, left))
   let filled = 0
   for (const { name, sizeBytes } of files) {
     const fd = openSync(join(directory, name), 'r')
@@ -59,15 +73,18 @@ export async function sendFilesAs(
         await room
         room = connection.send(StreamFrameType.data, frame)
         // A new one: the socket may still hold the last.
-        frame = Buffer.allocUnsafe(Math.min(left, connection.frameBytes))
+        frame = Buffer.allocUnsafe(frameFor(connection, left))
         filled = 0
       }
     } finally {
       closeSync(fd)
     }
   }
-  await room
+  return { room }
 }
+
+const frameFor = (connection: StreamConnection, left: number): number =>
+  Math.min(left, left > endBytes ? connection.frameBytes : endFrameBytes, connection.frameBytes)
 
 /** Takes the bytes of a list of files as their frames come. */
 export class MemoryFileWriter {
