@@ -65,6 +65,10 @@ t.test('info shows placement and the figures of the last move', async (t) => {
   t.match(stdout, /placed on a: fullest/)
   t.match(stdout, /moved web-1 from a to b in 300 ms · blackout 62 ms · 1 MiB sent/)
   t.notMatch(stdout, /99/)
+  t.notMatch(stdout, /killed/)
+  const oomKills = { total: 3, last: 'java', lastAtMs: Date.now() - 7_200_000 }
+  cluster.containers = cluster.containers.map((each) => ({ ...each, oomKills }))
+  t.match((await cluster.drover(['info', 'web-1'])).stdout, /memory +3 killed at its limit, last java 2h ago/)
 })
 
 t.test('launch numbers names, sends sizes, and shows where each went and why', async (t) => {

@@ -38,7 +38,9 @@ t.test('memory: nearness, kills and a freeze are told once each, when they begin
     [],
     'a new start counts from zero',
   )
+  t.match(made.container('web').oomKills, { total: 4, last: null }, 'and none is forgotten')
   t.match(says({ oomKills: 1, killed: 'java' }, { starts: 3 }), [/killed java$/])
+  t.match(made.container('web').oomKills, { total: 5, last: 'java', lastAtMs: made.nowMs })
 })
 
 t.test('memory: a container frozen at its limit is not thawed or moved by hand, but let go by its limit', async (t) => {

@@ -7,6 +7,7 @@ import { FirstBoot, FirstBootOutcome } from './first-boot.ts'
 import { ImageOrigin, ImageProperties } from './image-origin.ts'
 import { Rlimits, Sysctls } from './kernel-settings.ts'
 import { Autostart, Lifecycle, Limits, ProfileNames, RestartPolicy, StopPolicy } from './limits.ts'
+import { MemoryPressure, OomKills } from './memory-pressure.ts'
 import { MoveTerms } from './move-options.ts'
 import { namePattern } from './names.ts'
 import { Nullable } from './nullable.ts'
@@ -23,6 +24,7 @@ export type { BootUser } from './first-boot-users.ts'
 export * from './image-origin.ts'
 export * from './kernel-settings.ts'
 export * from './limits.ts'
+export * from './memory-pressure.ts'
 export * from './names.ts'
 export * from './profiles.ts'
 export * from './scheduling.ts'
@@ -130,15 +132,6 @@ export const Placement = Type.Object({
 })
 export type Placement = Static<typeof Placement>
 
-/** Seen of its memory since its last start. */
-export const MemoryPressure = Type.Object({
-  nearLimit: Type.Boolean({ description: '90 % of the limit in use; left again below 80 %' }),
-  frozenAtLimit: Type.Boolean({ description: 'frozen by its memory policy: raising the limit lets it go on' }),
-  oomKills: Type.Integer({ description: 'processes that the kernel killed at the limit' }),
-  killed: Nullable(Type.String({ description: 'name of the last one, if known' })),
-})
-export type MemoryPressure = Static<typeof MemoryPressure>
-
 /** It was stopped to make room for a more important one; until it starts again it asks for nothing but its disk. */
 export const Preempted = Type.Object({
   by: Type.String({ description: 'name of the container that needed the room' }),
@@ -167,6 +160,8 @@ export const Container = Type.Object({
   startedAtMs: Nullable(Type.Integer({ description: 'when its init started; a live move does not change it' })),
   starts: Type.Integer({ description: 'how often its init was started' }),
   memory: Type.Optional(MemoryPressure),
+  /** Missing: none. */
+  oomKills: Type.Optional(OomKills),
   firstBoot: Type.Optional(FirstBootOutcome),
   preempted: Type.Optional(Preempted),
   operation: Nullable(Type.String({ description: 'the operation under way on it, if any' })),

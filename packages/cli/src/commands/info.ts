@@ -102,7 +102,7 @@ export function describeContainer(
     ],
     ['limits', describeLimits(spec)],
     ['gives way', describeGivingWay(spec)],
-    ['memory', describePressure(container.memory)],
+    ['memory', describePressure(container, nowMs)],
     ['first boot', describeFirstBoot(palette, container.firstBoot)],
     ['devices', Object.keys(spec.devices ?? {}).join(' ') || null],
     ['security', describeSecurity(palette, spec.security)],

@@ -1,6 +1,7 @@
 // The limits of a container on one line; those that only follow from its requests are left out.
 
-import type { ContainerSpec, MemoryPressure, Rlimits } from '@drover/protocol'
+import type { Container, ContainerSpec, Rlimits } from '@drover/protocol'
+import { formatAge } from './durations.ts'
 import { formatBytes, formatCpu } from './sizes.ts'
 
 export function describeLimits({ limits = {} }: ContainerSpec): string | null {
@@ -29,11 +30,15 @@ export function describeLimits({ limits = {} }: ContainerSpec): string | null {
 }
 
 /** Null: nothing to worry about. */
-export function describePressure(memory: MemoryPressure | undefined): string | null {
-  if (!memory) return null
+export function describePressure(
+  { memory, oomKills }: Pick<Container, 'memory' | 'oomKills'>,
+  nowMs: number,
+): string | null {
   const parts = [
-    memory.frozenAtLimit ? 'frozen at its limit' : memory.nearLimit ? 'near its limit' : null,
-    memory.oomKills > 0 ? `${memory.oomKills} killed${memory.killed ? `, last ${memory.killed}` : ''}` : null,
+    memory?.frozenAtLimit ? 'frozen at its limit' : memory?.nearLimit ? 'near its limit' : null,
+    oomKills === undefined
+      ? null
+      : `${oomKills.total} killed at its limit, last ${oomKills.last ?? 'one'} ${formatAge(oomKills.lastAtMs, nowMs)} ago`,
   ].filter((part) => part !== null)
   return parts.length === 0 ? null : parts.join(' · ')
 }

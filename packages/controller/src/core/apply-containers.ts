@@ -6,7 +6,7 @@ import { isStoppingFirst, startAgain } from './apply-power.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { endEphemeral } from './ephemeral.ts'
-import { announceMemory } from './memory-events.ts'
+import { announceMemory, countKills } from './memory-events.ts'
 import { endOperation } from './operations.ts'
 import { newlyPreempted } from './preemption.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
@@ -27,7 +27,7 @@ export function applyContainerObserved(draft: Draft, entry: EntryOf<'ContainerOb
   // Nobody asked for it: its init ended by itself. Then that is what is desired, until somebody starts it again.
   const exited = operation === undefined && entry.state === 'stopped' && container.desired !== 'stopped'
   const { leasedEpoch: _lease, ...known } = container
-  const observed: StoredContainer = {
+  const seen: StoredContainer = {
     ...known,
     ...(entry.leased === true ? { leasedEpoch: entry.epoch } : {}),
     state: container.deleting ? 'deleting' : entry.state,
@@ -38,6 +38,7 @@ export function applyContainerObserved(draft: Draft, entry: EntryOf<'ContainerOb
     ...(entry.memory === undefined ? {} : { memory: entry.memory }),
     ...(entry.firstBoot === undefined ? {} : { firstBoot: entry.firstBoot }),
   }
+  const observed = countKills(container, seen, draft.atMs)
   const after = exited ? draft.reassign({ ...observed, desired: 'stopped' }) : draft.putContainer(observed)
   announce(draft, container, after, exited)
   announceMemory(draft, container, after)

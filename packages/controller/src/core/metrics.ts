@@ -172,8 +172,8 @@ function addContainers(add: Add, state: ClusterState, observed: Observed): void 
   add(
     'drover_container_oom_kills_total',
     'counter',
-    'Processes killed at its limit since its start',
-    of(({ container }) => container.memory?.oomKills ?? 0),
+    'Processes killed at its limit of memory since it was made',
+    of(({ container }) => container.oomKills?.total ?? container.memory?.oomKills ?? 0),
   )
 }
 
