@@ -98,12 +98,11 @@ t.test('an operation is waited for across a change of leader', async (t) => {
 })
 
 t.test('the deadline says where the operation was left, and that it goes on', async (t) => {
-  const api = await fakeApi(t, (request, response) => {
-    if (request.url.startsWith('/v1/events')) return void answerEvents(response, [])
-    answerJson(response, 200, operation({ phase: 'precopying' }))
-  })
-  const client = new DroverClient({ endpoints: [api.url], secret })
-  await t.rejects(client.waitOperation('op-1', { deadlineMs: 1_500 }), {
+  const source: WaitSource = {
+    operation: async () => operation({ phase: 'precopying' }),
+    async *changes() {},
+  }
+  await t.rejects(waitOperation(source, 'op-1', { deadlineMs: 1_000 }), {
     code: 'TIMED_OUT',
     message: /precopying; it goes on/,
   })
