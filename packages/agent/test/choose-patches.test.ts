@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { anotherRound, changedFiles, lastPatch, patchesAhead } from '../src/migration/choose-patches.ts'
+import { anotherRound, changedFiles, lastPatch, mostFiles, patchesAhead } from '../src/migration/choose-patches.ts'
 import type { Manifest, ManifestEntry } from '../src/migration/disk-manifest.ts'
 import { type IndexEntry, numberBytes, pieceBytes } from '../src/migration/tree-index.ts'
 
@@ -103,6 +103,17 @@ t.test('while it runs, larger files that changed go, in directories that are the
   ])
   t.same(patch?.create, { mode: 0o600, uid: 7, gid: 8 })
   t.same(patchesAhead(['d/made'], now, here, here), [], 'what is there need not go')
+})
+
+t.test('of too many files the largest go in pieces', async (t) => {
+  const sizes = Array.from({ length: mostFiles + 10 }, (_, at) => (1 + ((at * 7) % (mostFiles + 10))) << 20)
+  const first = manifest({ '.': entry(0, { type: 'directory' }) })
+  const now = manifest(Object.fromEntries(sizes.map((size) => [`f${size}`, entry(size)])))
+  const largest = sizes.sort((left, right) => right - left).slice(0, mostFiles)
+  t.same(
+    changedFiles(first, first, now, new Set()),
+    largest.map((size) => `f${size}`),
+  )
 })
 
 t.test('rounds end', async (t) => {

@@ -3,7 +3,7 @@
 
 import { hasChanged, parentOf } from './disk-delta.ts'
 import type { Manifest, ManifestEntry } from './disk-manifest.ts'
-import { mostPatches, type Patch, runsOf } from './likeness.ts'
+import { type Patch, runsOf } from './likeness.ts'
 import type { IndexEntry, TreeIndex } from './tree-index.ts'
 
 /** Of the others no numbers are made: native/engine/src/tree_hash.cc. */
@@ -11,6 +11,8 @@ const leastBytes = 256n << 10n
 const mostBytes = 64n << 30n
 /** Zeros that take room at the destination where the source has a hole. */
 const mostZeros = 1 << 20
+/** Their pages are written back one file after the other in each round; of more, all that the file system has would be (clean-pages.ts). */
+export const mostFiles = 64
 /** Sent within a few milliseconds even after the freeze. */
 const fewBytes = 1 << 20
 /** A round that is not smaller than this share of the one before shows that the container writes as fast as it is sent. */
@@ -21,15 +23,17 @@ export interface AheadPatch extends Patch {
   create?: { mode: number; uid: number; gid: number }
 }
 
-/** Larger files that are not as they were in `seen`, and those in `also` that are still such; in a directory that is there. */
+/**
+ * Larger files that are not as they were in `seen`, and those in `also` that are still such; in a directory that is there. Of too many the largest.
+ */
 export function changedFiles(first: Manifest, seen: Manifest, now: Manifest, also: ReadonlySet<string>): string[] {
-  const paths: string[] = []
+  const found: [path: string, sizeBytes: bigint][] = []
   for (const [path, entry] of now) {
     if (!goesInPieces(entry) || (!also.has(path) && !hasChanged(seen.get(path), entry))) continue
-    if (first.has(path) || first.get(parentOf(path))?.type === 'directory') paths.push(path)
-    if (paths.length === mostPatches) break
+    if (first.has(path) || first.get(parentOf(path))?.type === 'directory') found.push([path, entry.sizeBytes])
   }
-  return paths
+  if (found.length > mostFiles) found.sort(([, left], [, right]) => Number(right - left))
+  return found.slice(0, mostFiles).map(([path]) => path)
 }
 
 /** While it runs. */
