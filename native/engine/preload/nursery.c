@@ -7,16 +7,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <linux/sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "few_mappings.h"
 
 enum { orders = 3, mostDescriptors = 2, largestOrder = 8192 };
 
@@ -25,28 +25,6 @@ static int isNursery;
 void findNursery(void) {
   isNursery = getenv("DROVER_CRIU_NURSERY") != NULL;
   unsetenv("DROVER_CRIU_NURSERY");
-}
-
-/**
- * The kernel doesn't copy the page table of a file's mapping, but has it filled again by page faults (a hundred in each copy, and in what that
- * forks), unless one of its pages is the process's own. So the first page of each is made its own, and the others are looked up once.
- */
-static int keepCodeMapped(struct dl_phdr_info* object, size_t size, void* nothing) {
-  (void)size, (void)nothing;
-  const uintptr_t pageMask = 4095;
-  for (int i = 0; i < object->dlpi_phnum; i++) {
-    const ElfW(Phdr)* part = &object->dlpi_phdr[i];
-    if (part->p_type != PT_LOAD || part->p_flags & PF_W) continue;
-    const uintptr_t start = (object->dlpi_addr + part->p_vaddr) & ~pageMask;
-    const int usual = (part->p_flags & PF_R ? PROT_READ : 0) | (part->p_flags & PF_X ? PROT_EXEC : 0);
-    if (mprotect((void*)start, pageMask + 1, usual | PROT_WRITE) == 0) {
-      volatile char* first = (volatile char*)start;
-      *first = *first;
-      mprotect((void*)start, pageMask + 1, usual);
-    }
-    madvise((void*)start, part->p_memsz + ((object->dlpi_addr + part->p_vaddr) & pageMask), 22 /* MADV_POPULATE_READ */);
-  }
-  return 0;
 }
 
 /** How many descriptors came with it; -1: no more will come. */
@@ -94,7 +72,7 @@ int waitInNursery(void) {
   if (!isNursery) return 0;
   static char order[largestOrder];
   prctl(PR_SET_NAME, "criu-nursery");
-  dl_iterate_phdr(keepCodeMapped, NULL);
+  joinMappings();
   for (;;) {
     size_t length;
     int descriptors[mostDescriptors];
