@@ -17,19 +17,24 @@
 #include "image_reader.h"
 #include "next.h"
 
-enum { mostHierarchies = 16, longestName = 64, longestPath = 512, partsOfRequest = 3, partsOfAnswer = 2 };
+enum { mostHierarchies = 16, mostWays = 64, longestName = 64, longestPath = 512, partsOfRequest = 3, partsOfAnswer = 2 };
 
 static struct hierarchy {
   char name[longestName];
   /** The cgroup that this process, or the one it was forked from, is in by the last request; empty: none was made. */
   char joined[longestPath];
-  /** Its first cgroup that CRIU has looked at, and that one's cgroup.procs, opened. */
-  char first[longestPath];
-  int procs;
-  dev_t device;
-  ino_t inode;
 } hierarchies[mostHierarchies];
 static int hierarchyCount;
+
+/** The cgroups that CRIU has looked at, and the file of each that moves whoever writes to it, opened. */
+static struct way {
+  const struct hierarchy* hierarchy;
+  char path[longestPath];
+  int file;
+  dev_t device;
+  ino_t inode;
+} ways[mostWays];
+static int wayCount;
 
 /** From the image of the host's names; the length of the first is 0: there is none. */
 static char names[2][65];
@@ -50,23 +55,34 @@ static struct hierarchy* hierarchyOf(const char* cgroup, const char** path) {
   if (hierarchyCount == mostHierarchies) return NULL;
   struct hierarchy* added = &hierarchies[hierarchyCount++];
   memcpy(added->name, cgroup, length);
-  added->procs = -1;
   return added;
+}
+
+/** Version 1 has a file for single threads: to move oneself by it takes no lock that all forks of the host take as well. */
+static int openWay(int folder, const char* cgroup) {
+  static const char* const files[] = {"tasks", "cgroup.procs"};
+  char name[longestName + longestPath];
+  for (int i = 0; i < 2; i++) {
+    if (snprintf(name, sizeof name, "%s/%s", cgroup, files[i]) >= (int)sizeof name) return -1;
+    int fd = openat(folder, name, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0) return fd;
+  }
+  return -1;
 }
 
 static void keepWayIn(int folder, const char* cgroup) {
   const char* path;
-  char name[longestName + longestPath];
   struct hierarchy* hierarchy = hierarchyOf(cgroup, &path);
   struct stat info;
-  if (!hierarchy || hierarchy->first[0] != '\0' || strlen(path) >= longestPath) return;
-  if (snprintf(name, sizeof name, "%s/cgroup.procs", cgroup) >= (int)sizeof name) return;
-  int fd = openat(folder, name, O_WRONLY | O_CLOEXEC);
+  if (!hierarchy || wayCount == mostWays || strlen(path) >= longestPath) return;
+  int fd = openWay(folder, cgroup);
   if (fd < 0 || fstat(fd, &info) != 0) return;
-  strcpy(hierarchy->first, path);
-  hierarchy->procs = fd;
-  hierarchy->device = info.st_dev;
-  hierarchy->inode = info.st_ino;
+  struct way* way = &ways[wayCount++];
+  way->hierarchy = hierarchy;
+  strcpy(way->path, path);
+  way->file = fd;
+  way->device = info.st_dev;
+  way->inode = info.st_ino;
 }
 
 /** images/utsns.proto: node name, domain name. */
@@ -100,10 +116,14 @@ void noteOpenedFor(int folder, const char* path, int flags) {
 
 static int goesIn(const struct hierarchy* hierarchy, const char* path) {
   struct stat info;
-  if (hierarchy->procs < 0 || strcmp(hierarchy->first, path) != 0) return 0;
-  // CRIU closes what it doesn't know, and another file may have that number.
-  if (fstat(hierarchy->procs, &info) != 0 || info.st_dev != hierarchy->device || info.st_ino != hierarchy->inode) return 0;
-  return write(hierarchy->procs, "0", 1) == 1;
+  for (int i = 0; i < wayCount; i++) {
+    const struct way* way = &ways[i];
+    if (way->hierarchy != hierarchy || strcmp(way->path, path) != 0) continue;
+    // CRIU closes what it doesn't know, and another file may have that number.
+    if (fstat(way->file, &info) != 0 || info.st_dev != way->device || info.st_ino != way->inode) return 0;
+    return write(way->file, "0", 1) == 1;
+  }
+  return 0;
 }
 
 static int isInCgroup(const char* request, size_t length) {

@@ -2,7 +2,7 @@
 // and two changes of process:
 //
 // - to be moved into a cgroup. Each process asks that for each hierarchy of cgroups, the first one twice, and nearly all are there already,
-//   as they inherit their parent's. Where the first one is not, it goes by itself, through a file that was opened outside.
+//   as they inherit their parent's. One that is not goes by itself, through a file that was opened outside.
 // - to set the host's name, for which the daemon forks a copy of CRIU: it may do that itself.
 //
 // Whatever doesn't look as expected, or fails, goes to the daemon as ever.

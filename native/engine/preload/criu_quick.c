@@ -21,16 +21,19 @@
 // 8. The directory in which the mounts are put together is in /run, a tmpfs, rather than in /tmp, where to remove it has to wait for a disk's journal.
 // 9. An eventfd that is a semaphore became an ordinary one (semaphores.h).
 // 10. Of an empty network namespace CRIU mounts a sysfs, in which it then looks for nothing, and to close it waits for a grace period of the kernel.
-// 11. CRIU is loaded and linked once, and copied for each move (nursery.h), without libraries that no move uses (unused/).
+// 11. CRIU is loaded and linked once, and copied for each move (nursery.h), without libraries that no move uses (unused/), and each copy of it has a
+//     fourth of the mappings (few_mappings.h).
 // 12. Memory that was sent ahead is in pages before the container stands still, and these become the restored processes' (staged_pages.h, premap.h).
 // 13. Memory that processes share and that is as it was sent ahead is passed over by the dump (shared_dump.h); and a restore that can't read
 //     such memory fails, which CRIU would not notice.
 // 14. Messages to CRIU's daemon outside the container's user namespace that need none (asked_outside.h), and waits for the end of its daemons
-//     (daemons.h): each is two or more changes of process, and on a busy machine each of those waits for a processor.
+//     (daemons.h), and steps of a restore that the engine has no use for (unheard_news.h): each is two or more changes of process, and on
+//     a busy machine each of those waits for a processor.
 // 15. The place on the container's disk in which CRIU looks at a tmpfs that others lie on (covered_mount.h).
 // 16. Of each program and library that is mapped or open CRIU reads the build id, to know it again. That the files are the same is proven
 //     by the hash of the disk: their size will do.
 // 17. The copies of CRIU that look into each namespace (in_place.h).
+// 18. Grace periods of the kernel for which CRIU waits as it builds mounts, and an exchange of roots (own_mounts.h).
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
@@ -55,16 +58,19 @@
 
 #include "asked_outside.h"
 #include "covered_mount.h"
+#include "daemons.h"
 #include "forks.h"
 #include "gate.h"
 #include "next.h"
 #include "nursery.h"
 #include "own_cgroup.h"
+#include "own_mounts.h"
 #include "premap.h"
 #include "quick_tar.h"
 #include "semaphores.h"
 #include "shared_dump.h"
 #include "staged_pages.h"
+#include "unheard_news.h"
 
 /** The sequence number that CRIU's requests carry and its receiver insists on is copied from the request. */
 static int emptyTable = -1;
@@ -259,6 +265,11 @@ ssize_t read(int fd, void* buffer, size_t length) {
   return got;
 }
 
+ssize_t write(int fd, const void* bytes, size_t length) {
+  ssize_t (*real)(int, const void*, size_t) = NEXT("write");
+  return needsNoEngine(fd, bytes, length) ? (ssize_t)length : real(fd, bytes, length);
+}
+
 static const char* ownCache(const char* path) {
   if (strcmp(path, "/run/criu.kdat") == 0) return "/run/drover-criu.kdat";
   if (strcmp(path, "/run/criu.kdat.tmp") == 0) return "/run/drover-criu.kdat.tmp";
@@ -295,9 +306,12 @@ int openat64(int folder, const char* path, int flags, ...) {
   va_end(more);
   // The first image that a restore reads.
   if (strcmp(path, "inventory.img") == 0) waitAtGate(folder);
+  noteMountImage(path);
+  noteImageOfNews(path);
   noteMemoryImage(folder, path, flags);
   noteSharedImage(folder, path, flags);
   noteOpenedFor(folder, path, flags);
+  noteThreads(folder, path);
   noteOpened(path, flags, -1);
   if (flags == O_PATH && path[0] != '/') {
     int fd = real(folder, path, O_PATH | O_NOFOLLOW, 0);
@@ -344,10 +358,12 @@ int unlink(const char* path) {
 
 int umount2(const char* path, int flags) {
   int (*real)(const char*, int) = NEXT("umount2");
+  if (needsNoUnmount(path, flags)) return 0;
   return isCoveredMount(path) ? 0 : real(path, flags);
 }
 
 int rmdir(const char* path) {
   int (*real)(const char*) = NEXT("rmdir");
+  if (staysForNow(path)) return 0;
   return isCoveredMount(path) ? 0 : real(path);
 }

@@ -24,6 +24,7 @@
 #include "daemons.h"
 #include "in_place.h"
 #include "next.h"
+#include "own_mounts.h"
 #include "quick_tar.h"
 #include "semaphores.h"
 
@@ -34,8 +35,6 @@ static char restoredTmpfs[512];
 /** The latest descriptor that was made to outlive an exec: the directory that tar shall pack. */
 static int bequeathed = -1;
 static unsigned firstOwner, owners;
-/** More than any pid can be (PID_MAX_LIMIT of linux/threads.h). */
-enum { nobody = 1 << 30 };
 static int statusOfNobody;
 
 void findOwner(void) {
@@ -55,6 +54,7 @@ void noteOpened(const char* path, int flags, int fd) {
 int mount(const char* source, const char* target, const char* type, unsigned long flags, const void* data) {
   int (*real)(const char*, const char*, const char*, unsigned long, const void*) = NEXT("mount");
   if (mountCovered(source, target, flags)) return 0;
+  if (needsNoMount(source, target, type, flags, data)) return 0;
   int result = real(source, target, type, flags, data);
   // It is made private right after.
   if (type == NULL && strcmp(target, restoredTmpfs) == 0) return result;
@@ -97,6 +97,7 @@ pid_t fork(void) {
   archive = -1;
   idMapWasRead = 0;
   if (status < 0) {
+    statusOfNobody = 0;
     const pid_t pid = forkInPlace(nobody);
     return pid >= 0 ? pid : forkDaemon(real);
   }
@@ -108,7 +109,7 @@ pid_t waitpid(pid_t pid, int* status, int options) {
   pid_t (*real)(pid_t, int*, int) = NEXT("waitpid");
   if (pid == -1 && waitInPlace(nobody, status) == nobody) return nobody;
   if (pid != nobody) {
-    if (hasSaidFarewell(pid, status)) return pid;
+    if (needsNoWait(pid, status)) return pid;
     pid_t found;
     do found = real(pid, status, options);
     while (pid == -1 && found > 0 && wasLeftBehind(found));
