@@ -107,8 +107,12 @@ t.test('native moves that fail', { skip: reasonToSkip, timeout: 300_000 }, async
       const { spec, stream } = launched
       const { container, epoch } = spec
       await stage.moveUntilCopied(a, b, spec)
-      const restore = failureOf(b.client.call('restore', { container, epoch, directory: images }))
-      await until('CRIU to make processes', () => b.children('criu').some((pid) => childrenOf(pid).length > 0))
+      let answered = false
+      const restore = failureOf(b.client.call('restore', { container, epoch, directory: images })).finally(() => {
+        answered = true
+      })
+      const makesProcesses = () => b.children('criu').some((pid) => childrenOf(pid).length > 0)
+      await until('CRIU to make processes', () => answered || makesProcesses())
       for (const pid of b.children('criu')) kill(pid, 'SIGKILL')
       const failure = await restore
       // On a busy machine the kill may come too late: then it was an ordinary restore.
