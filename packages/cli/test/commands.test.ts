@@ -339,3 +339,18 @@ t.test('help and version exit with 0, no command at all with 2', async (t) => {
   }
   t.equal((await run([], {})).exitCode, 2)
 })
+
+t.test('host remove names the containers that are lost with a dead host', async (t) => {
+  const cluster = await fakeCluster(t)
+  const removed = (message: string) => {
+    cluster.onWrite = () => operation({ kind: 'host-remove', state: 'done', progress: { done: 1, total: 1, message } })
+  }
+  removed('removed')
+  t.equal(
+    (await cluster.drover(['host', 'remove', 'b'])).stdout,
+    'host b was removed; on the machine itself: drover down\n',
+  )
+  removed('removed; lost: db (and 2 snapshots), web')
+  const { stdout } = await cluster.drover(['host', 'remove', 'b', '--force'])
+  t.equal(stdout, 'host b was removed; lost: db (and 2 snapshots), web\n')
+})
