@@ -34,11 +34,12 @@ const mostUntold = 2
 /** Beyond this they wait for each other in the kernel: namespaces and network devices have one lock each. */
 const mostSwitchesPerHost = 4
 
-/** By host, how many containers are in their blackout now: are dumped there, will come there, or are there to be restored and let run. */
+/** By host, how many containers are in their blackout now: are dumped there, will come there, are restored there, or are let run. */
 export interface SwitchSlots {
   leaving: Map<string, number>
   coming: Map<string, number>
-  arrived: Map<string, number>
+  restoring: Map<string, number>
+  landing: Map<string, number>
 }
 
 /**
@@ -46,17 +47,17 @@ export interface SwitchSlots {
  * run before that one's images are there.
  */
 export function takenSlots(observed: Observed, operations: readonly Operation[]): SwitchSlots {
-  const slots: SwitchSlots = { leaving: new Map(), coming: new Map(), arrived: new Map() }
+  const slots: SwitchSlots = { leaving: new Map(), coming: new Map(), restoring: new Map(), landing: new Map() }
   for (const { id, migration } of operations) {
     if (migration?.phase !== 'switching' && migration?.phase !== 'committed') continue
     const { source, destination, phase } = migration
     const runs = phase === 'committed' && reached(migrationStep(observed, destination, id, 'destination'), 'released')
     if (runs) continue
-    const sent =
-      phase === 'committed' ||
-      reached(migrationStep(observed, source, id, 'source'), 'switched') ||
-      reached(migrationStep(observed, destination, id, 'destination'), 'restored')
-    if (sent) add(slots.arrived, destination)
+    const restored =
+      phase === 'committed' || reached(migrationStep(observed, destination, id, 'destination'), 'restored')
+    const sent = reached(migrationStep(observed, source, id, 'source'), 'switched')
+    if (restored) add(slots.landing, destination)
+    else if (sent) add(slots.restoring, destination)
     else take(slots, migration)
   }
   return slots
@@ -260,12 +261,15 @@ function ended(
 
 function maySwitch(context: PlanContext, slots: SwitchSlots, { source, destination }: Migration): boolean {
   const count = (kind: keyof SwitchSlots, host: string) => slots[kind].get(host) ?? 0
-  const there = (host: string) => count('leaving', host) + count('coming', host)
+  const onTheWay = (host: string) => count('leaving', host) + count('coming', host)
+  const restoring = count('restoring', destination)
   return (
-    there(source) + count('arrived', source) < mostSwitches(context, source) &&
-    there(destination) < mostSwitches(context, destination) &&
+    onTheWay(source) + count('restoring', source) + count('landing', source) < mostSwitches(context, source) &&
+    onTheWay(destination) < mostSwitches(context, destination) &&
+    // Two that are restored at a time take twice as long each.
+    restoring <= mostSwitches(context, destination) &&
     // That one runs is told with the next news. One that doesn't get on there holds up those that would come after it.
-    count('arrived', destination) <= mostSwitches(context, destination) + mostUntold
+    restoring + count('landing', destination) <= mostSwitches(context, destination) + mostUntold
   )
 }
 
