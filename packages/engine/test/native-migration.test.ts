@@ -12,10 +12,14 @@ import { type TestHost, until } from './native-hosts.ts'
 
 const hops = 10
 
-/** A process with a deleted file, and with a file of which one of two names is deleted; a cgroup with nobody in it; another name of the host. */
+/**
+ * A process with a deleted file, and with a file of which one of two names is deleted; a cgroup with nobody in it; another name of the host;
+ * a tmpfs that another lies on, and a time of /tmp, which no dump may change.
+ */
 const openThings = `
   mkdir -p /work /sys/fs/cgroup/empty; busybox hostname of-inside
   mkdir -m 750 /run/of-ftp; echo in memory > /run/of-ftp/file; chown -R 7:8 /run/of-ftp; ln -s of-ftp/file /run/link
+  mkdir /run/below; busybox mount -t tmpfs below /run/below; echo below > /run/below/file; touch -d '2001-02-03 04:05:06' /tmp
   echo ghost content > /work/ghost; echo linked content > /work/one; ln /work/one /work/two; echo shared > /dev/shm/one; ln /dev/shm/one /dev/shm/two
   cat > /work/hold <<'END'
 exec 3< /work/ghost 4< /work/one 5< /dev/shm/one
@@ -32,6 +36,7 @@ const checkThings = `
   [ -d /sys/fs/cgroup/empty ] && echo cgroup
   cat /proc/$pid/cgroup | { while read line; do case $line in 0::*) echo $line; esac; done; }
   cat /run/link; stat -c '%u %g %a' /run/of-ftp /run/of-ftp/file; busybox hostname
+  cat /run/below/file; stat -c %Y /tmp
   for each in $(cat /sys/fs/cgroup/cgroup.procs); do [ $each != $$ ] && echo root; done | head -1`
 
 /** Its images are said to be complete once nothing changes in them any more; and who hears news of it has been answered before. */
@@ -160,7 +165,7 @@ t.test('native moves', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
       const { output } = await run(to, checkThings)
       t.equal(
         output,
-        'ghost content\nlinked content\nlinked content\nshared\ncgroup\n0::/held\nin memory\n7 8 750\n7 8 644\nof-inside\nroot',
+        'ghost content\nlinked content\nlinked content\nshared\ncgroup\n0::/held\nin memory\n7 8 750\n7 8 644\nof-inside\nbelow\n981173106\nroot',
         `on ${to.name}`,
       )
     }
