@@ -125,7 +125,7 @@ async function giveUp(t: Test, { a, b }: MigrationStage, spec: EngineSpec): Prom
   let ahead = await copyAhead(a, spec)
   // What a process has of its own is left to the dump when it could not be stopped in time.
   const whole = async () => {
-    if (!ahead.tracked || ahead.bytes > ownBytes) return true
+    if (!ahead.tracked || ahead.firstBytes > ownBytes) return true
     await forget()
     ahead = await copyAhead(a, spec)
     return false
@@ -160,6 +160,7 @@ async function copyAhead(from: TestHost, spec: EngineSpec) {
   let tracked = false
   let rounds = 0
   let bytes = 0
+  let firstBytes = 0
   let round = { number: 0, bytes: 0 }
   const heads: Buffer[] = []
   await until(
@@ -183,11 +184,13 @@ async function copyAhead(from: TestHost, spec: EngineSpec) {
       round.bytes += part.bytes
       rounds = part.round
       bytes += part.bytes
+      // Later ones say the same pages again.
+      if (rounds === 1) firstBytes += part.bytes
       return part.leftBytes === 0 && rounds >= 2
     },
     roundsDeadlineMs,
   )
-  return { tracked, rounds, bytes, laid, heads }
+  return { tracked, rounds, bytes, firstBytes, laid, heads }
 }
 
 /**
