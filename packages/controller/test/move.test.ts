@@ -221,7 +221,7 @@ t.test('of commit and abort the first applied wins, and the other is refused', a
   }
 })
 
-t.test('a host dumps one container at a time, and the next while the last one is restored', async (t) => {
+t.test('a host dumps one container at a time, others don’t wait for it', async (t) => {
   const cluster = new ModelCluster([{ name: 'a' }, { name: 'b' }, { name: 'c' }, { name: 'd' }])
   for (const name of ['one', 'two', 'three']) cluster.launch(name, name === 'three' ? 'c' : 'a')
   cluster.settle()
@@ -243,6 +243,24 @@ t.test('a host dumps one container at a time, and the next while the last one is
     return ['one', 'two', 'three'].every((name) => cluster.operation(`move-${name}`).state === 'done')
   })
   t.equal(together, 3, 'moves between other hosts don’t wait')
+})
+
+t.test('none is dumped for a host that still restores another', async (t) => {
+  const cluster = new ModelCluster([{ name: 'a' }, { name: 'b' }, { name: 'c' }])
+  const names = ['one', 'two', 'three']
+  for (const name of names) cluster.launch(name, 'a')
+  cluster.settle()
+  cluster.hosts.get('b')!.mute = 'restores'
+  cluster.move('one', 'b')
+  cluster.settle()
+  cluster.move('two', 'b')
+  cluster.move('three', 'c')
+  cluster.settle()
+  t.match(cluster.operation('move-one'), { phase: 'switching', state: 'running' })
+  t.match(cluster.operation('move-two'), { phase: 'precopying', state: 'running' })
+  t.match(cluster.operation('move-three'), { state: 'done' })
+  cluster.hosts.get('b')!.mute = null
+  cluster.until('all done', () => names.every((name) => cluster.operation(`move-${name}`).state === 'done'))
 })
 
 t.test('a destination that lets nothing run gets no more', async (t) => {

@@ -266,8 +266,8 @@ function maySwitch(context: PlanContext, slots: SwitchSlots, { source, destinati
   return (
     onTheWay(source) + count('restoring', source) + count('landing', source) < mostSwitches(context, source) &&
     onTheWay(destination) < mostSwitches(context, destination) &&
-    // Two that are restored at a time take twice as long each.
-    restoring <= mostSwitches(context, destination) &&
+    // Dumped beside it, the next would make both stand still for longer, and gain nothing.
+    restoring < mostSwitches(context, destination) &&
     // That one runs is told with the next news. One that doesn't get on there holds up those that would come after it.
     restoring + count('landing', destination) <= mostSwitches(context, destination) + mostUntold
   )

@@ -47,7 +47,7 @@ export class ModelHost {
   /** What came of snapshots, restores and copies. */
   readonly snapshotResults = new Map<string, SnapshotResult>()
   /** It takes its time for these. */
-  mute: 'snapshots' | null = null
+  mute: 'snapshots' | 'restores' | null = null
   images: string[]
   engineUp = true
   session = 1
@@ -257,7 +257,8 @@ export class ModelHost {
     const { container: id, epoch, revision, migration, desired } = assignment
     const { phase, operation, mode } = migration!
     const step = this.steps.get(operation)?.step
-    if (phase === 'switching' && this.#options.wire.sent.has(operation) && step !== 'restored') {
+    const comes = phase === 'switching' && this.#options.wire.sent.has(operation) && step !== 'restored'
+    if (comes && this.mute !== 'restores') {
       const state = mode === 'cold' ? 'created' : 'restored'
       const starts = mode === 'cold' ? 0 : 1
       this.containers.set(id, { ...absent(id), epoch, revision, state, starts, startedAtMs: 1000 })
