@@ -8,7 +8,7 @@ missing_kernel_features() {
   unshare --mount --net --uts --ipc --pid --fork true 2>/dev/null ||
     { echo "the right to make namespaces (CAP_SYS_ADMIN): is this itself a container?"; return; }
   unshare --user true 2>/dev/null ||
-    echo "user namespaces: $(kernel_limit user/max_user_namespaces) allowed; CONFIG_USER_NS, sysctl user.max_user_namespaces"
+    echo "user namespaces: $(kernel_limit user/max_user_namespaces) allowed, but none can be made; CONFIG_USER_NS, sysctl user.max_user_namespaces; never in a chroot"
   unshare --cgroup true 2>/dev/null || echo "cgroup namespaces: CONFIG_CGROUPS"
   missing_cgroups
   grep -q '^Seccomp:' /proc/self/status || echo "seccomp: CONFIG_SECCOMP_FILTER"
