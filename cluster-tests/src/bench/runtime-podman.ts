@@ -22,6 +22,8 @@ export function podmanRuntime(host: BenchHost): Runtime {
     start: async (serial) => {
       const options = [
         '--detach',
+        // Its input is a pipe then: crun gives it to the container's user, and /dev/null is the whole machine's.
+        '--interactive',
         '--name',
         name(serial),
         '--network',
