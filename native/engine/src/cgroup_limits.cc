@@ -24,6 +24,14 @@ std::string firstLineOf(const std::string& path) {
   return content.ok() ? content.value().substr(0, content.value().find('\n')) : "";
 }
 
+struct HugePages {
+  /** As the kernel's files name the size. */
+  const char* size;
+  int64_t Limits::* bytes;
+};
+constexpr HugePages hugePages[] = {
+    {"64KB", &Limits::hugePages64KiB}, {"1MB", &Limits::hugePages1MiB}, {"2MB", &Limits::hugePages2MiB}, {"1GB", &Limits::hugePages1GiB}};
+
 int64_t numberIn(const std::string& path) { return strtoll(firstLineOf(path).c_str(), nullptr, 10); }
 
 class LimitWriter {
@@ -50,6 +58,7 @@ class LimitWriter {
     if (has("cpuset") && pins())
       DROVER_TRY(change("cpuset.cpus", limits_.cpus.empty() ? firstLineOf(parent_ + "/cpuset.cpus.effective") : limits_.cpus,
                         !limits_.cpus.empty(), "cpuset"));
+    if (has("hugetlb")) DROVER_TRY(limitHugePages("max", "max"));
     if (!has("io")) return {};
     DROVER_TRY(ioWeight({"io.weight", "io.bfq.weight"}));
     return trafficV2();
@@ -65,6 +74,7 @@ class LimitWriter {
     }
     if (has("cpuset") && pins())
       DROVER_TRY(change("cpuset.cpus", limits_.cpus.empty() ? firstLineOf(parent_ + "/cpuset.cpus") : limits_.cpus, !limits_.cpus.empty(), "cpuset"));
+    if (has("hugetlb")) DROVER_TRY(limitHugePages("limit_in_bytes", "-1"));
     if (has("blkio")) {
       DROVER_TRY(ioWeight({"blkio.weight", "blkio.bfq.weight"}));
       DROVER_TRY(trafficV1());
@@ -104,6 +114,17 @@ class LimitWriter {
   Error inUse(int64_t bytes) const {
     return engineError("set memory=" + std::to_string(limits_.memoryBytes) + ": " + std::to_string(bytes) +
                        " bytes are in use and can't be given back");
+  }
+
+  /** What is reserved is limited as what is used: mmap then says ENOMEM, where it would be SIGBUS later. */
+  Status limitHugePages(const std::string& file, const char* unlimited) {
+    for (const auto& [size, bytes] : hugePages) {
+      std::string limit = std::string("hugepages.") + size;
+      std::string prefix = std::string("hugetlb.") + size;
+      for (const char* what : {".", ".rsvd."})
+        DROVER_TRY(change((prefix + what + file).c_str(), number(limits_.*bytes, unlimited, 0), limits_.*bytes >= 0, limit.c_str()));
+    }
+    return {};
   }
 
   Status ioWeight(std::initializer_list<const char*> files) {

@@ -111,6 +111,10 @@ constexpr LimitField laterLimits[] = {
     {"networkEgressBits", &Limits::networkEgressBits, 0, mostBytes},
     {"networkMtu", &Limits::networkMtu, 0, 65'535},
     {"networkQueue", &Limits::networkQueue, 0, 1'000'000},
+    {"hugePages64KiB", &Limits::hugePages64KiB, -1, mostBytes},
+    {"hugePages1MiB", &Limits::hugePages1MiB, -1, mostBytes},
+    {"hugePages2MiB", &Limits::hugePages2MiB, -1, mostBytes},
+    {"hugePages1GiB", &Limits::hugePages1GiB, -1, mostBytes},
 };
 
 }  // namespace

@@ -48,6 +48,11 @@ struct Limits {
   int64_t networkQueue = 0;
   /** eth0 reaches no other isolated link of its bridge. */
   bool networkIsolated = false;
+  /** Pages of these sizes, in bytes; −1: no limit. */
+  int64_t hugePages64KiB = -1;
+  int64_t hugePages1MiB = -1;
+  int64_t hugePages2MiB = -1;
+  int64_t hugePages1GiB = -1;
   /** What happens at the limit of memory: the kernel kills a process, or all stands still until there is more. */
   bool memoryFreeze = false;
   /** It may be started elsewhere when this host is lost, so it runs only under a lease; see lease.h. */

@@ -52,6 +52,13 @@ const parseSize = (minimum: number) => (text: string) => {
   throw new InvalidArgumentError(`${JSON.stringify(text)} is too small: at least ${minimum} bytes.`)
 }
 
+const hugePages = {
+  '64KB': 'hugePages64KiB',
+  '1MB': 'hugePages1MiB',
+  '2MB': 'hugePages2MiB',
+  '1GB': 'hugePages1GiB',
+} as const
+
 export const settings: readonly Setting[] = [
   {
     key: 'memory',
@@ -66,6 +73,12 @@ export const settings: readonly Setting[] = [
     parse: parseMemoryPolicy,
     target: { limit: 'memoryPolicy' },
   },
+  ...(['64KB', '1MB', '2MB', '1GB'] as const).map((size) => ({
+    key: `hugepages.${size}`,
+    meaning: `most memory in pages of ${size}, of what its host has reserved; 0: none`,
+    parse: parseSize(0),
+    target: { limit: hugePages[size] },
+  })),
   { key: 'cpu', meaning: 'most cores, 1.5', parse: parseCpu, target: { limit: 'cpuMilli' } },
   {
     key: 'cpu.weight',

@@ -27,6 +27,11 @@ export interface EngineLimits extends Resources {
   cpuWeight?: number
   cpus?: string
   swapBytes?: number
+  /** In bytes; −1 or missing: no limit. */
+  hugePages64KiB?: number
+  hugePages1MiB?: number
+  hugePages2MiB?: number
+  hugePages1GiB?: number
   ioWeight?: number
   ioReadBytes?: number
   ioWriteBytes?: number

@@ -43,6 +43,10 @@ export const limitProperties = {
   networkIsolated: Nullable(
     Type.Boolean({ description: 'eth0 reaches no other isolated container of its host; null: it does' }),
   ),
+  hugePages64KiB: limit(0, mostBytes, 'memory in pages of 64 KiB, of what its host has reserved'),
+  hugePages1MiB: limit(0, mostBytes, 'memory in pages of 1 MiB'),
+  hugePages2MiB: limit(0, mostBytes, 'memory in pages of 2 MiB'),
+  hugePages1GiB: limit(0, mostBytes, 'memory in pages of 1 GiB'),
   memoryPolicy: Nullable(
     Type.Union([Type.Literal('kill'), Type.Literal('freeze')], {
       description:

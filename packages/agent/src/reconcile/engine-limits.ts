@@ -25,6 +25,10 @@ export function engineLimits({ requests, limits = {}, scheduling }: ContainerSpe
     networkMtu: limits.networkMtu ?? 0,
     networkQueue: limits.networkQueue ?? 0,
     networkIsolated: limits.networkIsolated ?? false,
+    hugePages64KiB: limits.hugePages64KiB ?? -1,
+    hugePages1MiB: limits.hugePages1MiB ?? -1,
+    hugePages2MiB: limits.hugePages2MiB ?? -1,
+    hugePages1GiB: limits.hugePages1GiB ?? -1,
     memoryPolicy: limits.memoryPolicy ?? 'kill',
     leased: scheduling?.heal === 'fresh',
   }
@@ -45,8 +49,18 @@ export function configured(
   return (Object.keys(wanted) as (keyof EngineLimits)[]).every((key) => (limits[key] ?? absent(key)) === wanted[key])
 }
 
-const absent = (key: keyof EngineLimits) =>
-  ({ cpus: '', swapBytes: -1, memoryPolicy: 'kill', leased: false, networkIsolated: false })[key as string] ?? 0
+const unsaid: Partial<EngineLimits> = {
+  cpus: '',
+  swapBytes: -1,
+  hugePages64KiB: -1,
+  hugePages1MiB: -1,
+  hugePages2MiB: -1,
+  hugePages1GiB: -1,
+  memoryPolicy: 'kill',
+  leased: false,
+  networkIsolated: false,
+}
+const absent = (key: keyof EngineLimits) => unsaid[key] ?? 0
 
 /** Deep equality of plain data, in whatever order the keys came. */
 function same(left: unknown, right: unknown): boolean {

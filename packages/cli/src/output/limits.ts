@@ -11,6 +11,10 @@ export function describeLimits({ limits = {} }: ContainerSpec): string | null {
     limits.cpus == null ? null : `cores ${limits.cpus}`,
     limits.memoryBytes == null ? null : `${formatBytes(limits.memoryBytes)} memory`,
     limits.swapBytes == null ? null : `${formatBytes(limits.swapBytes)} swap`,
+    ...(['64KiB', '1MiB', '2MiB', '1GiB'] as const).map((size) => {
+      const bytes = limits[`hugePages${size}`]
+      return bytes == null ? null : `${formatBytes(bytes)} in pages of ${size}`
+    }),
     limits.memoryPolicy == null ? null : `at its memory limit: ${limits.memoryPolicy}`,
     limits.diskBytes == null ? null : `${formatBytes(limits.diskBytes)} disk`,
     limits.pids == null ? null : `${limits.pids} pids`,
