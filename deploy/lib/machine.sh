@@ -42,6 +42,15 @@ make_first_ram_disk() {
   rm -rf "$tree"
 }
 
+# The tests as JavaScript, in $machine/compiled: in the machine, to start what would do it takes each test file half a minute.
+compile_tests() {
+  doing 'compiling the tests'
+  rm -rf "${machine:?}/compiled"
+  find packages/*/{src,test} cluster-tests/{src,test} -name '*.ts' -print0 |
+    xargs -0 node_modules/.bin/tsc --ignoreConfig --outDir "$machine/compiled" --rootDir . --target es2023 --module nodenext \
+      --rewriteRelativeImportExtensions --noCheck --skipLibCheck || fail 'test:v2: the tests can not be compiled'
+}
+
 # Sets `work` to a directory that goes when the shell ends, with the machine's disk: a file system with all that overlay wants.
 make_disk() {
   work=$(mktemp -d)
