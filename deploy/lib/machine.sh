@@ -60,11 +60,11 @@ make_disk() {
   mkfs.ext4 -q -F "$work/disk"
 }
 
-# Runs deploy/lib/$1 in it until it goes down or boots again; more arguments are the kernel's. What it writes to the second port is kept in
-# $work/outcome. no_timer_check: on a busy machine the emulated timer's ticks come late, and the kernel would panic at its start ("IO-APIC +
+# Runs deploy/lib/$1 in it until it goes down, boots again or wants its power cut; more arguments are the kernel's. What it writes to the second
+# port is kept in $work/outcome. no_timer_check: on a busy machine the emulated timer's ticks come late, and the kernel would panic at its start ("IO-APIC +
 # timer doesn't work").
 run_machine() {
-  local program=$1 shares candidate virtiofsd= files accelerator=tcg,thread=multi
+  local program=$1 shares candidate virtiofsd= files cutter accelerator=tcg,thread=multi
   shift
   [ "${DROVER_V2_KVM:-}" = 1 ] && accelerator=kvm
   for candidate in /usr/lib/qemu/virtiofsd /usr/libexec/virtiofsd; do [ -x "$candidate" ] && virtiofsd=$candidate; done
@@ -72,14 +72,16 @@ run_machine() {
   if [ "$virtiofsd" = /usr/libexec/virtiofsd ]; then shares=(--shared-dir=/ --sandbox=chroot --cache=always); else
     shares=(-o source=/ -o sandbox=chroot -o cache=always -o no_writeback)
   fi
-  rm -f "$work/files" "$work/outcome"
+  rm -f "$work/files" "$work/outcome" "$work/pid"
   "$virtiofsd" --socket-path="$work/files" "${shares[@]}" >"$work/virtiofsd.log" 2>&1 &
   files=$!
   # shellcheck disable=SC2064
   trap "kill $files 2>/dev/null || true; rm -rf '$work'" EXIT
   for _ in $(seq 300); do [ -S "$work/files" ] && break; sleep 0.1; done
   doing "starting a machine with $release"
-  timeout "$deadline" qemu-system-x86_64 -M q35 -accel "$accelerator" -cpu max -smp 2 -m "$memory" -no-reboot -nodefaults -display none \
+  cut_power &
+  cutter=$!
+  timeout "$deadline" qemu-system-x86_64 -pidfile "$work/pid" -M q35 -accel "$accelerator" -cpu max -smp 2 -m "$memory" -no-reboot -nodefaults -display none \
     -object "memory-backend-memfd,id=memory,size=$memory,share=on" -numa node,memdev=memory \
     -chardev "socket,id=files,path=$work/files" -device vhost-user-fs-pci,chardev=files,tag=root \
     -drive "file=$work/disk,if=virtio,format=raw,cache=unsafe" \
@@ -87,10 +89,19 @@ run_machine() {
     -chardev "file,id=outcome,path=$work/outcome" -serial chardev:outcome \
     -kernel "$kernel" -initrd "$machine/first-ram-disk" \
     -append "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off no_timer_check drover.root=$root drover.modules=$modules drover.program=$program $*" \
-    </dev/null | sed -u -e 's/\r$//' -e '/SeaBIOS/d' -e '/^Booting from ROM/d'
-  kill "$files" 2>/dev/null || true
-  wait "$files" 2>/dev/null || true
+    </dev/null | sed -u -e 's/\r$//' -e '/SeaBIOS/d' -e '/^Booting from ROM/d' || grep -qs cut "$work/outcome"
+  kill "$files" "$cutter" 2>/dev/null || true
+  wait "$files" "$cutter" 2>/dev/null || true
 }
+
+# What the machine has written is in its disk, whatever it still has in its memory is lost.
+cut_power() {
+  until grep -qs cut "$work/outcome"; do sleep 0.1; done
+  kill -KILL "$(cat "$work/pid")"
+}
+
+# Whether the machine has said how it went.
+has_outcome() { grep -qs '[0-9]' "$work/outcome"; }
 
 # The exit code that it wrote; 1 when it came to none.
 outcome() {
