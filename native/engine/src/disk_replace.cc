@@ -52,7 +52,8 @@ Status replaceDisk(Engine& engine, const std::shared_ptr<Container>& container, 
   DROVER_TRY(dropOverlayOrigins(directory));
   DROVER_TRY(shiftOwners(directory, uidBase, before.spec.owner()));
   crashPoint("replace:prepared");
-  DROVER_TRY(engine.update(*container, [&](Record& record) { record.extra[note] = directory; }));
+  // Else a power cut could leave the disks exchanged and nothing that says so.
+  DROVER_TRY(engine.updateDurably(*container, [&](Record& record) { record.extra[note] = directory; }));
   crashPoint("replace:recorded");
   if (renameat2(AT_FDCWD, directory.c_str(), AT_FDCWD, container->upper().c_str(), RENAME_EXCHANGE) != 0)
     return errnoError("exchange " + directory + " and " + container->upper());

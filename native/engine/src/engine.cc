@@ -49,6 +49,7 @@ Engine::Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, InitSpawn
       loop_(loop),
       view_(config_.stateDirectory, loop),
       lease_(*this),
+      settler_(*this),
       patient_(patientWorkers, mostQueuedJobs),
       pool_(workers, mostQueuedJobs) {}
 
@@ -94,7 +95,7 @@ Result<std::shared_ptr<Container>> Engine::create(const Spec& spec) {
         chown(container->upper().c_str(), spec.owner() + image.st_uid, spec.owner() + image.st_gid) != 0)
       return errnoError("give " + container->upper() + " to the container");
     DROVER_TRY(holdDisk(*container, spec));
-    DROVER_TRY(saveRecord(container->directory, record, true));
+    DROVER_TRY(saveNewRecord(container->directory, record));
     crashPoint("create:recorded");
     return {};
   };
@@ -159,13 +160,19 @@ Status Engine::update(Container& container, const std::function<void(Record&)>& 
     std::lock_guard lock(container.mutex);
     if (container.deleted) return Error{"CONTAINER_NOT_FOUND", "container " + container.id + ": it has been deleted"};
     change(container.record);
-    auto written = exchangeFile(container.directory + "/record.json", recordToText(container.record));
+    auto written = exchangeFile(recordPath(container.directory), recordToText(container.record));
     if (!written.ok()) saved = written.error();
     else later([exchanged = std::make_shared<Exchanged>(std::move(written.value()))] { finishExchange(*exchanged); });
   }
+  settler_.note(container.id);
   shared = find(container.id);
   if (shared) announce(shared);
   return saved;
+}
+
+Status Engine::updateDurably(Container& container, const std::function<void(Record&)>& change) {
+  DROVER_TRY(update(container, change));
+  return settleRecord(container);
 }
 
 void Engine::announce(const std::shared_ptr<Container>& container) {
@@ -222,7 +229,9 @@ Status Engine::removeContainer(const std::shared_ptr<Container>& container, cons
   DROVER_TRY(detachMount(container->rootfs()));
   crashPoint("delete:killed");
   // Without a record a directory is rubbish to the next engine: from here on the deletion is finished by anyone.
-  if (unlink((container->directory + "/record.json").c_str()) != 0 && errno != ENOENT) return errnoError("remove the record of " + container->id);
+  const std::string path = recordPath(container->directory);
+  (void)unlink((path + keptSuffix).c_str());
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return errnoError("remove the record of " + container->id);
   crashPoint("delete:unrecorded");
   {
     std::lock_guard lock(container->mutex);

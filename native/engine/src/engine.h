@@ -18,6 +18,7 @@
 #include "lease.h"
 #include "own_view.h"
 #include "proxies.h"
+#include "record_settler.h"
 #include "seccomp_profile.h"
 #include "spec.h"
 #include "worker_pool.h"
@@ -72,6 +73,8 @@ class Engine {
 
   /** Changes the record, writes it to disk and tells the subscribers. The only way to change a record. */
   Status update(Container& container, const std::function<void(Record&)>& change);
+  /** The same, and waits until a power cut can't undo it. */
+  Status updateDurably(Container& container, const std::function<void(Record&)>& change);
   /** Tells the subscribers. */
   void announce(const std::shared_ptr<Container>& container);
   /** Tells who waits for the images of its dump. */
@@ -122,6 +125,7 @@ class Engine {
   OwnView view_;
   Lease lease_;
   Proxies proxies_;
+  RecordSettler settler_;
   mutable std::mutex mutex_;
   std::mutex createMutex_;
   std::map<std::string, std::shared_ptr<Container>> containers_;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "checkpoint.h"
@@ -10,6 +11,7 @@
 #include "devices.h"
 #include "disk_replace.h"
 #include "engine.h"
+#include "exchange_file.h"
 #include "file_io.h"
 #include "log.h"
 #include "memory_guard.h"
@@ -133,7 +135,8 @@ Status Engine::adopt() {
     std::string directory = config_.stateDirectory + "/" + name;
     auto loaded = loadRecord(directory);
     if (!loaded.ok()) {
-      if (loaded.error().code == "BAD_REQUEST") {
+      struct stat status;
+      if (lstat(recordPath(directory).c_str(), &status) == 0 || errno != ENOENT) {
         // Somebody's data: never removed because it could not be read.
         logLine("error", "record of " + name + ": " + loaded.error().message + "; the container is left alone");
         continue;
@@ -155,6 +158,7 @@ Status Engine::adopt() {
       std::lock_guard lock(mutex_);
       containers_[name] = container;
     }
+    if (hasKept(recordPath(directory))) settler_.note(name);
     warn(adoptOne(container));
   }
   return {};

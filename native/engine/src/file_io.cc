@@ -90,6 +90,13 @@ Status replaceFile(const std::string& path, const std::string& content, bool dur
   return {};
 }
 
+Status syncDirectory(const std::string& path) {
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return errnoError("open " + path);
+  if (fsync(fd.get()) != 0) return errnoError("sync " + path);
+  return {};
+}
+
 Status makeDirectory(const std::string& path, unsigned mode) {
   if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return errnoError("make directory " + path);
   return {};

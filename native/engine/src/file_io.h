@@ -16,8 +16,10 @@ Status writeKernelFile(const std::string& path, const std::string& content);
 Result<UniqueFd> writeAfresh(const std::string& path, const std::string& content);
 /** What a file is called until it takes another one's place. */
 constexpr const char* newSuffix = ".new";
-/** Replaces the file by rename, so that it is always either old or new. `durable`: also through a power cut. */
+/** Replaces the file by rename, so that it is always either old or new. `durable`: what it holds is on the disk before. */
 Status replaceFile(const std::string& path, const std::string& content, bool durable);
+/** What it holds by name survives a power cut. */
+Status syncDirectory(const std::string& path);
 Status makeDirectory(const std::string& path, unsigned mode);
 Status makeDirectories(const std::string& path, unsigned mode);
 /** Removes a tree without following links or leaving its file system; nothing there is no error. */

@@ -1,8 +1,10 @@
 // Records on disk. See record.h.
 #include "record.h"
 
+#include "exchange_file.h"
 #include "file_io.h"
 #include "json_io.h"
+#include "log.h"
 
 namespace drover {
 
@@ -27,9 +29,18 @@ std::optional<State> parseState(const std::string& name) {
   return {};
 }
 
+std::string recordPath(const std::string& directory) { return directory + "/record.json"; }
+
 Result<Record> loadRecord(const std::string& directory) {
-  DROVER_TRY_ASSIGN(text, readFile(directory + "/record.json"));
-  return parseRecord(text);
+  const std::string path = recordPath(directory);
+  DROVER_TRY_ASSIGN(text, readFile(path));
+  auto newest = parseRecord(text);
+  if (newest.ok() || !hasKept(path)) return newest;
+  DROVER_TRY_ASSIGN(kept, readFile(path + keptSuffix));
+  DROVER_TRY_ASSIGN(before, parseRecord(kept));
+  DROVER_TRY(restoreKept(path));
+  logLine("warn", path + " was not on the disk when the power was cut (" + newest.error().message + "): the one before it counts");
+  return before;
 }
 
 Result<Record> parseRecord(std::string_view text) {
@@ -89,8 +100,10 @@ std::string recordToText(const Record& record) {
   });
 }
 
-Status saveRecord(const std::string& directory, const Record& record, bool durable) {
-  return replaceFile(directory + "/record.json", recordToText(record), durable);
+Status saveNewRecord(const std::string& directory, const Record& record) {
+  DROVER_TRY(replaceFile(recordPath(directory), recordToText(record), true));
+  DROVER_TRY(syncDirectory(directory));
+  return syncDirectory(directory.substr(0, directory.rfind('/')));
 }
 
 }  // namespace drover

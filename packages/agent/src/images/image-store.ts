@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DroverError } from '@drover/protocol'
+import { syncFileSystem, syncNames } from '../sync-file-system.ts'
 
 export interface ImageRecord {
   digest: string
@@ -62,16 +63,18 @@ export class ImageStore {
   /** Makes a staged directory (holding rootfs and layer.tar) the image `record`. An image that is there already stays. */
   async publish(staged: string, record: ImageRecord): Promise<void> {
     checkDigest(record.digest)
+    const directory = this.#directory(record.digest)
     if (!this.has(record.digest)) {
       writeFileSync(join(staged, 'image.json'), JSON.stringify(record))
-      if (existsSync(this.#directory(record.digest))) {
-        await rm(this.#directory(record.digest), { recursive: true, force: true })
-      }
-      renameSync(staged, this.#directory(record.digest))
-      this.#records.set(record.digest, record)
-    } else {
-      await this.discard(staged)
+      // What it holds isn't compared with its digest again: what a power cut left of it would be taken for whole.
+      await syncFileSystem(staged)
+      if (!this.has(record.digest) && existsSync(directory)) await rm(directory, { recursive: true, force: true })
     }
+    // Perhaps since then.
+    if (this.has(record.digest)) return this.discard(staged)
+    renameSync(staged, directory)
+    this.#records.set(record.digest, record)
+    await syncNames(this.#root)
   }
 
   /**

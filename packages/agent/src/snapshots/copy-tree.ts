@@ -3,14 +3,12 @@
 
 import { rmSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
-import { runCommand } from '../images/run-command.ts'
 import { makeSockets, removePaths } from '../migration/apply-delta.ts'
 import { type DiskDelta, diskDelta, socketsOf } from '../migration/disk-delta.ts'
 import { type Manifest, pathBytes, scanManifest } from '../migration/disk-manifest.ts'
 import { startDeltaArchive, startExtraction, startPrecopyArchive, type TarProcess } from '../migration/tar-process.ts'
+import { syncFileSystem } from '../sync-file-system.ts'
 import type { Scope } from './scope.ts'
-
-const syncDeadlineMs = 120_000
 
 export interface TreeCopy {
   from: string
@@ -27,7 +25,7 @@ export async function copyTree(scope: Scope, from: string, to: string, live: boo
   await mkdir(to, { recursive: true, mode: 0o700 })
   const before = await scanManifest(from, scope.signal)
   // A dirty page of a shared mapping can be written again without its file's times changing; once it is clean, it shows.
-  if (live) await runCommand('sync', ['--file-system', from], { deadlineMs: syncDeadlineMs, signal: scope.signal })
+  if (live) await syncFileSystem(from, scope.signal)
   await makeSockets(to, socketsOf(before))
   await pipe(startPrecopyArchive(scope, from), startExtraction(scope, to))
   return { from, to, before, archive: startDeltaArchive(scope, from), extraction: startExtraction(scope, to) }
@@ -67,10 +65,6 @@ export function sizeOf(manifest: Manifest): number {
     bytes += sizeBytes
   }
   return Number(bytes)
-}
-
-export async function syncTree(directory: string): Promise<void> {
-  await runCommand('sync', ['--file-system', directory], { deadlineMs: syncDeadlineMs })
 }
 
 export const discard = (directory: string) => () => rmSync(directory, { recursive: true, force: true })

@@ -7,7 +7,8 @@ import { engineDeadlines } from '../engine-port.ts'
 import { checkpointDirectory } from '../migration/checkpoint-directory.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
 import { engineSpec } from '../steps/engine-spec.ts'
-import { copyChanges, copyTree, discard, syncTree } from './copy-tree.ts'
+import { syncFileSystem } from '../sync-file-system.ts'
+import { copyChanges, copyTree, discard } from './copy-tree.ts'
 import type { Outcome } from './jobs.ts'
 import { incomingDirectory, readFacts, type SnapshotFacts, snapshotPlace } from './layout.ts'
 import type { Scope } from './scope.ts'
@@ -44,7 +45,7 @@ export async function exchangeDisk(
   directory: string,
   uidBase: number,
 ): Promise<void> {
-  await syncTree(directory)
+  await syncFileSystem(directory)
   await callAndMirror(parts, 'replaceDisk', { container, epoch, directory, uidBase }, engineDeadlines.replaceDisk)
 }
 

@@ -9,7 +9,8 @@ import { type Assignment, DroverError, type SnapshotTask } from '@drover/protoco
 import { engineDeadlines } from '../engine-port.ts'
 import { checkpointDirectory } from '../migration/checkpoint-directory.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
-import { copyChanges, copyTree, discard, sizeOf, syncTree } from './copy-tree.ts'
+import { syncFileSystem, syncNames } from '../sync-file-system.ts'
+import { copyChanges, copyTree, discard, sizeOf } from './copy-tree.ts'
 import { runHook } from './hook.ts'
 import type { Outcome } from './jobs.ts'
 import { readFacts, type SnapshotFacts, snapshotPlace, snapshotsDirectory } from './layout.ts'
@@ -39,12 +40,13 @@ export async function takeSnapshot(
   const { operation } = task
   const facts: SnapshotFacts = { operation, sizeBytes, memory: task.memory, startedAtMs, starts, figures }
   writeFileSync(draft.facts, JSON.stringify(facts))
-  await syncTree(draft.directory)
+  await syncFileSystem(draft.directory)
   const place = snapshotPlace(upper, task.name)
   scope.signal.throwIfAborted()
   // One of that name is of an operation that was given up.
   discard(place.directory)()
   renameSync(draft.directory, place.directory)
+  await syncNames(snapshotsDirectory(upper))
   return { sizeBytes, figures }
 }
 

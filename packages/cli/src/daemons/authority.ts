@@ -3,11 +3,12 @@
 
 import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { TlsFiles } from '@drover/protocol'
 import { busTlsName, DroverError, hostCertificateDays } from '@drover/protocol/plain'
+import { renameDurably, toDisk } from './durable-rename.ts'
 
 const authorityDays = 3650
 /** A certificate with less than this left is made anew at the next start. */
@@ -31,6 +32,7 @@ export function ensureCertificate(request: CertificateRequest): TlsFiles {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   if (serves(files, request)) return files
   copyFileSync(join(request.authority, 'authority.pem'), files.authority)
+  toDisk(files.authority)
   makeCertificate(files, hostCertificateDays, request.directory, [
     ['-subj', `/O=drover ${request.cluster}/CN=${request.host}`],
     ['-CA', join(request.authority, 'authority.pem'), '-CAkey', join(request.authority, 'authority-key.pem')],
@@ -87,8 +89,8 @@ function makeCertificate(
       timeout: opensslDeadlineMs,
     })
     chmodSync(key, 0o600)
-    renameSync(key, files.key)
-    renameSync(certificate, files.certificate)
+    renameDurably(key, files.key)
+    renameDurably(certificate, files.certificate)
   } catch (cause) {
     const why = (cause as { stderr?: Buffer }).stderr?.toString().trim() || (cause as Error).message
     throw new DroverError('INTERNAL', `make a certificate in ${directory} with openssl: ${why}`, { cause })

@@ -4,7 +4,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -12,6 +12,7 @@ import { connect } from 'node:tls'
 import type { JoinAnswer, JoinRequest } from '@drover/protocol'
 import { DroverError, decodeJoinToken, type JoinToken, paths, protocolVersion, version } from '@drover/protocol/plain'
 import { filesIn } from './authority.ts'
+import { renameDurably, toDisk } from './durable-rename.ts'
 
 const connectDeadlineMs = 5_000
 const answerDeadlineMs = 30_000
@@ -140,10 +141,11 @@ function keep(directory: string, key: string, { certificate, authority }: JoinAn
     throw new DroverError('INTERNAL', 'join: the certificate that came is not for this machine’s key')
   const files = filesIn(directory)
   writeFileSync(files.authority, authority, { mode: 0o600 })
+  toDisk(files.authority)
   const fresh = `${files.certificate}.new`
   writeFileSync(fresh, certificate, { mode: 0o600 })
-  renameSync(key, files.key)
-  renameSync(fresh, files.certificate)
+  renameDurably(key, files.key)
+  renameDurably(fresh, files.certificate)
 }
 
 function certificateRequestOf(key: string, host: string): string {
@@ -153,7 +155,7 @@ function certificateRequestOf(key: string, host: string): string {
       const command = ['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', `${key}.new`]
       execFileSync('openssl', command, options)
       chmodSync(`${key}.new`, 0o600)
-      renameSync(`${key}.new`, key)
+      renameDurably(`${key}.new`, key)
     }
     return execFileSync('openssl', ['req', '-new', '-key', key, '-subj', `/CN=${host}`], options)
   } catch (cause) {

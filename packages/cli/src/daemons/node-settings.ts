@@ -2,10 +2,11 @@
 // the same at every later one.
 
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { homedir, hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { DroverError } from '@drover/protocol/plain'
+import { renameDurably } from './durable-rename.ts'
 import type { EngineKind } from './installation.ts'
 import type { Joined } from './join-cluster.ts'
 
@@ -138,10 +139,10 @@ export function ensureSettings(data: string, engine: EngineKind | null, choices:
   return settings
 }
 
-/** Whole or not at all, and readable by its owner alone: it may hold the secret. */
+/** Whole or not at all, after a power cut, too, and readable by its owner alone: it may hold the secret. */
 export function writeJson(path: string, value: unknown): void {
   writeFileSync(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 })
-  renameSync(`${path}.new`, path)
+  renameDurably(`${path}.new`, path)
 }
 
 /** A machine's name as a DNS label. */
