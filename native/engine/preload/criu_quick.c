@@ -34,6 +34,7 @@
 //     by the hash of the disk: their size will do.
 // 17. The copies of CRIU that look into each namespace (in_place.h).
 // 18. Grace periods of the kernel for which CRIU waits as it builds mounts, and an exchange of roots (own_mounts.h).
+// 19. Files of /proc of which a dump reads hundreds (proc_files.h).
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 
@@ -66,6 +67,7 @@
 #include "own_cgroup.h"
 #include "own_mounts.h"
 #include "premap.h"
+#include "proc_files.h"
 #include "quick_tar.h"
 #include "semaphores.h"
 #include "shared_dump.h"
@@ -183,8 +185,14 @@ int close(int fd) {
     real(emptyTableAnswer);
     emptyTable = emptyTableAnswer = -1;
   }
-  forgetHierarchy(fd);
+  if (closeInProc(fd) || closeHierarchy(fd)) return 0;
   return real(fd);
+}
+
+int fclose(FILE* file) {
+  int (*real)(FILE*) = NEXT("fclose");
+  closeInProc(fileno(file));
+  return real(file);
 }
 
 /** CRIU is built for large files. */
@@ -253,7 +261,11 @@ int ioctl(int fd, unsigned long request, ...) {
 /** CRIU's probe for soft-dirty reads one entry of its own pagemap. Bit 55 of Documentation/admin-guide/mm/pagemap.rst. */
 ssize_t read(int fd, void* buffer, size_t length) {
   ssize_t (*real)(int, void*, size_t) = NEXT("read");
-  ssize_t got = markSemaphore(fd, buffer, real(fd, buffer, length), length);
+  const ssize_t described = readDescription(fd, buffer, length);
+  if (described >= 0) return described;
+  ssize_t got = real(fd, buffer, length);
+  noteReadInProc(fd, got, length);
+  got = markSemaphore(fd, buffer, got, length);
   if (length != sizeof(uint64_t) || got != (ssize_t)length) return got;
   char link[64], path[128];
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -293,9 +305,24 @@ int open64(const char* path, int flags, ...) {
   int fd = openHierarchyAgain(path, flags);
   if (fd < 0) fd = real(ownCache(path), flags, mode);
   noteHierarchy(path, flags, fd);
+  noteOpenedInProc(-1, path, fd);
   // For want of the lock of iptables, which is never run, CRIU would make a mount namespace to have one.
   if (fd < 0 && flags == O_RDONLY && strcmp(path, "/run/xtables.lock") == 0) fd = real("/", flags, 0);
   return fd;
+}
+
+enum { tryNext = -2 };
+
+/** What has this name, be it a link; tryNext: one of /proc's, which are meant to be followed. */
+static int openNotFollowing(int (*real)(int, const char*, int, mode_t), int folder, const char* path) {
+  const int fd = real(folder, path, O_PATH | O_NOFOLLOW, 0);
+  struct stat info;
+  struct statfs where;
+  if (fd < 0 || (fstat(fd, &info) == 0 && (!S_ISLNK(info.st_mode) || (fstatfs(fd, &where) == 0 && where.f_type != PROC_SUPER_MAGIC)))) return fd;
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return tryNext;
 }
 
 int openat64(int folder, const char* path, int flags, ...) {
@@ -313,18 +340,14 @@ int openat64(int folder, const char* path, int flags, ...) {
   noteOpenedFor(folder, path, flags);
   noteThreads(folder, path);
   noteOpened(path, flags, -1);
-  if (flags == O_PATH && path[0] != '/') {
-    int fd = real(folder, path, O_PATH | O_NOFOLLOW, 0);
-    struct stat info;
-    struct statfs where;
-    // The links of /proc are meant to be followed.
-    if (fd < 0 || (fstat(fd, &info) == 0 && (!S_ISLNK(info.st_mode) || (fstatfs(fd, &where) == 0 && where.f_type != PROC_SUPER_MAGIC)))) return fd;
-    int error = errno;
-    close(fd);
-    errno = error;
+  int fd = openDescription(folder, path);
+  if (fd >= 0) return fd;
+  fd = flags == O_PATH && path[0] != '/' && strcmp(path, ".") != 0 && !isProcFolder(folder) ? openNotFollowing(real, folder, path) : tryNext;
+  if (fd == tryNext) {
+    fd = real(folder, path, flags, mode);
+    noteOpened(path, flags, fd);
   }
-  int fd = real(folder, path, flags, mode);
-  noteOpened(path, flags, fd);
+  noteOpenedInProc(folder, path, fd);
   return fd;
 }
 

@@ -15,9 +15,12 @@
 #include <unistd.h>
 
 #include "next.h"
+#include "proc_files.h"
 
 static char own[4096];
 static size_t ownLength;
+/** Beside it: `sharedName` of src/cgroup.cc. */
+static const char shared[] = "/.shared";
 
 void findOwnCgroup(void) {
   const char* path = getenv("DROVER_CRIU_CGROUP");
@@ -31,7 +34,12 @@ int isOwnCgroupProperty(const char* path) {
   if (ownLength == 0 || strncmp(path, prefix, sizeof prefix - 1) != 0) return 0;
   const char* below = path + sizeof prefix - 1;
   below += strspn(below, "0123456789");
-  return strncmp(below, own, ownLength) == 0 && below[ownLength] == '/' && strchr(below + ownLength + 1, '/') == NULL;
+  const char* parentEnd = strrchr(own, '/');
+  const size_t parent = parentEnd ? (size_t)(parentEnd - own) : 0;
+  size_t length = 0;
+  if (strncmp(below, own, ownLength) == 0) length = ownLength;
+  else if (strncmp(below, own, parent) == 0 && strncmp(below + parent, shared, sizeof shared - 1) == 0) length = parent + sizeof shared - 1;
+  return length > 0 && below[length] == '/' && strchr(below + length + 1, '/') == NULL;
 }
 
 /** Cgroups that have been walked through, with all below them. */
@@ -42,31 +50,40 @@ static struct {
 static size_t walkedCount;
 
 /** CRIU walks through the cgroups of each process, and keeps what it had not met before. */
-static int wasWalked(const char* path) {
-  struct stat64 info;
-  if (walkedCount == 0 || stat64(path, &info) != 0) return 0;
+static int wasWalked(const struct stat64* info) {
   for (size_t i = 0; i < walkedCount; i++)
-    if (walked[i].device == info.st_dev && walked[i].inode == info.st_ino) return 1;
+    if (walked[i].device == info->st_dev && walked[i].inode == info->st_ino) return 1;
   return 0;
 }
 
-/** CRIU, told of each entry, only takes directories; the files' facts, dozens in each cgroup, would be asked for in vain. */
-static int walkDirectories(const char* path, __ftw64_func_t take) {
-  struct stat64 info;
-  if (stat64(path, &info) != 0) return -1;
-  int result = take(path, &info, FTW_D);
-  DIR* stream = result == 0 ? opendir(path) : NULL;
-  if (!stream) return result != 0 ? result : -1;
+static int walkDirectories(const char* path, const struct stat64* info, __ftw64_func_t take);
+
+/** A directory of a hierarchy has a link of each one below it, and two of its own. */
+enum { linksWhenAlone = 2 };
+
+static int walkBelow(const char* path, const struct stat64* info, __ftw64_func_t take) {
+  if (info->st_nlink == linksWhenAlone) return 0;
+  int result = 0;
+  DIR* stream = opendir(path);
+  if (!stream) return -1;
   for (struct dirent* entry; result == 0 && (entry = readdir(stream));) {
     char below[4096];
     if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
     int length = snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
-    result = length < (int)sizeof below ? walkDirectories(below, take) : -1;
+    struct stat64 entryInfo;
+    result = length < (int)sizeof below && stat64(below, &entryInfo) == 0 ? walkDirectories(below, &entryInfo, take) : -1;
   }
   closedir(stream);
+  return result;
+}
+
+/** CRIU, told of each entry, only takes directories; the files' facts, dozens in each cgroup, would be asked for in vain. */
+static int walkDirectories(const char* path, const struct stat64* info, __ftw64_func_t take) {
+  int result = take(path, info, FTW_D);
+  if (result == 0) result = walkBelow(path, info, take);
   if (result == 0 && walkedCount < sizeof walked / sizeof *walked) {
-    walked[walkedCount].device = info.st_dev;
-    walked[walkedCount++].inode = info.st_ino;
+    walked[walkedCount].device = info->st_dev;
+    walked[walkedCount++].inode = info->st_ino;
   }
   return result;
 }
@@ -88,7 +105,7 @@ enum { asHierarchy = O_RDONLY | O_DIRECTORY };
 
 int openHierarchyAgain(const char* path, int flags) {
   for (size_t i = 0; flags == asHierarchy && i < hierarchyCount; i++)
-    if (strcmp(hierarchies[i].path, path) == 0) return fcntl(hierarchies[i].fd, F_DUPFD_CLOEXEC, 0);
+    if (strcmp(hierarchies[i].path, path) == 0) return hierarchies[i].fd;
   return -1;
 }
 
@@ -98,8 +115,11 @@ void noteHierarchy(const char* path, int flags, int fd) {
   latestFd = fd;
 }
 
-void forgetHierarchy(int fd) {
+int closeHierarchy(int fd) {
   if (fd == latestFd) latestFd = -1;
+  for (size_t i = 0; i < hierarchyCount; i++)
+    if (hierarchies[i].fd == fd) return 1;
+  return 0;
 }
 
 static void keepHierarchy(void) {
@@ -129,7 +149,9 @@ int ftw64(const char* path, __ftw64_func_t take, int descriptors) {
   nameOfWalk(path, name, sizeof name);
   for (size_t i = 0; name[0] != '\0' && i < walkedNameCount; i++)
     if (strcmp(walkedNames[i], name) == 0) return 0;
-  const int result = wasWalked(path) ? 0 : walkDirectories(path, take);
+  struct stat64 info;
+  if (stat64(path, &info) != 0) return -1;
+  const int result = wasWalked(&info) ? 0 : walkDirectories(path, &info, take);
   if (result != 0 || name[0] == '\0') return result;
   keepHierarchy();
   if (walkedNameCount < sizeof walkedNames / sizeof *walkedNames && (walkedNames[walkedNameCount] = strdup(name))) walkedNameCount++;
@@ -165,5 +187,6 @@ int closedir(DIR* folder) {
   int (*real)(DIR*) = NEXT("closedir");
   for (size_t i = 0; i < folderCount; i++)
     if (folders[i] == folder) folders[i--] = folders[--folderCount];
+  closeInProc(dirfd(folder));
   return real(folder);
 }
