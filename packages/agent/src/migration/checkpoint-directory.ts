@@ -1,7 +1,7 @@
 // Where checkpoints pass through: a directory per operation on tmpfs, which nobody but root reaches.
 
 import { createHash } from 'node:crypto'
-import { chmodSync, mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync, unlinkSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync, unlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DroverError } from '@drover/protocol'
 
@@ -30,6 +30,7 @@ export function checkpointDirectory(
 
 /** A checkpoint has dozens of small files, and rmSync looks at each three times before it removes it. */
 export function removeTree(directory: string): void {
+  if (!existsSync(directory)) return
   try {
     for (const entry of readdirSync(directory, { withFileTypes: true })) {
       const path = `${directory}/${entry.name}`
@@ -38,7 +39,7 @@ export function removeTree(directory: string): void {
     }
     rmdirSync(directory)
   } catch {
-    // Gone already, or somebody still writes there: that one is patient, and knows the right error.
+    // Gone meanwhile, or somebody still writes there: that one is patient, and knows the right error.
     rmSync(directory, { recursive: true, force: true })
   }
 }
