@@ -19,8 +19,11 @@ import {
 } from '../core/state.ts'
 
 const indexKey = 'appliedIndex'
-/** The first change waits so long for company: a busy cluster changes the same few entities again and again, and each transaction costs every controller more than all that is in it. */
-const gatherMs = 100
+/**
+ * The first change waits so long for company: a busy cluster changes the same few entities again and again, and each transaction costs every
+ * controller more than all that is in it. What a crash loses of it, the log hands in again: half a second's entries.
+ */
+const gatherMs = 500
 type Stored = { value: unknown }
 
 export class ClusterStateMachine implements StateMachine {
