@@ -53,7 +53,22 @@ export function migrationStep(
   operation: string,
   side: MigrationStep['side'],
 ): MigrationStep | undefined {
-  return observed.reports
-    .get(host)
-    ?.report.migrations.find((step) => step.operation === operation && step.side === side)
+  const report = observed.reports.get(host)?.report
+  return report && stepsOf(report).get(`${side} ${operation}`)
+}
+
+const indexed = new WeakMap<readonly MigrationStep[], ReadonlyMap<string, MigrationStep>>()
+
+/** By side and operation: a host that is emptied tells of hundreds, and each plan asks for several. */
+function stepsOf({ migrations }: HostReport): ReadonlyMap<string, MigrationStep> {
+  const known = indexed.get(migrations)
+  if (known) return known
+  const steps = new Map<string, MigrationStep>()
+  // The first of two counts.
+  for (const step of migrations) {
+    const key = `${step.side} ${step.operation}`
+    if (!steps.has(key)) steps.set(key, step)
+  }
+  indexed.set(migrations, steps)
+  return steps
 }

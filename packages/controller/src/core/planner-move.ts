@@ -88,7 +88,8 @@ type Ended = EntryOf<'OperationEnded'>
 interface Sides {
   source: MigrationStep | undefined
   destination: MigrationStep | undefined
-  figures: MigrationFigures
+  /** What their figures say anew, made when somebody asks: mostly there is nothing to propose. */
+  readonly figures: MigrationFigures
 }
 
 function sidesOf({ observed }: PlanContext, operation: Operation, migration: Migration): Sides {
@@ -97,7 +98,9 @@ function sidesOf({ observed }: PlanContext, operation: Operation, migration: Mig
   return {
     source,
     destination,
-    figures: newFigures(migration.figures, { ...source?.figures, ...destination?.figures }),
+    get figures() {
+      return newFigures(migration.figures, { ...source?.figures, ...destination?.figures })
+    },
   }
 }
 
@@ -125,21 +128,20 @@ function planUndecided(
   slots: SwitchSlots,
   queue: MoveQueue,
 ): Entry[] {
-  const { figures } = sides
-  const base = { atMs: context.nowMs, operation: operation.id, figures }
-  if (readyToCommit(context, operation, migration, sides)) return [{ type: 'MigrationCommitted', ...base }]
+  const base = () => ({ atMs: context.nowMs, operation: operation.id, figures: sides.figures })
+  if (readyToCommit(context, operation, migration, sides)) return [{ type: 'MigrationCommitted', ...base() }]
   const error = reasonToAbort(context, operation, migration, sides)
-  if (error) return [{ type: 'MigrationAborted', ...base, error }]
+  if (error) return [{ type: 'MigrationAborted', ...base(), error }]
   const both = (step: MigrationStep['step']) => reached(sides.source, step) && reached(sides.destination, step)
   switch (migration.phase) {
     case 'planned':
-      return queue.admitted.has(operation.id) ? [{ type: 'MigrationAdvanced', ...base, phase: 'preparing' }] : []
+      return queue.admitted.has(operation.id) ? [{ type: 'MigrationAdvanced', ...base(), phase: 'preparing' }] : []
     case 'preparing':
-      return both('prepared') ? [{ type: 'MigrationAdvanced', ...base, phase: 'precopying' }] : []
+      return both('prepared') ? [{ type: 'MigrationAdvanced', ...base(), phase: 'precopying' }] : []
     case 'precopying': {
       if (!both('precopied') || !maySwitch(context, slots, migration)) return []
       take(slots, migration)
-      return [{ type: 'MigrationAdvanced', ...base, phase: 'switching' }]
+      return [{ type: 'MigrationAdvanced', ...base(), phase: 'switching' }]
     }
     default:
       return []
@@ -196,24 +198,26 @@ function planCommitted(context: PlanContext, operation: Operation, migration: Mi
   const { observed, nowMs } = context
   const lastedMs = nowMs - phaseSinceMs(operation)
   const overdue = lastedMs > phaseDeadlinesMs[migration.phase]
-  const { figures } = sides
   if (migration.phase === 'committed' && !reached(sides.destination, 'released')) {
     if (!overdue) return []
     const message = `move ${operation.target}: it belongs to ${migration.destination} now, which has not let it run for ${phaseDeadlinesMs.committed} ms`
-    return [ended(context, operation, 'failed', message, { code: 'HOST_UNREACHABLE', message }, figures)]
+    return [ended(context, operation, 'failed', message, { code: 'HOST_UNREACHABLE', message }, sides.figures)]
   }
   const cleaned = sides.source?.step === 'cleaned' || isGone(observed, migration.source, migration.container)
   const lost = isSilent(observed, migration.source, nowMs)
   const message = `${migration.source} → ${migration.destination}`
   if (migration.phase === 'committed') {
-    const lasted = { ...figures, phase_committed_ms: Math.max(lastedMs, 0) }
-    if (cleaned) return [{ ...ended(context, operation, 'done', message, null, lasted), ...landed(context, migration) }]
+    const lasted = () => ({ ...sides.figures, phase_committed_ms: Math.max(lastedMs, 0) })
+    if (cleaned)
+      return [{ ...ended(context, operation, 'done', message, null, lasted()), ...landed(context, migration) }]
     if (!lost && lastedMs < cleaningAfterMs) return []
-    return [{ type: 'MigrationAdvanced', atMs: nowMs, operation: operation.id, phase: 'cleaning', figures }]
+    return [
+      { type: 'MigrationAdvanced', atMs: nowMs, operation: operation.id, phase: 'cleaning', figures: sides.figures },
+    ]
   }
   if (!cleaned && !lost && !overdue) return []
   const later = cleaned ? '' : `; ${migration.source} cleans up when it can`
-  return [ended(context, operation, 'done', message + later, null, figures)]
+  return [ended(context, operation, 'done', message + later, null, sides.figures)]
 }
 
 /** How it is there, which would else be an entry of its own. */
