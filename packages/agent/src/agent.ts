@@ -32,6 +32,7 @@ import { checkpointRootFor } from './migration/checkpoint-directory.ts'
 import { acceptMigration } from './migration/destination.ts'
 import type { SessionStep } from './migration/session.ts'
 import { MigrationSessions } from './migration/sessions.ts'
+import { SwitchedNotes } from './migration/switched-notes.ts'
 import { ContainerObserver } from './observe.ts'
 import { OverlayPeers } from './overlay-peers.ts'
 import type { AgentParts, Log } from './parts.ts'
@@ -88,13 +89,15 @@ export class Agent {
     const images = new ImageStore(config.dataDirectory)
     this.#hostShutdown = new HostShutdown(config.dataDirectory)
     const access = accessOf(config)
+    const checkpointRoot = emptyCheckpointRoot(config)
     this.#client = new EngineClient(config.engineSocket, { onUp: (up) => this.#engineUp(up) })
     const store = new AssignmentStore(config.dataDirectory, (message) => log.error({}, message))
     this.#parts = {
       host: config.host,
       access,
       faults: new FaultPoints(config.faultDirectory ?? null),
-      checkpointRoot: emptyCheckpointRoot(config),
+      checkpointRoot,
+      switched: new SwitchedNotes(checkpointRoot),
       engine: this.#client,
       mirror: new EngineMirror((container) => this.#hostShutdown.seen(container)),
       store,
@@ -212,6 +215,7 @@ export class Agent {
       for (const under of [migration, snapshotTask, exportTask, origin]) if (under) current.add(under.operation)
     }
     this.#parts.sessions.prune(current)
+    this.#parts.switched.prune(current)
     this.#parts.snapshots.prune(current)
   }
 

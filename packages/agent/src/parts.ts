@@ -13,6 +13,7 @@ import type { Uploads } from './images/uploads.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
 import type { Leftovers } from './leftovers/leftovers.ts'
 import type { MigrationSessions } from './migration/sessions.ts'
+import type { SwitchedNotes } from './migration/switched-notes.ts'
 import type { SnapshotJobs } from './snapshots/jobs.ts'
 import type { Pace } from './streams/pace.ts'
 import type { Access } from './tls.ts'
@@ -29,6 +30,7 @@ export interface AgentParts {
   access: Access
   /** On tmpfs: checkpoints are written below it, one directory per operation. */
   checkpointRoot: string
+  switched: SwitchedNotes
   engine: EnginePort
   mirror: EngineMirror
   store: AssignmentStore

@@ -2,6 +2,7 @@
 // the one next step for a container (or null: all is as it should be). It is asked again after every step and every change, so
 // it needs no plan longer than one step. Rules that keep a container from running twice:
 // - a checkpointed container is thawed, and a restored one released, only on word of the outcome, never on a guess;
+// - what an earlier life of this agent restored counts only if the source had said that its dump had succeeded;
 // - an assignment of an older epoch than the engine's record does nothing;
 // - after a boot of the host nothing is started before a controller has said what is still this host's.
 
@@ -25,6 +26,8 @@ export interface Facts {
   engine: EngineContainer | null
   /** The session of the assignment's migration, if this process has one. */
   session: SessionView | null
+  /** The source of the assignment's migration has said that its dump had succeeded, perhaps to an earlier life of this process. */
+  switched?: boolean
   imageHeld: boolean
   /** Revision of the assignment under which it was last seen running: under that same one, a stop was its own will. */
   ranUnder: number | null
@@ -139,14 +142,15 @@ function nextAsSource(facts: Facts, assignment: Assignment): Step | null {
 }
 
 function nextAsDestination(facts: Facts, assignment: Assignment): Step | null {
-  const { engine, session } = facts
+  const { engine, session, switched = false } = facts
   switch (assignment.migration?.phase) {
     case 'preparing':
       return session ? null : { kind: 'prepare-destination' }
     case 'precopying':
     case 'switching':
       if (session) return null
-      if (engine?.state === 'restored' && engine.epoch === assignment.epoch)
+      // Restored while the dump was ending, which may have failed: then the source runs on.
+      if (switched && engine?.state === 'restored' && engine.epoch === assignment.epoch)
         return { kind: 'note', side: 'destination', step: 'restored' }
       return { kind: 'give-up', side: 'destination' }
     case 'aborted':

@@ -147,6 +147,7 @@ export class Workers {
       unconfirmed: engine !== null && wentDownWithHost(engine) && !store.isComplete,
       engine,
       session,
+      switched: operation !== undefined && this.#parts.switched.has(operation),
       imageHeld: assignment !== null && images.has(assignment.spec.image),
       ranUnder,
       restartDue: restart !== null && restart.dueMs <= Date.now() && !this.#waitsForOthers(container),

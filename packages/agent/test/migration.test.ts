@@ -1,7 +1,7 @@
 // Two agents with simulated engines and a leader played by the test: every step of both sides, and every failure before the commit.
 
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { MigrationPhase } from '@drover/protocol'
@@ -223,6 +223,41 @@ t.test('agent migration', { skip: withoutNats }, async (t) => {
       t.equal(move.a.engineState('c1'), undefined)
     },
   )
+
+  await t.test('while the dump ends it is restored, which counts only when the dump has succeeded', async (t) => {
+    const move = await runningOnA(t)
+    const { cluster, a, b } = move
+    await upToPrecopied(move)
+    const held = join(a.faultDirectory, 'source.frozen')
+    writeFileSync(held, '')
+    move.phase('switching')
+    await cluster.until('restored early', () => b.engineState('c1') === 'restored' && existsSync(`${held}.reached`))
+    const sequence = cluster.report('b')?.sequence ?? 0
+    await cluster.until('b reported again', () => (cluster.report('b')?.sequence ?? 0) > sequence + 1)
+    t.equal(cluster.step('b', operation)?.step, 'precopied', 'nobody is told yet')
+    rmSync(`${held}.reached`)
+    await until(move, 'switched and restored', ['a', 'switched'], ['b', 'restored'])
+    move.phase('committed')
+    await until(move, 'released and cleaned', ['a', 'cleaned'], ['b', 'released'])
+    t.equal(b.engineState('c1'), 'running')
+  })
+
+  for (const restarted of ['a', 'b'] as const) {
+    await t.test(`the agent of ${restarted} restarts while the dump ends: what was restored is given up`, async (t) => {
+      const move = await runningOnA(t)
+      const { cluster, a, b } = move
+      await upToPrecopied(move)
+      const held = join(a.faultDirectory, 'source.frozen')
+      writeFileSync(held, '')
+      move.phase('switching')
+      await cluster.until('restored early', () => b.engineState('c1') === 'restored' && existsSync(`${held}.reached`))
+      await move[restarted].agent.stop()
+      await move[restarted].startAgent()
+      rmSync(`${held}.reached`, { force: true })
+      await until(move, 'both failed', ['a', 'failed'], ['b', 'failed'])
+      await abortedCleanly(t, move)
+    })
+  }
 
   await t.test('the destination agent restarts during the pre-copy: both sides fail', async (t) => {
     const move = await runningOnA(t)

@@ -198,7 +198,7 @@ t.test('reconcile: the destination of a move', async (t) => {
     ['switching', 'created', 'precopied', null],
     ['switching', 'created', null, 'give-up'],
     ['switching', 'restored', 'restored', null],
-    ['switching', 'restored', null, 'note'],
+    ['switching', 'restored', null, 'give-up'],
     ['committed', 'restored', 'restored', 'release'],
     ['committed', 'restored', null, 'release'],
     ['committed', 'running', 'restored', 'note'],
@@ -218,7 +218,11 @@ t.test('reconcile: the destination of a move', async (t) => {
     })
     t.equal(nextStep(given)?.kind ?? null, expected, `${phase}, ${state ?? 'absent'}, session ${step ?? 'lost'}`)
   }
-  const foreign = facts({ host: 'b', assignment: moving('destination', 'switching'), engine: engine('restored', 1) })
+  const switched = { host: 'b', assignment: moving('destination', 'switching'), switched: true }
+  const kept = { kind: 'note', side: 'destination', step: 'restored' }
+  t.same(nextStep(facts({ ...switched, engine: engine('restored', 2) })), kept, 'the dump had succeeded')
+  t.equal(nextStep(facts({ ...switched, engine: engine('created', 2) }))?.kind, 'give-up')
+  const foreign = facts({ ...switched, engine: engine('restored', 1) })
   t.equal(nextStep(foreign)?.kind, 'give-up', 'a copy of another epoch does not count as restored')
 })
 

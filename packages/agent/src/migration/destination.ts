@@ -14,6 +14,7 @@ import { checkpointDirectory } from './checkpoint-directory.ts'
 import { ParentImages } from './memory-ahead.ts'
 import { MemoryFileWriter } from './memory-files.ts'
 import { receivePackedLayer, unpackLayer } from './packed-layer.ts'
+import { WrittenPages } from './pages-ahead.ts'
 import { receiveLaterPatch, receiveUnlike, sendIndex } from './receive-unlike.ts'
 import type { MigrationSession } from './session.ts'
 import { requireCriu } from './source.ts'
@@ -32,6 +33,8 @@ interface Arriving {
   connection: StreamConnection
   upper: string
   tree: TreeCheck
+  /** Restores, when the disk is as it was sent. */
+  begin(sent: TreeSum | undefined, changed: Promise<TreeSum>): Promise<void>
 }
 
 /** The controller's own deadlines end a move long before; this is only so that nothing waits for ever. */
@@ -101,7 +104,7 @@ async function receiveAll(
   const unpacks = parts.mirror.hello?.packsLayers === true
   const patches = parts.mirror.hello?.patchesFiles === true
   const offers = { ...(leftover ? { leftover } : {}), ...(unpacks ? { unpacks } : {}), ...(patches ? { patches } : {}) }
-  await connection.sendMessage({ kind: 'accepted', verifies: true, ...offers })
+  await connection.sendMessage({ kind: 'accepted', verifies: true, overlaps: true, ...offers })
   throttleDestination(parts, connection, assignment.migration.terms)
   const checkpoint = checkpointDirectory(parts.checkpointRoot, assignment.migration.operation, true)
   session.defer(checkpoint.remove)
@@ -114,13 +117,17 @@ async function receiveAll(
   await connection.sendMessage({ kind: 'disk-received', bytes: connection.bytesReceived })
   session.advance('precopied')
 
-  const arriving = { parts, session, assignment, connection, upper, tree }
-  const { changed, switched } = await receiveSwitch(arriving, checkpoint.directory)
+  const begin = async (sent: TreeSum | undefined, changed: Promise<TreeSum>) => {
+    // A source of an earlier version doesn't say.
+    if (sent) requireSameTree(assignment.name, sent, await changed)
+    await parts.faults.at('destination.restoring')
+    if (live) await restore(parts, session, assignment, checkpoint.directory)
+  }
+  const arriving = { parts, session, assignment, connection, upper, tree, begin }
+  const { restoring, switched } = await receiveSwitch(arriving, checkpoint.directory)
   session.figures.sourceFrozenAtNs = switched.frozenAtNs
-  // A source of an earlier version doesn't say.
-  if (switched.tree) requireSameTree(assignment.name, switched.tree, await changed)
-  await parts.faults.at('destination.restoring')
-  if (live) await restore(parts, session, assignment, checkpoint.directory)
+  if (live) parts.switched.add(assignment.migration.operation)
+  await restoring
   await parts.faults.at('destination.restored')
   session.advance('restored')
 }
@@ -162,21 +169,24 @@ async function receiveDisk(
   return { upper, packed }
 }
 
-/** Takes memory files and the delta until the source says that all was sent. */
+/** Takes memory files and the delta until the source says that its dump has succeeded. What is restored is so sooner, if all is there. */
 async function receiveSwitch(
-  { parts, session, assignment, connection, upper, tree }: Arriving,
+  { parts, session, assignment, connection, upper, tree, begin }: Arriving,
   directory: string,
-): Promise<{ switched: Message<'switched'>; changed: Promise<TreeSum> }> {
+): Promise<{ switched: Message<'switched'>; restoring: Promise<void> }> {
+  const written = new WrittenPages(directory)
   let files = new MemoryFileWriter(directory)
   let parent: ParentImages | null = null
   session.defer(() => {
     files.close()
     parent?.close()
+    written.close()
   })
   let names: string[] = []
   const paths: string[] = []
   const times: FileTime[] = []
   let changed: Promise<TreeSum> | null = null
+  let restoring: Promise<void> | null = null
   let deadlineMs = switchDeadlineMs
   let stages = true
   for (;;) {
@@ -185,13 +195,21 @@ async function receiveSwitch(
       files.write(frame.payload)
       continue
     }
+    if (frame.type === StreamFrameType.data && written.open) {
+      written.write(frame.payload)
+      continue
+    }
     if (frame.type === StreamFrameType.data && parent?.open) {
       const laid = parent.write(frame.payload)
       if (laid !== null && stages) stages = await stageMemory(parts, assignment, { directory, ...laid })
       continue
     }
     const message = decodeStreamMessage(frame)
-    if (files.open || parent?.open) throw unexpected(message)
+    if (files.open || parent?.open || written.open) throw unexpected(message)
+    if (restoring) {
+      if (message.kind !== 'switched') throw unexpected(message)
+      return { switched: message, restoring }
+    }
     // What goes ahead of the freeze may take its time.
     if (!goesAhead(message)) {
       deadlineMs = idleDeadlineMs
@@ -205,9 +223,11 @@ async function receiveSwitch(
       parent.begin(message.sizeBytes)
       await parts.faults.at('destination.pages-receiving')
     } else if (message.kind === 'memory') {
-      files = new MemoryFileWriter(directory)
+      files = new MemoryFileWriter(directory, written)
       files.begin(message.files)
       await parts.faults.at('destination.memory-receiving')
+    } else if (message.kind === 'written') {
+      written.begin(message)
     } else if (message.kind === 'compare') {
       await sendIndex(connection, await tree.details(session, message.paths))
     } else if (message.kind === 'patch') {
@@ -225,9 +245,11 @@ async function receiveSwitch(
       paths.push(...(await keepOnly(upper, message.directory, names)))
       names = []
     } else if (message.kind === 'changed') paths.push(...message.paths)
-    else if (message.kind === 'switched')
-      return { switched: message, changed: changed ?? tree.after([], session.figures) }
-    else throw unexpected(message)
+    else if (message.kind === 'complete' || message.kind === 'switched') {
+      restoring = begin(message.tree, changed ?? tree.after([], session.figures))
+      restoring.catch(() => {})
+      if (message.kind === 'switched') return { switched: message, restoring }
+    } else throw unexpected(message)
   }
 }
 

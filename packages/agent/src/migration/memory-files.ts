@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { DroverError } from '@drover/protocol'
 import { type MemoryFile, StreamFrameType, type StreamMessage } from '../streams/messages.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
+import { imagePath, type PagesAhead, type WrittenPages } from './pages-ahead.ts'
 
 /** So that a list always fits into one message. */
 const filesPerList = 2_000
@@ -15,11 +16,17 @@ const staysHere = new Set(['criu.log', 'stats-dump'])
 /** The last of it, and a small checkpoint is nothing else, goes in small frames: one is written there while the next is read here. */
 const endBytes = 1 << 20
 const endFrameBytes = 64 << 10
-const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/
 
 /** Sends every file of `directory` (flat: CRIU makes no sub-directories); returns the bytes. */
-export async function sendMemoryFiles(connection: StreamConnection, directory: string): Promise<number> {
-  const files = listFiles(directory)
+export async function sendMemoryFiles(
+  connection: StreamConnection,
+  directory: string,
+  ahead: Pick<PagesAhead, 'sentOf'> | null = null,
+): Promise<number> {
+  const files = listFiles(directory).map((file) => {
+    const sentBytes = ahead?.sentOf(file.name) ?? 0
+    return sentBytes === 0 ? file : { ...file, sentBytes }
+  })
   for (let from = 0; from < files.length; from += filesPerList) {
     const list = files.slice(from, from + filesPerList)
     // Its end may still be on its way: what follows goes behind it.
@@ -55,15 +62,16 @@ async function handFiles(
   files: MemoryFile[],
   message: StreamMessage,
 ): Promise<{ room: Promise<void> }> {
-  let left = files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
+  let left = files.reduce((total, { sizeBytes, sentBytes = 0 }) => total + sizeBytes - sentBytes, 0)
   // Not awaited: the first data shall go out in the same write.
   let room = connection.sendMessage(message)
   let frame = Buffer.allocUnsafe(frameFor(connection, left))
   let filled = 0
-  for (const { name, sizeBytes } of files) {
+  for (const { name, sizeBytes, sentBytes = 0 } of files) {
+    if (sentBytes === sizeBytes) continue
     const fd = openSync(join(directory, name), 'r')
     try {
-      for (let at = 0; at < sizeBytes; ) {
+      for (let at = sentBytes; at < sizeBytes; ) {
         const read = readSync(fd, frame, filled, Math.min(frame.length - filled, sizeBytes - at), at)
         if (read === 0) throw new DroverError('TRANSFER_FAILED', `checkpoint file ${name}: it became shorter`)
         at += read
@@ -89,12 +97,15 @@ const frameFor = (connection: StreamConnection, left: number): number =>
 /** Takes the bytes of a list of files as their frames come. */
 export class MemoryFileWriter {
   readonly #directory: string
+  readonly #written: WrittenPages | null
   #files: MemoryFile[] = []
   #fd = -1
   #left = 0
 
-  constructor(directory: string) {
+  /** `written`: what came while the dump was writing. */
+  constructor(directory: string, written: WrittenPages | null = null) {
     this.#directory = directory
+    this.#written = written
   }
 
   /** Whether the next data frames belong to a file. */
@@ -128,13 +139,20 @@ export class MemoryFileWriter {
       this.close()
       const file = this.#files.pop()
       if (!file) return
-      if (!namePattern.test(file.name)) {
-        const shown = JSON.stringify(file.name.slice(0, 80))
-        throw new DroverError('BAD_REQUEST', `checkpoint file ${shown}: not a plain file name`)
-      }
-      const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
-      this.#fd = openSync(join(this.#directory, file.name), flags, 0o644)
-      this.#left = file.sizeBytes
+      const { name, sizeBytes, sentBytes = 0 } = file
+      this.#fd = this.#written?.take(name, sentBytes) ?? openNew(this.#directory, name, sentBytes)
+      this.#left = sizeBytes - sentBytes
+      if (this.#left < 0)
+        throw new DroverError(
+          'BAD_REQUEST',
+          `checkpoint file ${name}: ${sentBytes} of ${sizeBytes} bytes were sent before`,
+        )
     } while (this.#left === 0)
   }
+}
+
+function openNew(directory: string, name: string, sentBytes: number): number {
+  if (sentBytes > 0) throw new DroverError('BAD_REQUEST', `checkpoint file ${name}: nothing of it came before`)
+  const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
+  return openSync(imagePath(directory, name), flags, 0o644)
 }

@@ -25,6 +25,7 @@ import type { Patch } from './likeness.ts'
 import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
 import { sendMemoryFiles } from './memory-files.ts'
 import { mostPackedBytes, mostPackedEntries, packLayer } from './packed-layer.ts'
+import { PagesAhead } from './pages-ahead.ts'
 import { checkpointPatiently, requireMovable, residentBytes } from './preflight.ts'
 import { sendPatch, sendUnlike } from './send-unlike.ts'
 import type { MigrationSession } from './session.ts'
@@ -50,6 +51,8 @@ interface Precopied {
   filesAhead: FilesAhead | null
   restless: ReadonlySet<string>
   tree: TreeCheck | null
+  /** Whether the destination takes pages while they are written, and restores while the dump ends. */
+  overlaps: boolean
   /** Where the checkpoint will be. */
   checkpoint: string
 }
@@ -158,7 +161,17 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
     else await sendMemoryAhead(parts, session, connection, { container, epoch: assignment.epoch, directory }, plan)
   }
   if (migration.mode !== 'frozen') await filesAhead?.send()
-  precopied.set(session, { connection, upper: engine.upper, manifest, filesAhead, restless, tree, checkpoint })
+  const overlaps = accepted.overlaps === true
+  precopied.set(session, {
+    connection,
+    upper: engine.upper,
+    manifest,
+    filesAhead,
+    restless,
+    tree,
+    overlaps,
+    checkpoint,
+  })
   session.advance('precopied')
 }
 
@@ -198,8 +211,10 @@ async function checkpointAndSend(
   // The engine makes the directory, perhaps when a session that was closed meanwhile has removed it.
   const remove = () => removeTree(dirname(directory))
   const ahead = { begun: false }
+  const pages = ready.overlaps ? new PagesAhead(ready.connection, directory) : null
+  session.defer(() => pages?.close())
   const asked = checkpointPatiently(parts, session, { container, epoch, directory }, () => !ahead.begun)
-  const sentAhead = sendWhileDumping(parts, session, container, ready, ahead)
+  const sentAhead = sendWhileDumping(parts, session, container, ready, { pages, ahead })
   // It counts only after a dump that has succeeded.
   sentAhead.catch(() => {})
   const answer = await asked.finally(() => session.defer(remove))
@@ -211,34 +226,40 @@ async function checkpointAndSend(
   const sent = await sentAhead
   // The scan takes the CPU while the kernel sends.
   const [memoryBytes, delta] = await Promise.all([
-    sent?.memoryBytes ?? sendMemoryFiles(ready.connection, directory),
-    sent?.delta ?? scanDelta(session, ready),
+    sent?.memoryBytes ?? sendMemoryFiles(ready.connection, directory, pages),
+    sent?.disk ? null : scanDelta(session, ready),
   ])
   session.figures.memory_bytes = memoryBytes
-  const tree = await sendDelta(session, ready, delta)
+  const tree = delta ? await sendDelta(session, ready, delta) : (sent?.disk?.tree ?? null)
   session.figures.transfer_ms = performance.now() - dumpedAt
   return { frozenAtNs: answer.figures.frozenAtNs ?? 0, tree }
 }
 
 /**
- * While CRIU, which has written all images, lets go of the processes, and the engine records that they stand still: until `switched` nothing of
- * this means anything. Null: there was no such time. Delta null: CRIU has made link-remap files, which come and go until the dump is over.
+ * Pages while CRIU writes them; all else while CRIU, which has written all images, lets go of the processes, and the engine records that they
+ * stand still. Until `switched` nothing of this means anything, also what the destination restores of it. Null: there was no such time. Disk
+ * null: CRIU has made link-remap files, which come and go until the dump is over.
  */
 async function sendWhileDumping(
   parts: AgentParts,
   session: MigrationSession,
   container: string,
   ready: Precopied,
-  ahead: { begun: boolean },
-): Promise<{ memoryBytes: number; delta: Delta | null } | null> {
+  { pages, ahead }: { pages: PagesAhead | null; ahead: { begun: boolean } },
+): Promise<{ memoryBytes: number; disk: { tree: TreeSum | null } | null } | null> {
   const asked = parts.engine.call('checkpointImages', { container }, { deadlineMs: engineDeadlines.checkpoint })
   // An engine that doesn't know this, or is gone, which the checkpoint's own call tells.
+  pages?.follow()
   const { complete, diskStands } = await asked.catch(() => ({ complete: false, diskStands: false }))
+  await pages?.stop()
   if (!complete || session.closed) return null
   ahead.begun = true
-  const sending = sendMemoryFiles(ready.connection, ready.checkpoint)
+  const sending = sendMemoryFiles(ready.connection, ready.checkpoint, pages)
   const [memoryBytes, delta] = await Promise.all([sending, diskStands ? scanDelta(session, ready) : null])
-  return { memoryBytes, delta }
+  if (!delta) return { memoryBytes, disk: null }
+  const tree = await sendDelta(session, ready, delta)
+  if (ready.overlaps) await ready.connection.sendMessage({ kind: 'complete', ...(tree === null ? {} : { tree }) })
+  return { memoryBytes, disk: { tree } }
 }
 
 async function stopAndSend(

@@ -8,9 +8,11 @@
 //   disk-sent                                 the answer is disk-received
 //   compare, [patch, data…, end]…; compare …  pieces of larger files that have changed meanwhile; the answer to compare is index, data…, end
 //   parent, data…; pages, data…; pages, …     memory ahead of time: the images that hold it, then its pages, part by part
-//   memory, data…                             after the freeze: a list of files and all their bytes
+//   [written, data…]…                         after the freeze: of the dump's files of pages, what it has written
+//   memory, data…                             a list of files and all their other bytes
 //   [names…, changed…], [patch, data…, end]…, delta, [data…, end]   what changed on disk since
-//   switched                                  all was sent, and what the disk is to be: restore
+//   [complete]                                all was sent, and what the disk is to be: restore, and wait
+//   switched                                  the dump has succeeded, and the source stands still: if it came before `complete`, restore
 
 import { namePattern, uploadPattern } from '@drover/protocol'
 import { Compile, type Static, Type } from '@drover/schema'
@@ -58,7 +60,12 @@ export const TreeSum = Type.Object({
 })
 export type TreeSum = Static<typeof TreeSum>
 
-export const MemoryFile = Type.Object({ name: Type.String(), sizeBytes: Type.Integer({ minimum: 0 }) })
+export const MemoryFile = Type.Object({
+  name: Type.String(),
+  sizeBytes: Type.Integer({ minimum: 0 }),
+  /** So many bytes of its beginning were sent as `written`. */
+  sentBytes: Type.Optional(Type.Integer({ minimum: 0 })),
+})
 export type MemoryFile = Static<typeof MemoryFile>
 
 const Mode = Type.Integer({ minimum: 0, maximum: 0o7777 })
@@ -67,7 +74,7 @@ const Id = Type.Integer({ minimum: 0, maximum: 0xffff_ffff })
 export const StreamMessage = Type.Union([
   /**
    * `verifies`: it understands `names` and `changed`, and compares trees. `leftover`: it has what the container left there. `unpacks`: it
-   * takes a disk that is `packed`. `patches`: it understands `compare`, and a patch after that.
+   * takes a disk that is `packed`. `patches`: it understands `compare`, and a patch after that. `overlaps`: it understands `written` and `complete`.
    */
   Type.Object({
     kind: Type.Literal('accepted'),
@@ -75,6 +82,7 @@ export const StreamMessage = Type.Union([
     leftover: Type.Optional(Type.Boolean()),
     unpacks: Type.Optional(Type.Boolean()),
     patches: Type.Optional(Type.Boolean()),
+    overlaps: Type.Optional(Type.Boolean()),
   }),
   Type.Object({
     kind: Type.Literal('image'),
@@ -120,6 +128,13 @@ export const StreamMessage = Type.Union([
   Type.Object({ kind: Type.Literal('snapshots'), sockets: Type.Array(FileNode) }),
   Type.Object({ kind: Type.Literal('disk-sent') }),
   Type.Object({ kind: Type.Literal('disk-received'), bytes: Type.Integer() }),
+  /** So many bytes follow of a file of pages that the dump is still writing; from 0 on: what came of it before is void. */
+  Type.Object({
+    kind: Type.Literal('written'),
+    name: Type.String(),
+    from: Type.Integer({ minimum: 0 }),
+    sizeBytes: Type.Integer({ minimum: 1 }),
+  }),
   Type.Object({ kind: Type.Literal('memory'), files: Type.Array(MemoryFile) }),
   Type.Object({
     kind: Type.Literal('parent'),
@@ -149,6 +164,8 @@ export const StreamMessage = Type.Union([
   }),
   /** Answer to `disk`: a tar of it follows. */
   Type.Object({ kind: Type.Literal('tree'), sockets: Type.Array(FileNode) }),
+  /** What was restored counts for nothing before `switched`: the dump may still fail, and the source's processes run on. */
+  Type.Object({ kind: Type.Literal('complete'), tree: Type.Optional(TreeSum) }),
   Type.Object({ kind: Type.Literal('switched'), frozenAtNs: Type.Number(), tree: Type.Optional(TreeSum) }),
 ])
 export type StreamMessage = Static<typeof StreamMessage>
