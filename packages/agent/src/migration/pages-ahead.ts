@@ -26,7 +26,8 @@ export class PagesAhead {
   readonly #connection: StreamConnection
   readonly #directory: string
   readonly #files = new Map<string, Followed>()
-  #stopped = false
+  readonly #stop = new AbortController()
+  #closed = false
   #following: Promise<void> = Promise.resolve()
 
   constructor(connection: StreamConnection, directory: string) {
@@ -36,14 +37,12 @@ export class PagesAhead {
 
   /** Sends what is written, until stop(): nobody else may send meanwhile. What goes wrong here is for the dump, or the next to send, to tell. */
   follow(): void {
-    this.#following = this.#follow().catch(() => {
-      this.#stopped = true
-    })
+    this.#following = this.#follow().catch(() => this.#stop.abort())
   }
 
   /** Resolves when the connection is free. */
   async stop(): Promise<void> {
-    this.#stopped = true
+    this.#stop.abort()
     await this.#following
   }
 
@@ -55,16 +54,18 @@ export class PagesAhead {
   }
 
   close(): void {
-    this.#stopped = true
+    this.#closed = true
+    this.#stop.abort()
     for (const { fd } of this.#files.values()) closeSync(fd)
     this.#files.clear()
   }
 
   async #follow(): Promise<void> {
-    while (!this.#stopped) {
-      await pause(lookEveryMs, undefined, { ref: false })
+    const { signal } = this.#stop
+    for (;;) {
+      await pause(lookEveryMs, undefined, { signal })
       for (const name of this.#names()) {
-        if (this.#stopped) return
+        if (signal.aborted) return
         await this.#sendNews(name)
       }
     }
@@ -90,6 +91,7 @@ export class PagesAhead {
       const read = readSync(file.fd, frame, 0, frame.length, file.sentBytes)
       if (read < frame.length) throw new DroverError('TRANSFER_FAILED', `checkpoint file ${name}: it became shorter`)
       await room
+      if (this.#closed) return
       room = this.#connection.send(StreamFrameType.data, frame)
       file.sentBytes += read
     }
@@ -99,8 +101,8 @@ export class PagesAhead {
   #open(name: string): Followed {
     const known = this.#files.get(name)
     if (known && fstatSync(known.fd).nlink > 0) return known
-    if (known) closeSync(known.fd)
     const file = { fd: openSync(join(this.#directory, name), 'r'), sentBytes: 0 }
+    if (known) closeSync(known.fd)
     this.#files.set(name, file)
     return file
   }
@@ -169,10 +171,10 @@ export class WrittenPages {
 
   #make(name: string): { fd: number; bytes: number } {
     const known = this.#files.get(name)
-    if (known) closeSync(known.fd)
     const flags =
       constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW | (known ? constants.O_TRUNC : constants.O_EXCL)
     const file = { fd: openSync(imagePath(this.#directory, name), flags, 0o644), bytes: 0 }
+    if (known) closeSync(known.fd)
     this.#files.set(name, file)
     return file
   }
