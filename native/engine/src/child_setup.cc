@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -56,41 +57,42 @@ int becomeUser(uid_t uid, gid_t gid, const gid_t* groups, size_t groupCount) {
 
 namespace {
 
-struct OneDescriptor {
+struct DescriptorMessage {
   char byte = 0;
   iovec vector = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * mostSentDescriptors)] = {};
   msghdr message = {};
-  OneDescriptor() {
+  explicit DescriptorMessage(size_t descriptors) {
     message.msg_iov = &vector;
     message.msg_iovlen = 1;
     message.msg_control = control;
-    message.msg_controllen = sizeof control;
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * descriptors);
   }
 };
 
 }  // namespace
 
-int sendDescriptor(int socket, int descriptor) {
-  OneDescriptor one;
-  cmsghdr* head = CMSG_FIRSTHDR(&one.message);
+int sendDescriptors(int socket, std::span<const int> descriptors) {
+  if (descriptors.size() > mostSentDescriptors) return E2BIG;
+  DescriptorMessage sent(descriptors.size());
+  cmsghdr* head = CMSG_FIRSTHDR(&sent.message);
   head->cmsg_level = SOL_SOCKET;
   head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
-  return sendmsg(socket, &one.message, MSG_NOSIGNAL) == 1 ? 0 : errno;
+  head->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+  memcpy(CMSG_DATA(head), descriptors.data(), descriptors.size_bytes());
+  return sendmsg(socket, &sent.message, MSG_NOSIGNAL) == 1 ? 0 : errno;
 }
 
-int receiveDescriptor(int socket) {
-  OneDescriptor one;
+int receiveDescriptors(int socket, std::span<int> descriptors) {
+  DescriptorMessage received(std::min<size_t>(descriptors.size(), mostSentDescriptors));
   ssize_t count;
-  do count = recvmsg(socket, &one.message, MSG_CMSG_CLOEXEC);
+  do count = recvmsg(socket, &received.message, MSG_CMSG_CLOEXEC);
   while (count < 0 && errno == EINTR);
-  cmsghdr* head = CMSG_FIRSTHDR(&one.message);
+  cmsghdr* head = CMSG_FIRSTHDR(&received.message);
   if (count != 1 || !head || head->cmsg_type != SCM_RIGHTS) return -1;
-  int descriptor;
-  memcpy(&descriptor, CMSG_DATA(head), sizeof descriptor);
-  return descriptor;
+  const size_t bytes = std::min(head->cmsg_len - CMSG_LEN(0), descriptors.size_bytes());
+  memcpy(descriptors.data(), CMSG_DATA(head), bytes);
+  return static_cast<int>(bytes / sizeof(int));
 }
 
 void reportFailure(int socket, int stage, int number) {

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <span>
 
 namespace drover {
 
@@ -28,10 +29,17 @@ void becomePlainProcess();
 int joinTasks(const int* files, int count);
 /** 0 or an errno. */
 int becomeUser(uid_t uid, gid_t gid, const gid_t* groups = nullptr, size_t groupCount = 0);
-/** Sends one descriptor (with one byte). 0 or an errno. */
-int sendDescriptor(int socket, int descriptor);
+constexpr int mostSentDescriptors = 8;
+/** Sends descriptors (with one byte), at most `mostSentDescriptors`. 0 or an errno. */
+int sendDescriptors(int socket, std::span<const int> descriptors);
+inline int sendDescriptor(int socket, int descriptor) { return sendDescriptors(socket, {&descriptor, 1}); }
+/** Receives one byte and at most that many descriptors; how many came, -1 on failure or end of file. */
+int receiveDescriptors(int socket, std::span<int> descriptors);
 /** Receives one byte and a descriptor; -1 on failure or end of file. */
-int receiveDescriptor(int socket);
+inline int receiveDescriptor(int socket) {
+  int descriptor = -1;
+  return receiveDescriptors(socket, {&descriptor, 1}) == 1 ? descriptor : -1;
+}
 [[noreturn]] void reportFailure(int socket, int stage, int number);
 
 }  // namespace drover

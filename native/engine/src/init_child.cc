@@ -17,9 +17,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 
 #include "capabilities.h"
 #include "child_setup.h"
+#include "empty_namespace.h"
 #include "open_beneath.h"
 #include "own_view.h"
 #include "resource_limits.h"
@@ -66,10 +68,14 @@ constexpr Mount uncovered[] = {
     {"sysfs", "dev/.drover/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RELATIME, nullptr},
 };
 
-/** "/proc/self/fd/<number>": a mount point named by a descriptor. */
+constexpr const char* hostProc = hostMounts[0];
+constexpr const char* hostView = hostMounts[2];
+
+/** "/proc/self/fd/<number>": a mount point named by a descriptor, by the host's proc until its own is the one. */
 struct DescriptorPath {
-  char text[32] = "/proc/self/fd/";
-  explicit DescriptorPath(int descriptor) {
+  char text[40];
+  explicit DescriptorPath(int descriptor, const char* proc = hostProc) {
+    strcat(strcpy(text, proc), "/self/fd/");
     char digits[12];
     int count = 0;
     do digits[count++] = static_cast<char>('0' + descriptor % 10);
@@ -80,10 +86,7 @@ struct DescriptorPath {
   }
 };
 
-/**
- * Mount points are looked up inside the new root, whatever links the image has there; and before pivot_root, while the host's
- * proc and sysfs are visible: the kernel wants to see those before it allows new ones.
- */
+/** Mount points are looked up inside the new root, whatever links the image has there. */
 int openTarget(int rootfs, const Mount& entry) {
   return openBeneath(rootfs, entry.target, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
@@ -147,20 +150,30 @@ int startClocks() {
   clock_gettime(CLOCK_BOOTTIME, &boot);
   char offsets[96];
   int length = snprintf(offsets, sizeof offsets, "monotonic -%lld 0\nboottime -%lld 0\n", static_cast<long long>(monotonic.tv_sec), static_cast<long long>(boot.tv_sec));
-  int file = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+  int file = open("/host/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
   if (file < 0 || write(file, offsets, static_cast<size_t>(length)) != length) return errno;
   close(file);
-  int clocks = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+  int clocks = open("/host/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
   if (clocks < 0 || setns(clocks, CLONE_NEWTIME) != 0) return errno;
   close(clocks);
   return 0;
 }
 
+/**
+ * The first of `received` over the empty root, where paths begin all the same until changeToRoot; the others below one mount, so that they
+ * go together. The kernel wants to see a proc and a sysfs before it allows new ones.
+ */
+int attachAll(std::span<const int> received) {
+  if (mount(hostDirectory, hostDirectory, nullptr, MS_BIND, nullptr) != 0) return errno;
+  for (size_t at = 1; at < received.size(); ++at)
+    if (move_mount(received[at], "", AT_FDCWD, hostMounts[at - 1], MOVE_MOUNT_F_EMPTY_PATH) != 0) return errno;
+  return move_mount(received[0], "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == 0 ? 0 : errno;
+}
+
+/** Nothing of the host is there any more. */
 int changeToRoot(int rootfs) {
-  int oldRoot = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (oldRoot < 0 || fchdir(rootfs) != 0 || syscall(SYS_pivot_root, ".", ".") != 0) return errno;
-  if (fchdir(oldRoot) != 0 || umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) return errno;
-  return mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 ? 0 : errno;
+  if (umount2(hostDirectory, MNT_DETACH) != 0 || fchdir(rootfs) != 0 || chroot(".") != 0) return errno;
+  return 0;
 }
 
 /**
@@ -205,7 +218,7 @@ bool isSystemd(const char* init) {
   int file = open(init, O_PATH | O_CLOEXEC);
   if (file < 0) return false;
   char target[4096];
-  ssize_t count = readlink(DescriptorPath(file).text, target, sizeof target);
+  ssize_t count = readlink(DescriptorPath(file, "/proc").text, target, sizeof target);
   close(file);
   constexpr std::string_view name = "/systemd";
   return count > 0 && std::string_view(target, static_cast<size_t>(count)).ends_with(name);
@@ -239,17 +252,17 @@ void check(const InitPlan& plan, Stage stage, int number) {
 
 void runInit(const InitPlan& plan) {
   becomePlainProcess();
-  int rootfs = receiveDescriptor(plan.sync);
+  int received[1 + std::size(hostMounts)];
+  const int count = receiveDescriptors(plan.sync, received);
   // End of file: the engine gave up or died.
-  if (rootfs < 0) _exit(127);
+  if (count < 1) _exit(127);
+  const int rootfs = received[0];
   const int earlyTaskFiles = plan.taskFileCount - plan.lateTaskFileCount;
   check(plan, joinCgroups, joinTasks(plan.taskFiles, earlyTaskFiles));
 
+  check(plan, attachRoot, attachAll(std::span(received, static_cast<size_t>(count))));
   check(plan, makeNamespaces, startClocks());
-  // While it is still the host's root, who may go there.
-  int view = plan.view ? open(plan.view, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) check(plan, attachRoot, errno);
-  if (syscall(SYS_move_mount, rootfs, "", AT_FDCWD, plan.rootfs, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) != 0) check(plan, attachRoot, errno);
+  const int view = static_cast<size_t>(count) == std::size(received) ? open(hostView, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
   check(plan, becomeRoot, becomeUser(0, 0));
 
   if (setsid() < 0) check(plan, makeNamespaces, errno);

@@ -16,12 +16,9 @@ struct InitPlan {
   int taskFileCount;
   /** How many of them, the last ones, are joined only when all is mounted: see runInit. */
   int lateTaskFileCount;
-  const char* rootfs;
   const char* hostname;
   /** Without a cgroup2 on the host the container would see that of everybody. */
   bool showCgroups;
-  /** Where lxcfs is mounted on the host; null: nowhere. */
-  const char* view;
   /** Its devices come when its root is in place: it says so. */
   bool awaitsDevices;
   char* const* arguments;
@@ -40,6 +37,7 @@ struct InitPlan {
 /** Names of the stages that ChildFailure::stage counts. */
 extern const char* const initStages[];
 
+/** By `sync` the init gets its root and mounts of what it needs of the host for a while (hostMounts, in that order, lxcfs's where there is one). */
 [[noreturn]] void runInit(const InitPlan& plan);
 
 }  // namespace drover

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "child_setup.h"
+#include "empty_namespace.h"
 
 namespace drover {
 
@@ -49,7 +50,7 @@ struct Head {
   uint32_t arguments, variables;
   size_t resourceLimitCount;
   ResourceLimit resourceLimits[mostResourceLimits];
-  bool intoCgroup, hasView;
+  bool intoCgroup;
   /** Instructions of a filter that is not the usual one. */
   uint32_t filterLength;
   size_t textBytes;
@@ -125,9 +126,7 @@ void unpack(Request& request) {
     next += strlen(next) + 1;
     return string;
   };
-  plan.rootfs = take();
   plan.hostname = take();
-  plan.view = head.hasView ? take() : nullptr;
   char** string = request.strings;
   plan.arguments = string;
   for (uint32_t i = 0; i < head.arguments; ++i) *string++ = take();
@@ -143,9 +142,10 @@ void unpack(Request& request) {
   plan.taskFileCount = static_cast<int>(head.descriptors - tasks);
 }
 
-/** `seccomp`: what its inits inherit; empty for none. */
-[[noreturn]] void serve(int socket, std::span<const sock_filter> seccomp) {
+/** `mounts`: the namespace that its inits have copies of. `seccomp`: what they inherit; empty for none. */
+[[noreturn]] void serve(int socket, int mounts, std::span<const sock_filter> seccomp) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (setns(mounts, CLONE_NEWNS) != 0) _exit(1);
   prctl(PR_SET_NAME, "drover-spawner");
   // Nothing of the engine's stays open here: not the lock on its state, nor its sockets.
   if (dup3(socket, ownSocket, O_CLOEXEC) < 0 && errno != EINVAL) _exit(1);
@@ -182,6 +182,8 @@ InitSpawner::~InitSpawner() {
 }
 
 Status InitSpawner::begin(size_t processes) {
+  DROVER_TRY_ASSIGN(mounts, makeEmptyNamespace());
+  mounts_ = std::move(mounts);
   for (size_t at = 0; at <= processes; ++at) {
     Process process;
     process.filtered = at < processes;
@@ -196,7 +198,7 @@ Status InitSpawner::start(Process& process) const {
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return errnoError("make the spawner's socket");
   UniqueFd ours(pair[0]), theirs(pair[1]);
   ForkResult child = forkInto(0, -1);
-  if (child.pid == 0) serve(theirs.get(), process.filtered ? std::span(seccomp_.instructions) : std::span<const sock_filter>());
+  if (child.pid == 0) serve(theirs.get(), mounts_.get(), process.filtered ? std::span(seccomp_.instructions) : std::span<const sock_filter>());
   if (child.pid < 0) return errnoError("fork the spawner of inits", -child.pid);
   close(child.pidfd);
   process.socket = std::move(ours);
@@ -241,7 +243,6 @@ Result<pid_t> InitSpawner::spawn(const InitPlan& plan, uint64_t namespaces, int 
   head.arguments = countStrings(plan.arguments);
   head.variables = countStrings(plan.environment);
   head.intoCgroup = cgroupDirectory >= 0;
-  head.hasView = plan.view != nullptr;
   head.resourceLimitCount = std::min(plan.rlimits.size(), mostResourceLimits);
   std::copy_n(plan.rlimits.begin(), head.resourceLimitCount, head.resourceLimits);
   std::vector<int> descriptors = {plan.sync};
@@ -251,9 +252,7 @@ Result<pid_t> InitSpawner::spawn(const InitPlan& plan, uint64_t namespaces, int 
   head.filterLength = static_cast<uint32_t>(plan.seccomp.size());
   std::string text(reinterpret_cast<const char*>(plan.seccomp.data()), plan.seccomp.size_bytes());
   auto put = [&text](const char* string) { text.append(string, strlen(string) + 1); };
-  put(plan.rootfs);
   put(plan.hostname);
-  if (plan.view) put(plan.view);
   for (uint32_t i = 0; i < head.arguments; ++i) put(plan.arguments[i]);
   for (uint32_t i = 0; i < head.variables; ++i) put(plan.environment[i]);
   head.textBytes = text.size();

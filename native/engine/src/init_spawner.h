@@ -1,7 +1,8 @@
 // Forks the inits. The engine has threads, a table of descriptors and memory that grow with its containers; a fork copies all of it, and
 // then the engine takes a page fault for each page that it writes to. So small processes that were forked before all that do it, with
 // CLONE_PARENT: the inits are the engine's children all the same. A clone waits for the kernel's network configuration most of the time, so
-// there is one for each start that can be under way. They end with the engine; when one is killed, the next start makes another.
+// there is one for each start that can be under way. They end with the engine; when one is killed, the next start makes another. They see
+// nothing of the host's files (empty_namespace.h).
 //
 // They are under the usual system call filter themselves, which refuses nothing that an init needs on its way, and the inits inherit it:
 // a filter of its own would cost each container 7 kB of the kernel’s memory and its start a compilation. One spawner has none, for
@@ -49,6 +50,7 @@ class InitSpawner {
   Result<pid_t> ask(Process& process, msghdr& message, const std::string& text) const;
 
   const SeccompProgram seccomp_;
+  UniqueFd mounts_;
   std::mutex mutex_;
   std::condition_variable free_;
   std::vector<Process> idle_;

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "crash_point.h"
 #include "devices.h"
 #include "disk_limit.h"
+#include "empty_namespace.h"
 #include "idmap.h"
 #include "init_child.h"
 #include "log.h"
@@ -85,7 +87,6 @@ class Starting {
 
     ArgumentBlock arguments(spec_.init);
     EnvironmentBlock environment(baseEnvironment(spec_));
-    std::string rootfs = container_->rootfs();
     InitPlan plan = {};
     plan.sync = theirs.get();
     std::vector<int> taskFiles;
@@ -93,7 +94,6 @@ class Starting {
     plan.taskFiles = taskFiles.data();
     plan.taskFileCount = static_cast<int>(taskFiles.size());
     plan.lateTaskFileCount = engine_.cgroups().memoryWaits() ? 1 : 0;
-    plan.rootfs = rootfs.c_str();
     plan.hostname = spec_.name.c_str();
     plan.arguments = arguments.data();
     plan.environment = environment.data();
@@ -107,8 +107,6 @@ class Starting {
     plan.rlimits = spec_.rlimits;
     plan.showCgroups = unified.valid();
     plan.awaitsDevices = hasDevices(container_->snapshot());
-    std::string view = engine_.view().noticedRoot();
-    plan.view = view.empty() ? nullptr : view.c_str();
 
     auto spawned = engine_.spawner().spawn(plan, namespaces | (spec_.security.privileged ? 0 : CLONE_NEWUSER), unified.valid() ? unified.get() : -1);
     if (!spawned.ok()) return Error{spawned.error().code, "start " + spec_.container + ": " + spawned.error().message};
@@ -147,6 +145,23 @@ class Starting {
     return told ? Status() : engineError("start " + spec_.container + ": its first process ended without a word");
   }
 
+  /** The root, and what the child needs of the host until it is in it: see init_child. */
+  Status handMounts(int sync, int root) {
+    const std::string view = engine_.view().noticedRoot();
+    UniqueFd mounts[std::size(hostMounts)];
+    std::vector<int> handed = {root};
+    for (const std::string& path : {std::string("/proc"), std::string("/sys"), view}) {
+      if (path.empty()) continue;
+      UniqueFd& mount = mounts[handed.size() - 1];
+      mount.reset(open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+      // Those of lxcfs are a service.
+      if (mount.valid()) handed.push_back(mount.get());
+      else if (path != view) return errnoError("open " + path);
+    }
+    if (int number = sendDescriptors(sync, handed); number != 0) return errnoError("hand the root to " + spec_.container, number);
+    return {};
+  }
+
   /** The parent's part: the child waits for its root, mounts what belongs there while files, network and record are made, and waits again. */
   Status complete(pid_t pid, int sync) {
     if (!spec_.security.privileged) DROVER_TRY(writeIdMaps(pid, spec_.owner()));
@@ -158,7 +173,7 @@ class Starting {
     UniqueFd& root = rootfs.root;
     DROVER_TRY(makeMountPoints(*container_, spec_, root.get()));
     crashPoint("start:root");
-    if (int number = sendDescriptor(sync, root.get()); number != 0) return errnoError("hand the root to " + spec_.container, number);
+    DROVER_TRY(handMounts(sync, root.get()));
     crashPoint("start:handed");
     DROVER_TRY(makeDevices(*container_, spec_, rootfs));
     DROVER_TRY(writeRootFiles(*container_, spec_, root.get()));

@@ -1,6 +1,7 @@
 // Ways out of a container that need system calls, one per name: `escape-attempts NAME [NUMBER]` prints what the kernel says and ends with 1
 // when it refused, with 0 when it didn't, and with 2 when it was never asked. Built by the test, static, for an image without libraries.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -16,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -34,6 +36,25 @@ static long by_handle(void) {
 }
 
 static long force_unmount(void) { return umount2("/proc", MNT_FORCE); }
+
+static int entries(const char *path) {
+  int count = 0;
+  DIR *directory = opendir(path);
+  for (struct dirent *entry; directory && (entry = readdir(directory));)
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) ++count;
+  if (directory) closedir(directory);
+  return count;
+}
+
+/** What its root is mounted over: an empty directory, and what is below that one stays out of sight. */
+static long below_root(void) {
+  int own = unshare(CLONE_NEWNS) == 0 ? open("/proc/self/ns/mnt", O_RDONLY) : -1;
+  if (own < 0 || umount2("/", MNT_DETACH) != 0 || setns(own, CLONE_NEWNS) != 0) exit(2);
+  if (entries("/") != 1 || entries("/host") != 3 || entries("/host/proc") + entries("/host/sys") + entries("/host/view") != 0) return 0;
+  if (mkdir("/host/new", 0700) == 0) return 0;
+  return umount2("/", MNT_DETACH);
+}
+
 static long kexec(void) { return syscall(SYS_kexec_load, 0L, 0L, NULL, 0L); }
 static long kexec_file(void) { return syscall(SYS_kexec_file_load, 0, 0, 0L, "", 0L); }
 static long load_module(void) { return syscall(SYS_init_module, "", 0L, ""); }
@@ -115,7 +136,7 @@ static const struct {
   const char *name;
   long (*attempt)(void);
 } attempts[] = {
-    {"by-handle", by_handle},       {"force-unmount", force_unmount}, {"kexec", kexec},           {"kexec-file", kexec_file},     {"kexec-32", kexec_32},
+    {"by-handle", by_handle},       {"force-unmount", force_unmount}, {"below-root", below_root}, {"kexec", kexec},           {"kexec-file", kexec_file},     {"kexec-32", kexec_32},
     {"load-module", load_module},   {"load-module-file", load_module_file}, {"remove-module", remove_module}, {"bpf", load_program}, {"perf", measure_kernel},
     {"userfaultfd", catch_faults},  {"io-uring", ring},               {"read-key", read_key},     {"find-key", find_key},         {"ptrace", trace},
     {"read-memory", read_memory},   {"pidfd", hold_process},          {"push-key", push_key},     {"iopl", ports},                {"ioperm", some_ports},

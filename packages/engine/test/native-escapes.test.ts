@@ -116,6 +116,7 @@ const attempts: Attempt[] = [
 const calls: { name: string; attempt: string; refusal: RegExp }[] = [
   { name: 'open_by_handle_at: a file of the host by its inode', attempt: 'by-handle', refusal: /^EPERM/ },
   { name: 'umount2 with MNT_FORCE', attempt: 'force-unmount', refusal: /^EACCES/ },
+  { name: 'what its root is mounted over', attempt: 'below-root', refusal: /^EINVAL/ },
   { name: 'kexec_load', attempt: 'kexec', refusal: /^EPERM/ },
   { name: 'kexec_file_load', attempt: 'kexec-file', refusal: /^EPERM/ },
   { name: 'kexec_load as a 32-bit program', attempt: 'kexec-32', refusal: /^(EPERM|ENOSYS)/ },
