@@ -18,7 +18,8 @@
 // 6. A dump waits, made ready, until the engine has frozen the container, and a restore until its images are there (gate.h).
 // 7. What a dump would save of the container's own cgroups, no restore uses; and to find the cgroups below, it asks for the facts of nine
 //    hundred files that are none (own_cgroup.h).
-// 8. The directory in which the mounts are put together is in /run, a tmpfs, rather than in /tmp, where to remove it has to wait for a disk's journal.
+// 8. The directory in which the mounts are put together is in /run, a tmpfs, rather than in /tmp, where to remove it has to wait for a disk's journal;
+//    and has CRIU's pid for a name.
 // 9. An eventfd that is a semaphore became an ordinary one (semaphores.h).
 // 10. Of an empty network namespace CRIU mounts a sysfs, in which it then looks for nothing, and to close it waits for a grace period of the kernel.
 // 11. CRIU is loaded and linked once, and copied for each move (nursery.h), without libraries that no move uses (unused/), and each copy of it has a
@@ -363,6 +364,10 @@ char* mkdtemp(char* pattern) {
   static const char mounts[] = "/tmp/.criu.mntns.";
   if (nameCoveredMount(pattern)) return pattern;
   if (strncmp(pattern, mounts, sizeof mounts - 1) != 0) return real(pattern);
+  // By its number, so that the engine finds what one that was killed has left.
+  char own[sizeof "/run/.criu.mntns.123456" + 8];
+  const int length = snprintf(own, sizeof own, "/run/.criu.mntns.%06x", (unsigned)getpid());
+  if (length == (int)strlen(pattern) && mkdir(own, 0700) == 0) return memcpy(pattern, own, (size_t)length);
   memcpy(pattern, "/run", 4);
   if (real(pattern)) return pattern;
   memcpy(pattern, "/tmp", 4);

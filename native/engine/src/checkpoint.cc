@@ -105,10 +105,16 @@ Status referToParent(int directory, const std::map<uint64_t, std::vector<PageRan
 /** Waits for a criu that a former engine started for this container, and kills it if it does not end. */
 void endLeftCriu(const nlohmann::json& move) {
   pid_t pid = move.value("criuPid", 0);
-  if (pid <= 0 || processStartTime(pid) != move.value("criuStartTime", uint64_t{0})) return;
-  auto pidfd = openPidfd(pid);
-  if (!pidfd.ok() || waitPidfd(pidfd.value().get(), leftCriuDeadlineMs)) return;
-  if (signalPidfd(pidfd.value().get(), SIGKILL).ok()) waitPidfd(pidfd.value().get(), leftCriuDeadlineMs);
+  if (pid <= 0) return;
+  const uint64_t startTime = processStartTime(pid);
+  const bool lives = startTime == move.value("criuStartTime", uint64_t{0});
+  if (lives) {
+    auto pidfd = openPidfd(pid);
+    if (pidfd.ok() && !waitPidfd(pidfd.value().get(), leftCriuDeadlineMs) && signalPidfd(pidfd.value().get(), SIGKILL).ok())
+      waitPidfd(pidfd.value().get(), leftCriuDeadlineMs);
+  }
+  // Another process of that number may be a criu, too.
+  if (lives || startTime == 0) removeYard(pid);
 }
 
 }  // namespace

@@ -291,10 +291,19 @@ int CriuProcess::finish(Clock::time_point until) {
   }
   pid_ = 0;
   // CRIU leads a session of its own (posix_spawn made it so).
-  if (reaped > 0 && WIFSIGNALED(status)) killedSession_ = reaped;
+  if (reaped > 0 && WIFSIGNALED(status)) {
+    killedSession_ = reaped;
+    removeYard(reaped);
+  }
   // At once: a root that lives on could still move into the container's cgroups, behind the caller's back.
   if (killedSession_ > 0) endOrphans(killedSession_);
   return reaped < 0 ? -1 : status;
+}
+
+void removeYard(pid_t criu) {
+  char path[64];
+  snprintf(path, sizeof path, "/run/.criu.mntns.%06x", static_cast<unsigned>(criu));
+  rmdir(path);
 }
 
 std::string criuVersionText(const CriuAnswer& answer) {

@@ -118,6 +118,8 @@ class CriuProcess {
   pid_t killedSession_ = 0;
 };
 
+/** Removes the directory in which a criu that is dead may have begun to put mounts together (preload/criu_quick.c, 8). */
+void removeYard(pid_t criu);
 /** "4.2.1"; empty if the answer has no version. */
 std::string criuVersionText(const CriuAnswer& answer);
 /** Removes CRIU's log, unless DROVER_CRIU_LOG_LEVEL (up to 4) asks for more than errors: then somebody wants to read it. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { reasonToSkip } from './engine-program.ts'
 import { checkCount, checkStill, chooseCriu, failureOf, images, MigrationStage } from './migration-stage.ts'
-import { until } from './native-hosts.ts'
+import { type TestHost, until } from './native-hosts.ts'
 import { childrenOf } from './proc.ts'
 
 /** CRIU refuses a UTS namespace inside the container's. */
@@ -23,6 +23,11 @@ function kill(pid: number, signal: 'SIGKILL' | 'SIGSTOP'): void {
 
 function listed(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory) : []
+}
+
+/** Where CRIU puts mounts together. */
+function yards(host: TestHost): string[] {
+  return readdirSync(host.path('/run')).filter((name) => name.startsWith('.criu.mntns.'))
 }
 
 t.test('native moves that fail', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
@@ -91,6 +96,7 @@ t.test('native moves that fail', { skip: reasonToSkip, timeout: 300_000 }, async
       await b.startEngine()
       if ((await b.client.call('get', { container })).state === 'created') {
         t.equal(b.processes(container), 0, 'the half-restored processes are gone')
+        t.same(yards(b), [], 'and the directory of its mounts')
         await b.client.call('restore', { container, epoch, directory: images })
       }
       await stage.finish(a, b, spec)
@@ -116,6 +122,7 @@ t.test('native moves that fail', { skip: reasonToSkip, timeout: 300_000 }, async
       for (const pid of b.children('criu')) kill(pid, 'SIGKILL')
       const failure = await restore
       // On a busy machine the kill may come too late: then it was an ordinary restore.
+      t.same(yards(b), [], 'nor a directory of its mounts')
       if (failure !== null) {
         t.equal(failure.code, 'RESTORE_FAILED')
         t.equal(b.processes(container), 0)
