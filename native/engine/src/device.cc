@@ -19,7 +19,7 @@ constexpr size_t mostDevices = 64;
 constexpr std::pair<const char*, Device::Type> types[] = {
     {"char", Device::Type::character}, {"block", Device::Type::block}, {"bind", Device::Type::bind},
     {"nic", Device::Type::nic},        {"gpu", Device::Type::gpu},     {"usb", Device::Type::usb},
-    {"proxy", Device::Type::proxy},    {"tmpfs", Device::Type::tmpfs},
+    {"proxy", Device::Type::proxy},    {"tmpfs", Device::Type::tmpfs},    {"volume", Device::Type::volume},
 };
 
 bool isLabel(const std::string& text, size_t most) {
@@ -124,7 +124,7 @@ Result<Device> parseDevice(const std::string& name, const Json& value) {
   if (!isLabel(name, 32)) return badRequest("field `devices`: the name `" + name.substr(0, 64) + "` is not 1 to 32 of [a-z0-9-]");
   if (!value.is_object() || !present(value, "type") || !value["type"].is_string()) return fields.refuse("type", "is missing");
   auto type = std::find_if(std::begin(types), std::end(types), [&](const auto& known) { return value["type"] == known.first; });
-  if (type == std::end(types)) return fields.refuse("type", "must be one of char, block, bind, nic, gpu, usb, proxy, tmpfs");
+  if (type == std::end(types)) return fields.refuse("type", "must be one of char, block, bind, nic, gpu, usb, proxy, tmpfs, volume");
   device.type = type->second;
   auto label = [](const std::string& text) { return isLabel(text, 15); };
   switch (device.type) {
@@ -135,6 +135,12 @@ Result<Device> parseDevice(const std::string& name, const Json& value) {
       if (device.source.empty()) DROVER_TRY(parseNumber(fields, device));
       device.path = device.source;
       DROVER_TRY(fields.text("path", device.path, isPlainPath, pathMeaning, false));
+      break;
+    case Device::Type::volume:
+      DROVER_TRY(fields.text("source", device.source, isPlainPath, pathMeaning, true));
+      DROVER_TRY(fields.text("path", device.path, isPlainPath, pathMeaning, true));
+      device.type = Device::Type::bind;
+      device.exclusive = true;
       break;
     case Device::Type::nic:
       device.path = name.substr(0, 15);
@@ -177,6 +183,7 @@ Result<Device> parseDevice(const std::string& name, const Json& value) {
   DROVER_TRY(fields.number("uid", device.uid, 65535));
   DROVER_TRY(fields.number("gid", device.gid, 65535));
   DROVER_TRY(fields.flag("readonly", device.readOnly));
+  if (device.exclusive) return device;
   DROVER_TRY(fields.flag("shared", device.shared));
   DROVER_TRY(fields.flag("recursive", device.recursive));
   DROVER_TRY(fields.flag("required", device.required));

@@ -14,7 +14,8 @@
 namespace drover {
 
 struct Device {
-  enum class Type { character, block, bind, nic, gpu, usb, proxy, tmpfs };
+  /** A volume is a bind, but for what is said there. */
+  enum class Type { character, block, bind, volume, nic, gpu, usb, proxy, tmpfs };
   /** Unique in its container: [a-z0-9-], at most 32. */
   std::string name;
   Type type = Type::character;
@@ -29,6 +30,8 @@ struct Device {
   bool readOnly = false;
   /** Of a bind: the same directory is on every host, so that a move finds it again. */
   bool shared = false;
+  /** Of a bind: a volume, which nobody may still use once it is taken away. */
+  bool exclusive = false;
   /** Of a bind: with what is mounted below it. */
   bool recursive = false;
   /** Otherwise what isn't on this host is left out (character, block, bind). */

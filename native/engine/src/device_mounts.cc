@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <set>
+
 #include "device_nodes.h"
 #include "file_io.h"
 #include "idmap.h"
@@ -48,6 +50,15 @@ Status mountTmpfs(const Spec& spec, pid_t pid, int root, const Device& device) {
   });
 }
 
+constexpr int mostLooks = 10;
+
+/** Empty: it has ended. */
+std::string mountNamespaceOf(pid_t pid) {
+  char name[64];
+  ssize_t length = readlink(("/proc/" + std::to_string(pid) + "/ns/mnt").c_str(), name, sizeof name);
+  return length > 0 ? std::string(name, static_cast<size_t>(length)) : "";
+}
+
 }  // namespace
 
 Result<UniqueFd> idmappedTree(const Device& device, int userNamespace) {
@@ -78,6 +89,32 @@ Status unmountDevice(pid_t pid, const std::string& path) {
   return runInMountNamespace(pid, true, "unmount " + path, [&] {
     return umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL || errno == ENOENT ? 0 : errno;
   });
+}
+
+Status unmountEverywhere(const std::function<std::vector<pid_t>()>& processes, const std::string& path) {
+  // A namespace that is made meanwhile takes a copy along, which the next look finds.
+  for (int looks = 0; looks < mostLooks; looks++) {
+    bool found = false;
+    std::set<std::string> seen;
+    for (pid_t pid : processes()) {
+      const std::string space = mountNamespaceOf(pid);
+      if (space.empty() || seen.contains(space)) continue;
+      bool mounted = mountedAt(pid, path);
+      found = found || mounted;
+      Status done;
+      if (mounted) {
+        done = runInMountNamespace(pid, true, "unmount " + path, [&] { return umount2(path.c_str(), UMOUNT_NOFOLLOW) == 0 ? 0 : errno; });
+        mounted = mountedAt(pid, path);
+      }
+      // One that has ended has told nothing of its namespace: another one may.
+      if (mountNamespaceOf(pid) != space) continue;
+      // In a namespace that a user namespace inside has copied nobody can unmount it.
+      if (mounted) return Error{"BUSY", path + " is in use in the container, by process " + std::to_string(pid) + " of the host or one beside it" + (done.ok() ? "" : ": " + done.error().message)};
+      seen.insert(space);
+    }
+    if (!found) return {};
+  }
+  return Error{"BUSY", path + " is in use in the container: it makes new mount namespaces all the time"};
 }
 
 }  // namespace drover

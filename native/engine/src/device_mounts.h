@@ -3,7 +3,9 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "device.h"
 #include "error.h"
@@ -22,5 +24,7 @@ bool mountedAt(pid_t pid, const std::string& path);
 Status mountDevice(const Spec& spec, pid_t pid, int root, const Device& device);
 /** Whatever still uses it keeps it. Nothing mounted there is no error. */
 Status unmountDevice(pid_t pid, const std::string& path);
+/** In each mount namespace of the container's processes, which are asked for again until none has it; BUSY, as long as one of them uses it. */
+Status unmountEverywhere(const std::function<std::vector<pid_t>()>& processes, const std::string& path);
 
 }  // namespace drover

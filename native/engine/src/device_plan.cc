@@ -133,6 +133,7 @@ Result<DevicePlan> planDevices(const std::vector<Device>& devices) {
         break;
       }
       case Device::Type::bind:
+      case Device::Type::volume:
         if (!device.required && absent(device.source)) break;
         if (stat(device.source.c_str(), &info) != 0) return missing(std::string("is not on this host: ") + strerror(errno));
         if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) return missing("is neither a directory nor a regular file");

@@ -69,7 +69,16 @@ Nic nicOf(const Spec& spec, const Device& device) {
   return {name, device.path, device.mac.empty() ? mac : device.mac, device.ipv4, false, device.ipv6, device.mtu, device.queueLength};
 }
 
-std::string digestOf(const Device& device) { return std::to_string(hashOf(device.text)); }
+/** Of a volume, with a mark: what is away from the list is known by this alone. */
+constexpr char exclusiveMark = '!';
+std::string digestOf(const Device& device) { return std::to_string(hashOf(device.text)) + (device.exclusive ? std::string(1, exclusiveMark) : ""); }
+
+/** What a restore has mounted is noted only when its devices are looked at again. */
+InPlace withVolumes(InPlace made, const Spec& spec) {
+  for (const auto& device : spec.devices)
+    if (device.exclusive) made.binds.emplace(device.path, digestOf(device));
+  return made;
+}
 
 /** The same name, and something else behind it. */
 bool differs(const Notes& wanted, const std::string& name, const std::string& digest) {
@@ -87,7 +96,7 @@ Error inDevice(const Device& device, const Error& error) { return {error.code, "
 
 class Applying {
  public:
-  Applying(Engine& engine, Container& container, pid_t pid) : engine_(engine), container_(container), record_(container.snapshot()), pid_(pid), made_(inPlace(record_)) {}
+  Applying(Engine& engine, Container& container, pid_t pid) : engine_(engine), container_(container), record_(container.snapshot()), pid_(pid), made_(withVolumes(inPlace(record_), record_.spec)) {}
 
   Status run(const std::vector<Device>& devices) {
     DROVER_TRY_ASSIGN(plan, planDevices(devices));
@@ -125,10 +134,15 @@ class Applying {
     for (const auto& [path, rule] : made_.nodes)
       if (!wanted.nodes.contains(path)) removeNode(root_.get(), path);
     for (const auto& [path, digest] : made_.binds)
-      if (differs(wanted.binds, path, digest)) DROVER_TRY(unmountDevice(pid_, path));
+      if (differs(wanted.binds, path, digest)) DROVER_TRY(unmount(path, digest));
     for (const auto& [name, digest] : made_.nics)
       if (differs(wanted.nics, name, digest)) DROVER_TRY(destroyLink(name));
     return {};
+  }
+
+  Status unmount(const std::string& path, const std::string& digest) {
+    if (!digest.ends_with(exclusiveMark)) return unmountDevice(pid_, path);
+    return unmountEverywhere([this] { return engine_.cgroups().processes(container_.id); }, path);
   }
 
   Status allow(const DevicePlan& plan) {

@@ -35,10 +35,23 @@ Result<std::vector<std::string>> namesInImages(int directory) {
   return names;
 }
 
-/** The folder of a name inside the upper; no link in between is followed. Invalid, with errno, if there is none. */
+/** The directory of the host that a name lies in: the upper, or a volume's; `start`: where the rest of the name begins. */
+std::string treeOf(const Container& container, const std::string& name, size_t& start) {
+  start = name.find_first_not_of('/');
+  const Record record = container.snapshot();
+  for (const Device& device : record.spec.devices) {
+    const std::string below = device.path.substr(1) + "/";
+    if (!device.exclusive || start == std::string::npos || name.compare(start, below.size(), below) != 0) continue;
+    start += below.size();
+    return device.source;
+  }
+  return container.upper();
+}
+
+/** The folder of a name in there; no link in between is followed. Invalid, with errno, if there is none. */
 UniqueFd openFolder(const Container& container, const std::string& name) {
-  UniqueFd upper(open(container.upper().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  size_t start = name.find_first_not_of('/');
+  size_t start = 0;
+  UniqueFd upper(open(treeOf(container, name, start).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   size_t slash = name.rfind('/');
   std::string folder = slash == std::string::npos || slash <= start ? "." : name.substr(start, slash - start);
   return UniqueFd(openBeneath(upper.get(), folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS));

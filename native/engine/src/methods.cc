@@ -62,6 +62,7 @@ Result<Json> hello(const Engine& engine, int64_t version) {
       {"diskLimits", limitsDisks(engine.config().stateDirectory)},
       {"packsLayers", true},
       {"patchesFiles", true},
+      {"volumes", true},
   };
 }
 

@@ -92,6 +92,7 @@ Status readPath(const Json& params, const char* name, std::string& to) {
 }
 const Field keep{"keep", [](const Json& params, Call& call) { return readPath(params, "keep", call.directory); }};
 const Field indexPath{"index", [](const Json& params, Call& call) { return readPath(params, "index", call.tree.index); }};
+const Field treeDirectory{"directory", [](const Json& params, Call& call) { return readPath(params, "directory", call.tree.directory); }};
 const Field packPath{"pack", [](const Json& params, Call& call) { return readPath(params, "pack", call.tree.pack); }};
 const Field unpackPath{"unpack", [](const Json& params, Call& call) { return readPath(params, "unpack", call.tree.unpack); }};
 const Field uidBase{"uidBase", [](const Json& params, Call& call) -> Status {
@@ -246,7 +247,7 @@ const std::vector<Rule> rules = {
     {"lease", {until, leases}},
     {"copyMemory", {container, epoch, directory, mostBytes}},
     {"stageMemory", {container, epoch, directory, partNumber, partSize}},
-    {"hashTree", {container, epoch, changedPaths, mostBytes, indexPath, detailsPath, fileTimes, packPath, unpackPath}},
+    {"hashTree", {container, epoch, changedPaths, mostBytes, indexPath, detailsPath, fileTimes, packPath, unpackPath, treeDirectory}},
     {"checkpoint", {container, epoch, directory}},
     {"checkpointImages", {container}},
     {"restore", {container, epoch, directory}},

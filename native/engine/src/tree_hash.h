@@ -93,12 +93,14 @@ class TreeHash {
 };
 
 /**
- * messages.ts says what each combination does. One tree per container, until it is begun anew or forgotten.
+ * messages.ts says what each combination does. One tree per container and directory, until it is begun anew or forgotten.
  */
 struct TreeQuestion {
   bool anew = false;
   std::vector<std::string> changed;
   int64_t mostBytes = 0;
+  /** Of this directory, a volume of the container, instead of its layer; empty: of that. */
+  std::string directory;
   /** Where the index goes; empty: none is wanted. */
   std::string index;
   /** Where what is now known of each of `changed` goes; empty: nowhere. */
@@ -109,6 +111,7 @@ struct TreeQuestion {
   std::string unpack, pack;
 };
 Result<nlohmann::json> hashTree(Engine& engine, const std::shared_ptr<Container>& container, const TreeQuestion& question);
+/** Its volumes' as well. */
 void forgetTree(const std::string& container);
 
 }  // namespace drover

@@ -22,11 +22,13 @@ void append(std::string& to, const Value& value) {
 }
 
 std::mutex treesMutex;
-std::map<std::string, std::unique_ptr<TreeHash>> trees;
+/** By container and directory. */
+using TreeKey = std::pair<std::string, std::string>;
+std::map<TreeKey, std::unique_ptr<TreeHash>> trees;
 
-std::unique_ptr<TreeHash> takeTree(const std::string& container) {
+std::unique_ptr<TreeHash> takeTree(const TreeKey& key) {
   std::lock_guard lock(treesMutex);
-  auto node = trees.extract(container);
+  auto node = trees.extract(key);
   return node.empty() ? nullptr : std::move(node.mapped());
 }
 
@@ -75,7 +77,9 @@ void TreeHash::describe(const std::string& path, const Entry& entry, std::string
 }
 
 Result<nlohmann::json> hashTree(Engine&, const std::shared_ptr<Container>& container, const TreeQuestion& question) {
-  std::unique_ptr<TreeHash> tree = takeTree(container->id);
+  const TreeKey key(container->id, question.directory);
+  const std::string root = question.directory.empty() ? container->upper() : question.directory;
+  std::unique_ptr<TreeHash> tree = takeTree(key);
   if (question.mostBytes == 0) return nlohmann::json{{"hash", nullptr}, {"entries", 0}, {"bytes", 0}, {"leftBytes", 0}};
   bool packed = false;
   if (question.anew) {
@@ -85,7 +89,7 @@ Result<nlohmann::json> hashTree(Engine&, const std::shared_ptr<Container>& conta
       DROVER_TRY_ASSIGN(whole, packLayer(container->upper(), question.pack));
       packed = whole;
     }
-    DROVER_TRY_ASSIGN(begun, TreeHash::begin(container->upper(), tree.get(), !question.index.empty()));
+    DROVER_TRY_ASSIGN(begun, TreeHash::begin(root, tree.get(), !question.index.empty()));
     tree = std::move(begun);
   } else if (!tree) return Error{"WRONG_STATE", "hash the tree of " + container->id + ": it was not begun"};
   if (!question.times.empty()) {
@@ -100,10 +104,13 @@ Result<nlohmann::json> hashTree(Engine&, const std::shared_ptr<Container>& conta
   if (left == 0 && !question.index.empty() && tree->entries() <= mostIndexed) DROVER_TRY(replaceFile(question.index, tree->index(), false));
   if (left == 0 && !question.details.empty()) DROVER_TRY(replaceFile(question.details, tree->takeDetails(), false));
   std::lock_guard lock(treesMutex);
-  trees.insert_or_assign(container->id, std::move(tree));
+  trees.insert_or_assign(key, std::move(tree));
   return result;
 }
 
-void forgetTree(const std::string& container) { takeTree(container); }
+void forgetTree(const std::string& container) {
+  std::lock_guard lock(treesMutex);
+  std::erase_if(trees, [&](const auto& each) { return each.first.first == container; });
+}
 
 }  // namespace drover

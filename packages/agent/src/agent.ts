@@ -45,6 +45,7 @@ import { Pace } from './streams/pace.ts'
 import type { StreamConnection } from './streams/stream-connection.ts'
 import { StreamServer } from './streams/stream-server.ts'
 import { accessOf } from './tls.ts'
+import { Volumes } from './volumes/volumes.ts'
 import { Workers } from './workers.ts'
 
 /** A frozen container waits for what the leader makes of these, or the next one to be frozen. */
@@ -115,6 +116,7 @@ export class Agent {
       snapshots: new SnapshotJobs(),
       uploads: new Uploads(config.dataDirectory),
       leftovers,
+      volumes: new Volumes(config.dataDirectory),
       links: { outgoing: new Pace(), incoming: new Pace() },
       lease: new LeaseKeeper(this.#client, store, log),
       log,
@@ -207,9 +209,10 @@ export class Agent {
     }
   }
 
-  #prune({ images, leftovers }: AssignmentBatch): void {
+  #prune({ images, leftovers, dropVolumes }: AssignmentBatch): void {
     if (images) this.#parts.images.keepOnly(images)
     if (leftovers) this.#parts.leftovers.obey(leftovers)
+    if (dropVolumes) this.#parts.volumes.obey(dropVolumes, this.#parts.store.all())
     const current = new Set<string>()
     for (const { migration, snapshotTask, exportTask, origin } of this.#parts.store.all()) {
       for (const under of [migration, snapshotTask, exportTask, origin]) if (under) current.add(under.operation)
@@ -300,6 +303,7 @@ export class Agent {
       features: hostFeatures(mirror.hello),
       images: images.digests(),
       leftovers: this.#parts.leftovers.all().map(({ container, bytes }) => ({ container, bytes })),
+      volumes: this.#parts.volumes.all(),
       engineUp: mirror.up,
       ...(pressure === null ? {} : { pressure }),
       containers: this.#observer.observe(

@@ -17,6 +17,7 @@ import type { SwitchedNotes } from './migration/switched-notes.ts'
 import type { SnapshotJobs } from './snapshots/jobs.ts'
 import type { Pace } from './streams/pace.ts'
 import type { Access } from './tls.ts'
+import type { Volumes } from './volumes/volumes.ts'
 
 export interface Log {
   debug(context: object, message: string): void
@@ -43,6 +44,7 @@ export interface AgentParts {
   snapshots: SnapshotJobs
   uploads: Uploads
   leftovers: Leftovers
+  volumes: Volumes
   lease: LeaseKeeper
   log: Log
 }

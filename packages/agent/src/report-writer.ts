@@ -66,6 +66,15 @@ function changesSince(said: Said, facts: ReportFacts, sequence: number): HostCha
   }
 }
 
-function rareFacts({ address, grpcPort, streamPort, capacity, features, images, leftovers }: ReportFacts): string {
-  return JSON.stringify([address, grpcPort, streamPort, capacity, features, images, leftovers])
+function rareFacts({
+  address,
+  grpcPort,
+  streamPort,
+  capacity,
+  features,
+  images,
+  leftovers,
+  volumes,
+}: ReportFacts): string {
+  return JSON.stringify([address, grpcPort, streamPort, capacity, features, images, leftovers, volumes])
 }

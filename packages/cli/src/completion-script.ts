@@ -3,13 +3,16 @@
 
 import type { Command } from 'commander'
 
+/** What has names in the cluster. */
+type Named = 'container' | 'host' | 'operation' | 'volume'
+
 interface Completed {
   /** Words after `drover`, e.g. `host evacuate`. */
   path: string
   below: string[]
   options: string[]
   /** What its arguments are, in order; the last one repeats. */
-  arguments: ('container' | 'host' | 'operation' | string[] | null)[]
+  arguments: (Named | string[] | null)[]
 }
 
 export function bashCompletion(program: Command): string {
@@ -26,6 +29,7 @@ _drover_names() {
   case "$1" in
     container) drover ls -q 2>/dev/null ;;
     host) drover host ls -q 2>/dev/null ;;
+    volume) drover volume ls -q 2>/dev/null ;;
     operation) drover ops ls 2>/dev/null | awk 'NR > 1 { print $1 }' ;;
   esac
 }
@@ -82,7 +86,7 @@ function describe(program: Command): Completed[] {
   return below(program, [])
 }
 
-function kindOf(argument: string): 'container' | 'host' | 'operation' | null {
-  if (argument === 'container' || argument === 'host') return argument
+function kindOf(argument: string): Named | null {
+  if (argument === 'container' || argument === 'host' || argument === 'volume') return argument
   return argument === 'id' ? 'operation' : null
 }

@@ -105,6 +105,7 @@ const keys: Record<string, { needs: string[]; may: string[] }> = {
   char: { needs: ['source'], may: ['path', 'readonly', 'required', 'mode', 'uid', 'gid'] },
   block: { needs: ['source'], may: ['path', 'readonly', 'required', 'mode', 'uid', 'gid'] },
   bind: { needs: ['source', 'path'], may: ['readonly', 'shared', 'recursive', 'required'] },
+  volume: { needs: ['volume', 'path'], may: ['readonly'] },
   tmpfs: { needs: ['path', 'size'], may: ['mode', 'uid', 'gid'] },
   nic: {
     needs: ['bridge'],

@@ -14,6 +14,7 @@ import type {
   Operation,
   Preflight,
   Profile,
+  VolumeView,
 } from '@drover/protocol'
 import type { Test } from 'tap'
 import { container, hostView, operation } from './resources.ts'
@@ -28,6 +29,7 @@ export interface FakeCluster {
   hosts: HostView[]
   images: Image[]
   profiles: Profile[]
+  volumes: VolumeView[]
   operations: Operation[]
   /** Null: the container's host is silent. */
   /** `hangs`: its host never answers. */
@@ -87,6 +89,7 @@ export async function fakeCluster(t: Pick<Test, 'teardown' | 'testdir'>): Promis
     hosts: [hostView('a'), hostView('b', { status: 'cordoned', cordoned: true })],
     images: [],
     profiles: [],
+    volumes: [],
     operations: [],
     preflight: null,
     events: [],
@@ -165,8 +168,8 @@ function readOne(cluster: FakeCluster, response: ServerResponse, collection: str
 }
 
 function list(cluster: FakeCluster, collection: string): readonly { name?: string; id?: string }[] {
-  const { containers, hosts, images, operations, profiles } = cluster
-  return { containers, hosts, images, operations, profiles }[collection as 'hosts']
+  const { containers, hosts, images, operations, profiles, volumes } = cluster
+  return { containers, hosts, images, operations, profiles, volumes }[collection as 'hosts']
 }
 
 function scripted(cluster: FakeCluster, id: string): Operation | undefined {

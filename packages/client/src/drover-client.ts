@@ -51,6 +51,8 @@ import type {
   SnapshotRequest,
   SnapshotRestoreRequest,
   StopRequest,
+  VolumeRequest,
+  VolumeView,
 } from '@drover/protocol'
 import { DroverError, paths } from '@drover/protocol/plain'
 import { readBulk, sendBulk } from './bulk-transfer.ts'
@@ -204,6 +206,17 @@ export class DroverClient {
   /** A tar of its root file system; the SHA-256 of all of it is the image's digest. */
   imageContent = (name: string, options?: Parameters<typeof readBulk>[2]) =>
     readBulk(this.#transport, paths.imageContent(segment(name)), options)
+
+  volumes = (options?: ReadOptions) => this.#read<VolumeView[]>(paths.volumes, options)
+  volume = async (name: string, options?: ReadOptions) => this.#read<VolumeView>(paths.volume(segment(name)), options)
+  createVolume = async (name: string, request: VolumeRequest = {}, options: WriteOptions = {}) =>
+    this.#transport.json('PUT', paths.volume(segment(name)), {
+      ...withKey(options),
+      body: request,
+    }) as Promise<Operation>
+  /** With all that is in it. */
+  deleteVolume = async (name: string, options: WriteOptions = {}) =>
+    this.#transport.json('DELETE', paths.volume(segment(name)), withKey(options)) as Promise<Operation>
 
   profiles = (options?: ReadOptions) => this.#read<Profile[]>(paths.profiles, options)
   profile = async (name: string, options?: ReadOptions) => this.#read<Profile>(paths.profile(segment(name)), options)

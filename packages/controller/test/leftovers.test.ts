@@ -14,10 +14,12 @@ t.test(
     cluster.settle()
     const [id] = [...cluster.state.tables.containers.keys()] as [string]
     const told = () =>
-      completeBatch(cluster.state, 'b', 1, [
-        { container: id, bytes: 1 },
-        { container: 'c999', bytes: 1 },
-      ]).leftovers
+      completeBatch(cluster.state, 'b', 1, {
+        leftovers: [
+          { container: id, bytes: 1 },
+          { container: 'c999', bytes: 1 },
+        ],
+      }).leftovers
     t.same(told(), { mostBytes: null, drop: ['c999'] })
     const set = (leftoverBytes: number | null) =>
       cluster.must({

@@ -6,7 +6,7 @@
 // lower than the recorded one is refused with STALE_EPOCH. A value that is absent is null, never missing.
 
 import type {
-  Devices,
+  Device,
   ExecUser,
   Identity,
   InsideMethod,
@@ -18,6 +18,12 @@ import type {
   Security,
   Sysctls,
 } from '@drover/protocol'
+
+/** A volume is a directory of the host; it is not taken away while something in the container uses it (BUSY). */
+export type EngineDevice =
+  | Exclude<Device, { type: 'volume' }>
+  | { type: 'volume'; source: string; path: string; readonly?: boolean }
+export type EngineDevices = Record<string, EngineDevice>
 
 /** created: rootfs prepared, no process. checkpointed: frozen after a dump. restored: frozen after a restore. */
 export type EngineState = 'created' | 'running' | 'frozen' | 'checkpointed' | 'restored' | 'stopped'
@@ -65,7 +71,7 @@ export interface EngineSpec {
   limits: EngineLimits
   identity: Identity
   /** Missing: none. */
-  devices?: Devices
+  devices?: EngineDevices
   /** Missing: as usual. */
   security?: Security
   /** Variables of its own network, IPC and UTS namespaces, set before init runs. Missing: as the kernel has them. */
@@ -100,7 +106,7 @@ export interface EngineContainer {
   /** Frozen at its limit of memory: so much it was given beyond, to come to a stand. Missing: nothing. */
   memoryRoomBytes?: number
   /** Those it has or will have at its start; missing: an engine that knows none. */
-  devices?: Devices
+  devices?: EngineDevices
   /** Missing: as usual. */
   security?: Security
   /** Missing: none. */
@@ -127,6 +133,8 @@ export interface EngineHello {
   packsLayers?: boolean
   /** `details` and `times` of hashTree. Missing: an engine of an earlier version. */
   patchesFiles?: boolean
+  /** Devices of type volume, and `directory` of hashTree. Missing: an engine of an earlier version. */
+  volumes?: boolean
 }
 
 /** Milliseconds of the phases of a checkpoint or restore. `frozenAtNs` and `resumedAtNs` are CLOCK_REALTIME. */
@@ -160,7 +168,7 @@ export interface EngineMethods extends EngineInsideMethods {
       container: string
       epoch: number
       limits: EngineLimits
-      devices?: Devices
+      devices?: EngineDevices
       name?: string | null
       security?: Security
       sysctls?: Sysctls
@@ -243,6 +251,8 @@ export interface EngineMethods extends EngineInsideMethods {
       times?: { path: string; seconds: number; nanoseconds: number }[]
       pack?: string
       unpack?: string
+      /** Of this directory, a volume of the container, instead of its layer. */
+      directory?: string
     }
     result: { hash: string | null; entries: number; bytes: number; leftBytes: number; packed?: boolean }
   }

@@ -2,8 +2,8 @@
 // nothing else, and it changes as the container runs.
 
 import { existsSync } from 'node:fs'
-import type { Devices } from '@drover/protocol'
 import t from 'tap'
+import type { EngineDevices as Devices } from '../src/index.ts'
 import { reasonToSkip } from './engine-program.ts'
 import { OneHost } from './one-host.ts'
 

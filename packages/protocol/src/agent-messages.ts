@@ -7,6 +7,7 @@ import { type Static, Type } from '@drover/schema'
 import { MoveTerms } from './move-options.ts'
 import { Nullable } from './nullable.ts'
 import {
+  AssignedVolumes,
   ContainerSpec,
   CopyOrigin,
   ExportTask,
@@ -23,6 +24,7 @@ import {
   Resources,
   SnapshotResult,
   SnapshotTask,
+  VolumeCopy,
 } from './resources.ts'
 
 export * from './subjects.ts'
@@ -46,6 +48,8 @@ export const Assignment = Type.Object({
   stopTimeoutMs: Type.Optional(Type.Integer()),
   spec: ContainerSpec,
   identity: Identity,
+  /** Missing: it has none. */
+  volumes: Type.Optional(AssignedVolumes),
   /** Names of the snapshots that it has: others are removed. Missing: from an older controller, which knows of none. */
   snapshots: Type.Optional(Type.Array(Type.String())),
   snapshotTask: Type.Optional(SnapshotTask),
@@ -95,6 +99,8 @@ export const AssignmentBatch = Type.Object({
   leftovers: Type.Optional(
     Type.Object({ mostBytes: Nullable(Type.Integer({ minimum: 0 })), drop: Type.Array(Type.String()) }),
   ),
+  /** Of a complete one: directories of volumes, of those it has reported, that are old, unfinished or deleted. */
+  dropVolumes: Type.Optional(Type.Array(VolumeCopy)),
   /** Of a complete one: names of hosts that were removed, whose certificates count for nothing any more. Missing: none, or an older controller. */
   removedHosts: Type.Optional(Type.Array(Type.String())),
   /** Of the answer to a pull that asks for it: the addresses of the other hosts. */
@@ -202,6 +208,8 @@ export const HostReport = Type.Object({
   leftovers: Type.Optional(
     Type.Array(Type.Object({ container: Type.String(), bytes: Type.Integer({ minimum: 0 }) }), { maxItems: 1024 }),
   ),
+  /** Directories of volumes; missing: an older agent, which has none. */
+  volumes: Type.Optional(Type.Array(VolumeCopy)),
   containers: Type.Array(ObservedContainer),
   migrations: Type.Array(MigrationStep),
   imageTasks: Type.Array(ImageTaskResult),

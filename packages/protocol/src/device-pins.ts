@@ -33,6 +33,7 @@ function pinReason(device: Device): string | null {
         ? 'its link has no address of its own that could be set up elsewhere'
         : null
     case 'tmpfs':
+    case 'volume':
       return null
     case 'gpu':
       return `a GPU of this host (${device.vendor})`

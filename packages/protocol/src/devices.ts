@@ -2,6 +2,8 @@
 // containers. Most pin their container to its host: device-pins.ts says why.
 
 import { type Static, Type } from '@drover/schema'
+import { namePattern } from './names.ts'
+import { VolumeId } from './volumes.ts'
 
 const path = Type.String({
   pattern: '^(/(?!\\.{1,2}(/|$))[^/\\u0000]+)+$',
@@ -71,6 +73,17 @@ export const Device = Type.Union([
       required,
       recursive: Type.Optional(Type.Boolean({ description: 'with what is mounted below it at that time' })),
       shared: Type.Optional(Type.Boolean({ description: 'the same on every host, so that a move finds it again' })),
+    },
+    strict,
+  ),
+  // A directory of the cluster's own that outlives containers and moves along with the one that has it.
+  Type.Object(
+    {
+      type: Type.Literal('volume'),
+      volume: Type.String({ pattern: namePattern, description: 'name of the volume' }),
+      path,
+      readonly: Type.Optional(Type.Boolean()),
+      id: Type.Optional(VolumeId),
     },
     strict,
   ),

@@ -46,7 +46,10 @@ export const paths = {
   cancel: (id: string) => `/v1/operations/${id}/cancel`,
   /** Server-sent events: `id: <log index>`, `data: <ClusterEvent>`; takes Last-Event-ID. */
   events: '/v1/events',
+  volumes: '/v1/volumes',
   profiles: '/v1/profiles',
+  /** GET, PUT: make it, DELETE. */
+  volume: (name: string) => `/v1/volumes/${name}`,
   /** GET, PUT: make it, POST: change it, DELETE. */
   profile: (name: string) => `/v1/profiles/${name}`,
   images: '/v1/images',

@@ -30,6 +30,7 @@ export * from './profiles.ts'
 export * from './scheduling.ts'
 export * from './security.ts'
 export * from './snapshots.ts'
+export * from './volumes.ts'
 
 /** A name of a container, host, image or group: a DNS label, so that it can be a hostname. */
 export const Name = Type.String({ pattern: namePattern, description: 'a DNS label' })
@@ -295,6 +296,7 @@ export const OperationKind = Type.Union([
   Type.Literal('image-import'),
   Type.Literal('image-set'),
   Type.Literal('profile-set'),
+  Type.Literal('volume-set'),
   Type.Literal('publish'),
   Type.Literal('rebalance'),
   Type.Literal('machines'),

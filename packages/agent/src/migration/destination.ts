@@ -7,34 +7,39 @@ import { engineDeadlines } from '../engine-port.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
 import { receiveSnapshots } from '../snapshots/travel.ts'
 import { engineSpec } from '../steps/engine-spec.ts'
-import { StreamFrameType, type StreamMessage, type TreeSum } from '../streams/messages.ts'
+import { StreamFrameType, type StreamMessage } from '../streams/messages.ts'
 import { decodeStreamMessage, idleDeadlineMs, type StreamConnection } from '../streams/stream-connection.ts'
-import { keepOnly, makeSockets, removePaths } from './apply-delta.ts'
+import { makeSockets, removePaths } from './apply-delta.ts'
+import { ArrivingTree } from './arriving-tree.ts'
 import { checkpointDirectory } from './checkpoint-directory.ts'
 import { ParentImages } from './memory-ahead.ts'
 import { MemoryFileWriter } from './memory-files.ts'
 import { receivePackedLayer, unpackLayer } from './packed-layer.ts'
 import { WrittenPages } from './pages-ahead.ts'
+import { raise, receiveArchive, unexpected } from './receive-archive.ts'
 import { receiveLaterPatch, receiveUnlike, sendIndex } from './receive-unlike.ts'
+import { receiveVolume, requireSameVolumes } from './receive-volumes.ts'
 import type { MigrationSession } from './session.ts'
 import { requireCriu } from './source.ts'
-import { keepDeltaExtractionReady, startDeltaExtraction, startExtraction, type TarProcess } from './tar-process.ts'
+import { keepDeltaExtractionReady, startDeltaExtraction, startExtraction } from './tar-process.ts'
 import { throttleDestination } from './throttle.ts'
-import { type FileTime, requireSameTree, TreeCheck } from './tree-check.ts'
+import { requireSameTree, TreeCheck } from './tree-check.ts'
 import { WhileOpen } from './while-open.ts'
 
 type Moving = Assignment & { migration: NonNullable<Assignment['migration']> }
 type Message<K extends StreamMessage['kind']> = Extract<StreamMessage, { kind: K }>
+
+type Sums = Pick<Message<'complete'>, 'tree' | 'volumes'>
 
 interface Arriving {
   parts: AgentParts
   session: MigrationSession
   assignment: Moving
   connection: StreamConnection
-  upper: string
-  tree: TreeCheck
-  /** Restores, when the disk is as it was sent. */
-  begin(sent: TreeSum | undefined, changed: Promise<TreeSum>): Promise<void>
+  disk: ArrivingTree
+  volumes: ReadonlyMap<string, ArrivingTree>
+  /** Restores, when the disk and the volumes are as they were sent. */
+  begin(sent: Sums): Promise<void>
 }
 
 /** The controller's own deadlines end a move long before; this is only so that nothing waits for ever. */
@@ -103,12 +108,18 @@ async function receiveAll(
   const leftover = parts.leftovers.has(assignment.container)
   const unpacks = parts.mirror.hello?.packsLayers === true
   const patches = parts.mirror.hello?.patchesFiles === true
-  const offers = { ...(leftover ? { leftover } : {}), ...(unpacks ? { unpacks } : {}), ...(patches ? { patches } : {}) }
+  const takesVolumes = parts.mirror.hello?.volumes === true ? { volumes: true } : {}
+  const offers = {
+    ...takesVolumes,
+    ...(leftover ? { leftover } : {}),
+    ...(unpacks ? { unpacks } : {}),
+    ...(patches ? { patches } : {}),
+  }
   await connection.sendMessage({ kind: 'accepted', verifies: true, overlaps: true, ...offers })
   throttleDestination(parts, connection, assignment.migration.terms)
   const checkpoint = checkpointDirectory(parts.checkpointRoot, assignment.migration.operation, true)
   session.defer(checkpoint.remove)
-  const { upper, packed } = await receiveDisk(parts, session, assignment, connection, checkpoint.directory)
+  const { upper, packed, volumes } = await receiveDisk(parts, session, assignment, connection, checkpoint.directory)
   await parts.faults.at('destination.disk-received')
   const tree = packed
     ? await unpackLayer(parts, session, assignment, packed)
@@ -117,13 +128,15 @@ async function receiveAll(
   await connection.sendMessage({ kind: 'disk-received', bytes: connection.bytesReceived })
   session.advance('precopied')
 
-  const begin = async (sent: TreeSum | undefined, changed: Promise<TreeSum>) => {
+  const disk = new ArrivingTree(upper, tree, session.figures)
+  const begin = async (sent: Sums) => {
     // A source of an earlier version doesn't say.
-    if (sent) requireSameTree(assignment.name, sent, await changed)
+    if (sent.tree) requireSameTree(`move ${assignment.name}: the disk`, sent.tree, await disk.sum())
+    await requireSameVolumes(assignment, volumes, sent.volumes)
     await parts.faults.at('destination.restoring')
     if (live) await restore(parts, session, assignment, checkpoint.directory)
   }
-  const arriving = { parts, session, assignment, connection, upper, tree, begin }
+  const arriving = { parts, session, assignment, connection, disk, volumes, begin }
   const { restoring, switched } = await receiveSwitch(arriving, checkpoint.directory)
   session.figures.sourceFrozenAtNs = switched.frozenAtNs
   if (live) parts.switched.add(assignment.migration.operation)
@@ -138,7 +151,7 @@ async function receiveDisk(
   assignment: Moving,
   connection: StreamConnection,
   directory: string,
-): Promise<{ upper: string; packed: Buffer | null }> {
+): Promise<{ upper: string; packed: Buffer | null; volumes: Map<string, ArrivingTree> }> {
   const message = await connection.receiveMessage()
   if (message.kind !== 'disk') throw unexpected(message)
   const spec = engineSpec(parts, assignment)
@@ -165,13 +178,16 @@ async function receiveDisk(
     await receiveSnapshots(session, connection, upper, next.sockets)
     next = await connection.receiveMessage()
   }
+  const volumes = new Map<string, ArrivingTree>()
+  for (; next.kind === 'volume'; next = await connection.receiveMessage())
+    volumes.set(next.id, await receiveVolume({ parts, session, connection, assignment }, next))
   if (next.kind !== 'disk-sent') throw unexpected(next)
-  return { upper, packed }
+  return { upper, packed, volumes }
 }
 
 /** Takes memory files and the delta until the source says that its dump has succeeded. What is restored is so sooner, if all is there. */
 async function receiveSwitch(
-  { parts, session, assignment, connection, upper, tree, begin }: Arriving,
+  { parts, session, assignment, connection, disk, volumes, begin }: Arriving,
   directory: string,
 ): Promise<{ switched: Message<'switched'>; restoring: Promise<void> }> {
   const written = new WrittenPages(directory)
@@ -182,10 +198,7 @@ async function receiveSwitch(
     parent?.close()
     written.close()
   })
-  let names: string[] = []
-  const paths: string[] = []
-  const times: FileTime[] = []
-  let changed: Promise<TreeSum> | null = null
+  let tree = disk
   let restoring: Promise<void> | null = null
   let deadlineMs = switchDeadlineMs
   let stages = true
@@ -229,24 +242,20 @@ async function receiveSwitch(
     } else if (message.kind === 'written') {
       written.begin(message)
     } else if (message.kind === 'compare') {
-      await sendIndex(connection, await tree.details(session, message.paths))
+      await sendIndex(connection, await tree.check.details(session, message.paths))
     } else if (message.kind === 'patch') {
       if (message.ahead !== true) await parts.faults.at('destination.delta-receiving')
-      const time = await receiveLaterPatch(connection, upper, message)
-      if (time) times.push(time)
+      const time = await receiveLaterPatch(connection, tree.root, message)
+      if (time) tree.times.push(time)
     } else if (message.kind === 'delta') {
       await parts.faults.at('destination.delta-receiving')
-      await receiveDelta(session, connection, upper, message)
-      changed = tree.after(paths, session.figures, times)
-      changed.catch(() => {})
-    } else if (message.kind === 'names') {
-      names.push(...message.names)
-      if (!message.last) continue
-      paths.push(...(await keepOnly(upper, message.directory, names)))
-      names = []
-    } else if (message.kind === 'changed') paths.push(...message.paths)
+      await receiveDelta(session, connection, tree, message)
+      tree.changed()
+    } else if (message.kind === 'names') await tree.keepOnly(message)
+    else if (message.kind === 'changed') tree.paths.push(...message.paths)
+    else if (message.kind === 'volume-delta') tree = volumes.get(message.id) ?? raise(unexpected(message))
     else if (message.kind === 'complete' || message.kind === 'switched') {
-      restoring = begin(message.tree, changed ?? tree.after([], session.figures))
+      restoring = begin(message)
       restoring.catch(() => {})
       if (message.kind === 'switched') return { switched: message, restoring }
     } else throw unexpected(message)
@@ -278,24 +287,14 @@ async function stageMemory(
 async function receiveDelta(
   session: MigrationSession,
   connection: StreamConnection,
-  upper: string,
+  { root, figures }: ArrivingTree,
   delta: Message<'delta'>,
 ): Promise<void> {
   const startedAt = performance.now()
-  if (delta.deletions.length > 0) await removePaths(upper, delta.deletions)
-  if (delta.sockets.length > 0) await makeSockets(upper, delta.sockets)
-  if (delta.archive) await receiveArchive(connection, startDeltaExtraction(session, upper))
-  session.figures.delta_ms = performance.now() - startedAt
-}
-
-async function receiveArchive(connection: StreamConnection, extraction: TarProcess): Promise<void> {
-  for (;;) {
-    const frame = await connection.receive()
-    if (frame.type === StreamFrameType.end) break
-    if (frame.type !== StreamFrameType.data) throw unexpected(decodeStreamMessage(frame))
-    await extraction.write(frame.payload)
-  }
-  await extraction.done()
+  if (delta.deletions.length > 0) await removePaths(root, delta.deletions)
+  if (delta.sockets.length > 0) await makeSockets(root, delta.sockets)
+  if (delta.archive) await receiveArchive(connection, startDeltaExtraction(session, root))
+  figures.delta_ms = performance.now() - startedAt
 }
 
 async function restore(
@@ -315,8 +314,4 @@ async function restore(
   session.signal.throwIfAborted()
   parts.mirror.answer(answer.container)
   Object.assign(session.figures, answer.figures, { restore_call_ms: performance.now() - startedAt })
-}
-
-function unexpected(message: StreamMessage): DroverError {
-  return new DroverError('BAD_REQUEST', `migration stream: ${message.kind} came out of turn`)
 }

@@ -10,27 +10,26 @@ import { leastKeptBytes } from '../leftovers/leftovers.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
 import { sendSnapshots } from '../snapshots/travel.ts'
 import { stopParams } from '../steps/stop-params.ts'
-import type { StreamMessage, TreeSum } from '../streams/messages.ts'
+import type { StreamMessage, TreeSum, VolumeSum } from '../streams/messages.ts'
 import { openStream } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 import { movePlan, requireBudget, requireStrategy } from './blackout-budget.ts'
 import { checkpointDirectory, removeTree } from './checkpoint-directory.ts'
-import { bytesOf } from './choose-patches.ts'
 import { cleanPages } from './clean-pages.ts'
-import { type DiskDelta, diskDelta, namesIn, socketsOf } from './disk-delta.ts'
-import { type Manifest, pathBytes, restlessDirectories, scanManifest, sizeOf } from './disk-manifest.ts'
+import { socketsOf } from './disk-delta.ts'
+import { restlessDirectories, scanManifest, sizeOf } from './disk-manifest.ts'
 import { DiskProgress } from './disk-progress.ts'
 import { FilesAhead } from './files-ahead.ts'
-import type { Patch } from './likeness.ts'
 import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
 import { sendMemoryFiles } from './memory-files.ts'
 import { mostPackedBytes, mostPackedEntries, packLayer } from './packed-layer.ts'
 import { PagesAhead } from './pages-ahead.ts'
 import { checkpointPatiently, requireMovable, residentBytes } from './preflight.ts'
-import { sendPatch, sendUnlike } from './send-unlike.ts'
+import { type Delta, type SentTree, scanDelta, sendArchive, sendDelta } from './send-delta.ts'
+import { sendUnlike } from './send-unlike.ts'
+import { type SentVolume, scanVolumes, sendVolumeDeltas, sendVolumes } from './send-volumes.ts'
 import type { MigrationSession } from './session.ts'
-import { keepDeltaArchiveReady, startDeltaArchive, startPrecopyArchive, type TarProcess } from './tar-process.ts'
-import { partsOf } from './text-parts.ts'
+import { keepDeltaArchiveReady, startPrecopyArchive } from './tar-process.ts'
 import { throttleSource } from './throttle.ts'
 import { TreeCheck } from './tree-check.ts'
 import { WhileOpen } from './while-open.ts'
@@ -41,16 +40,19 @@ interface Sent {
   frozenAtNs: number
   /** What the destination's layer must be; null: it can't tell. */
   tree: TreeSum | null
+  volumes: VolumeSum[]
+}
+
+type Sums = Pick<Sent, 'tree' | 'volumes'>
+
+interface Deltas {
+  disk: Delta
+  volumes: Delta[]
 }
 
 /** What the pre-copy leaves for the switch. */
-interface Precopied {
-  connection: StreamConnection
-  upper: string
-  manifest: Manifest
-  filesAhead: FilesAhead | null
-  restless: ReadonlySet<string>
-  tree: TreeCheck | null
+interface Precopied extends SentTree {
+  volumes: SentVolume[]
   /** Whether the destination takes pages while they are written, and restores while the dump ends. */
   overlaps: boolean
   /** Where the checkpoint will be. */
@@ -128,15 +130,19 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   const packed = mayPack ? await packLayer(parts, session, { container, epoch }) : null
   // To pack a layer cleans its pages as well.
   if (!packed) await cleanPages(engine.upper, manifest, session.signal)
-  const disk = { kind: 'disk', sockets: packed ? [] : socketsOf(manifest), startedAtMs, starts, ...arrival }
-  await connection.sendMessage({ ...disk, ...(compares ? { compares } : {}), ...(packed ? { packed: true } : {}) })
+  const announced = { kind: 'disk', sockets: packed ? [] : socketsOf(manifest), startedAtMs, starts, ...arrival }
+  await connection.sendMessage({ ...announced, ...(compares ? { compares } : {}), ...(packed ? { packed: true } : {}) })
   const sending = { parts, session, connection, of: { container, epoch }, upper: engine.upper, manifest }
   const compared = compares ? await sendUnlike(sending) : null
   session.figures.disk_bytes = sizeBytes
   const progress = new DiskProgress(session, connection, sizeBytes - (compared?.reusedBytes ?? 0))
   if (packed) await sendPacked(connection, packed.data, progress)
-  else await sendArchive(connection, startPrecopyArchive(session, engine.upper, compared?.excludeFrom), progress)
+  else
+    await sendArchive(connection, startPrecopyArchive(session, engine.upper, compared?.excludeFrom), () =>
+      progress.sent(),
+    )
   await sendSnapshots(session, connection, engine.upper)
+  const volumes = await sendVolumes(parts, session, connection, assignment, accepted.volumes === true)
   await connection.sendMessage({ kind: 'disk-sent' })
   await parts.faults.at('source.disk-sent')
   // While the destination unpacks.
@@ -161,17 +167,9 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
     else await sendMemoryAhead(parts, session, connection, { container, epoch: assignment.epoch, directory }, plan)
   }
   if (migration.mode !== 'frozen') await filesAhead?.send()
-  const overlaps = accepted.overlaps === true
-  precopied.set(session, {
-    connection,
-    upper: engine.upper,
-    manifest,
-    filesAhead,
-    restless,
-    tree,
-    overlaps,
-    checkpoint,
-  })
+  const { figures } = session
+  const disk = { connection, root: engine.upper, manifest, filesAhead, restless, tree, figures }
+  precopied.set(session, { ...disk, volumes, overlaps: accepted.overlaps === true, checkpoint })
   session.advance('precopied')
 }
 
@@ -184,12 +182,12 @@ export async function switchOver(parts: AgentParts, session: MigrationSession, a
   await parts.faults.at('source.freezing')
   session.signal.throwIfAborted()
   const sentBefore = connection.bytesSent
-  const { frozenAtNs, tree } =
+  const { frozenAtNs, tree, volumes } =
     assignment.migration.mode !== 'cold'
       ? await checkpointAndSend(parts, session, assignment, ready)
       : await stopAndSend(parts, session, assignment, ready)
   await parts.faults.at('source.switched')
-  await connection.sendMessage({ kind: 'switched', frozenAtNs, ...(tree === null ? {} : { tree }) })
+  await connection.sendMessage({ kind: 'switched', frozenAtNs, ...said({ tree, volumes }) })
   session.figures.switch_bytes = connection.bytesSent - sentBefore
   session.figures.sent_bytes = connection.bytesSent
   session.advance('switched')
@@ -225,19 +223,19 @@ async function checkpointAndSend(
   Object.assign(session.figures, answer.figures, { checkpoint_ms: dumpedAt - calledAt })
   const sent = await sentAhead
   // The scan takes the CPU while the kernel sends.
-  const [memoryBytes, delta] = await Promise.all([
+  const [memoryBytes, deltas] = await Promise.all([
     sent?.memoryBytes ?? sendMemoryFiles(ready.connection, directory, pages),
-    sent?.disk ? null : scanDelta(session, ready),
+    sent?.sums ? null : scanDeltas(session, ready),
   ])
   session.figures.memory_bytes = memoryBytes
-  const tree = delta ? await sendDelta(session, ready, delta) : (sent?.disk?.tree ?? null)
+  const sums = deltas ? await sendDeltas(session, ready, deltas) : (sent?.sums ?? { tree: null, volumes: [] })
   session.figures.transfer_ms = performance.now() - dumpedAt
-  return { frozenAtNs: answer.figures.frozenAtNs ?? 0, tree }
+  return { frozenAtNs: answer.figures.frozenAtNs ?? 0, ...sums }
 }
 
 /**
  * Pages while CRIU writes them; all else while CRIU, which has written all images, lets go of the processes, and the engine records that they
- * stand still. Until `switched` nothing of this means anything, also what the destination restores of it. Null: there was no such time. Disk
+ * stand still. Until `switched` nothing of this means anything, also what the destination restores of it. Null: there was no such time. Sums
  * null: CRIU has made link-remap files, which come and go until the dump is over.
  */
 async function sendWhileDumping(
@@ -246,7 +244,7 @@ async function sendWhileDumping(
   container: string,
   ready: Precopied,
   { pages, ahead }: { pages: PagesAhead | null; ahead: { begun: boolean } },
-): Promise<{ memoryBytes: number; disk: { tree: TreeSum | null } | null } | null> {
+): Promise<{ memoryBytes: number; sums: Sums | null } | null> {
   const asked = parts.engine.call('checkpointImages', { container }, { deadlineMs: engineDeadlines.checkpoint })
   // An engine that doesn't know this, or is gone, which the checkpoint's own call tells.
   pages?.follow()
@@ -255,11 +253,11 @@ async function sendWhileDumping(
   if (!complete || session.closed) return null
   ahead.begun = true
   const sending = sendMemoryFiles(ready.connection, ready.checkpoint, pages)
-  const [memoryBytes, delta] = await Promise.all([sending, diskStands ? scanDelta(session, ready) : null])
-  if (!delta) return { memoryBytes, disk: null }
-  const tree = await sendDelta(session, ready, delta)
-  if (ready.overlaps) await ready.connection.sendMessage({ kind: 'complete', ...(tree === null ? {} : { tree }) })
-  return { memoryBytes, disk: { tree } }
+  const [memoryBytes, deltas] = await Promise.all([sending, diskStands ? scanDeltas(session, ready) : null])
+  if (!deltas) return { memoryBytes, sums: null }
+  const sums = await sendDeltas(session, ready, deltas)
+  if (ready.overlaps) await ready.connection.sendMessage({ kind: 'complete', ...said(sums) })
+  return { memoryBytes, sums }
 }
 
 async function stopAndSend(
@@ -275,75 +273,32 @@ async function stopAndSend(
     parts.mirror.answer(answer)
   }
   session.signal.throwIfAborted()
-  return { frozenAtNs: 0, tree: await sendDelta(session, ready, await scanDelta(session, ready)) }
+  return { frozenAtNs: 0, ...(await sendDeltas(session, ready, await scanDeltas(session, ready))) }
 }
 
-type Delta = DiskDelta & { names: Map<string, string[]>; patches: Patch[] }
+/** Nothing of what there is none of. */
+const said = ({ tree, volumes }: Sums) => ({
+  ...(tree === null ? {} : { tree }),
+  ...(volumes.length === 0 ? {} : { volumes }),
+})
 
-async function scanDelta(session: MigrationSession, ready: Precopied): Promise<Delta> {
-  const scannedAt = performance.now()
-  const after = await scanManifest(ready.upper, session.signal)
-  const whole = diskDelta(ready.manifest, after)
-  session.figures.scan_ms = performance.now() - scannedAt
-  const last = await ready.filesAhead?.last(after, whole.archive)
-  const settled = last && last.settled.size > 0
-  const delta = settled ? diskDelta(ready.manifest, after, last.settled) : whole
-  const { archive, deletions, sockets } = delta
-  const patches = last?.patches ?? []
-  session.figures.delta_entries = archive.length + deletions.length + sockets.length + patches.length
-  session.figures.compare_ms = performance.now() - scannedAt - session.figures.scan_ms
-  session.figures.patch_bytes = bytesOf(patches)
-  return { ...delta, patches, names: namesIn(ready.manifest, after, ready.restless) }
+async function scanDeltas(session: MigrationSession, ready: Precopied): Promise<Deltas> {
+  const [disk, volumes] = await Promise.all([scanDelta(session, ready), scanVolumes(session, ready.volumes)])
+  return { disk, volumes }
 }
 
-async function sendDelta(session: MigrationSession, ready: Precopied, delta: Delta): Promise<TreeSum | null> {
-  const { connection, upper } = ready
-  const archive = delta.archive.length > 0
-  const sum = ready.tree && announceDelta(session, ready.tree, connection, delta)
-  for (const patch of delta.patches) await sendPatch({ session, connection, upper }, patch)
-  await connection.sendMessage({ kind: 'delta', deletions: delta.deletions, sockets: delta.sockets, archive })
-  if (!archive) return await sum
-  const deltaArchive = startDeltaArchive(session, upper)
-  const names = delta.archive.map((path) => Buffer.concat([pathBytes('.', path), Buffer.from([0])]))
-  const named = deltaArchive.write(Buffer.concat(names)).then(() => deltaArchive.endInput())
-  const [, , tree] = await Promise.all([named, sendArchive(connection, deltaArchive), sum])
-  return tree
-}
-
-/** What the destination has to look at again; what the tree is then. */
-async function announceDelta(
+async function sendDeltas(
   session: MigrationSession,
-  tree: TreeCheck,
-  connection: StreamConnection,
-  { archive, deletions, sockets, names, patches }: Delta,
-): Promise<TreeSum> {
-  const paths = [...archive, ...deletions, ...sockets.map(({ path }) => path)]
-  const there = [...paths, ...patches.map(({ path }) => path)]
-  for (const [directory, all] of names) {
-    for (const { part, last } of partsOf(all)) {
-      void connection.sendMessage({ kind: 'names', directory, names: part, last }).catch(() => {})
-    }
-  }
-  if (there.length > 0)
-    for (const { part } of partsOf(there)) {
-      void connection.sendMessage({ kind: 'changed', paths: part }).catch(() => {})
-    }
-  // The names were changed with their directories, which are among the paths; the engine has looked at what is patched.
-  return await tree.after(paths, session.figures)
+  ready: Precopied,
+  { disk, volumes }: Deltas,
+): Promise<Sums> {
+  const tree = await sendDelta(session, ready, disk)
+  return { tree, volumes: await sendVolumeDeltas(session, ready.volumes, volumes) }
 }
 
 async function sendPacked(connection: StreamConnection, data: Buffer, progress: DiskProgress): Promise<void> {
   await connection.sendData(data)
   progress.sent()
-  await connection.sendEnd()
-}
-
-async function sendArchive(connection: StreamConnection, archive: TarProcess, progress?: DiskProgress): Promise<void> {
-  for await (const chunk of archive.output()) {
-    await connection.sendData(chunk)
-    progress?.sent()
-  }
-  await archive.done()
   await connection.sendEnd()
 }
 

@@ -16,9 +16,12 @@ const pathsPerCall = 4_000
 interface Checked {
   container: string
   epoch: number
+  directory?: string
 }
 /** Files that the engine reads or writes at the beginning. */
 export interface TreeFiles {
+  /** A volume of the container, instead of its layer. */
+  directory?: string
   /** Where it shall write what it knows. */
   index?: string
   /** Where it shall write a small layer as it is. */
@@ -54,13 +57,14 @@ export class TreeCheck {
     { container, epoch }: Checked,
     files: TreeFiles = {},
   ): Promise<TreeCheck> {
-    const { index } = files
-    const of = { container, epoch, ...files }
-    const later = { container, epoch, ...(index === undefined ? {} : { index }) }
+    const { index, directory } = files
+    const checked = { container, epoch, ...(directory === undefined ? {} : { directory }) }
+    const of = { ...checked, ...files }
+    const later = { ...checked, ...(index === undefined ? {} : { index }) }
     const startedAt = performance.now()
     session.defer(() =>
       parts.engine
-        .call('hashTree', { container, epoch, changed: null, mostBytes: 0 }, { deadlineMs: engineDeadlines.quick })
+        .call('hashTree', { ...checked, changed: null, mostBytes: 0 }, { deadlineMs: engineDeadlines.quick })
         .catch(() => {}),
     )
     let answer = await ask(parts, of, null)
@@ -69,9 +73,9 @@ export class TreeCheck {
       session.signal.throwIfAborted()
       answer = await ask(parts, later, [])
     }
-    session.figures.tree_ms = performance.now() - startedAt
+    session.figures.tree_ms = (session.figures.tree_ms ?? 0) + performance.now() - startedAt
     const { hash, entries, bytes } = answer
-    return new TreeCheck(parts, { container, epoch }, { hash, entries, bytes }, packed)
+    return new TreeCheck(parts, checked, { hash, entries, bytes }, packed)
   }
 
   /** Of these paths, which may have changed, what the engine knows now. */
@@ -103,13 +107,13 @@ export class TreeCheck {
   }
 }
 
-/** Throws DISK_DIFFERS unless both are the same. */
-export function requireSameTree(name: string, sent: TreeSum, here: TreeSum): void {
+/** Throws DISK_DIFFERS unless both are the same. `what`: `move web: the disk`. */
+export function requireSameTree(what: string, sent: TreeSum, here: TreeSum): void {
   if (sent.hash === here.hash) return
   const told = ({ entries, bytes, hash }: TreeSum) => `${entries} entries, ${bytes} bytes in files, hash ${hash}`
   throw new DroverError(
     'DISK_DIFFERS',
-    `move ${name}: the disk that arrived is not the one that was sent: there ${told(sent)}; here ${told(here)}`,
+    `${what} that arrived is not the one that was sent: there ${told(sent)}; here ${told(here)}`,
   )
 }
 

@@ -4,6 +4,7 @@
 
 import type { EngineContainer, EngineLimits } from '@drover/engine'
 import { type Assignment, type ContainerSpec, wholeSecurity } from '@drover/protocol'
+import { engineDevices, withoutVolumeRoot } from './engine-devices.ts'
 
 export function engineLimits({ requests, limits = {}, scheduling }: ContainerSpec): Required<EngineLimits> {
   return {
@@ -37,9 +38,10 @@ export function engineLimits({ requests, limits = {}, scheduling }: ContainerSpe
 /** An engine that doesn't say can't change them either. */
 export function configured(
   { limits, devices, name, security, sysctls, rlimits }: EngineContainer,
-  { spec, name: given }: Pick<Assignment, 'spec' | 'name'>,
+  assignment: Pick<Assignment, 'spec' | 'name' | 'volumes'>,
 ): boolean {
-  if (devices !== undefined && !same(devices, spec.devices ?? {})) return false
+  const { spec, name: given } = assignment
+  if (devices !== undefined && !same(withoutVolumeRoot(devices), engineDevices(assignment, ''))) return false
   if (limits === undefined) return true
   if (!same(wholeSecurity(security), wholeSecurity(spec.security))) return false
   if (name !== given) return false

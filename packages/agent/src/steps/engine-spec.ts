@@ -3,6 +3,7 @@
 import type { EngineSpec } from '@drover/engine'
 import { type Assignment, wholeSecurity } from '@drover/protocol'
 import type { AgentParts } from '../parts.ts'
+import { engineDevices } from '../reconcile/engine-devices.ts'
 import { engineLimits } from '../reconcile/engine-limits.ts'
 
 export function engineSpec(parts: AgentParts, assignment: Assignment): EngineSpec {
@@ -16,7 +17,7 @@ export function engineSpec(parts: AgentParts, assignment: Assignment): EngineSpe
     environment: spec.environment,
     limits: engineLimits(spec),
     identity,
-    devices: spec.devices ?? {},
+    devices: engineDevices(assignment, parts.volumes.root),
     security: wholeSecurity(spec.security),
     sysctls: spec.sysctls ?? {},
     rlimits: spec.rlimits ?? {},

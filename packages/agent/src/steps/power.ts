@@ -3,6 +3,7 @@
 import { type Assignment, wholeSecurity } from '@drover/protocol'
 import { engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { callAndMirror, type StepContext } from '../parts.ts'
+import { engineDevices } from '../reconcile/engine-devices.ts'
 import { engineLimits } from '../reconcile/engine-limits.ts'
 import { engineSpec } from './engine-spec.ts'
 import { prepareFirstBoot } from './first-boot.ts'
@@ -20,6 +21,7 @@ export async function create({ parts, assignment }: Owned): Promise<void> {
 
 export async function update({ parts, assignment }: Owned): Promise<void> {
   const { container, epoch, name, spec } = assignment
+  parts.volumes.require(assignment, parts.mirror.all())
   await callAndMirror(
     parts,
     'update',
@@ -28,7 +30,7 @@ export async function update({ parts, assignment }: Owned): Promise<void> {
       epoch,
       name,
       limits: engineLimits(spec),
-      devices: spec.devices ?? {},
+      devices: engineDevices(assignment, parts.volumes.root),
       security: wholeSecurity(spec.security),
       sysctls: spec.sysctls ?? {},
       rlimits: spec.rlimits ?? {},
@@ -39,6 +41,7 @@ export async function update({ parts, assignment }: Owned): Promise<void> {
 
 export async function start({ parts, assignment }: Owned): Promise<void> {
   const { container, epoch } = assignment
+  parts.volumes.require(assignment, parts.mirror.all())
   await prepareFirstBoot(parts, assignment)
   await parts.lease.cover(container)
   await callAndMirror(parts, 'start', { container, epoch }, engineDeadlines.start)

@@ -5,16 +5,18 @@
 //   or, to a host that it was on before:      disk; the answer is index, data…, end; start-over, remove…, [patch, data…, end]…,
 //                                             archive, data…, end
 //   [snapshots, data…, end]                   those that it has
+//   [volume, data…, end]…                     each volume that it has
 //   disk-sent                                 the answer is disk-received
 //   compare, [patch, data…, end]…; compare …  pieces of larger files that have changed meanwhile; the answer to compare is index, data…, end
 //   parent, data…; pages, data…; pages, …     memory ahead of time: the images that hold it, then its pages, part by part
 //   [written, data…]…                         after the freeze: of the dump's files of pages, what it has written
 //   memory, data…                             a list of files and all their other bytes
 //   [names…, changed…], [patch, data…, end]…, delta, [data…, end]   what changed on disk since
+//   [volume-delta, [names…, changed…], delta, [data…, end]]…        the same of each volume
 //   [complete]                                all was sent, and what the disk is to be: restore, and wait
 //   switched                                  the dump has succeeded, and the source stands still: if it came before `complete`, restore
 
-import { namePattern, uploadPattern } from '@drover/protocol'
+import { namePattern, uploadPattern, VolumeId } from '@drover/protocol'
 import { Compile, type Static, Type } from '@drover/schema'
 
 export const StreamFrameType = { control: 0, data: 1, end: 2 } as const
@@ -60,6 +62,9 @@ export const TreeSum = Type.Object({
 })
 export type TreeSum = Static<typeof TreeSum>
 
+export const VolumeSum = Type.Object({ id: VolumeId, tree: TreeSum })
+export type VolumeSum = Static<typeof VolumeSum>
+
 export const MemoryFile = Type.Object({
   name: Type.String(),
   sizeBytes: Type.Integer({ minimum: 0 }),
@@ -75,6 +80,7 @@ export const StreamMessage = Type.Union([
   /**
    * `verifies`: it understands `names` and `changed`, and compares trees. `leftover`: it has what the container left there. `unpacks`: it
    * takes a disk that is `packed`. `patches`: it understands `compare`, and a patch after that. `overlaps`: it understands `written` and `complete`.
+   * `volumes`: it takes `volume`.
    */
   Type.Object({
     kind: Type.Literal('accepted'),
@@ -83,6 +89,7 @@ export const StreamMessage = Type.Union([
     unpacks: Type.Optional(Type.Boolean()),
     patches: Type.Optional(Type.Boolean()),
     overlaps: Type.Optional(Type.Boolean()),
+    volumes: Type.Optional(Type.Boolean()),
   }),
   Type.Object({
     kind: Type.Literal('image'),
@@ -126,6 +133,8 @@ export const StreamMessage = Type.Union([
   Type.Object({ kind: Type.Literal('compare'), paths: Type.Array(Type.String()) }),
   Type.Object({ kind: Type.Literal('archive') }),
   Type.Object({ kind: Type.Literal('snapshots'), sockets: Type.Array(FileNode) }),
+  /** One of its volumes; an archive follows. */
+  Type.Object({ kind: Type.Literal('volume'), id: VolumeId, sockets: Type.Array(FileNode) }),
   Type.Object({ kind: Type.Literal('disk-sent') }),
   Type.Object({ kind: Type.Literal('disk-received'), bytes: Type.Integer() }),
   /** So many bytes follow of a file of pages that the dump is still writing; from 0 on: what came of it before is void. */
@@ -164,9 +173,22 @@ export const StreamMessage = Type.Union([
   }),
   /** Answer to `disk`: a tar of it follows. */
   Type.Object({ kind: Type.Literal('tree'), sockets: Type.Array(FileNode) }),
+  /** The names, changed and delta that follow are of this volume. */
+  Type.Object({ kind: Type.Literal('volume-delta'), id: VolumeId }),
   /** What was restored counts for nothing before `switched`: the dump may still fail, and the source's processes run on. */
-  Type.Object({ kind: Type.Literal('complete'), tree: Type.Optional(TreeSum) }),
-  Type.Object({ kind: Type.Literal('switched'), frozenAtNs: Type.Number(), tree: Type.Optional(TreeSum) }),
+  Type.Object({
+    kind: Type.Literal('complete'),
+    tree: Type.Optional(TreeSum),
+    /** Missing: it has none. */
+    volumes: Type.Optional(Type.Array(VolumeSum)),
+  }),
+  Type.Object({
+    kind: Type.Literal('switched'),
+    frozenAtNs: Type.Number(),
+    tree: Type.Optional(TreeSum),
+    /** Missing: it has none. */
+    volumes: Type.Optional(Type.Array(VolumeSum)),
+  }),
 ])
 export type StreamMessage = Static<typeof StreamMessage>
 export type FileNode = Static<typeof FileNode>

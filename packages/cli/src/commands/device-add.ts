@@ -17,6 +17,7 @@ then nothing is changed. One device may be in several containers.
   type=char|block  source=/dev/…  [path=…] [mode=0660] [uid=…] [gid=…] [readonly=true] [required=false]
                    or by number: major=10 minor=229 path=/dev/fuse
   type=bind        source=/srv/… path=/… [readonly=true] [shared=true] [recursive=true] [required=false]
+  type=volume      volume=NAME path=/… [readonly=true]     see drover volume
   type=tmpfs       path=/… size=64MiB [mode=0755] [uid=…] [gid=…]     memory, of the container's limit
   type=nic         bridge=br0 [interface=eth1] [mac=…] [ipv4=10.0.0.5/24] [ipv6=…/64] [mtu=1400] [queue=…]
                    [isolated=true]

@@ -47,6 +47,7 @@ import * as top from './top.ts'
 import * as transfer from './transfer.ts'
 import * as up from './up.ts'
 import * as version from './version.ts'
+import * as volume from './volume.ts'
 
 export const commands: readonly ((program: Command) => void)[] = [
   up.register,
@@ -72,6 +73,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   thaw.register,
   set.register,
   device.register,
+  volume.register,
   rename.register,
   rebuild.register,
   move.register,

@@ -2,6 +2,7 @@
 // that whoever comes too late hears why. A removed host's name is kept as well: its agent may still speak, and must not join by that.
 
 import type { HostToken, Operation } from '@drover/protocol'
+import { loseVolumes, volumesOn } from './apply-volumes.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { beginOperation, begunBefore, endOperation, operationOnHost } from './operations.ts'
@@ -83,7 +84,9 @@ export function applyHostRemoved(draft: Draft, { operation, host: name, force }:
     const text = `${doing}: ${named(images)} would be lost, which no other host has; export what is needed, or say --force`
     draft.refuse('WRONG_STATE', text, { host: name, images })
   }
+  refuseVolumes(draft, name, force)
   const lost = containers.map((container) => loseContainer(draft, name, container, operation))
+  lost.push(...loseVolumes(draft, name, operation))
   draft.write({ table: 'hosts', key: name, value: null })
   for (const table of ['silences', 'losses', 'hostTokens'] as const)
     if (state.tables[table].has(name)) draft.write({ table, key: name, value: null })
@@ -114,6 +117,15 @@ function refuseContainers(draft: Draft, host: string, containers: readonly Store
       ? 'with --force they are forgotten, and their disks and snapshots lost'
       : `and it is silent; if it is dead for sure: drover host lost ${host} --i-am-sure, then drover host remove ${host} --force`
   draft.refuse('WRONG_STATE', `${doing}; ${way}`, { host, containers: containers.length })
+}
+
+/** Of those that no container has: the others would have kept the host. */
+function refuseVolumes(draft: Draft, host: string, force: boolean): void {
+  const volumes = volumesOn(draft.state, host)
+  if (volumes.length === 0 || force) return
+  const names = named(volumes.map(({ name }) => `volume ${name}`))
+  const way = 'give them to a container there and move that, delete them, or say --force'
+  draft.refuse('WRONG_STATE', `remove host ${host}: ${names} would be lost; ${way}`, { host, volumes: volumes.length })
 }
 
 /** Gives back how the operation names it. */

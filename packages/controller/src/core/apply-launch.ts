@@ -11,6 +11,7 @@ import { newContainer } from './new-container.ts'
 import { type Beginning, beginOperation, begunBefore } from './operations.ts'
 import { promisedRoom } from './promised-room.ts'
 import { askable, policyOf, projectsOf } from './scheduling-policy.ts'
+import { hasVolumes } from './volumes.ts'
 
 export function applyContainerLaunched(draft: Draft, entry: EntryOf<'ContainerLaunched'>): Operation {
   const before = begunBefore(draft, entry.operation, 'launch', entry.name)
@@ -19,6 +20,12 @@ export function applyContainerLaunched(draft: Draft, entry: EntryOf<'ContainerLa
   const { name, spec } = entry
   if (draft.state.idsByName.has(name)) {
     draft.refuse('NAME_TAKEN', `launch ${name}: a container of that name exists`, { container: name })
+  }
+  if (hasVolumes(spec)) {
+    const hint = `launch it, then drover volume attach VOLUME ${name} PATH`
+    draft.refuse('BAD_REQUEST', `launch ${name}: volumes are given to a container that is there: ${hint}`, {
+      container: name,
+    })
   }
   checkRoom(draft, entry.host, spec.requests, `launch ${name}`, entry.operation)
   checkQuota(draft, entry)

@@ -13,12 +13,14 @@ import {
 import { checkRoom } from './apply-launch.ts'
 import { runningOperation } from './apply-operations.ts'
 import { refuseBusy } from './apply-power.ts'
+import { volumesMoved } from './apply-volumes.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { rememberMove } from './move-memory.ts'
 import { maxWaitingMoves, placesForAny, waitingMoves } from './move-queue.ts'
 import { beginOperation, begunBefore, phaseSinceMs } from './operations.ts'
 import { policyOf } from './scheduling-policy.ts'
+import { hasVolumes } from './volumes.ts'
 
 const movableBy: Record<Migration['mode'], readonly ContainerState[]> = {
   live: ['running'],
@@ -75,7 +77,12 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
     message: `${container.host} → ${entry.destination}`,
     total: stepsOf.length,
     parent: entry.parent,
-    parameters: { container: container.id, placement: entry.placement, reason },
+    parameters: {
+      container: container.id,
+      placement: entry.placement,
+      reason,
+      ...(hasVolumes(container.spec) ? { volumeCopy: draft.index } : {}),
+    },
     migration,
   })
   draft.event(
@@ -109,6 +116,7 @@ export function applyMigrationCommitted(draft: Draft, entry: EntryOf<'MigrationC
   }
   const container = draft.state.tables.containers.get(migration.container)!
   const committed = enterPhase(draft, operation, migration, 'committed', entry.figures)
+  volumesMoved(draft, container, operation.id, migration.destination)
   // Room for all of it was kept there.
   const { preempted, ...rest } = container
   draft.reassign({

@@ -2,6 +2,7 @@
 
 import type { Operation, PowerState } from '@drover/protocol'
 import { applyContainerObserved } from './apply-containers.ts'
+import { volumesMade } from './apply-volumes.ts'
 import type { Draft } from './draft.ts'
 import type { EntryOf } from './entries.ts'
 import { endOperation } from './operations.ts'
@@ -28,6 +29,7 @@ export function applyOperationEnded(draft: Draft, entry: EntryOf<'OperationEnded
   const { migration } = operation
   if (!migration) {
     if (entry.state !== 'done') undo(draft, operation)
+    else if (operation.kind === 'set') settleVolumes(draft, operation)
     return endOperation(draft, operation, entry)
   }
   const committed = migration.phase === 'committed' || migration.phase === 'cleaning'
@@ -55,6 +57,11 @@ export function applyOperationEnded(draft: Draft, entry: EntryOf<'OperationEnded
   const phase = entry.state === 'done' ? 'done' : migration.phase
   if (committed && container) observeThere(draft, entry, container)
   return endOperation(draft, { ...operation, migration: { ...migration, phase, figures } }, entry)
+}
+
+function settleVolumes(draft: Draft, { parameters }: Operation): void {
+  const container = draft.state.tables.containers.get(String(parameters.container))
+  if (container) volumesMade(draft, container)
 }
 
 /** What is true no more by now is not news. */

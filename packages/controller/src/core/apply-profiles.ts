@@ -14,6 +14,7 @@ export function applyProfileChanged(draft: Draft, entry: EntryOf<'ProfileChanged
   const { name, action } = entry
   const profile = draft.state.tables.profiles.get(name)
   const doing = `${action} profile ${name}`
+  refuseVolumes(draft, doing, entry.request)
   if (action === 'create') {
     if (profile) draft.refuse('NAME_TAKEN', `${doing}: there is one`, { profile: name })
     if (draft.state.tables.profiles.size >= maxProfiles)
@@ -55,6 +56,13 @@ function put(draft: Draft, { request }: EntryOf<'ProfileChanged'>, profile: Prof
     key: profile.name,
     value: { ...profile, description, settings, revision: draft.index },
   })
+}
+
+/** One container alone may have a volume. */
+function refuseVolumes(draft: Draft, doing: string, { settings }: EntryOf<'ProfileChanged'>['request']): void {
+  const named = Object.entries(settings?.devices ?? {}).find(([, device]) => device?.type === 'volume')
+  if (!named) return
+  draft.refuse('BAD_REQUEST', `${doing}: device ${named[0]} is a volume, which one container alone may have`)
 }
 
 function refuseInUse(draft: Draft, name: string): void {

@@ -15,6 +15,7 @@ import {
 } from '@drover/protocol'
 import { quotaRefusal } from '@drover/scheduler'
 import { refuseBusy } from './apply-power.ts'
+import { placeVolumes, resolveVolumes } from './apply-volumes.ts'
 import { loadOf, shortage } from './capacity.ts'
 import { demandOf } from './demand.ts'
 import type { Draft } from './draft.ts'
@@ -40,11 +41,13 @@ export function applySetRequested(draft: Draft, entry: EntryOf<'SetRequested'>):
   }
   refuseUnknown(draft, container, entry.change)
   refuseSecurity(draft, container, entry.change)
-  const problem = kernelSettingsProblem(entry.change.sysctls, entry.change.rlimits)
+  const change = resolveVolumes(draft, container, entry.change)
+  const problem = kernelSettingsProblem(change.sysctls, change.rlimits)
   if (problem !== null) draft.refuse('BAD_REQUEST', `set ${container.name}: ${problem}`)
-  const spec = changed(container.spec, entry.change)
+  const spec = changed(container.spec, change)
   refuseShortage(draft, container, spec.requests)
   refuseQuota(draft, container, spec)
+  placeVolumes(draft, { spec, host: container.host })
   // Whether its host holds it to its lease is to be heard anew.
   const { leasedEpoch, ...rest } = container
   const lease = leasedEpoch === undefined || entry.change.scheduling?.heal !== undefined ? {} : { leasedEpoch }

@@ -9,6 +9,7 @@ import type { EntryOf } from './entries.ts'
 import { beginOperation, begunBefore, endOperation } from './operations.ts'
 import { describePreempted } from './preemption.ts'
 import type { StoredContainer } from './state.ts'
+import { hasVolumes } from './volumes.ts'
 
 export const snapshotsOf = (container: StoredContainer): readonly Snapshot[] => container.snapshots ?? []
 
@@ -19,6 +20,9 @@ export function applySnapshotRequested(draft: Draft, entry: EntryOf<'SnapshotReq
   const doing = `snapshot ${entry.name} of ${container.name}`
   refuseBusy(draft, container, 'snapshot')
   refuseState(draft, container, doing, entry.memory ? ['running'] : ['running', 'stopped', 'frozen'])
+  if (entry.memory && hasVolumes(container.spec)) {
+    refuse(draft, container, 'NOT_MIGRATABLE', `${doing} with memory: it has volumes, which are in no snapshot`)
+  }
   const there = snapshotsOf(container)
   if (there.some(({ name }) => name === entry.name)) refuse(draft, container, 'NAME_TAKEN', `${doing}: it has one`)
   if (there.length >= maxSnapshots) {
@@ -64,6 +68,10 @@ export function applySnapshotRestoreRequested(draft: Draft, entry: EntryOf<'Snap
   if (!entry.start && (container.state === 'running' || container.state === 'frozen')) {
     const why = `${doing}: it is ${container.state}; stop it first, or ask for a restart with --start`
     refuse(draft, container, 'WRONG_STATE', why)
+  }
+  if (entry.start && snapshot.memory && hasVolumes(container.spec)) {
+    const why = `${doing} with memory: it has volumes now, which its processes of then know nothing of; take them away first`
+    refuse(draft, container, 'NOT_MIGRATABLE', why)
   }
   refuseState(draft, container, doing, ['running', 'stopped', 'frozen', 'failed'])
   if (entry.start && container.preempted !== undefined) {

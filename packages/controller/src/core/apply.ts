@@ -43,6 +43,7 @@ import {
   applySnapshotsExpired,
   applySnapshotTaken,
 } from './apply-snapshots.ts'
+import { applyVolumeChanged } from './apply-volumes.ts'
 import { Draft } from './draft.ts'
 import type { Entry } from './entries.ts'
 import type { Change, ClusterState } from './state.ts'
@@ -168,6 +169,8 @@ function dispatch(draft: Draft, entry: Entry): unknown {
       return applyProfileChanged(draft, entry)
     case 'ProfilesReached':
       return applyProfilesReached(draft, entry)
+    case 'VolumeChanged':
+      return applyVolumeChanged(draft, entry)
     case 'ImageRegistered':
       return applyImageRegistered(draft, entry)
     case 'HostTokenMade':

@@ -15,6 +15,7 @@ import { originOf } from './apply-copy.ts'
 import { snapshotsOf } from './apply-snapshots.ts'
 import { imagesToKeep } from './healing.ts'
 import { type ClusterState, nextSerial, type StoredContainer } from './state.ts'
+import { assignedVolumes, hasVolumes, volumesToDrop } from './volumes.ts'
 
 export interface HostAssignment {
   host: string
@@ -32,12 +33,12 @@ export function assignmentsOf(state: ClusterState, container: StoredContainer): 
   return [assign(state, container, container.host, container.deleting ? 'none' : 'owner', container.epoch, null)]
 }
 
-/** All that a host has: the answer to its pull. `leftovers`: those that it has reported. */
+/** All that a host has: the answer to its pull. `leftovers`, `volumes`: those that it has reported. */
 export function completeBatch(
   state: ClusterState,
   host: string,
   term: number,
-  leftovers: NonNullable<HostReport['leftovers']> = [],
+  { leftovers = [], volumes = [] }: Pick<HostReport, 'leftovers' | 'volumes'> = {},
 ): AssignmentBatch {
   const assignments: Assignment[] = []
   for (const container of state.tables.containers.values()) {
@@ -55,6 +56,7 @@ export function completeBatch(
     imageTasks: imageTasksOf(state, host),
     images: imagesOf(state),
     ...(keepImages.length === 0 ? {} : { keepImages }),
+    dropVolumes: volumesToDrop(state, volumes),
     removedHosts: [...state.tables.removedHosts.keys()].sort(),
     leftovers: {
       mostBytes: state.tables.hosts.get(host)?.leftoverBytes ?? null,
@@ -134,6 +136,7 @@ function assign(
     ...(stopTimeoutMs === null ? {} : { stopTimeoutMs }),
     spec,
     identity,
+    ...volumesFor(state, container, role),
     snapshots: snapshotsOf(container).map((snapshot) => snapshot.name),
     ...snapshotTaskOf(state, container),
     ...exportTaskOf(state, container),
@@ -142,6 +145,15 @@ function assign(
     migration,
   }
   return { host, assignment }
+}
+
+function volumesFor(
+  state: ClusterState,
+  container: StoredContainer,
+  role: Assignment['role'],
+): Pick<Assignment, 'volumes'> {
+  if (role === 'none' || !hasVolumes(container.spec)) return {}
+  return { volumes: assignedVolumes(state, container, role === 'destination' ? 'destination' : 'owner') }
 }
 
 /** What its owner shall do once for the operation under way. */

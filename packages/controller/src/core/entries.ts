@@ -24,6 +24,7 @@ import {
   RebalanceRecord,
   SetRequest,
   Snapshot,
+  VolumeRequest,
 } from '@drover/protocol'
 import { type Static, Type } from '@drover/schema'
 import { ContainerImported, CopyRefreshed, ExportRequested, RebuildRequested } from './disk-entries.ts'
@@ -318,6 +319,13 @@ export const ProfileChanged = entry('ProfileChanged', {
   action: Type.Union([Type.Literal('create'), Type.Literal('change'), Type.Literal('remove')]),
   request: ProfileRequest,
 })
+/** Done as soon as applied. */
+export const VolumeChanged = entry('VolumeChanged', {
+  operation: OperationId,
+  name: Name,
+  action: Type.Union([Type.Literal('create'), Type.Literal('delete')]),
+  request: VolumeRequest,
+})
 /** A container gets what its profiles say. */
 export const ProfilesReached = entry('ProfilesReached', { container: Type.String({ description: 'id' }) })
 
@@ -366,6 +374,7 @@ export const Entry = Type.Union([
   ImageRegistered,
   ProfileChanged,
   ProfilesReached,
+  VolumeChanged,
   ...joinEntries,
 ])
 export type Entry = Static<typeof Entry>

@@ -5,6 +5,7 @@
 import { pinsOf } from '@drover/protocol'
 import { policyOf } from './scheduling-policy.ts'
 import type { ClusterState, StoredContainer } from './state.ts'
+import { volumeDevices } from './volumes.ts'
 
 /** In words; null: it may be. Of a container on a host that isn't lost: that. */
 export function whyNotHealed(state: ClusterState, container: StoredContainer): string | null {
@@ -15,6 +16,8 @@ export function whyNotHealed(state: ClusterState, container: StoredContainer): s
   if (desired === 'stopped' && !preempted?.resumes) return `it is stopped; its disk is on ${host}`
   const pins = pinsOf(spec.devices)
   if (pins.length > 0) return `devices pin it to ${host}`
+  const [volume] = volumeDevices(spec.devices)
+  if (volume !== undefined) return `its volume ${volume[1].volume} is on ${host}`
   const wished = spec.scheduling?.heal ?? 'wait'
   if (wished === 'wait' && !(loss.sure && loss.fresh))
     return `it waits for host ${host}, which has its disk (heal=wait)`

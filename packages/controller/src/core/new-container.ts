@@ -3,6 +3,7 @@
 import type { ContainerSpec, Identity, Placement, PowerState } from '@drover/protocol'
 import type { Draft } from './draft.ts'
 import type { StoredContainer } from './state.ts'
+import { withoutVolumes } from './volumes.ts'
 
 export interface Beginnings {
   name: string
@@ -21,7 +22,7 @@ export function newContainer(
   return {
     id: `c${identity.serial}`,
     name,
-    spec,
+    spec: withoutVolumes(spec),
     identity,
     desired,
     deleting: false,

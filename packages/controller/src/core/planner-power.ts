@@ -43,7 +43,15 @@ export function planPower(context: PlanContext, operation: Operation): Entry[] {
 
 /** What a host answers to a change that it can't make, however often it is asked. Only then: an engine that is being replaced answers again. */
 const isRefusal = (code: string | null) =>
-  ['BAD_REQUEST', 'WRONG_STATE', 'DEVICE_NOT_FOUND', 'ENGINE_FAILED', 'NAME_TAKEN'].includes(code ?? '')
+  [
+    'BAD_REQUEST',
+    'WRONG_STATE',
+    'DEVICE_NOT_FOUND',
+    'ENGINE_FAILED',
+    'NAME_TAKEN',
+    'VOLUME_NOT_FOUND',
+    'BUSY',
+  ].includes(code ?? '')
 
 function retrying({ nowMs }: PlanContext, operation: Operation, message: string): Entry {
   const progress = { ...operation.progress, message: `failed, trying again: ${message}` }

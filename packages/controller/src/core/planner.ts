@@ -116,6 +116,7 @@ function planOperation(context: PlanContext, operation: Operation, slots: Switch
     case 'host-set':
     case 'image-set':
     case 'profile-set':
+    case 'volume-set':
     case 'host-lost':
     case 'host-token':
     case 'host-remove':

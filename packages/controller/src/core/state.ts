@@ -2,7 +2,16 @@
 // entity, so that applying an entry, loading from disk and restoring a snapshot keep the indexes alike. Nothing in apply
 // may depend on the iteration order of these maps: replicas that were restored have another one.
 
-import type { Container, Host, Image, Operation, Profile, RebalanceRecord, SchedulingPolicy } from '@drover/protocol'
+import type {
+  Container,
+  Host,
+  Image,
+  Operation,
+  Profile,
+  RebalanceRecord,
+  SchedulingPolicy,
+  Volume,
+} from '@drover/protocol'
 
 /** A container with what only the controller needs. */
 export interface StoredContainer extends Container {
@@ -64,6 +73,8 @@ export interface Tables {
   hostTokens: StoredHostToken
   /** By name: hosts whose reports no longer make them join. */
   removedHosts: { host: string; atMs: number }
+  /** By id. */
+  volumes: Volume
 }
 export type TableName = keyof Tables
 export const tableNames: readonly TableName[] = [
@@ -80,6 +91,7 @@ export const tableNames: readonly TableName[] = [
   'rebalances',
   'hostTokens',
   'removedHosts',
+  'volumes',
 ]
 
 export type Change = { [T in TableName]: { table: T; key: string; value: Tables[T] | null } }[TableName]
@@ -111,6 +123,7 @@ export function emptyState(): ClusterState {
       rebalances: new Map(),
       hostTokens: new Map(),
       removedHosts: new Map(),
+      volumes: new Map(),
     },
     idsByName: new Map(),
     running: new Set(),

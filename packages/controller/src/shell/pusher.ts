@@ -124,7 +124,7 @@ export class Pusher {
       this.#options.warn(host, container)
       return null
     }
-    return completeBatch(state, host, this.#options.term(), report?.leftovers)
+    return completeBatch(state, host, this.#options.term(), report)
   }
 
   /** What hosts under an operation should have taken up by now. */

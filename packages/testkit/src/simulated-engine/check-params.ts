@@ -92,6 +92,7 @@ const shapes: { [method in EngineMethod | 'simulate']: { [field: string]: Kind }
     times: 'list or missing',
     pack: 'path or missing',
     unpack: 'path or missing',
+    directory: 'path or missing',
   },
   checkpoint: { container: 'name', epoch: 'integer', directory: 'path' },
   checkpointImages: { container: 'name' },

@@ -82,6 +82,7 @@ function hello(params: Params<'hello'>, config: EngineConfig): Result<'hello'> {
     diskLimits: true,
     packsLayers: true,
     patchesFiles: true,
+    volumes: true,
     criu: refused
       ? { usable: false, path: null, version: null, reason: config.criuReason }
       : {

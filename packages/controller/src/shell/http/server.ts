@@ -27,6 +27,7 @@ import { rebalanceRoutes } from './rebalance.ts'
 import { snapshotRoutes } from './snapshots.ts'
 import { statusRoutes } from './status.ts'
 import { uploadRoutes } from './uploads.ts'
+import { volumeRoutes } from './volumes.ts'
 
 const bodyLimit = 1 << 20
 /** For a whole request to arrive; answers may take as long as they like. */
@@ -83,6 +84,7 @@ export async function apiServer(context: ControllerContext): Promise<FastifyInst
     execRoutes(v1, context, agents)
     metricsRoutes(v1, context)
     profileRoutes(v1, context)
+    volumeRoutes(v1, context)
   })
   installHealth(app, context)
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
