@@ -287,11 +287,7 @@ async function scanDeltas(session: MigrationSession, ready: Precopied): Promise<
   return { disk, volumes }
 }
 
-async function sendDeltas(
-  session: MigrationSession,
-  ready: Precopied,
-  { disk, volumes }: Deltas,
-): Promise<Sums> {
+async function sendDeltas(session: MigrationSession, ready: Precopied, { disk, volumes }: Deltas): Promise<Sums> {
   const tree = await sendDelta(session, ready, disk)
   return { tree, volumes: await sendVolumeDeltas(session, ready.volumes, volumes) }
 }
