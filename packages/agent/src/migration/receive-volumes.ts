@@ -4,6 +4,7 @@ import { type Assignment, DroverError } from '@drover/protocol'
 import type { AgentParts } from '../parts.ts'
 import type { StreamMessage, VolumeSum } from '../streams/messages.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
+import { syncFileSystem } from '../sync-file-system.ts'
 import { makeSockets } from './apply-delta.ts'
 import { ArrivingTree } from './arriving-tree.ts'
 import { receiveArchive } from './receive-archive.ts'
@@ -27,6 +28,8 @@ export async function receiveVolume(
   const directory = await parts.volumes.receive({ id, copy: assigned.copy })
   await makeSockets(directory, sockets)
   await receiveArchive(connection, startExtraction(session, directory))
+  // The other host's copy goes soon after the commit: all but the last changes is on the disk by then.
+  await syncFileSystem(directory, session.signal)
   const { container, epoch } = assignment
   return new ArrivingTree(directory, await TreeCheck.begin(parts, session, { container, epoch }, { directory }), {})
 }
