@@ -96,7 +96,11 @@ run_machine() {
 
 # What the machine has written is in its disk, whatever it still has in its memory is lost.
 cut_power() {
-  until grep -qs cut "$work/outcome"; do sleep 0.1; done
+  until grep -qs cut "$work/outcome"; do
+    # Gone with the shell that waits for the machine.
+    [ -d "$work" ] || return 0
+    sleep 0.1
+  done
   kill -KILL "$(cat "$work/pid")"
 }
 
