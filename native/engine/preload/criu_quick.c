@@ -9,7 +9,7 @@
 // 3. CRIU insists that an open file is as long as it was. lxcfs says for /proc/stat and its like how long the host's are just now, which
 //    is never the same twice; so a `top` in a container would hinder its move. Files on FUSE are said to be empty, as /proc's are.
 // 4. CRIU leaves out of a dump what its parent images have, if the kernel has soft-dirty. The engine has the kernel track writes by
-//    userfaultfd instead (page_tracking.h): CRIU is told that there is soft-dirty, and gets for it whether a page was written. What is
+//    userfaultfd instead (page_tracking.h): CRIU is told that there is soft-dirty, and gets for it whether a page was written (written_pages.c). What is
 //    not tracked counts as written. CRIU keeps what it knows of the kernel in a file, which therefore gets a name of its own: another
 //    CRIU must not believe it.
 // 5. CRIU notes the path of what is watched (inotify) if it finds the same file there, and follows a symbolic link as it looks. A
@@ -50,7 +50,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -228,35 +227,6 @@ int execvp(const char* file, char* const arguments[]) {
   int status = quickTar(kept);
   if (status >= 0) _exit(status);
   return real(file, kept);
-}
-
-/** struct pm_scan_arg and struct page_region of linux/fs.h. */
-struct scan_arguments {
-  uint64_t size, flags, start, end, walk_end, vector, vector_length, most_pages, inverted, mask, any_of, returned;
-};
-struct region {
-  uint64_t start, end, categories;
-};
-enum { is_written = 1 << 1, is_soft_dirty = 1 << 7 };
-
-int ioctl(int fd, unsigned long request, ...) {
-  int (*real)(int, unsigned long, void*) = NEXT("ioctl");
-  va_list more;
-  va_start(more, request);
-  void* argument = va_arg(more, void*);
-  va_end(more);
-  if (request != _IOWR('f', 16, struct scan_arguments)) return real(fd, request, argument);
-  struct scan_arguments* scan = argument;
-  uint64_t asked = scan->returned;
-  if (asked & is_soft_dirty) scan->returned |= is_written;
-  int count = real(fd, request, argument);
-  scan->returned = asked;
-  struct region* regions = (struct region*)(uintptr_t)scan->vector;
-  for (int i = 0; (asked & is_soft_dirty) && i < count; i++) {
-    uint64_t categories = regions[i].categories & ~(uint64_t)(is_written | is_soft_dirty);
-    regions[i].categories = categories | (regions[i].categories & is_written ? is_soft_dirty : 0);
-  }
-  return count;
 }
 
 /** CRIU's probe for soft-dirty reads one entry of its own pagemap. Bit 55 of Documentation/admin-guide/mm/pagemap.rst. */

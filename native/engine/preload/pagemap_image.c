@@ -7,7 +7,7 @@
 
 #include "staged_pages.h"
 
-enum { fieldPages = 1, fieldStart = 1, fieldCount32 = 2, fieldInParent = 3, fieldFlags = 4, fieldCount = 5, fieldMapping = 100 };
+enum { fieldPages = 1, fieldStart = 1, fieldCount32 = 2, fieldInParent = 3, fieldFlags = 4, fieldCount = 5, fieldMapping = 100, fieldOfFile = 101 };
 enum { flagParent = 1 };
 
 int openPagemap(int folder, int pid, struct image* image, uint32_t* pages) {
@@ -34,7 +34,7 @@ int nextEntry(struct image* image, struct pagemap_entry* entry) {
   if (found != 1) return found;
   uint64_t value, count = 0;
   unsigned field;
-  *entry = (struct pagemap_entry){0, 0, 0, 0};
+  *entry = (struct pagemap_entry){0};
   while ((found = nextField(&message, &field, &value, &ignored)) == 1) {
     if (field == fieldStart) entry->start = value;
     // The wider one, where it is given, comes later.
@@ -42,6 +42,7 @@ int nextEntry(struct image* image, struct pagemap_entry* entry) {
     if (field == fieldInParent && value) entry->inParent = 1;
     if (field == fieldFlags && value & flagParent) entry->inParent = 1;
     if (field == fieldMapping) entry->flags = (int)value;
+    if (field == fieldOfFile && value) entry->ofFile = 1;
   }
   if (found < 0 || count == 0 || count > UINT64_MAX / pageBytes / 2) return -1;
   entry->end = entry->start + count * pageBytes;

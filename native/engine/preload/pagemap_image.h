@@ -11,6 +11,8 @@ struct pagemap_entry {
   int inParent;
   /** drover's own field of parent images (memory_copy.cc): flags that the mapping was made with. CRIU passes over it. */
   int flags;
+  /** Likewise: it is a private one of a file. */
+  int ofFile;
 };
 
 /** Opens it and says which file the pages are in. 0: done. */

@@ -18,6 +18,7 @@
 #include "pagemap_image.h"
 
 enum { mostRanges = 16384 };
+static const uint64_t leastRange = 64 << 10;
 /** How far an area reaches beyond its range: a quarter of it, within these. Nothing is there but addresses. */
 static const uint64_t leastRoom = 2 << 20, mostRoom = 64 << 20;
 enum { mostGenerations = 1000 };
@@ -78,7 +79,9 @@ static int addProcess(int parent, int pid) {
     range.start = entry.start;
     range.end = entry.end;
     range.flags = entry.flags & MAP_NORESERVE;
-    if (addRange(&range) != 0) found = -1;
+    // The kernel moves whole mappings: no page of a file's comes from elsewhere. Small ones are not worth the calls.
+    const int staged = !entry.ofFile && entry.end - entry.start >= leastRange;
+    if (staged && addRange(&range) != 0) found = -1;
     range.place += entry.end - entry.start;
   }
   closeImage(&image);

@@ -1,5 +1,5 @@
 // Memory that was sent ahead of a dump lies in pages before the container stands still: in this process's own, from where the restored
-// processes, which are forked from it, get them without copying (premap.h). One area for each range of the parent images, with
+// processes, which are forked from it, get them without copying (premap.h). One area for each anonymous range of the parent images, with
 // room on both sides, since mappings grow. The engine has this process sit in the container's memory cgroup meanwhile, so that the pages
 // are charged to it. What can't be had here is read from the images, as ever.
 //

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <filesystem>
+#include <future>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -153,6 +154,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   Figures figures;
   Status stopped;
   const bool relies = !request.parentImages.empty();
+  std::future<bool> reliable;
   bool overtaken = false;
   auto stop = [&]() -> Status {
     // Frozen first, cut off second: what arrives in between is acknowledged by the kernel and part of the dump.
@@ -160,6 +162,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     figures.lap("freeze_ms");
     crashPoint("checkpoint:frozen");
     if (comparison) comparison->begin();
+    // Since CRIU was asked a process may have begun to let devices write into its memory. While CRIU begins.
+    if (relies) reliable = std::async(std::launch::async, [&] { return copied->reliable(); });
     DROVER_TRY(detachVeth(before.spec.identity));
     figures.lap("detach_ms");
     if (engine.cgroups().freezerIsUnified()) DROVER_TRY(saveCgroupTree(request.freezeCgroup, images.get()));
@@ -167,9 +171,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     DROVER_TRY(saveAffinities(engine.cgroups(), container->id, images.get()));
     figures.lap("affinity_ms");
     crashPoint("checkpoint:detached");
-    // Since CRIU was asked a process may have begun to let devices write into its memory.
-    overtaken = relies && !copied->reliable();
-    return overtaken ? Status(engineError("what was copied ahead is not reliable any more")) : Status();
+    return {};
   };
   request.stop = [&] {
     figures.lap("begin_ms");
@@ -179,6 +181,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   };
   std::vector<std::string> linkRemaps;
   auto keep = [&]() -> Status {
+    overtaken = reliable.valid() && !reliable.get();
+    if (overtaken) return engineError("what was copied ahead is not reliable any more");
     DROVER_TRY_ASSIGN(names, keepLinkRemaps(*container, images.get()));
     linkRemaps = std::move(names);
     DROVER_TRY(mendImage(images.get(), "files.img", withTimersArmed));
@@ -211,6 +215,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     std::error_code ignored;
     std::filesystem::remove_all(directory, ignored);
     comparison.reset();
+    if (reliable.valid()) reliable.wait();
     copied.reset();
     // Then all of the memory, as if none had been copied.
     if (overtaken && container->snapshot().state == State::running && !container->snapshot().extra.contains("move")) return checkpointContainer(engine, container, directory);

@@ -17,6 +17,8 @@ struct PageRange {
   uint64_t end = 0;
   /** Of a mapping: flags that it was made with and that its pages' next home has to have, too (MAP_NORESERVE). */
   int flags = 0;
+  /** Of a mapping: it is of a file, and what is copied of it are pages that were written to and are the process's own since. */
+  bool ofFile = false;
   uint64_t pages() const { return (end - start) / pageBytes; }
 };
 

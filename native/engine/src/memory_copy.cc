@@ -16,6 +16,8 @@ namespace {
 
 /** A process with less is left to the dump, which takes it in less time than two stops. */
 constexpr uint64_t leastPages = 256;
+/** Where all of them together have so many, the smaller ones are most of what a dump would hold. */
+constexpr uint64_t manyPages = 1024, leastPagesOfMany = 64;
 constexpr size_t mostTasks = 256;
 constexpr size_t runBytes = 1 << 20;
 
@@ -23,8 +25,8 @@ constexpr size_t runBytes = 1 << 20;
 constexpr uint32_t commonMagic = 0x54564319, pagemapMagic = 0x56084025, inventoryMagic = 0x58313116;
 constexpr uint32_t imageVersion = 2;
 constexpr uint32_t entryPresent = 1 << 2;
-/** Our own, for preload/pagemap_image.c; CRIU passes over it. */
-constexpr unsigned mappingFlagsField = 100;
+/** Our own, for preload/pagemap_image.c; CRIU passes over them. */
+constexpr unsigned mappingFlagsField = 100, ofFileField = 101;
 
 std::mutex copiesMutex;
 std::map<std::string, std::unique_ptr<MemoryCopy>> copies;
@@ -55,6 +57,23 @@ bool allZero(const char* page) {
   return page[0] == 0 && memcmp(page, page + 1, pageBytes - 1) == 0;
 }
 
+/** Those that are worth it, at most `mostTasks`. One that ended or can't be looked at is left to the dump. */
+std::vector<std::unique_ptr<PageTracking>> worthTracking(const std::vector<pid_t>& processes) {
+  std::vector<std::unique_ptr<PageTracking>> found;
+  uint64_t pages = 0;
+  for (pid_t pid : processes) {
+    if (found.size() >= mostTasks) break;
+    auto looked = PageTracking::look(pid);
+    if (!looked.ok()) continue;
+    pages += looked.value().pages();
+    if (looked.value().pages() < leastPagesOfMany) continue;
+    found.push_back(std::make_unique<PageTracking>(std::move(looked.value())));
+  }
+  const uint64_t least = pages >= manyPages ? leastPagesOfMany : leastPages;
+  std::erase_if(found, [&](const auto& each) { return each->pages() < least; });
+  return found;
+}
+
 /** Which pages of the run could be read. One that is not there any more counts as written if it comes back. */
 std::vector<bool> readPages(const CopiedMemory& task, const PageRange& run, std::string& buffer) {
   std::vector<bool> there(run.pages(), true);
@@ -74,12 +93,10 @@ Result<std::unique_ptr<MemoryCopy>> MemoryCopy::begin(Engine& engine, const Cont
   if (mkdir(directory.c_str(), 0755) != 0) return errnoError("make " + directory);
   if (!PageTracking::supported()) return copy;
   const std::vector<pid_t> processes = engine.cgroups().processes(container.id);
-  for (pid_t pid : processes) {
-    if (copy->tasks_.size() >= mostTasks) break;
-    auto tracking = PageTracking::begin(pid, leastPages);
+  for (auto& tracking : worthTracking(processes)) {
     // One that ended or can't be tracked is left to the dump.
-    if (!tracking.ok() || tracking.value().ranges().empty()) continue;
-    DROVER_TRY(copy->add(std::make_unique<PageTracking>(std::move(tracking.value()))));
+    if (!tracking->begin().ok() || tracking->ranges().empty()) continue;
+    DROVER_TRY(copy->add(std::move(tracking)));
   }
   for (auto& memory : SharedMemory::of(processes, leastPages, mostTasks)) {
     copy->shared_.push_back(memory.get());
@@ -116,6 +133,7 @@ Status MemoryCopy::writeImages(size_t task) const {
     appendField(message, 4, entryPresent);
     appendField(message, 5, range.pages());
     if (range.flags != 0) appendField(message, mappingFlagsField, static_cast<uint64_t>(range.flags));
+    if (range.ofFile) appendField(message, ofFileField, 1);
     appendMessage(image, message);
   }
   DROVER_TRY(writeNew(directory_ + "/" + tracking.pagemapName(), image));

@@ -1,4 +1,4 @@
-// Memory on its way to another host while the container runs (engine method `copyMemory`). The pages of the larger processes (page_tracking.h)
+// Memory on its way to another host while the container runs (engine method `copyMemory`). The pages of processes with more than a few (page_tracking.h)
 // and of what processes share (shared_memory.h) are written out in rounds, the first all of them, each later one what was written
 // since. The destination lays them into the image files of a CRIU dump that never was: the parent of the one that follows. That one
 // then holds only what is not unwritten since the last round, and CRIU finds the rest in the parent, as with its own incremental dumps.

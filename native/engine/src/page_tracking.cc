@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 #include <utility>
 
 #include "file_io.h"
@@ -37,8 +38,6 @@ struct ScanArguments {
 constexpr unsigned long scanRequest = _IOWR('f', 16, ScanArguments);
 constexpr size_t regionsPerScan = 4096;
 constexpr size_t mostMaps = 64 << 20;
-/** Smaller mappings are left to the dump. */
-constexpr uint64_t leastMapping = 64 << 10;
 constexpr uint64_t mostMapping = 1ULL << 36;
 
 Status prepare(int userfault) {
@@ -86,25 +85,35 @@ Result<std::vector<PageRange>> scan(int pagemap, const PageRange& range, Scan ki
   return found;
 }
 
-/** Private anonymous mappings, the heap and the stack among them, that can be written and read. */
-std::vector<PageRange> anonymousMappings(std::string_view maps) {
+/** Private mappings that can be read: anonymous ones, the heap among them but no stack, which grows, and those of files. */
+std::vector<PageRange> privateMappings(std::string_view maps) {
   std::vector<PageRange> found;
   for (auto line : splitAt(maps, '\n')) {
     auto mapping = parseMapping(line);
-    if (!mapping || mapping->inode != 0 || !mapping->readable || !mapping->writable || !mapping->isPrivate) continue;
-    if (!mapping->name.empty() && mapping->name != "[heap]" && !mapping->name.starts_with("[anon")) continue;
-    if (mapping->end - mapping->start >= leastMapping && mapping->end - mapping->start <= mostMapping) found.push_back({mapping->start, mapping->end});
+    if (!mapping || !mapping->readable || !mapping->isPrivate || mapping->end - mapping->start > mostMapping) continue;
+    const bool ofFile = mapping->inode != 0;
+    if (!ofFile && !mapping->name.empty() && mapping->name != "[heap]" && !mapping->name.starts_with("[anon")) continue;
+    if (ofFile || mapping->writable) found.push_back({.start = mapping->start, .end = mapping->end, .ofFile = ofFile});
   }
   return found;
 }
 
-/** Where mappings begin that the kernel keeps no memory in reserve for, as CRIU finds it, too (smaps, `nr`). */
-std::set<uint64_t> unreservedMappings(std::string_view smaps) {
-  std::set<uint64_t> found;
+/** What smaps says of mappings, by where they begin. */
+struct MappingFlags {
+  /** The kernel keeps no memory in reserve for them, as CRIU finds it, too (`nr`). */
+  std::set<uint64_t> unreserved;
+  /** Huge pages of hugetlbfs, or a device's memory. */
+  std::set<uint64_t> unusual;
+};
+
+MappingFlags flagsOf(std::string_view smaps) {
+  MappingFlags found;
   uint64_t start = 0;
   for (auto line : splitAt(smaps, '\n')) {
     if (line.starts_with("VmFlags:")) {
-      if (line.find(" nr") != std::string_view::npos) found.insert(start);
+      auto has = [&](std::string_view flag) { return line.find(flag) != std::string_view::npos; };
+      if (has(" nr")) found.unreserved.insert(start);
+      if (has(" ht") || has(" io") || has(" pf") || has(" mm")) found.unusual.insert(start);
     } else if (auto mapping = parseMapping(line)) {
       start = mapping->start;
     }
@@ -181,7 +190,7 @@ bool PageTracking::supported() {
 #endif
 }
 
-Result<PageTracking> PageTracking::begin(pid_t pid, uint64_t leastPages) {
+Result<PageTracking> PageTracking::look(pid_t pid) {
   PageTracking tracking;
   tracking.pid_ = pid;
   tracking.innerPid_ = innerPidOf(pid);
@@ -190,28 +199,31 @@ Result<PageTracking> PageTracking::begin(pid_t pid, uint64_t leastPages) {
   tracking.memory_.reset(open((process + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
   if (!tracking.pagemap_.valid() || !tracking.memory_.valid()) return errnoError("open the memory of process " + std::to_string(pid));
   DROVER_TRY_ASSIGN(maps, readFile(process + "/maps", mostMaps));
-  std::vector<PageRange> worth;
-  uint64_t pages = 0;
-  for (const PageRange& mapping : anonymousMappings(maps)) {
+  for (const PageRange& mapping : privateMappings(maps)) {
     DROVER_TRY_ASSIGN(there, scan(tracking.pagemap_.get(), mapping, Scan::all));
-    if (!there.empty()) worth.push_back(mapping);
-    for (const PageRange& range : there) pages += range.pages();
+    if (!there.empty()) tracking.worth_.push_back(mapping);
+    for (const PageRange& range : there) tracking.pages_ += range.pages();
   }
-  if (pages < leastPages || tracking.innerPid_ <= 0 || tracking.writtenByDevices()) return tracking;
-  DROVER_TRY_ASSIGN(userfault, openUserfault(pid));
-  tracking.userfault_ = std::move(userfault);
-  DROVER_TRY(prepare(tracking.userfault_.get()));
-  DROVER_TRY_ASSIGN(smaps, readFile(process + "/smaps", mostMaps));
-  const std::set<uint64_t> unreserved = unreservedMappings(smaps);
-  for (PageRange& mapping : worth) {
-    if (unreserved.contains(mapping.start)) mapping.flags = MAP_NORESERVE;
-    if (protect(tracking.userfault_.get(), mapping)) tracking.ranges_.push_back(mapping);
-  }
-  if (tracking.ranges_.empty()) return tracking;
   tracking.unchanging_ = vdsoOf(maps);
-  if (tracking.unchanging_.pages() > 0) tracking.ranges_.push_back(tracking.unchanging_);
-  std::sort(tracking.ranges_.begin(), tracking.ranges_.end(), [](const PageRange& left, const PageRange& right) { return left.start < right.start; });
   return tracking;
+}
+
+Status PageTracking::begin() {
+  if (innerPid_ <= 0 || writtenByDevices()) return {};
+  DROVER_TRY_ASSIGN(userfault, openUserfault(pid_));
+  userfault_ = std::move(userfault);
+  DROVER_TRY(prepare(userfault_.get()));
+  DROVER_TRY_ASSIGN(smaps, readFile("/proc/" + std::to_string(pid_) + "/smaps", mostMaps));
+  const MappingFlags flags = flagsOf(smaps);
+  for (PageRange& mapping : std::exchange(worth_, {})) {
+    if (flags.unusual.contains(mapping.start)) continue;
+    if (flags.unreserved.contains(mapping.start)) mapping.flags = MAP_NORESERVE;
+    if (protect(userfault_.get(), mapping)) ranges_.push_back(mapping);
+  }
+  if (ranges_.empty()) return {};
+  if (unchanging_.pages() > 0) ranges_.push_back(unchanging_);
+  std::sort(ranges_.begin(), ranges_.end(), [](const PageRange& left, const PageRange& right) { return left.start < right.start; });
+  return {};
 }
 
 Result<std::vector<PageRange>> PageTracking::takeWritten() {
@@ -235,16 +247,21 @@ Status PageTracking::read(uint64_t address, void* buffer, size_t length) const {
 }
 
 bool PageTracking::writtenByDevices() const {
-  auto maps = readFile("/proc/" + std::to_string(pid_) + "/maps", mostMaps);
-  if (!maps.ok() || maps.value().find("[aio]") != std::string::npos) return true;
+  const std::string process = "/proc/" + std::to_string(pid_);
+  // One that has ended will not be in the dump.
+  auto unknown = [&] { return access(process.c_str(), F_OK) == 0; };
+  auto maps = readFile(process + "/maps", mostMaps);
+  if (!maps.ok()) return unknown();
+  if (maps.value().find("[aio]") != std::string::npos) return true;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/fdinfo", error)) {
-    auto info = readFile(entry.path(), 4096);
+  // It may end while it is looked at.
+  for (std::filesystem::directory_iterator entry(process + "/fdinfo", error), end; !error && entry != end; entry.increment(error)) {
+    auto info = readFile(entry->path(), 4096);
     if (!info.ok()) continue;
     size_t flags = info.value().find("flags:");
     if (flags != std::string::npos && (strtoul(info.value().c_str() + flags + 6, nullptr, 8) & O_DIRECT)) return true;
   }
-  return static_cast<bool>(error);
+  return error && unknown();
 }
 
 }  // namespace drover

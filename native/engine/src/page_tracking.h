@@ -19,8 +19,12 @@ class PageTracking final : public CopiedMemory {
  public:
   /** Whether this kernel does all of it; tried once, on the engine itself. */
   static bool supported();
-  /** Begins to track; nothing counts as unwritten until the first `takeWritten`. Ranges are empty when it is not worth it. */
-  static Result<PageTracking> begin(pid_t pid, uint64_t leastPages);
+  /** Looks at what could be tracked. */
+  static Result<PageTracking> look(pid_t pid);
+  /** That is there. */
+  uint64_t pages() const { return pages_; }
+  /** Nothing counts as unwritten until the first `takeWritten`. Ranges are empty when nothing can be tracked. */
+  Status begin();
 
   pid_t pid() const { return pid_; }
   /** The pid that it has inside the container. */
@@ -37,6 +41,8 @@ class PageTracking final : public CopiedMemory {
  private:
   pid_t pid_ = 0;
   pid_t innerPid_ = 0;
+  uint64_t pages_ = 0;
+  std::vector<PageRange> worth_;
   UniqueFd userfault_, pagemap_, memory_;
   std::vector<PageRange> ranges_;
   PageRange unchanging_;
