@@ -56,20 +56,20 @@ export class FilesAhead {
     this.#seen = sending.manifest
   }
 
-  /** May be called again later, for what has changed since. Ends with a comparison, or when nothing has changed. */
-  async send(): Promise<void> {
+  /** May be called again later, for what has changed since. Ends with a comparison, or when nothing has changed: then false. */
+  async send(): Promise<boolean> {
     const { session, connection, upper, manifest } = this.#sending
     const rounds: number[] = []
     let sent = new Set<string>()
     for (;;) {
       const now = await scanManifest(upper, session.signal)
       const paths = changedFiles(manifest, this.#seen, now, sent)
-      if (paths.length === 0) return
+      if (paths.length === 0) return rounds.length > 0
       const [here, there] = await this.#compare(paths, now)
       this.#seen = now
       const patches = patchesAhead(paths, now, here, there)
       rounds.push(bytesOf(patches))
-      if (!anotherRound(rounds)) return
+      if (!anotherRound(rounds)) return true
       for (const patch of patches) await this.#sendAhead(patch, now)
       sent = new Set(patches.map(({ path }) => path))
       this.#sentBytes += rounds.at(-1) ?? 0

@@ -35,51 +35,96 @@ interface Ahead {
   directory: string
 }
 
-/** Sends memory ahead until it is no longer worth it. Throws BLACKOUT_TOO_LONG when a budget can't be kept. */
-export async function sendMemoryAhead(
-  parts: AgentParts,
-  session: MigrationSession,
-  connection: StreamConnection,
-  ahead: Ahead,
-  plan: MovePlan,
-): Promise<void> {
-  const copy = (mostBytes: number) =>
-    parts.engine.call('copyMemory', { ...ahead, mostBytes }, { deadlineMs: engineDeadlines.checkpoint })
-  const startedAt = performance.now()
-  const rounds: Round[] = []
-  const wishes = { ...plan, alwaysBytes: 0 }
-  let begun = false
-  for (;;) {
+/** The source's side. */
+export class MemoryAhead {
+  readonly #parts: AgentParts
+  readonly #session: MigrationSession
+  readonly #connection: StreamConnection
+  readonly #ahead: Ahead
+  readonly #rounds: Round[] = []
+  readonly #startedAt = performance.now()
+  #begun = false
+  /** The engine has forgotten what it tracked, or nothing is worth it: the dump will hold all there is. */
+  #over = false
+
+  constructor(parts: AgentParts, session: MigrationSession, connection: StreamConnection, ahead: Ahead) {
+    this.#parts = parts
+    this.#session = session
+    this.#connection = connection
+    this.#ahead = ahead
+  }
+
+  /** Sends memory until it is no longer worth it. Throws BLACKOUT_TOO_LONG when a budget can't be kept. */
+  async send(plan: MovePlan): Promise<void> {
+    const wishes = { ...plan, alwaysBytes: 0 }
+    for (;;) {
+      if (!(await this.again())) return requireBudget(this.#session, plan)
+      const estimate = estimateBlackout(this.#rounds, wishes)
+      const verdict = verdictOf(this.#rounds, estimate, wishes)
+      if (verdict === 'too-long') requireBudget(this.#session, plan, estimate)
+      tell(this.#session, estimate)
+      if (verdict !== 'another') return
+    }
+  }
+
+  /** A round: sends what was written since the one before. False: there is nothing of it any more. */
+  async again(): Promise<boolean> {
     const roundAt = performance.now()
-    const heldBefore = connection.heldBackMs
+    const heldBefore = this.#connection.heldBackMs
     let bytes = 0
     for (let leftBytes = 1; leftBytes > 0; ) {
-      const part = await copy(partBytes).catch(() => null)
-      // A move that ended while the engine was at it has nobody else to forget it.
-      if (!begun && part !== null) session.defer(() => forget(parts, copy, ahead))
-      session.signal.throwIfAborted()
-      // The engine has forgotten what it tracked, or nothing is worth it: the dump will hold all there is.
-      if (!part?.tracked) return requireBudget(session, plan)
-      if (!begun) await sendParent(connection, ahead.directory)
-      begun = true
-      if (part.file !== null) await sendPart(connection, join(ahead.directory, part.file))
+      const part = await this.#copy()
+      if (part === null) return false
+      if (part.file !== null) await sendPart(this.#connection, join(this.#ahead.directory, part.file))
       bytes += part.bytes
       leftBytes = part.leftBytes
-      tell(session, { sent_bytes: connection.bytesSent, ahead_left_bytes: leftBytes })
+      tell(this.#session, { sent_bytes: this.#connection.bytesSent, ahead_left_bytes: leftBytes })
     }
     const ms = performance.now() - roundAt
-    rounds.push({ bytes, ms, workMs: Math.max(1, ms - (connection.heldBackMs - heldBefore)) })
-    const estimate = estimateBlackout(rounds, wishes)
-    Object.assign(session.figures, {
+    const rounds = this.#rounds
+    rounds.push({ bytes, ms, workMs: Math.max(1, ms - (this.#connection.heldBackMs - heldBefore)) })
+    Object.assign(this.#session.figures, {
       ahead_rounds: rounds.length,
       ahead_bytes: rounds.reduce((total, round) => total + round.bytes, 0),
       ahead_last_round_bytes: bytes,
-      ahead_ms: performance.now() - startedAt,
+      ahead_ms: performance.now() - this.#startedAt,
     })
-    const verdict = verdictOf(rounds, estimate, wishes)
-    if (verdict === 'too-long') requireBudget(session, plan, estimate)
-    tell(session, estimate)
-    if (verdict !== 'another') return
+    return true
+  }
+
+  /**
+   * Right before the freeze, a round that waits to be sent: what the container wrote while its disk was looked at once more and its freeze was decided.
+   * The function that is returned sends it, and may do so while the container is being frozen and dumped; it has to have done before the dump is sent.
+   */
+  async takeLast(): Promise<() => Promise<void>> {
+    const files: string[] = []
+    let bytes = 0
+    for (let leftBytes = 1; leftBytes > 0; ) {
+      const part = await this.#copy()
+      if (part === null) break
+      if (part.file !== null) files.push(join(this.#ahead.directory, part.file))
+      bytes += part.bytes
+      leftBytes = part.leftBytes
+    }
+    this.#session.figures.ahead_last_bytes = bytes
+    return async () => {
+      for (const file of files) await sendPart(this.#connection, file)
+    }
+  }
+
+  async #copy(): Promise<{ file: string | null; bytes: number; leftBytes: number } | null> {
+    if (this.#over) return null
+    const call = (mostBytes: number) =>
+      this.#parts.engine.call('copyMemory', { ...this.#ahead, mostBytes }, { deadlineMs: engineDeadlines.checkpoint })
+    const part = await call(partBytes).catch(() => null)
+    // A move that ended while the engine was at it has nobody else to forget it.
+    if (!this.#begun && part !== null) this.#session.defer(() => forget(this.#parts, call, this.#ahead))
+    this.#session.signal.throwIfAborted()
+    this.#over = !part?.tracked
+    if (!part?.tracked) return null
+    if (!this.#begun) await sendParent(this.#connection, this.#ahead.directory)
+    this.#begun = true
+    return part
   }
 }
 

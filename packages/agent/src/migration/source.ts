@@ -20,7 +20,7 @@ import { socketsOf } from './disk-delta.ts'
 import { restlessDirectories, scanManifest, sizeOf } from './disk-manifest.ts'
 import { DiskProgress } from './disk-progress.ts'
 import { FilesAhead } from './files-ahead.ts'
-import { parentDirectory, sendMemoryAhead } from './memory-ahead.ts'
+import { MemoryAhead, parentDirectory } from './memory-ahead.ts'
 import { sendMemoryFiles } from './memory-files.ts'
 import { mostPackedBytes, mostPackedEntries, packLayer } from './packed-layer.ts'
 import { PagesAhead } from './pages-ahead.ts'
@@ -55,6 +55,7 @@ interface Precopied extends SentTree {
   volumes: SentVolume[]
   /** Whether the destination takes pages while they are written, and restores while the dump ends. */
   overlaps: boolean
+  memoryAhead: MemoryAhead | null
   /** Where the checkpoint will be. */
   checkpoint: string
 }
@@ -160,16 +161,21 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   keepDeltaArchiveReady()
   const { directory: checkpoint, remove } = checkpointDirectory(parts.checkpointRoot, migration.operation, false)
   session.defer(remove)
+  let memoryAhead: MemoryAhead | null = null
   if (migration.mode === 'live') {
     const directory = join(dirname(checkpoint), parentDirectory)
     const plan = movePlan(assignment.name, migration.terms, await residentBytes(parts, container))
     if (plan.strategy === 'stop-and-copy') requireBudget(session, plan)
-    else await sendMemoryAhead(parts, session, connection, { container, epoch: assignment.epoch, directory }, plan)
+    else {
+      memoryAhead = new MemoryAhead(parts, session, connection, { container, epoch: assignment.epoch, directory })
+      await memoryAhead.send(plan)
+    }
   }
-  if (migration.mode !== 'frozen') await filesAhead?.send()
+  // Meanwhile it went on writing: the rest is to be small when the freeze is decided.
+  if (migration.mode !== 'frozen' && (await filesAhead?.send())) await memoryAhead?.again()
   const { figures } = session
   const disk = { connection, root: engine.upper, manifest, filesAhead, restless, tree, figures }
-  precopied.set(session, { ...disk, volumes, overlaps: accepted.overlaps === true, checkpoint })
+  precopied.set(session, { ...disk, volumes, overlaps: accepted.overlaps === true, memoryAhead, checkpoint })
   session.advance('precopied')
 }
 
@@ -205,6 +211,7 @@ async function checkpointAndSend(
 ): Promise<Sent> {
   const { container, epoch } = assignment
   const { checkpoint: directory } = ready
+  const sendLast = await ready.memoryAhead?.takeLast()
   const calledAt = performance.now()
   // The engine makes the directory, perhaps when a session that was closed meanwhile has removed it.
   const remove = () => removeTree(dirname(directory))
@@ -212,7 +219,9 @@ async function checkpointAndSend(
   const pages = ready.overlaps ? new PagesAhead(ready.connection, directory) : null
   session.defer(() => pages?.close())
   const asked = checkpointPatiently(parts, session, { container, epoch, directory }, () => !ahead.begun)
-  const sentAhead = sendWhileDumping(parts, session, container, ready, { pages, ahead })
+  const lastSent = sendLast?.() ?? Promise.resolve()
+  lastSent.catch(() => {})
+  const sentAhead = sendWhileDumping(parts, session, container, ready, { pages, ahead, lastSent })
   // It counts only after a dump that has succeeded.
   sentAhead.catch(() => {})
   const answer = await asked.finally(() => session.defer(remove))
@@ -243,12 +252,15 @@ async function sendWhileDumping(
   session: MigrationSession,
   container: string,
   ready: Precopied,
-  { pages, ahead }: { pages: PagesAhead | null; ahead: { begun: boolean } },
+  { pages, ahead, lastSent }: { pages: PagesAhead | null; ahead: { begun: boolean }; lastSent: Promise<void> },
 ): Promise<{ memoryBytes: number; sums: Sums | null } | null> {
-  const asked = parts.engine.call('checkpointImages', { container }, { deadlineMs: engineDeadlines.checkpoint })
+  const called = parts.engine.call('checkpointImages', { container }, { deadlineMs: engineDeadlines.checkpoint })
   // An engine that doesn't know this, or is gone, which the checkpoint's own call tells.
+  const asked = called.catch(() => ({ complete: false, diskStands: false }))
+  // One after the other: each has the connection for itself.
+  await lastSent
   pages?.follow()
-  const { complete, diskStands } = await asked.catch(() => ({ complete: false, diskStands: false }))
+  const { complete, diskStands } = await asked
   await pages?.stop()
   if (!complete || session.closed) return null
   ahead.begun = true
