@@ -36,6 +36,23 @@ static void writeFile(const char* path, int flags, const char* text) {
   close(file);
 }
 
+/** Nothing joins a cgroup of v1's cpuset without these; not everywhere a new one has its parent's. */
+static void inheritCpuset(const char* directory) {
+  const char* files[] = {"cpuset.cpus", "cpuset.mems"};
+  for (int i = 0; i < 2; ++i) {
+    char path[4096], text[4096];
+    snprintf(path, sizeof path, "%s/../%s", directory, files[i]);
+    int parent = open(path, O_RDONLY | O_CLOEXEC);
+    if (parent < 0) return;
+    const ssize_t length = read(parent, text, sizeof text - 1);
+    close(parent);
+    if (length <= 0) return;
+    text[length] = 0;
+    snprintf(path, sizeof path, "%s/%s", directory, files[i]);
+    writeFile(path, 0, text);
+  }
+}
+
 /** DIRECTORY:DIRECTORY…, the container's own in each hierarchy; that with cgroup.kill or cgroup.type is the unified one. */
 static void makeCgroups(struct Plan* plan, char* directories) {
   plan->unified = -1;
@@ -47,6 +64,7 @@ static void makeCgroups(struct Plan* plan, char* directories) {
       plan->unified = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
       continue;
     }
+    inheritCpuset(directory);
     snprintf(path, sizeof path, "%s/tasks", directory);
     if ((plan->taskFiles[plan->tasks++] = open(path, O_WRONLY | O_CLOEXEC)) < 0) fail(path);
   }
