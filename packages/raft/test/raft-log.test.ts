@@ -127,7 +127,7 @@ t.test('a member that missed more than the log keeps catches up by snapshot', op
   await raft.startMember(follower!.id, persisted)
   await raft.applied(follower!.id, 510)
   t.same(persisted.entries, [...names('before', 10), ...missed])
-  t.equal(persisted.restores, 1, 'its state came as a snapshot')
+  t.ok(persisted.restores >= 1, 'its state came as a snapshot, or a newer one after it')
   await raft.proposeMany(['and on'])
   await raft.applied(follower!.id, 511)
 })
