@@ -169,6 +169,7 @@ export class Agent {
     this.#grpc?.close()
     await this.#streams?.close()
     this.#client.close()
+    this.#parts.store.close()
     rmSync(this.#parts.checkpointRoot, { recursive: true, force: true })
   }
 

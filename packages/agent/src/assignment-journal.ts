@@ -86,10 +86,15 @@ export class AssignmentJournal {
       this.#warn(`write ${this.#path}: ${(error as Error).message}`)
       return
     }
-    if (this.#file !== null) closeSync(this.#file)
-    this.#file = null
+    this.close()
     this.#bytes = Buffer.byteLength(text)
     this.#keptBytes = this.#bytes
+  }
+
+  /** The next line opens it again. */
+  close(): void {
+    if (this.#file !== null) closeSync(this.#file)
+    this.#file = null
   }
 }
 

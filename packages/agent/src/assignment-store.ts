@@ -45,6 +45,10 @@ export class AssignmentStore {
     return this.#stored.get(container)?.assignment ?? null
   }
 
+  close(): void {
+    this.#journal.close()
+  }
+
   ranUnder(container: string): number | null {
     return this.#stored.get(container)?.ranUnder ?? null
   }

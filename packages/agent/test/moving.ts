@@ -1,5 +1,6 @@
 // A container on its way between two agents with simulated engines, led by the test.
 
+import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Assignment, MigrationMode, MigrationPhase } from '@drover/protocol'
 import type t from 'tap'
@@ -15,13 +16,15 @@ export interface Move {
 
 export const operation = 'op-1'
 
-/** Container c1 runs on a; b has not even the image. */
+/** Container c1 runs on a; b has not even the image, and keeps what it gets at `place`, if one is given. */
 export async function runningOnA(
   test: Test,
   mode: MigrationMode = 'live',
   desired: Assignment['desired'] = 'running',
+  place?: string,
 ): Promise<Move> {
   const cluster = await TestCluster.start(test)
+  if (place) symlinkSync(place, join(cluster.directory, 'b'))
   const image = await addTinyImage(join(cluster.directory, 'a', 'agent'))
   const a = await cluster.addHost('a')
   const b = await cluster.addHost('b')

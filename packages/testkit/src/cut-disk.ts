@@ -15,7 +15,7 @@ interface TestWithTeardown {
 export interface CutDisk {
   /** Where it is mounted, for the time of the test. */
   place: string
-  /** Mounts what is left of it if the power is cut now; returns where. Once per disk. */
+  /** Mounts what is left of it if the power is cut now; returns where. */
   cut: () => string
 }
 
@@ -24,9 +24,11 @@ export function makeCutDisk(t: TestWithTeardown): CutDisk {
   const disk = join(directory, 'disk')
   run('truncate', '-s', String(diskBytes), disk)
   run('mkfs.ext4', '-q', '-F', disk)
+  let cuts = 0
   const cut = () => {
-    run('cp', '--sparse=always', disk, `${disk}.cut`)
-    return mounted(t, `${disk}.cut`, join(directory, 'after'))
+    cuts += 1
+    run('cp', '--sparse=always', disk, `${disk}.${cuts}`)
+    return mounted(t, `${disk}.${cuts}`, join(directory, `after-${cuts}`))
   }
   return { place: mounted(t, disk, join(directory, 'before')), cut }
 }

@@ -11,6 +11,8 @@ export class ArrivingTree {
   readonly figures: MigrationFigures
   readonly paths: string[] = []
   readonly times: FileTime[] = []
+  /** Something in it was written or removed since it arrived. */
+  written = false
   #names: string[] = []
   #sum: Promise<TreeSum> | null = null
 

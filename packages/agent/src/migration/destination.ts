@@ -21,6 +21,7 @@ import { receiveLaterPatch, receiveUnlike, sendIndex } from './receive-unlike.ts
 import { receiveVolume, requireSameVolumes } from './receive-volumes.ts'
 import type { MigrationSession } from './session.ts'
 import { requireCriu } from './source.ts'
+import { syncArrived, syncLastChanges } from './sync-arrived.ts'
 import { keepDeltaExtractionReady, startDeltaExtraction, startExtraction } from './tar-process.ts'
 import { throttleDestination } from './throttle.ts'
 import { requireSameTree, TreeCheck } from './tree-check.ts'
@@ -124,6 +125,7 @@ async function receiveAll(
   const tree = packed
     ? await unpackLayer(parts, session, assignment, packed)
     : await TreeCheck.begin(parts, session, assignment)
+  await syncArrived(upper, packed !== null, session.signal)
   keepDeltaExtractionReady()
   await connection.sendMessage({ kind: 'disk-received', bytes: connection.bytesReceived })
   session.advance('precopied')
@@ -141,6 +143,9 @@ async function receiveAll(
   session.figures.sourceFrozenAtNs = switched.frozenAtNs
   if (live) parts.switched.add(assignment.migration.operation)
   await restoring
+  const synced = syncLastChanges(parts, [disk, ...volumes.values()])
+  // Nobody waits for a container that has been stopped.
+  if (!live) await synced
   await parts.faults.at('destination.restored')
   session.advance('restored')
 }
@@ -244,11 +249,13 @@ async function receiveSwitch(
     } else if (message.kind === 'compare') {
       await sendIndex(connection, await tree.check.details(session, message.paths))
     } else if (message.kind === 'patch') {
+      tree.written = true
       if (message.ahead !== true) await parts.faults.at('destination.delta-receiving')
       const time = await receiveLaterPatch(connection, tree.root, message)
       if (time) tree.times.push(time)
     } else if (message.kind === 'delta') {
       await parts.faults.at('destination.delta-receiving')
+      if (message.archive || message.deletions.length > 0 || message.sockets.length > 0) tree.written = true
       await receiveDelta(session, connection, tree, message)
       tree.changed()
     } else if (message.kind === 'names') await tree.keepOnly(message)
