@@ -56,10 +56,12 @@ function connect(endpoint: string, path: string, authorization: string): Promise
     maxPayload: maxFrameBytes + 1,
     perMessageDeflate: false,
   })
-  // Paused from the first moment: frames that come with the handshake wait until someone listens.
-  socket.on('upgrade', () => socket.pause())
   return new Promise((resolve, reject) => {
-    socket.on('open', () => resolve(socket))
+    socket.on('open', () => {
+      // Before it reads: frames that come with the handshake wait until someone listens.
+      socket.pause()
+      resolve(socket)
+    })
     socket.on('error', (error) => reject(new ConnectionFailure(endpoint, error)))
     socket.on('unexpected-response', (_, response) => {
       readError(endpoint, response)

@@ -53,6 +53,21 @@ t.test('stdin goes in, stdout and stderr come out apart, the exit code is the re
   t.match(first, { container: 'web-1', command: ['cat'], terminal: null })
 })
 
+t.test('what comes together with the handshake is heard', async (t) => {
+  const api = await fakeApi(t, (_, response) => answerError(response, 404, 'CONTAINER_NOT_FOUND', false))
+  const sockets = new WebSocketServer({ noServer: true })
+  api.server.on('upgrade', (message, stream, head) => {
+    stream.cork()
+    sockets.handleUpgrade(message, stream, head, (socket) => {
+      socket.send(encodeMessage(FrameType.exit, '{"exitCode":3}'))
+    })
+    stream.uncork()
+  })
+  const client = new DroverClient({ endpoints: [api.url], secret })
+  const session = await client.exec('web-1', request, streams(null))
+  t.equal(await session.exitCode, 3)
+})
+
 t.test('resizes and signals reach the command', async (t) => {
   const frames: [number, string][] = []
   const client = await fakeContainer(t, (socket, type, payload) => {

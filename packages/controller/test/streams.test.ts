@@ -70,6 +70,13 @@ async function echoAgent(test: Test) {
   return { port, seen, stop: () => server.forceShutdown() }
 }
 
+/** RFC 6455, 5.2: one binary message, masked with zeros. */
+function clientFrame(message: Uint8Array): Uint8Array[] {
+  const header = Buffer.from([0x82, 0xfe, message.length >> 8, message.length & 0xff, 0, 0, 0, 0])
+  const short = Buffer.from([0x82, 0x80 | message.length, 0, 0, 0, 0])
+  return [message.length < 126 ? short : header, message]
+}
+
 async function fixture(test: Test) {
   const agent = await echoAgent(test)
   const base = await apiFixture(test)
@@ -97,6 +104,23 @@ async function fixture(test: Test) {
   }
   return { ...base, agent, open }
 }
+
+t.test('what a client says at once is not lost, also when it is read at once', async (t) => {
+  const { open } = await fixture(t)
+  const { socket, frames, state } = await open()
+  const messages = [
+    encodeMessage(FrameType.json, JSON.stringify(request)),
+    encodeMessage(FrameType.stdin, 'hello'),
+    encodeMessage(FrameType.stdinEnd),
+  ]
+  const { _socket: stream } = socket as unknown as { _socket: { write(data: Buffer): void } }
+  stream.write(Buffer.concat(messages.flatMap(clientFrame)))
+  await waitFor('the connection to be closed', () => state.closed)
+  t.strictSame(
+    frames.map(({ text }) => text),
+    ['hello', '{"exitCode":7}'],
+  )
+})
 
 t.test('a command gets its stdin, and its output and exit code come back', async (t) => {
   const { agent, open } = await fixture(t)

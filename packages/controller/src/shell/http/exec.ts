@@ -60,16 +60,36 @@ export function execRoutes(app: FastifyInstance, context: ControllerContext, age
     socket.on('close', () => clearTimeout(silence))
     socket.once('message', (data: Buffer) => {
       clearTimeout(silence)
-      socket.pause()
+      const early = holdBack(socket)
       open(context, agents, name, data).then(
         ({ call, host }) => {
           connect(socket, call, `exec in ${name}`, host)
-          socket.resume()
+          early.deliver()
         },
-        (error) => end(socket, DroverError.from(error)),
+        (error) => {
+          early.drop()
+          end(socket, DroverError.from(error))
+        },
       )
     })
   })
+}
+
+/** Paused, a socket still gives out the frames that it had read together with the last one: a read's worth at most. */
+function holdBack(socket: WebSocket): { deliver(): void; drop(): void } {
+  const frames: Buffer[] = []
+  const keep = (data: Buffer) => void frames.push(data)
+  socket.on('message', keep)
+  socket.pause()
+  const drop = () => void socket.off('message', keep)
+  return {
+    drop,
+    deliver() {
+      drop()
+      for (const frame of frames) socket.emit('message', frame)
+      socket.resume()
+    },
+  }
 }
 
 async function open(context: ControllerContext, agents: AgentStreams, name: string, first: Buffer) {
