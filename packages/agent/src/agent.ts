@@ -111,6 +111,7 @@ export class Agent {
         // The next one to be frozen waits for `switched`, if there is one.
         const awaited = (busy ? awaitedSteps : awaitedAlone).has(step) && !(step === 'switched' && underWay === 1)
         if (awaited) this.#bus.publishSoon()
+        else if (step === 'prepared' && this.#isPrecopiedToAtOnce(container)) this.#bus.publishWithin(restWithinMs)
         else this.#bus.publishWithin(busy ? stepWhenBusyWithinMs : stepWithinMs)
       }),
       snapshots: new SnapshotJobs(),
@@ -233,6 +234,12 @@ export class Agent {
     const { store, sessions } = this.#parts
     if (store.get(container)?.migration || sessions.hasJustMoved(container)) this.#bus.publishWithin(restWithinMs)
     else this.#bus.publishSoon()
+  }
+
+  /** Then the source's next word is the one that is planned by. */
+  #isPrecopiedToAtOnce(container: string): boolean {
+    const { role, migration } = this.#parts.store.get(container) ?? {}
+    return role === 'destination' && migration?.precopiesAtOnce === true
   }
 
   #engineUp(up: boolean): void {

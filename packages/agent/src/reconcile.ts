@@ -16,6 +16,8 @@ export interface SessionView {
   step: MigrationStep['step']
   /** What it held is released: nothing more can be done in it. */
   closed: boolean
+  /** It is ready to pre-copy, and need not be told to. */
+  precopiesAtOnce?: boolean
 }
 
 export interface Facts {
@@ -119,10 +121,11 @@ function nextAsSource(facts: Facts, assignment: Assignment): Step | null {
   const { engine, session } = facts
   switch (assignment.migration?.phase) {
     case 'preparing':
-      return session ? null : { kind: 'prepare-source' }
+      if (!session) return { kind: 'prepare-source' }
+      return precopiesUnasked(session) && !session.closed ? { kind: 'precopy' } : null
     case 'precopying':
       if (!session) return { kind: 'give-up', side: 'source' }
-      return session.step === 'prepared' && !session.closed ? { kind: 'precopy' } : null
+      return (session.step === 'prepared' || precopiesUnasked(session)) && !session.closed ? { kind: 'precopy' } : null
     case 'switching':
       if (!session) return { kind: 'give-up', side: 'source' }
       return session.step === 'precopied' && !session.closed ? { kind: 'switch' } : null
@@ -140,6 +143,9 @@ function nextAsSource(facts: Facts, assignment: Assignment): Step | null {
       return null
   }
 }
+
+const precopiesUnasked = ({ step, precopiesAtOnce = false }: SessionView): boolean =>
+  precopiesAtOnce && step === 'preparing'
 
 function nextAsDestination(facts: Facts, assignment: Assignment): Step | null {
   const { engine, session, switched = false } = facts

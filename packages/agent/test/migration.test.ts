@@ -161,6 +161,63 @@ t.test('agent migration', { skip: withoutNats }, async (t) => {
     await abortedCleanly(t, move)
   })
 
+  await t.test('a source that need not be told to goes on to pre-copy when both sides are ready', async (t) => {
+    const move = await runningOnA(t)
+    move.phase('preparing', { precopiesAtOnce: true })
+    await until(move, 'both precopied', ['a', 'precopied'], ['b', 'precopied'])
+    move.phase('switching', { precopiesAtOnce: true })
+    await until(move, 'switched and restored', ['a', 'switched'], ['b', 'restored'])
+    move.phase('committed')
+    await until(move, 'released and cleaned', ['a', 'cleaned'], ['b', 'released'])
+    t.equal(move.b.engineState('c1'), 'running')
+  })
+
+  await t.test(
+    'a destination that is not ready by then is waited for, and the source is told when to begin',
+    async (t) => {
+      const move = await runningOnA(t)
+      const held = join(move.b.faultDirectory, 'destination.preparing')
+      writeFileSync(held, '')
+      move.phase('preparing', { precopiesAtOnce: true })
+      await until(move, 'the source says that it is ready', ['a', 'prepared'])
+      t.ok(existsSync(`${held}.reached`), 'the destination isn’t')
+      rmSync(`${held}.reached`)
+      await until(move, 'both prepared', ['a', 'prepared'], ['b', 'prepared'])
+      move.phase('precopying', { precopiesAtOnce: true })
+      await until(move, 'both precopied', ['a', 'precopied'], ['b', 'precopied'])
+      await abortedCleanly(t, move)
+    },
+  )
+
+  await t.test('a pre-copy that nobody asked for and that lasts is told of', async (t) => {
+    const move = await runningOnA(t)
+    const held = join(move.b.faultDirectory, 'destination.disk-receiving')
+    writeFileSync(held, '')
+    move.phase('preparing', { precopiesAtOnce: true })
+    await until(move, 'the source says how far it is', ['a', 'prepared'])
+    move.phase('precopying', { precopiesAtOnce: true })
+    await move.cluster.until('it is held', () => existsSync(`${held}.reached`))
+    rmSync(`${held}.reached`)
+    await until(move, 'both precopied', ['a', 'precopied'], ['b', 'precopied'])
+    await abortedCleanly(t, move)
+  })
+
+  await t.test(
+    'the destination restarts in a pre-copy that nobody asked for: the move fails, and it runs on',
+    async (t) => {
+      const move = await runningOnA(t)
+      const held = join(move.b.faultDirectory, 'destination.disk-receiving')
+      writeFileSync(held, '')
+      move.phase('preparing', { precopiesAtOnce: true })
+      await move.cluster.until('it is held', () => existsSync(`${held}.reached`))
+      await move.b.agent.stop()
+      rmSync(`${held}.reached`)
+      await until(move, 'the source failed', ['a', 'failed'])
+      await move.b.startAgent()
+      await abortedCleanly(t, move)
+    },
+  )
+
   await t.test('the restore fails: the destination says so and the source thaws', async (t) => {
     const move = await runningOnA(t)
     await upToPrecopied(move)

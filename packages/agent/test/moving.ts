@@ -11,7 +11,7 @@ export interface Move {
   cluster: TestCluster
   a: TestHost
   b: TestHost
-  phase(phase: MigrationPhase): void
+  phase(phase: MigrationPhase, more?: { precopiesAtOnce: true }): void
 }
 
 export const operation = 'op-1'
@@ -31,8 +31,9 @@ export async function runningOnA(
   const base = { ...assignmentFor('c1', image), desired, imageSources: [cluster.peer('a')] }
   cluster.assign('a', base)
   await cluster.until(`c1 is ${desired} on a`, () => cluster.state('a', 'c1') === desired)
-  const phase = (name: MigrationPhase) => {
-    const migration = { operation, phase: name, mode, source: cluster.peer('a'), destination: cluster.peer('b') }
+  const phase: Move['phase'] = (name, more = undefined) => {
+    const peers = { source: cluster.peer('a'), destination: cluster.peer('b') }
+    const migration = { operation, phase: name, mode, ...more, ...peers }
     const sides: [string, Omit<Assignment, 'revision'>][] = [
       ['b', { ...base, role: 'destination', epoch: 2, migration }],
       ['a', { ...base, role: 'source', migration }],

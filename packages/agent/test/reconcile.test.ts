@@ -186,6 +186,13 @@ t.test('reconcile: the source of a move', async (t) => {
     session: session('source', 'precopied', true),
   })
   t.equal(nextStep(closed), null, 'a closed session freezes nothing')
+
+  const unasked = { assignment: moving('source', 'preparing'), engine: engine('running') }
+  const ready = { ...session('source', 'preparing'), precopiesAtOnce: true }
+  t.same(nextStep(facts({ ...unasked, session: ready })), { kind: 'precopy' }, 'it need not be told to')
+  t.equal(nextStep(facts({ ...unasked, session: { ...ready, closed: true } })), null)
+  t.equal(nextStep(facts({ ...unasked, session: { ...ready, step: 'precopied' } })), null, 'once')
+  t.equal(nextStep(facts({ ...unasked, session: session('source', 'preparing') })), null, 'another one waits for word')
 })
 
 t.test('reconcile: the destination of a move', async (t) => {

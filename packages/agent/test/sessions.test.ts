@@ -55,6 +55,26 @@ t.test('a session that waits for a move which is over elsewhere is closed and fo
   t.equal(sessions.get('op'), null)
 })
 
+t.test('who comes before a session is prepared waits for that, and not for ever', async (t) => {
+  const sessions = new MigrationSessions(() => {})
+  const unknown = sessions.untilPrepared('op', longMs)
+  const session = sessions.open('op', 'c1', 'destination')
+  const known = sessions.untilPrepared('op', longMs)
+  sessions.open('other', 'c2', 'destination').advance('prepared')
+  let woken = false
+  void known.then(() => {
+    woken = true
+  })
+  await Promise.resolve()
+  t.notOk(woken, 'another session is none of its affair')
+  session.advance('prepared')
+  await Promise.all([unknown, known])
+  await sessions.untilPrepared('op', longMs)
+  const keepsRunning = setTimeout(() => {}, longMs)
+  await sessions.untilPrepared('never', 1)
+  clearTimeout(keepsRunning)
+})
+
 t.test('sessions under way are counted until their last step, after which a container has just moved', (t) => {
   const told: string[] = []
   const sessions = new MigrationSessions((container, step) => told.push(`${container} ${step}`))

@@ -44,6 +44,41 @@ t.test('the whole plan is committed before the first move', async (t) => {
   t.equal((cluster.operation('empty').parameters.plan as unknown[]).length, 5)
 })
 
+for (const slow of [false, true]) {
+  t.test(
+    `its moves pre-copy without word; ${slow ? 'what lasts' : 'what is soon done'} is ${slow ? 'told' : 'no phase'}`,
+    (t) => {
+      const cluster = fullCluster(2)
+      cluster.wire.slow = slow
+      evacuate(cluster)
+      cluster.settle()
+      const told = cluster.events.filter(({ kind, target }) => kind.startsWith('migration.') && target === 'web-1')
+      const phases = told.map(({ kind }) => kind.split('.')[1])
+      t.strictSame(phases, ['planned', 'preparing', ...(slow ? ['precopying'] : []), 'switching', 'committed'])
+      t.match(cluster.operation('empty'), { state: 'done', progress: { done: 2, total: 2 } })
+      t.match(cluster.container('web-1'), { state: 'running', starts: 1, epoch: 2 })
+      t.end()
+    },
+  )
+}
+
+t.test('a move that waits for word doesn’t switch before its pre-copy was asked for', (t) => {
+  const cluster = fullCluster(1)
+  cluster.move('web-1', 'b')
+  cluster.until('preparing', () => cluster.operation('move-web-1').phase === 'preparing')
+  const skipped = cluster.propose({
+    type: 'MigrationAdvanced',
+    atMs: cluster.nowMs,
+    operation: 'move-web-1',
+    phase: 'switching',
+    figures: {},
+  })
+  t.match(skipped, { ok: false, error: { error: { code: 'WRONG_STATE' } } })
+  cluster.settle()
+  t.match(cluster.operation('move-web-1'), { state: 'done' })
+  t.end()
+})
+
 t.test('a container whose move fails is tried on another host', async (t) => {
   const cluster = fullCluster(1)
   for (const phase of ['preparing', 'precopying', 'switching'])

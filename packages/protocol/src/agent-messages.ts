@@ -64,6 +64,8 @@ export const Assignment = Type.Object({
       phase: MigrationPhase,
       mode: MigrationMode,
       terms: Type.Optional(MoveTerms),
+      /** While `preparing`, the source goes on to pre-copy as soon as both sides are ready, and says so only if that takes its time. Missing: it is told to. */
+      precopiesAtOnce: Type.Optional(Type.Boolean()),
       source: Peer,
       destination: Peer,
     }),

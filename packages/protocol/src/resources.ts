@@ -344,6 +344,8 @@ export const Migration = Type.Object({
   phase: MigrationPhase,
   nextEpoch: Type.Integer(),
   terms: Type.Optional(MoveTerms),
+  /** As in the assignment. */
+  precopiesAtOnce: Type.Optional(Type.Boolean()),
   figures: MigrationFigures,
 })
 export type Migration = Static<typeof Migration>

@@ -46,6 +46,9 @@ interface Arriving {
 /** The controller's own deadlines end a move long before; this is only so that nothing waits for ever. */
 const switchDeadlineMs = 15 * 60_000
 
+/** A source that comes sooner than it need have waits so long; refused, it comes again when it is told to. */
+const readyWithinMs = 1_000
+
 const registered = new WhileOpen<Moving>()
 
 export async function prepareDestination(
@@ -75,13 +78,16 @@ export async function prepareDestination(
   session.advance('prepared')
 }
 
-/** The source has connected. Throws when nothing waits for it here; a failure later fails the session. */
-export function acceptMigration(
+/** The source has connected, perhaps before this side was ready. Throws when nothing waits for it here; a failure later fails the session. */
+export async function acceptMigration(
   parts: AgentParts,
   connection: StreamConnection,
   operation: string,
   container: string,
-): void {
+): Promise<void> {
+  await parts.sessions.untilPrepared(operation, readyWithinMs)
+  // It may come again.
+  if (connection.ended) throw connection.ended
   const session = parts.sessions.get(operation)
   const assignment = session && registered.get(session)
   if (!session || !assignment || session.container !== container || session.step !== 'prepared') {

@@ -11,6 +11,8 @@ export class MigrationSession {
   readonly container: string
   readonly side: Side
   step: SessionStep = 'preparing'
+  /** Of the source: it is prepared, and goes on without saying so. */
+  precopiesAtOnce = false
   error: { code: string; message: string } | null = null
   figures: MigrationFigures = {}
   /** When it came to its last step, by the monotonic clock. */

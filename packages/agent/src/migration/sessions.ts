@@ -5,6 +5,8 @@ import { MigrationSession, type SessionStep } from './session.ts'
 
 /** A session is reported for at least this long after its last step, whoever speaks of it. */
 const rememberMs = 30_000
+/** So many may wait for the session of their operation; there are no more connections. */
+const maxWaiting = 64
 /** For so long after the last step of a move what else is said of its container has time. */
 const justMovedMs = 1_000
 /** More ended ones than this are forgotten, oldest first. */
@@ -13,6 +15,7 @@ const maxEnded = 256
 export class MigrationSessions {
   #sessions = new Map<string, MigrationSession>()
   readonly #changed: (container: string, step: SessionStep) => void
+  readonly #waiting = new Map<() => void, string>()
 
   constructor(changed: (container: string, step: SessionStep) => void) {
     this.#changed = changed
@@ -23,11 +26,27 @@ export class MigrationSessions {
   }
 
   open(operation: string, container: string, side: Side): MigrationSession {
-    const session: MigrationSession = new MigrationSession(operation, container, side, () =>
-      this.#changed(container, session.step),
-    )
+    const session: MigrationSession = new MigrationSession(operation, container, side, () => {
+      for (const [wake, awaited] of this.#waiting) if (awaited === operation) wake()
+      this.#changed(container, session.step)
+    })
     this.#sessions.set(operation, session)
     return session
+  }
+
+  /** Resolves when the session of `operation` has come to its first step, at once if it has, and after `withinMs` however that is. */
+  untilPrepared(operation: string, withinMs: number): Promise<void> {
+    const step = this.get(operation)?.step ?? 'preparing'
+    if (step !== 'preparing' || this.#waiting.size >= maxWaiting) return Promise.resolve()
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer)
+        this.#waiting.delete(wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, withinMs).unref()
+      this.#waiting.set(wake, operation)
+    })
   }
 
   ofContainer(container: string): MigrationSession[] {

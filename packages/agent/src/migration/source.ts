@@ -62,6 +62,8 @@ interface Precopied extends SentTree {
 
 /** The destination may first have to fetch nothing, mount and make cgroups; then the whole disk goes through its tar. */
 const acceptDeadlineMs = 10_000
+/** A pre-copy that nobody has asked for and that takes longer than this is told of: whoever looks sees it, and it has the time that it may take. */
+const unsaidMs = 500
 const diskDeadlineMs = 30 * 60_000
 
 const precopied = new WhileOpen<Precopied>()
@@ -93,7 +95,9 @@ export async function prepareSource(parts: AgentParts, session: MigrationSession
     requireCriu(parts, assignment)
     await requireMovable(parts, session, assignment)
   }
-  session.advance('prepared')
+  const { phase, precopiesAtOnce = false } = assignment.migration
+  if (precopiesAtOnce && phase === 'preparing') session.precopiesAtOnce = true
+  else session.advance('prepared')
 }
 
 export function requireCriu(parts: AgentParts, assignment: Moving): void {
@@ -113,12 +117,10 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   const engine = parts.mirror.get(container)
   if (!engine) throw new DroverError('WRONG_STATE', `move ${assignment.name}: it is gone from host ${parts.host}`)
   const startedAt = performance.now()
-  const purpose = { kind: 'migration', operation: migration.operation, container } as const
-  const connection = await openStream(migration.destination, parts.access, purpose)
-  connections.set(session, connection)
-  session.defer(() => connection.destroy())
+  const reached = await reachDestination(parts, session, assignment)
+  if (!reached) return
+  const { connection, accepted } = reached
   connection.onClose((error) => session.fail(error))
-  const accepted = await expect(connection, 'accepted', acceptDeadlineMs)
   throttleSource(parts, connection, migration.terms)
 
   const manifest = await scanManifest(engine.upper, session.signal)
@@ -177,6 +179,35 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
   const disk = { connection, root: engine.upper, manifest, filesAhead, restless, tree, figures }
   precopied.set(session, { ...disk, volumes, overlaps: accepted.overlaps === true, memoryAhead, checkpoint })
   session.advance('precopied')
+}
+
+/** Null: it isn't ready yet, and the controller is told that this side is. */
+async function reachDestination(
+  parts: AgentParts,
+  session: MigrationSession,
+  { container, migration }: Moving,
+): Promise<{ connection: StreamConnection; accepted: Extract<StreamMessage, { kind: 'accepted' }> } | null> {
+  const { precopiesAtOnce } = session
+  session.precopiesAtOnce = false
+  const purpose = { kind: 'migration', operation: migration.operation, container } as const
+  let connection: StreamConnection | null = null
+  try {
+    connection = await openStream(migration.destination, parts.access, purpose)
+    connections.set(session, connection)
+    session.defer(() => connection?.destroy())
+    const accepted = await expect(connection, 'accepted', acceptDeadlineMs)
+    if (precopiesAtOnce) {
+      const told = setTimeout(() => session.step === 'preparing' && session.advance('prepared'), unsaidMs)
+      session.defer(() => clearTimeout(told))
+    }
+    return { connection, accepted }
+  } catch (thrown) {
+    session.signal.throwIfAborted()
+    if (!precopiesAtOnce) throw thrown
+    connection?.destroy()
+    session.advance('prepared')
+    return null
+  }
 }
 
 export async function switchOver(parts: AgentParts, session: MigrationSession, assignment: Moving): Promise<void> {

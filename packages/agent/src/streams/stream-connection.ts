@@ -74,6 +74,11 @@ export class StreamConnection {
     this.#receiving = flow
   }
 
+  /** What ended it; null: nothing has. */
+  get ended(): DroverError | null {
+    return this.#error
+  }
+
   onClose(listener: (error: DroverError) => void): void {
     if (this.#error) listener(this.#error)
     else this.#closeListeners.push(listener)

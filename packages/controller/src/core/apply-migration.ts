@@ -65,6 +65,8 @@ export function applyMoveStarted(draft: Draft, entry: EntryOf<'MoveStarted'>): O
     nextEpoch: container.epoch + 1,
     figures: {},
     ...termsOf(draft, entry),
+    // To stand still before the other side is ready would be for nothing.
+    ...(prepares && entry.mode !== 'frozen' ? { precopiesAtOnce: true } : {}),
   }
   draft.reassign({ ...container, state: 'migrating', operation: entry.operation })
   const reason = entry.reason ?? 'asked for'
@@ -103,7 +105,8 @@ function termsOf(draft: Draft, entry: EntryOf<'MoveStarted'>): Pick<Migration, '
 
 export function applyMigrationAdvanced(draft: Draft, entry: EntryOf<'MigrationAdvanced'>): Operation {
   const { operation, migration } = movingOperation(draft, entry.operation)
-  if (migration.phase !== precedes[entry.phase]) {
+  const skips = entry.phase === 'switching' && migration.phase === 'preparing' && migration.precopiesAtOnce === true
+  if (migration.phase !== precedes[entry.phase] && !skips) {
     draft.refuse('WRONG_STATE', `move ${operation.target} on to ${entry.phase}: it is ${migration.phase}`)
   }
   return enterPhase(draft, operation, migration, entry.phase, entry.figures)

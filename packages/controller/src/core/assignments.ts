@@ -102,7 +102,7 @@ function migrating(
   operation: Operation,
   migration: Migration,
 ): HostAssignment[] {
-  const { phase, mode, source, destination, nextEpoch, terms } = migration
+  const { phase, mode, source, destination, nextEpoch, terms, precopiesAtOnce } = migration
   const facts = {
     operation: operation.id,
     phase,
@@ -110,6 +110,7 @@ function migrating(
     source: peer(state, source),
     destination: peer(state, destination),
     ...(terms === undefined ? {} : { terms }),
+    ...(precopiesAtOnce === undefined ? {} : { precopiesAtOnce }),
   }
   const there = assign(state, container, destination, 'destination', nextEpoch, facts)
   const here = assign(state, container, source, 'source', nextEpoch - 1, facts)

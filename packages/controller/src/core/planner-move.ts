@@ -137,8 +137,10 @@ function planUndecided(
     case 'planned':
       return queue.admitted.has(operation.id) ? [{ type: 'MigrationAdvanced', ...base(), phase: 'preparing' }] : []
     case 'preparing':
-      return both('prepared') ? [{ type: 'MigrationAdvanced', ...base(), phase: 'precopying' }] : []
     case 'precopying': {
+      const asks = !migration.precopiesAtOnce || sides.source?.step === 'prepared'
+      if (migration.phase === 'preparing' && asks)
+        return both('prepared') ? [{ type: 'MigrationAdvanced', ...base(), phase: 'precopying' }] : []
       if (!both('precopied') || !maySwitch(context, slots, migration)) return []
       take(slots, migration)
       return [{ type: 'MigrationAdvanced', ...base(), phase: 'switching' }]

@@ -17,6 +17,8 @@ import type {
 /** What hosts share: memory images under way, by operation. */
 export interface Wire {
   sent: Set<string>
+  /** A pre-copy lasts: hosts that need not be told to begin one do say that they have. */
+  slow?: boolean
 }
 
 export type FailurePoint = `${'source' | 'destination'} ${string}`
@@ -228,10 +230,14 @@ export class ModelHost {
     }
     if (step?.step === 'failed' && ['preparing', 'precopying', 'switching'].includes(phase)) return
     if (fail && phase !== 'committed' && phase !== 'aborted') say('failed')
-    else if (phase === 'preparing') say('prepared')
+    else if (phase === 'preparing') say(this.#precopiesAtOnce(migration!) ? 'precopied' : 'prepared')
     else if (phase === 'precopying') say('precopied')
     else if (side === 'source') this.#source(assignment, say)
     else this.#destination(assignment, say)
+  }
+
+  #precopiesAtOnce({ precopiesAtOnce = false }: NonNullable<Assignment['migration']>): boolean {
+    return precopiesAtOnce && !this.#options.wire.slow
   }
 
   #source(assignment: Assignment, say: (step: MigrationStep['step']) => void): void {
