@@ -107,7 +107,7 @@ await tell(t, async (story) => {
   })
 
   await t.test('moves beyond the limits wait in line, their place is shown, and all go in the end', async (t) => {
-    await story.must('transfer', 'set', '--per-link', '1', '--bandwidth', '4MiB/s')
+    await story.must('transfer', 'set', '--per-link', '1', '--bandwidth', '8MiB/s')
     const first = await story.must<Operation>('move', 'calm', 'b', '--no-wait')
     const others = [
       await story.must<Operation>('move', 'web-1', 'b', '--no-wait'),
@@ -122,7 +122,7 @@ await tell(t, async (story) => {
       ],
     )
     for (const { id } of [first, ...others]) t.match(await story.ended(id), { state: 'done' })
-    t.equal((await story.client.operation(first.id)).migration?.terms?.hostBytesPerS, 4 * mebibyte)
+    t.equal((await story.client.operation(first.id)).migration?.terms?.hostBytesPerS, 8 * mebibyte)
     await story.must('transfer', 'set', '--reset')
     t.match(await calm.ask(), { memory: 'whole' })
     t.strictSame(await story.everyOneRunsOnce(names), [])

@@ -9,7 +9,7 @@ import type { Terminal } from './terminal.ts'
 
 /** `argv` without node and script. */
 export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
-  const program = createProgram(terminal)
+  const program = await createProgram(terminal, argv[0])
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return exitCodeOf(program)

@@ -2,11 +2,13 @@
 
 import { version } from '@drover/protocol/plain'
 import { Command } from 'commander'
-import { commands } from './commands/index.ts'
+import { commandFiles } from './commands/index.ts'
 import { attachTerminal } from './define-command.ts'
 import type { Terminal } from './terminal.ts'
 
-export function createProgram(terminal: Terminal): Command {
+/** With the command that `word`, the first of a command line, names; with all of them when it names none. */
+export async function createProgram(terminal: Terminal, word?: string): Promise<Command> {
+  const files = await commandFiles(word)
   const program = new Command('drover')
     .description('Linux system containers on a cluster of hosts: packed densely, moved live.')
     .version(version, '-V, --version', 'print the version of this command')
@@ -15,7 +17,7 @@ export function createProgram(terminal: Terminal): Command {
     .enablePositionalOptions()
     .addHelpText('after', help)
   program.configureHelp({ sortSubcommands: false, showGlobalOptions: false })
-  for (const register of commands) register(program)
+  for (const { register } of files) register(program)
   for (const each of withDescendants(program)) {
     each
       .exitOverride()

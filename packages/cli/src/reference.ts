@@ -5,8 +5,8 @@ import { examplesOf } from './define-command.ts'
 import { createProgram, pathOf, withDescendants } from './program.ts'
 import type { Terminal } from './terminal.ts'
 
-export function renderReference(terminal: Terminal): string {
-  const program = createProgram(terminal)
+export async function renderReference(terminal: Terminal): Promise<string> {
+  const program = await createProgram(terminal)
   const commands = withDescendants(program).filter((each) => each !== program && each.commands.length === 0)
   const list = commands.map((each) => `| [\`${pathOf(each)}\`](#${anchor(pathOf(each))}) | ${each.summary()} |`)
   return `${intro}

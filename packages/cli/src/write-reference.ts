@@ -5,4 +5,4 @@ import { fileURLToPath } from 'node:url'
 import { renderReference } from './reference.ts'
 import { processTerminal } from './terminal.ts'
 
-writeFileSync(fileURLToPath(new URL('../../../docs/cli.md', import.meta.url)), renderReference(processTerminal()))
+writeFileSync(fileURLToPath(new URL('../../../docs/cli.md', import.meta.url)), await renderReference(processTerminal()))

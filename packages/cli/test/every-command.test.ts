@@ -13,7 +13,7 @@ const terminal = {
   onSignal: () => () => {},
 }
 
-const program = createProgram(terminal)
+const program = await createProgram(terminal)
 const commands = withDescendants(program).filter((each) => each.commands.length === 0)
 
 t.test('there are commands', async (t) => t.ok(commands.length > 20))
@@ -41,6 +41,21 @@ for (const command of commands) {
   })
 }
 
+t.test('a command that is called by its name comes without the others', async (t) => {
+  const alone = program.commands.map((each) => each.name()).filter((name) => name !== 'completion')
+  for (const name of alone) {
+    const { commands } = await createProgram(terminal, name)
+    t.strictSame(
+      commands.map((each) => each.name()),
+      [name],
+    )
+  }
+  for (const word of ['help', 'rm', 'completion', '--help', 'constructor', undefined]) {
+    const { commands } = await createProgram(terminal, word)
+    t.equal(commands.length, program.commands.length, word ?? 'none')
+  }
+})
+
 t.test('no two commands of a level have the same name or alias', async (t) => {
   for (const parent of withDescendants(program)) {
     const names = parent.commands.flatMap((each) => [each.name(), ...each.aliases()])
@@ -50,7 +65,7 @@ t.test('no two commands of a level have the same name or alias', async (t) => {
 
 t.test('docs/cli.md is what the commands say: node packages/cli/dist/write-reference.js', async (t) => {
   const written = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8')
-  t.equal(written, renderReference(terminal))
+  t.equal(written, await renderReference(terminal))
 })
 
 t.test('starting the command builds no schemas: they cost a quarter of a second', async (t) => {
