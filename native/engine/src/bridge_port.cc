@@ -1,17 +1,25 @@
-// See bridge_port.h; the kernel's net/bridge/br_netlink.c, bridge(8).
+// See bridge_port.h; the kernel's net/bridge/br_netlink.c and br_fdb.c, bridge(8).
 #include "bridge_port.h"
 
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/veth.h>
 #include <net/if.h>
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 
+#include "file_io.h"
+#include "netlink.h"
 #include "netlink_message.h"
 
 namespace drover {
 
 namespace {
+
+/** Of a bridge that says nothing itself. Without one it would take that of a port, and look for it at each that comes or goes. */
+constexpr uint8_t unusedMac[] = {0x02, 0xd0, 0, 0, 0, 0x02};
 
 /** 0 or an errno. */
 int setIsolation(NetlinkSocket& netlink, unsigned link, bool isolated) {
@@ -36,11 +44,102 @@ Status isolate(const std::string& link, bool isolated, int allowed) {
   return errnoError((isolated ? "isolate " + link + " from other ports" : "let " + link + " reach isolated ports"), result);
 }
 
+/** 0 or an errno. */
+int changeKnown(uint16_t type, uint16_t flags, const std::string& link, const std::string& mac) {
+  auto netlink = NetlinkSocket::open(-1);
+  if (!netlink.ok()) return EIO;
+  uint8_t address[6] = {};
+  sscanf(mac.c_str(), "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", address, address + 1, address + 2, address + 3, address + 4, address + 5);
+  NetlinkMessage message(type, flags);
+  ndmsg head = {};
+  head.ndm_family = AF_BRIDGE;
+  head.ndm_ifindex = static_cast<int>(if_nametoindex(link.c_str()));
+  // Grows old like what it hears.
+  head.ndm_state = NUD_REACHABLE;
+  head.ndm_flags = NTF_MASTER;
+  message.header(head);
+  message.attribute(NDA_LLADDR, address, sizeof address);
+  return netlink.value().request(message);
+}
+
+/** 0: below any, and below none. */
+Result<std::vector<std::string>> linksBelow(uint32_t master) {
+  NetlinkMessage message(RTM_GETLINK, NLM_F_DUMP);
+  message.header(ifinfomsg{});
+  message.attribute(IFLA_EXT_MASK, uint32_t{RTEXT_FILTER_SKIP_STATS});
+  if (master != 0) message.attribute(IFLA_MASTER, master);
+  DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));
+  std::vector<std::string> names;
+  const int result = netlink.dump(message, [&](const nlmsghdr& head) {
+    auto* link = static_cast<const ifinfomsg*>(NLMSG_DATA(&head));
+    std::string name;
+    bool below = master == 0;
+    auto left = static_cast<unsigned>(IFLA_PAYLOAD(&head));
+    for (auto* at = IFLA_RTA(link); RTA_OK(at, left); at = RTA_NEXT(at, left)) {
+      if (at->rta_type == IFLA_IFNAME) name = static_cast<const char*>(RTA_DATA(at));
+      // Kernels before 4.6 give all.
+      if (at->rta_type == IFLA_MASTER && *static_cast<const uint32_t*>(RTA_DATA(at)) == master) below = true;
+    }
+    if (below && !name.empty()) names.push_back(name);
+  });
+  return result == 0 ? Result<std::vector<std::string>>(std::move(names)) : errnoError("list the network links", result);
+}
+
 }  // namespace
 
 Status isolatePort(const std::string& link, bool isolated) { return isolate(link, isolated, 0); }
 
 // The kernel has nobody to ask when the link has no master (rtnl_bridge_setlink).
 Status isolatePortIfAny(const std::string& link, bool isolated) { return isolate(link, isolated, EOPNOTSUPP); }
+
+Status createBridge(const std::string& name) {
+  NetlinkMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+  message.header(ifinfomsg{});
+  message.attribute(IFLA_IFNAME, name);
+  message.attribute(IFLA_ADDRESS, unusedMac, sizeof unusedMac);
+  size_t info = message.open(IFLA_LINKINFO);
+  message.attribute(IFLA_INFO_KIND, std::string("bridge"));
+  size_t data = message.open(IFLA_INFO_DATA);
+  message.attribute(IFLA_BR_STP_STATE, uint32_t{0});
+  message.attribute(IFLA_BR_FORWARD_DELAY, uint32_t{0});
+  const uint8_t snooping = 0;
+  message.attribute(IFLA_BR_MCAST_SNOOPING, &snooping, sizeof snooping);
+  message.close(data);
+  message.close(info);
+  DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));
+  if (int result = netlink.request(message); result != 0) return errnoError("make bridge " + name, result);
+  return bringUpUnnumbered(name);
+}
+
+Status joinBridges(const std::string& upper, const std::string& upperEnd, const std::string& lower, const std::string& lowerEnd) {
+  DROVER_TRY(createPair(upperEnd, lowerEnd));
+  for (const auto& [end, bridge] : {std::pair(lowerEnd, lower), std::pair(upperEnd, upper)}) {
+    DROVER_TRY(bringUpUnnumbered(end));
+    DROVER_TRY(attachLink(end, bridge));
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> portsOf(const std::string& bridge) {
+  const unsigned index = if_nametoindex(bridge.c_str());
+  return index == 0 ? Result<std::vector<std::string>>(std::vector<std::string>()) : linksBelow(index);
+}
+
+Result<std::vector<std::string>> allLinks() { return linksBelow(0); }
+
+Status learnPort(const std::string& link, const std::string& mac) {
+  int result = changeKnown(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, link, mac);
+  return result == 0 ? Status() : errnoError("lead " + mac + " to " + link, result);
+}
+
+void forgetPort(const std::string& link, const std::string& mac) { (void)changeKnown(RTM_DELNEIGH, 0, link, mac); }
+
+bool bridgesAreFiltered() {
+  for (const char* of : {"iptables", "ip6tables", "arptables"}) {
+    auto set = readFile(std::string("/proc/sys/net/bridge/bridge-nf-call-") + of, 16);
+    if (set.ok() && set.value().starts_with("1")) return true;
+  }
+  return false;
+}
 
 }  // namespace drover

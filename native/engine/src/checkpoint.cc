@@ -62,7 +62,7 @@ Status resume(Engine& engine, const std::shared_ptr<Container>& shared) {
       changed.state = State::frozen;
       changed.fenced = true;
     });
-  Status attached = attachVeth(record.spec, engine.config().bridge);
+  Status attached = engine.bridges().attach(record.spec);
   // A CRIU that died may have left the freezer open.
   DROVER_TRY(record.state == State::frozen ? engine.cgroups().freeze(container.id) : engine.cgroups().thaw(container.id));
   DROVER_TRY(endMove(engine, container, [](Record&) {}));
@@ -164,7 +164,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     if (comparison) comparison->begin();
     // Since CRIU was asked a process may have begun to let devices write into its memory. While CRIU begins.
     if (relies) reliable = std::async(std::launch::async, [&] { return copied->reliable(); });
-    DROVER_TRY(detachVeth(before.spec.identity));
+    DROVER_TRY(engine.bridges().detach(before.spec.identity));
     figures.lap("detach_ms");
     if (engine.cgroups().freezerIsUnified()) DROVER_TRY(saveCgroupTree(request.freezeCgroup, images.get()));
     figures.lap("cgroups_ms");

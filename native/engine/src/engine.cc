@@ -49,6 +49,7 @@ Engine::Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, InitSpawn
       loop_(loop),
       view_(config_.stateDirectory, loop),
       lease_(*this),
+      bridges_(config_.bridge),
       settler_(*this),
       patient_(patientWorkers, mostQueuedJobs),
       pool_(workers, mostQueuedJobs) {}
@@ -201,7 +202,7 @@ Status Engine::killProcesses(Container& container) {
     endedStatus(pidfd->get());
   }
   crashPoint("kill:ended");
-  DROVER_TRY(destroyVeth(record.spec.identity));
+  DROVER_TRY(bridges_.destroy(record.spec.identity));
   DROVER_TRY(removeNics(container));
   crashPoint("kill:unplugged");
   DROVER_TRY(cgroups_.remove(container.id));

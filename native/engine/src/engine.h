@@ -15,6 +15,7 @@
 #include "error.h"
 #include "event_loop.h"
 #include "init_spawner.h"
+#include "inner_bridges.h"
 #include "lease.h"
 #include "own_view.h"
 #include "proxies.h"
@@ -41,6 +42,9 @@ class Engine {
   OwnView& view() { return view_; }
   /** Until when those may run that may be started elsewhere. */
   Lease& lease() { return lease_; }
+
+  /** The containers' links on the host's bridge. */
+  InnerBridges& bridges() { return bridges_; }
 
   /** Addresses of the host that lead into containers. */
   Proxies& proxies() { return proxies_; }
@@ -124,6 +128,7 @@ class Engine {
   EventLoop& loop_;
   OwnView view_;
   Lease lease_;
+  InnerBridges bridges_;
   Proxies proxies_;
   RecordSettler settler_;
   mutable std::mutex mutex_;

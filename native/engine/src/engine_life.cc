@@ -124,6 +124,7 @@ void Engine::initEnded(const std::shared_ptr<Container>& container, const std::s
 
 Status Engine::adopt() {
   lease_.load();
+  warn(bridges_.adopt());
   DIR* stream = opendir(config_.stateDirectory.c_str());
   if (!stream) return errnoError("read " + config_.stateDirectory);
   std::vector<std::string> names;
@@ -161,6 +162,7 @@ Status Engine::adopt() {
     if (hasKept(recordPath(directory))) settler_.note(name);
     warn(adoptOne(container));
   }
+  bridges_.removeEmpty();
   return {};
 }
 
@@ -204,7 +206,7 @@ Status Engine::adoptRunning(const std::shared_ptr<Container>& container, const R
   // The record was written before or after each step, never during: bring the freezer to what it says.
   if (record.state == State::running && lease_.holds(record)) {
     // Perhaps the engine died in a freeze or a dump: nothing had been promised yet.
-    DROVER_TRY(attachVeth(record.spec, config_.bridge));
+    DROVER_TRY(bridges_.attach(record.spec));
     return cgroups_.thaw(container->id);
   }
   return cgroups_.freeze(container->id);

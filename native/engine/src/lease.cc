@@ -145,7 +145,7 @@ Status fenceContainer(Engine& engine, const std::shared_ptr<Container>& containe
   }
   DROVER_TRY(engine.cgroups().freeze(container->id));
   // A frozen container's kernel still answers for its address.
-  warn(detachVeth(before.spec.identity));
+  warn(engine.bridges().detach(before.spec.identity));
   return engine.update(*container, [](Record& record) {
     record.state = State::frozen;
     record.fenced = true;
@@ -156,7 +156,7 @@ Status unfenceContainer(Engine& engine, const std::shared_ptr<Container>& contai
   const Record before = container->snapshot();
   if (!before.fenced || !engine.lease().holds(before)) return {};
   if (before.initPid == 0 || before.state != State::frozen) return engine.update(*container, [](Record& record) { record.fenced = false; });
-  warn(attachVeth(before.spec, engine.config().bridge));
+  warn(engine.bridges().attach(before.spec));
   DROVER_TRY(engine.cgroups().thaw(container->id));
   DROVER_TRY(engine.update(*container, [](Record& record) {
     record.state = State::running;

@@ -49,7 +49,7 @@ Limits withRoom(Limits limits, int64_t room) {
 Status changeLimits(Engine& engine, const Record& record, const Limits& from, const Limits& limits) {
   DROVER_TRY(engine.cgroups().changeLimits(record.spec.container, limits));
   DROVER_TRY_ASSIGN(network, openNetworkNamespace(record.initPid));
-  DROVER_TRY(changeVeth(network.get(), record.spec.identity, from, limits));
+  DROVER_TRY(engine.bridges().change(network.get(), record.spec.identity, from, limits));
   return changeNetworkLimit(network.get(), record.spec.identity, from, limits);
 }
 
@@ -148,7 +148,7 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
     forgetCheckpoint(engine, *container);
     forgetTree(container->id);
     if (hasProxies(before.spec)) engine.refreshDevices(container);
-    DROVER_TRY(attachVeth(before.spec, engine.config().bridge));
+    DROVER_TRY(engine.bridges().attach(before.spec));
     // It stood still before the dump, and does so again.
     if (before.extra.value("frozenBefore", false)) return engine.update(*container, [](Record& record) { record.state = State::frozen; });
   }

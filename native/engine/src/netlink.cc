@@ -13,7 +13,6 @@
 
 #include <cstdio>
 
-#include "bridge_port.h"
 #include "ipv6.h"
 #include "netlink_message.h"
 #include "unique_fd.h"
@@ -213,10 +212,32 @@ Status attachLink(const std::string& name, const std::string& bridge) {
   return setMaster(name, static_cast<uint32_t>(index));
 }
 
-Status attachVeth(const Spec& spec, const std::string& bridge) {
-  const std::string link = vethName(spec.identity);
-  DROVER_TRY(attachLink(link, bridge));
-  return spec.limits.networkIsolated ? isolatePort(link) : Status();
+Status detachLink(const std::string& name) { return setMaster(name, 0); }
+
+Status createPair(const std::string& one, const std::string& other) {
+  DROVER_TRY_ASSIGN(host, NetlinkSocket::open(-1));
+  NetlinkMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+  message.header(linkHeader(0, 0));
+  message.attribute(IFLA_IFNAME, one);
+  oneQueue(message);
+  size_t linkInfo = message.open(IFLA_LINKINFO);
+  message.attribute(IFLA_INFO_KIND, std::string("veth"));
+  size_t data = message.open(IFLA_INFO_DATA);
+  size_t peer = message.open(VETH_INFO_PEER);
+  message.header(linkHeader(0, 0));
+  message.attribute(IFLA_IFNAME, other);
+  oneQueue(message);
+  message.close(peer);
+  message.close(data);
+  message.close(linkInfo);
+  int result = host.request(message);
+  return result == 0 ? Status() : Status(errnoError("make veth " + one, result));
+}
+
+Status bringUpUnnumbered(const std::string& name) {
+  DROVER_TRY_ASSIGN(host, NetlinkSocket::open(-1));
+  DROVER_TRY(leaveUnnumbered(host, name.c_str()));
+  return upLink(host, 0, name.c_str());
 }
 
 namespace {
@@ -237,13 +258,10 @@ Status resize(int networkNamespace, const std::string& name, const Limits& befor
 }
 }  // namespace
 
-Status changeVeth(int networkNamespace, const Identity& identity, const Limits& before, const Limits& limits) {
-  const std::string link = vethName(identity);
-  if (before.networkMtu != limits.networkMtu || before.networkQueue != limits.networkQueue) {
-    DROVER_TRY(resize(-1, link, before, limits));
-    DROVER_TRY(resize(networkNamespace, "eth0", before, limits));
-  }
-  return before.networkIsolated == limits.networkIsolated ? Status() : isolatePortIfAny(link, limits.networkIsolated);
+Status resizeVeth(int networkNamespace, const Identity& identity, const Limits& before, const Limits& limits) {
+  if (before.networkMtu == limits.networkMtu && before.networkQueue == limits.networkQueue) return {};
+  DROVER_TRY(resize(-1, vethName(identity), before, limits));
+  return resize(networkNamespace, "eth0", before, limits);
 }
 
 // Setting the MAC that it has makes the kernel forget the device's neighbours (arp_netdev_event, NETDEV_CHANGEADDR).
@@ -258,10 +276,6 @@ Status forgetNeighbours(int networkNamespace, const Identity& identity) {
   if (result != 0) return errnoError("forget the neighbours of eth0", result);
   return {};
 }
-
-Status detachVeth(const Identity& identity) { return setMaster(vethName(identity), 0); }
-
-Status destroyVeth(const Identity& identity) { return destroyLink(vethName(identity)); }
 
 Status destroyLink(const std::string& name) {
   DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));

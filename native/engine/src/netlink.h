@@ -32,20 +32,20 @@ bool linkExists(const std::string& name);
 /** On no bridge yet. */
 Status createLink(int networkNamespace, const Nic& nic);
 Status attachLink(const std::string& name, const std::string& bridge);
+/** Off its bridge. */
+Status detachLink(const std::string& name);
+/** A veth pair with both ends here; down, and on no bridge. */
+Status createPair(const std::string& one, const std::string& other);
+/** Without an IPv6 address that nobody gave it. */
+Status bringUpUnnumbered(const std::string& name);
 /** None there is no error. */
 Status destroyLink(const std::string& name);
 
 std::string vethName(const Identity& identity);
 /** Makes the pair with MAC, addresses and sizes, lo and eth0 up, default route if any; the host's end is up but on no bridge. */
 Status createVeth(int networkNamespace, const Spec& spec);
-/** Puts the host's end on the bridge, isolated if it is to be. */
-Status attachVeth(const Spec& spec, const std::string& bridge);
-/** As it runs: sizes of both ends and isolation, where they are other than before. */
-Status changeVeth(int networkNamespace, const Identity& identity, const Limits& before, const Limits& limits);
-/** Takes the host's end off its bridge: packets are then dropped, not refused. */
-Status detachVeth(const Identity& identity);
-/** Removes the pair; none there is no error. */
-Status destroyVeth(const Identity& identity);
+/** As it runs: sizes of both ends, where they are other than before. */
+Status resizeVeth(int networkNamespace, const Identity& identity, const Limits& before, const Limits& limits);
 /**
  * Drops what eth0 inside learnt, or failed to learn, of its neighbours. A question asked while no bridge carried it would be
  * repeated only after a second, and hold back every packet till then.

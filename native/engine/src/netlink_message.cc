@@ -118,6 +118,26 @@ int NetlinkSocket::request(NetlinkMessage& message) {
   }
 }
 
+int NetlinkSocket::dump(NetlinkMessage& message, const std::function<void(const nlmsghdr&)>& take) {
+  const auto& bytes = message.finish();
+  sockaddr_nl kernel = {};
+  kernel.nl_family = AF_NETLINK;
+  if (sendto(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel) < 0) return errno;
+  // The kernel fills what it is offered, up to this.
+  std::vector<char> answer(32 << 10);
+  for (;;) {
+    ssize_t count = recv(socket_.get(), answer.data(), answer.size(), 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno;
+    auto left = static_cast<unsigned>(count);
+    for (auto* head = reinterpret_cast<const nlmsghdr*>(answer.data()); NLMSG_OK(head, left); head = NLMSG_NEXT(head, left)) {
+      if (head->nlmsg_type == NLMSG_DONE) return 0;
+      if (head->nlmsg_type == NLMSG_ERROR) return netlinkResult({reinterpret_cast<const char*>(head), head->nlmsg_len}).value_or(EPROTO);
+      take(*head);
+    }
+  }
+}
+
 std::optional<int> netlinkResult(std::string_view answer) {
   nlmsghdr head;
   nlmsgerr result;

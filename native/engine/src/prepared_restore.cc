@@ -55,7 +55,7 @@ Result<Prepared> prepareForRestore(Engine& engine, const Spec& spec, int64_t mem
   DROVER_TRY_ASSIGN(criu, spawnCriu(engine, restoreFailed, {.gated = ahead}));
   DROVER_TRY_ASSIGN(userNamespace, makeUserNamespace(spec.owner()));
   // A veth or cgroup of an earlier, failed attempt would be in the way.
-  DROVER_TRY(destroyVeth(spec.identity));
+  DROVER_TRY(engine.bridges().destroy(spec.identity));
   DROVER_TRY(reserveProxies(engine, spec));
   DROVER_TRY(engine.cgroups().create(spec));
   if (memoryRoomBytes > 0 && spec.limits.memoryBytes > 0)

@@ -230,7 +230,7 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
   DROVER_TRY(engine.lease().check("release", before));
   DROVER_TRY_ASSIGN(network, openNetworkNamespace(before.initPid));
   Figures figures;
-  DROVER_TRY(attachVeth(before.spec, engine.config().bridge));
+  DROVER_TRY(engine.bridges().attach(before.spec));
   DROVER_TRY(attachNics(before.spec));
   // The kernel's TCP spoke up while the link led nowhere.
   DROVER_TRY(forgetNeighbours(network.get(), before.spec.identity));

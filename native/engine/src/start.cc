@@ -185,7 +185,7 @@ class Starting {
     DROVER_TRY(limitNetwork(network.get(), spec_.identity, spec_.limits));
     DROVER_TRY(ofItsOwn(setSysctls(pid, spec_.sysctls)));
     DROVER_TRY(ofItsOwn(raiseResourceLimits(pid, spec_.rlimits)));
-    DROVER_TRY(attachVeth(spec_, engine_.config().bridge));
+    DROVER_TRY(engine_.bridges().attach(spec_));
     crashPoint("start:attached");
     // The record before the word: whatever runs a program of the container's, a next engine must find.
     DROVER_TRY(engine_.watchInit(container_, pid, [&](Record& record) {

@@ -50,11 +50,12 @@ export class MigrationStage {
     this.b = b
   }
 
-  /** `fill` may put more into the image. */
+  /** `fill` may put more into the image; `environment` is more of the engines'. */
   static async set(
     criu: string,
     fill: (image: string) => void = () => {},
     separateState: StateFileSystem | null = null,
+    environment: Record<string, string> = {},
   ): Promise<MigrationStage> {
     const network = await TestNetwork.make('10.78.0.9/16')
     const image = join(network.directory, 'image')
@@ -62,7 +63,7 @@ export class MigrationStage {
     fill(image)
     const options = { binary, criu, separateState }
     const [a, b] = [await network.addHost('a', options), await network.addHost('b', options)]
-    await Promise.all([a.startEngine(), b.startEngine()])
+    await Promise.all([a.startEngine(environment), b.startEngine(environment)])
     return new MigrationStage(network, image, a, b)
   }
 

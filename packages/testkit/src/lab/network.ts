@@ -16,6 +16,8 @@ const quiet = [
   'net/ipv6/conf/default/disable_ipv6=1',
   // An address that moves is announced by gratuitous ARP: take it at once.
   'net/ipv4/conf/all/arp_notify=1',
+  // As on a host where nothing has loaded br_netfilter: what bridges forward is not also shown to the firewall.
+  ...['iptables', 'ip6tables', 'arptables'].map((of) => `net/bridge/bridge-nf-call-${of}=0`),
 ]
 
 /** Listened on at an address of the network that is claimed: the kernel gives it to one process only, and takes it back by itself. */
