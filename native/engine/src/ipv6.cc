@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -68,6 +69,12 @@ Status addAddress6(NetlinkSocket& inside, int index, const std::string& addressW
   if (result == EAFNOSUPPORT || result == EOPNOTSUPP) return {};
   if (result != 0) return errnoError("add address " + addressWithPrefix, result);
   return {};
+}
+
+std::string linkLocalOf(const uint8_t (&mac)[6]) {
+  char text[40];
+  snprintf(text, sizeof text, "fe80::%x:%x:%x:%x/64", (mac[0] ^ 2) << 8 | mac[1], mac[2] << 8 | 0xff, 0xfe00 | mac[3], mac[4] << 8 | mac[5]);
+  return text;
 }
 
 Status announce6(int packetSocket, int index, const uint8_t (&mac)[6], const std::string& addressWithPrefix) {

@@ -14,6 +14,8 @@ namespace drover {
  * connections. A kernel without IPv6 is no error.
  */
 Status addAddress6(NetlinkSocket& inside, int index, const std::string& addressWithPrefix);
+/** The link-local address that the kernel makes of a MAC (RFC 4291, appendix A), with its prefix. */
+std::string linkLocalOf(const uint8_t (&mac)[6]);
 /** Sends an unsolicited neighbour advertisement (RFC 4861, 7.2.6) to all nodes through a packet socket of the container. */
 Status announce6(int packetSocket, int index, const uint8_t (&mac)[6], const std::string& addressWithPrefix);
 

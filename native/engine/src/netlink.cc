@@ -80,25 +80,27 @@ Status upLink(NetlinkSocket& netlink, int index, const char* name) {
   return {};
 }
 
-/**
- * No IPv6 address by itself, not even a link-local one, for who has none else: what comes with it (group reports, duplicate
- * detection, router solicitations) would go to every container of the bridge, at every start.
- */
-Status leaveUnnumbered(NetlinkSocket& netlink, const char* name) {
+/** Which IPv6 addresses it gives itself when it comes up: `IN6_ADDR_GEN_MODE_…`. */
+Status generateAddresses(NetlinkSocket& netlink, const char* name, uint8_t mode) {
   NetlinkMessage message(RTM_NEWLINK, 0);
   message.header(linkHeader(0, 0));
   message.attribute(IFLA_IFNAME, std::string(name));
   size_t families = message.open(IFLA_AF_SPEC);
   size_t internet = message.open(AF_INET6);
-  const uint8_t mode = IN6_ADDR_GEN_MODE_NONE;
   message.attribute(IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof mode);
   message.close(internet);
   message.close(families);
   int result = netlink.request(message);
   // EAFNOSUPPORT, EOPNOTSUPP: a kernel without IPv6, or where it is switched off.
-  if (result != 0 && result != EAFNOSUPPORT && result != EOPNOTSUPP && result != EINVAL) return errnoError(std::string("leave ") + name + " unnumbered", result);
+  if (result != 0 && result != EAFNOSUPPORT && result != EOPNOTSUPP && result != EINVAL) return errnoError(std::string("set the addresses of ") + name, result);
   return {};
 }
+
+/**
+ * No IPv6 address by itself, not even a link-local one, for who has none else: what comes with it (group reports, duplicate
+ * detection, router solicitations) would go to every container of the bridge, at every start.
+ */
+Status leaveUnnumbered(NetlinkSocket& netlink, const char* name) { return generateAddresses(netlink, name, IN6_ADDR_GEN_MODE_NONE); }
 
 /**
  * A veth uses one queue in each direction whatever it has. Unless told so, the kernel makes one per processor, and then waits, with all
@@ -184,11 +186,15 @@ Status createLink(int networkNamespace, const Nic& nic) {
   DROVER_TRY(leaveUnnumbered(host, nic.hostName.c_str()));
   DROVER_TRY(upLink(host, 0, nic.hostName.c_str()));
   DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
-  if (nic.unnumbered6) DROVER_TRY(leaveUnnumbered(inside, nic.name.c_str()));
+  if (nic.unnumbered6 || nic.uniqueMac) DROVER_TRY(leaveUnnumbered(inside, nic.name.c_str()));
   DROVER_TRY(upLink(inside, 0, nic.name.c_str()));
   int index = inside.indexOf(nic.name);
   if (index == 0) return engineError("find " + nic.name + " in the container: not there");
   if (!nic.ipv4.empty()) DROVER_TRY(addAddress(inside, index, nic.ipv4));
+  if (!nic.unnumbered6 && nic.uniqueMac) {
+    DROVER_TRY(addAddress6(inside, index, linkLocalOf(mac.bytes)));
+    DROVER_TRY(generateAddresses(inside, nic.name.c_str(), IN6_ADDR_GEN_MODE_EUI64));
+  }
   return nic.ipv6.empty() ? Status() : addAddress6(inside, index, nic.ipv6);
 }
 
@@ -197,6 +203,7 @@ Status createVeth(int networkNamespace, const Spec& spec) {
   DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
   DROVER_TRY(upLink(inside, 0, "lo"));
   Nic nic = {vethName(identity), "eth0", identity.mac, identity.ipv4, !identity.ipv6};
+  nic.uniqueMac = true;
   nic.mtu = static_cast<uint32_t>(spec.limits.networkMtu);
   nic.queueLength = static_cast<uint32_t>(spec.limits.networkQueue);
   DROVER_TRY(createLink(networkNamespace, nic));

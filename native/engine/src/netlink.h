@@ -27,6 +27,11 @@ struct Nic {
   std::string ipv6 = {};
   /** 0: the kernel's. Of both ends. */
   uint32_t mtu = 0, queueLength = 0;
+  /**
+   * Given out by the cluster, so that nobody else has its link-local address: it is there at once. Found out by asking, it came a second later, and the
+   * questions and reports of before and after went to every container of the bridge, at every start and move.
+   */
+  bool uniqueMac = false;
 };
 bool linkExists(const std::string& name);
 /** On no bridge yet. */

@@ -38,6 +38,15 @@ t.test('address filter: IPv6, with its neighbours', { skip: reasonToSkip }, asyn
     const { identity } = stage.spec(serial)
     await stage.start(serial, { identity: { ...identity, ipv6: `fd84::${serial}/64` } })
   }
+  // Others were asked about it for a second, if the kernel found it out by itself.
+  const linkLocal = (await stage.sh('c3', 'ip addr show eth0')).output
+  t.match(linkLocal, 'inet6 fe80::ff:fe54:3/64 scope link', 'the address of its MAC')
+  t.notMatch(linkLocal, 'tentative', 'is there at once')
+  t.equal(
+    (await stage.sh('c3', 'cat /proc/sys/net/ipv6/conf/eth0/addr_gen_mode')).output,
+    '0',
+    'and comes back by itself when its root brings the link down and up',
+  )
   const ping6 = (options = '') => `ping -6 -c 1 -W 1 ${options} fd84::3 >/dev/null 2>&1`
   t.ok(
     await answered('c2', `for i in 1 2 3 4 5; do ${ping6()} && exit 0; done; exit 1`),
