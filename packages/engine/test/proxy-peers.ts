@@ -29,7 +29,7 @@ const client = `
 const [kind, address, port, bytes] = process.argv.slice(1)
 const sent = require('node:crypto').randomBytes(Number(bytes))
 const say = (word) => { console.log(word); process.exit(0) }
-setTimeout(() => say('silence'), 20_000)
+setTimeout(() => say('silence'), 60_000)
 if (kind === 'udp') {
   const socket = require('node:dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4')
   socket.on('message', (heard) => say(heard.equals(sent) ? 'same' : 'other'))

@@ -37,11 +37,15 @@ function namespaceUsers({ id, namespaces }: LabState): string[] {
         if (owner !== id) return []
         return used
           .filter((namespace) => namespaces.includes(namespace))
-          .map((namespace) => `process ${pid} in namespace ${namespace}`)
+          .map((namespace) => `process ${pid} (${commandLine(pid)}) in namespace ${namespace}`)
       } catch {
         return []
       }
     })
+}
+
+function commandLine(pid: string): string {
+  return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim().slice(0, 120)
 }
 
 function mountsBelow(directories: string[]): string[] {
