@@ -19,7 +19,7 @@ import { DiskMeter } from './disk-meter.ts'
 import { EngineMirror } from './engine-mirror.ts'
 import { engineDeadlines } from './engine-port.ts'
 import { FaultPoints } from './fault-points.ts'
-import { hostFeatures } from './features.ts'
+import { cores, hostFeatures } from './features.ts'
 import { AgentGrpc } from './grpc.ts'
 import { HostShutdown } from './host-shutdown.ts'
 import { ImageStore } from './images/image-store.ts'
@@ -30,8 +30,8 @@ import { LeaseKeeper } from './lease-keeper.ts'
 import { Leftovers } from './leftovers/leftovers.ts'
 import { checkpointRootFor } from './migration/checkpoint-directory.ts'
 import { acceptMigration } from './migration/destination.ts'
-import type { SessionStep } from './migration/session.ts'
 import { MigrationSessions } from './migration/sessions.ts'
+import { restWithinMs, type StepSurroundings, tellWithinMs } from './migration/step-news.ts'
 import { SwitchedNotes } from './migration/switched-notes.ts'
 import { ContainerObserver } from './observe.ts'
 import { OverlayPeers } from './overlay-peers.ts'
@@ -48,17 +48,6 @@ import { accessOf } from './tls.ts'
 import { Volumes } from './volumes/volumes.ts'
 import { Workers } from './workers.ts'
 
-/** A frozen container waits for what the leader makes of these, or the next one to be frozen. */
-const awaitedSteps: ReadonlySet<SessionStep> = new Set<SessionStep>(['switched', 'restored', 'failed'])
-/** Whoever asked for one move waits for its end. */
-const awaitedAlone: ReadonlySet<SessionStep> = new Set<SessionStep>([...awaitedSteps, 'released'])
-/** What the leader plans the next step by, but nobody stands still for: it goes with what is said meanwhile, or alone after this. */
-const stepWithinMs = 25
-/** As many moves wait for each other anyway; then their steps are told together. */
-const busyMoves = 4
-const stepWhenBusyWithinMs = 75
-/** What no plan waits for: that an assignment was heard, and how a container looks of which the steps of its move tell the rest. */
-const restWithinMs = 250
 /** A look at the file system's free room costs a system call. */
 const trimEveryMs = 10_000
 
@@ -106,13 +95,9 @@ export class Agent {
       fetcher: new ImageFetcher(images, access),
       sessions: new MigrationSessions((container, step) => {
         this.#workers.poke(container)
-        const { underWay } = this.#parts.sessions
-        const busy = underWay >= busyMoves
-        // The next one to be frozen waits for `switched`, if there is one.
-        const awaited = (busy ? awaitedSteps : awaitedAlone).has(step) && !(step === 'switched' && underWay === 1)
-        if (awaited) this.#bus.publishSoon()
-        else if (step === 'prepared' && this.#isPrecopiedToAtOnce(container)) this.#bus.publishWithin(restWithinMs)
-        else this.#bus.publishWithin(busy ? stepWhenBusyWithinMs : stepWithinMs)
+        const withinMs = tellWithinMs(step, this.#surroundings(container))
+        if (withinMs === 0) this.#bus.publishSoon()
+        else this.#bus.publishWithin(withinMs)
       }),
       snapshots: new SnapshotJobs(),
       uploads: new Uploads(config.dataDirectory),
@@ -229,17 +214,26 @@ export class Agent {
     this.#tell(container)
   }
 
-  /** What matters of one that moves is the step of its session; the rest has time. */
+  /** What matters of one that moves is the step of its session; how else it looks, and that an assignment was heard, has time. */
   #tell(container: string): void {
     const { store, sessions } = this.#parts
     if (store.get(container)?.migration || sessions.hasJustMoved(container)) this.#bus.publishWithin(restWithinMs)
     else this.#bus.publishSoon()
   }
 
-  /** Then the source's next word is the one that is planned by. */
-  #isPrecopiedToAtOnce(container: string): boolean {
-    const { role, migration } = this.#parts.store.get(container) ?? {}
-    return role === 'destination' && migration?.precopiesAtOnce === true
+  #surroundings(container: string): StepSurroundings {
+    const { store, sessions } = this.#parts
+    const { role, migration } = store.get(container) ?? {}
+    const destination = migration?.destination.host
+    return {
+      underWay: sessions.underWay,
+      cores,
+      othersGoElsewhere: sessions.all().some((each) => {
+        if (each.ended || each.side === 'destination' || each.container === container) return false
+        return store.get(each.container)?.migration?.destination.host !== destination
+      }),
+      precopiedToAtOnce: role === 'destination' && migration?.precopiesAtOnce === true,
+    }
   }
 
   #engineUp(up: boolean): void {

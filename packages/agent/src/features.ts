@@ -35,7 +35,7 @@ export function hostFeatures(hello: EngineHello | null): HostFeatures {
 /** Instruction sets, whose lack on another host would kill a program that found them here. The first processor speaks for all. */
 const instructionSets =
   /^(sse|ssse|avx|amx|aes$|pclmul|vpclmul|vaes|gfni|sha|bmi|abm$|adx$|fma|f16c$|popcnt$|movbe$|movdir|rdrand$|rdseed$|rdpid$|xsave|fsgsbase$|rtm$|hle$|erms$|clflushopt$|clwb$|serialize$|cx16$|lahf_lm$|asimd|sve|sme|crc32$|atomics$)/
-const cores = availableParallelism()
+export const cores = availableParallelism()
 let flags: string[] | null = null
 let limits: HostFeatures['limits'] | null = null
 
