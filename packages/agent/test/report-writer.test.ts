@@ -109,9 +109,9 @@ t.test('reports: sessions that ended long ago are told without their figures', a
   const host = new Host()
   const session = new MigrationSession('op', 'c1', 'source', () => {})
   host.sessions.set('op', session)
-  session.figures.dump_ms = 5
+  session.figures.dump_ms = 5.4321987
   session.advance('cleaned')
-  t.match(host.say(), { migrations: [{ step: 'cleaned', figures: { dump_ms: 5 } }] })
+  t.match(host.say(), { migrations: [{ step: 'cleaned', figures: { dump_ms: 5.432 } }] }, 'to microseconds')
   t.same((host.say() as HostChanges).migrations, [])
   host.writer.sayEverything()
   const later = performance.now() + 60_000

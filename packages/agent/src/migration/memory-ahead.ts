@@ -20,6 +20,7 @@ import type { AgentParts } from '../parts.ts'
 import { type MemoryFile, StreamFrameType } from '../streams/messages.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 import { type MovePlan, requireBudget, tell } from './blackout-budget.ts'
+import { removeTree } from './checkpoint-directory.ts'
 import { estimateBlackout, type Round, verdictOf } from './convergence.ts'
 import { listFiles, sendFilesAs } from './memory-files.ts'
 import type { MigrationSession } from './session.ts'
@@ -137,7 +138,7 @@ async function forget(
   await copy(0).catch((thrown) => {
     parts.log.warn({ container, error: DroverError.from(thrown).message }, 'forget the memory that went ahead')
   })
-  rmSync(dirname(directory), { recursive: true, force: true })
+  removeTree(dirname(directory))
 }
 
 async function sendParent(connection: StreamConnection, directory: string): Promise<void> {

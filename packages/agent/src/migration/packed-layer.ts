@@ -2,7 +2,7 @@
 // (native/engine/src/small_layer.h): for a dozen small files two processes of tar, started from agents, are dear. Here is its way between
 // an engine's file and the stream.
 
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DroverError } from '@drover/protocol'
 import type { AgentParts } from '../parts.ts'
@@ -35,7 +35,7 @@ export async function packLayer(
     if (!tree.packed || statSync(path).size > mostLayerBytes) return null
     return { data: readFileSync(path), tree }
   } finally {
-    rmSync(path, { force: true })
+    remove(path)
   }
 }
 
@@ -69,12 +69,17 @@ export async function unpackLayer(
     writeFileSync(path, data, { mode: 0o600 })
     return await TreeCheck.begin(parts, session, of, { unpack: path })
   } finally {
-    rmSync(path, { force: true })
+    remove(path)
   }
 }
 
 function layerPath({ checkpointRoot }: AgentParts, session: MigrationSession): string {
   const path = join(checkpointRoot, `${session.operation}.layer`)
-  session.defer(() => rmSync(path, { force: true }))
+  session.defer(() => remove(path))
   return path
+}
+
+/** Mostly it is gone, and rmSync makes an error of that, which it then drops. */
+function remove(path: string): void {
+  if (existsSync(path)) unlinkSync(path)
 }

@@ -4,13 +4,14 @@
 
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { DroverError } from '@drover/protocol'
 import { StreamFrameType } from '../streams/messages.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 
 /** A look costs two system calls for each file; a dump takes some twenty milliseconds. */
 const lookEveryMs = 2
+/** As much of several files as goes out in one write. */
+const writeBytes = 1 << 20
 /** Less would be a message for next to nothing. */
 const leastBytes = 16 << 10
 const pagesPattern = /^pages-[0-9]{1,10}\.img$/
@@ -21,12 +22,20 @@ interface Followed {
   sentBytes: number
 }
 
+interface News {
+  name: string
+  file: Followed
+  sizeBytes: number
+}
+
 /** The source's side. */
 export class PagesAhead {
   readonly #connection: StreamConnection
   readonly #directory: string
   readonly #files = new Map<string, Followed>()
-  readonly #stop = new AbortController()
+  #stopped = false
+  /** Ends the waiting for the next look. */
+  #wake: (() => void) | null = null
   #closed = false
   #following: Promise<void> = Promise.resolve()
 
@@ -37,12 +46,14 @@ export class PagesAhead {
 
   /** Sends what is written, until stop(): nobody else may send meanwhile. What goes wrong here is for the dump, or the next to send, to tell. */
   follow(): void {
-    this.#following = this.#follow().catch(() => this.#stop.abort())
+    this.#following = this.#follow().catch(() => {
+      this.#stopped = true
+    })
   }
 
   /** Resolves when the connection is free. */
   async stop(): Promise<void> {
-    this.#stop.abort()
+    this.#end()
     await this.#following
   }
 
@@ -55,20 +66,59 @@ export class PagesAhead {
 
   close(): void {
     this.#closed = true
-    this.#stop.abort()
+    this.#end()
     for (const { fd } of this.#files.values()) closeSync(fd)
     this.#files.clear()
   }
 
+  #end(): void {
+    this.#stopped = true
+    this.#wake?.()
+  }
+
   async #follow(): Promise<void> {
-    const { signal } = this.#stop
-    for (;;) {
-      await pause(lookEveryMs, undefined, { signal })
-      for (const name of this.#names()) {
-        if (signal.aborted) return
-        await this.#sendNews(name)
-      }
+    while (!this.#stopped) {
+      await this.#pause()
+      await this.#look()
     }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, lookEveryMs)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  /** What is new in all files, in as few writes as it fits in. */
+  async #look(): Promise<void> {
+    let room: Promise<void>[] = []
+    let bytes = 0
+    this.#connection.cork()
+    try {
+      for (const name of this.#stopped ? [] : this.#names()) {
+        const news = this.#news(name)
+        if (!news) continue
+        bytes += news.sizeBytes
+        if (bytes <= Math.min(writeBytes, this.#connection.frameBytes)) {
+          room.push(...this.#sendAtOnce(news))
+          continue
+        }
+        this.#connection.uncork()
+        await Promise.all(room)
+        room = []
+        if (this.#stopped) return
+        await this.#send(news)
+        bytes = 0
+        this.#connection.cork()
+      }
+    } finally {
+      this.#connection.uncork()
+    }
+    await Promise.all(room)
   }
 
   /** The engine makes the directory. */
@@ -80,22 +130,43 @@ export class PagesAhead {
     }
   }
 
-  async #sendNews(name: string): Promise<void> {
+  #news(name: string): News | null {
     const file = this.#open(name)
-    const sizeBytes = fstatSync(file.fd).size
-    if (sizeBytes - file.sentBytes < leastBytes) return
-    const news = { kind: 'written', name, from: file.sentBytes, sizeBytes: sizeBytes - file.sentBytes }
-    let room = this.#connection.sendMessage(news)
-    while (file.sentBytes < sizeBytes) {
-      const frame = Buffer.allocUnsafe(Math.min(sizeBytes - file.sentBytes, this.#connection.frameBytes))
-      const read = readSync(file.fd, frame, 0, frame.length, file.sentBytes)
-      if (read < frame.length) throw new DroverError('TRANSFER_FAILED', `checkpoint file ${name}: it became shorter`)
+    const sizeBytes = fstatSync(file.fd).size - file.sentBytes
+    return sizeBytes < leastBytes ? null : { name, file, sizeBytes }
+  }
+
+  #announce({ name, file, sizeBytes }: News): Promise<void> {
+    return this.#connection.sendMessage({ kind: 'written', name, from: file.sentBytes, sizeBytes })
+  }
+
+  #sendAtOnce(news: News): Promise<void>[] {
+    const announced = this.#announce(news)
+    // Should the file be unreadable, that is what went wrong.
+    announced.catch(() => {})
+    const sent = this.#sendFrame(news, news.sizeBytes)
+    sent.catch(() => {})
+    return [announced, sent]
+  }
+
+  async #send(news: News): Promise<void> {
+    let room = this.#announce(news)
+    for (let left = news.sizeBytes; left > 0; ) {
+      const bytes = Math.min(left, this.#connection.frameBytes)
       await room
       if (this.#closed) return
-      room = this.#connection.send(StreamFrameType.data, frame)
-      file.sentBytes += read
+      room = this.#sendFrame(news, bytes)
+      left -= bytes
     }
     await room
+  }
+
+  #sendFrame({ name, file }: News, bytes: number): Promise<void> {
+    const frame = Buffer.allocUnsafe(bytes)
+    const read = readSync(file.fd, frame, 0, bytes, file.sentBytes)
+    if (read < bytes) throw new DroverError('TRANSFER_FAILED', `checkpoint file ${name}: it became shorter`)
+    file.sentBytes += bytes
+    return this.#connection.send(StreamFrameType.data, frame)
   }
 
   #open(name: string): Followed {

@@ -6,6 +6,9 @@ import type { Side } from '../reconcile.ts'
 
 export type SessionStep = MigrationStep['step']
 
+/** One for all: each would note where it was made, and nobody asks. */
+const closing = new DroverError('CANCELLED', 'the migration ended')
+
 export class MigrationSession {
   readonly operation: string
   readonly container: string
@@ -45,6 +48,8 @@ export class MigrationSession {
   advance(step: SessionStep): void {
     if (this.step === step) return
     this.step = step
+    // To microseconds: every controller reads, keeps and writes all digits.
+    for (const [key, value] of Object.entries(this.figures)) this.figures[key] = Math.round(value * 1000) / 1000
     this.changedAtMs = performance.now()
     this.#changed()
   }
@@ -66,7 +71,7 @@ export class MigrationSession {
 
   /** Releases everything: connections, processes, checkpoint files. Idempotent. */
   async close(): Promise<void> {
-    this.#abort.abort()
+    this.#abort.abort(closing)
     for (const undo of this.#undo.splice(0).reverse()) {
       try {
         await undo()
