@@ -35,7 +35,7 @@
 //     by the hash of the disk: their size will do.
 // 17. The copies of CRIU that look into each namespace (in_place.h).
 // 18. Grace periods of the kernel for which CRIU waits as it builds mounts, and an exchange of roots (own_mounts.h).
-// 19. Files of /proc of which a dump reads hundreds (proc_files.h).
+// 19. Files of /proc of which a dump reads hundreds (proc_files.h), and its mappings (smaps.h).
 //
 // Nothing of this reaches the restored processes. Without it all works as well, only slower, but for the moves with such an open file.
 

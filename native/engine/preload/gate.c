@@ -12,11 +12,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemons.h"
 #include "in_place.h"
+#include "next.h"
+#include "smaps.h"
 #include "staged_pages.h"
 
 static int gate = -1;
@@ -70,11 +74,30 @@ static void haveMemory(void) {
   for (size_t at = 0; at < sizeof stack; at += pageBytes) stack[at] = 0;
 }
 
+/** One byte, and what the engine gives with it: a descriptor of the mappings' texts. */
+static ssize_t receive(char* word) {
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } given;
+  struct iovec byte = {word, 1};
+  struct msghdr message = {.msg_iov = &byte, .msg_iovlen = 1, .msg_control = &given, .msg_controllen = sizeof given};
+  ssize_t (*real)(int, struct msghdr*, int) = NEXT("recvmsg");
+  ssize_t count;
+  while ((count = real(gate, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
+  const struct cmsghdr* header = count == 1 ? CMSG_FIRSTHDR(&message) : NULL;
+  int fd;
+  if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof fd)) {
+    memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    takeMappingTexts(fd);
+  }
+  return count;
+}
+
 /** One of the engine's words: 's' and a number, to stage that part; it is answered. Any other lets this process go on. */
 static ssize_t hear(int images, char* word) {
   uint32_t part;
-  ssize_t count;
-  while ((count = read(gate, word, 1)) < 0 && errno == EINTR) continue;
+  ssize_t count = receive(word);
   if (count != 1 || *word != 's') return count;
   if (read(gate, &part, sizeof part) != (ssize_t)sizeof part) return -1;
   char answer = stagePart(images, part) == 0 ? 's' : 'f';

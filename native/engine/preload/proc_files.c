@@ -10,10 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "smaps.h"
+
 /** What is known of a descriptor; of those beyond, nothing. */
 enum kind { unknown, opened, allProcesses, oneProcess, ownProcess, description, descriptionsEnd };
 enum { mostDescriptors = 4096 };
 static unsigned char kinds[mostDescriptors];
+/** Of a process's directory, which one's. */
+static int numbers[mostDescriptors];
 
 /** What CRIU gets instead of a description: one at a time. */
 static struct {
@@ -32,9 +36,13 @@ int isProcFolder(int fd) {
 }
 
 void noteOpenedInProc(int folder, const char* path, int fd) {
+  noteOpenedOfProcess(kindOf(folder) == oneProcess ? numbers[folder] : 0, path, fd);
   if (fd < 0 || fd >= mostDescriptors) return;
   if (strcmp(path, "/proc") == 0) kinds[fd] = allProcesses;
-  else if (kindOf(folder) == allProcesses) kinds[fd] = strcmp(path, "self") == 0 ? ownProcess : oneProcess;
+  else if (kindOf(folder) == allProcesses) {
+    kinds[fd] = strcmp(path, "self") == 0 ? ownProcess : oneProcess;
+    numbers[fd] = atoi(path);
+  }
   else if (isProcFolder(folder) && strncmp(path, descriptions, sizeof descriptions - 1) == 0) kinds[fd] = description;
   else kinds[fd] = opened;
 }
@@ -59,6 +67,8 @@ int openDescription(int folder, const char* path) {
 
 ssize_t readDescription(int fd, void* buffer, size_t length) {
   if (fd < 0) return -1;
+  const ssize_t ofMappings = readSmaps(fd, buffer, length);
+  if (ofMappings >= 0) return ofMappings;
   if (kindOf(fd) == descriptionsEnd) return 0;
   if (!invented.isOpen || fd != invented.fd) return -1;
   const size_t left = invented.length - invented.at, count = left < length ? left : length;
@@ -74,6 +84,7 @@ void noteReadInProc(int fd, ssize_t count, size_t length) {
 
 int closeInProc(int fd) {
   if (fd < 0) return 0;
+  forgetSmaps(fd);
   if (fd == invented.fd) {
     invented.isOpen = 0;
     return 1;

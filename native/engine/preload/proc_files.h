@@ -16,7 +16,7 @@ int isProcFolder(int fd);
 
 /** A description of one of CRIU's own files; -1: it is to be opened as ever. */
 int openDescription(int folder, const char* path);
-/** How much of a description there was to read, or 0 at the end of one; -1: it is to be read as ever. */
+/** How much of a description, or of mappings (smaps.h), there was to read, or 0 at the end of one; -1: it is to be read as ever. */
 ssize_t readDescription(int fd, void* buffer, size_t length);
 /** What a read gave. */
 void noteReadInProc(int fd, ssize_t count, size_t length);

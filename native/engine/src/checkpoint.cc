@@ -15,6 +15,7 @@
 #include "devices.h"
 #include "file_io.h"
 #include "link_remaps.h"
+#include "mapping_texts.h"
 #include "memory_copy.h"
 #include "netlink.h"
 #include "pidfd.h"
@@ -148,6 +149,9 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     // Without it the memory that is shared is dumped whole.
     if (auto announced = copied->announceComparison(); announced.ok()) comparison = std::move(announced.value());
   }
+  // Whose memory goes ahead has enough of it, or of mappings, for another processor to be of use.
+  std::unique_ptr<MappingTexts> mappings = copied ? MappingTexts::make() : nullptr;
+  if (mappings) request.mappingTexts = mappings->descriptor();
   DROVER_TRY(beginMove(engine, *container, "dump", *criu));
   crashPoint("checkpoint:begun");
 
@@ -155,15 +159,24 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   Status stopped;
   const bool relies = !request.parentImages.empty();
   std::future<bool> reliable;
-  bool overtaken = false;
-  auto stop = [&]() -> Status {
-    // Frozen first, cut off second: what arrives in between is acknowledged by the kernel and part of the dump.
-    DROVER_TRY(engine.cgroups().freeze(container->id));
+  bool overtaken = false, standsStill = false, isCutOff = false;
+  request.stop = [&] {
+    figures.lap("begin_ms");
+    figures.set("frozenAtNs", realtimeNs());
+    stopped = engine.cgroups().freeze(container->id);
+    if (!stopped.ok()) return false;
     figures.lap("freeze_ms");
     crashPoint("checkpoint:frozen");
+    standsStill = true;
+    if (mappings) mappings->begin([&] { return engine.cgroups().processes(container->id); });
     if (comparison) comparison->begin();
     // Since CRIU was asked a process may have begun to let devices write into its memory. While CRIU begins.
     if (relies) reliable = std::async(std::launch::async, [&] { return copied->reliable(); });
+    return true;
+  };
+  // While CRIU seizes the tasks. It asks (`network-lock`) before it looks at a socket.
+  auto cutOff = [&]() -> Status {
+    // Frozen first, cut off second: what arrives in between is acknowledged by the kernel and part of the dump.
     DROVER_TRY(engine.bridges().detach(before.spec.identity));
     figures.lap("detach_ms");
     if (engine.cgroups().freezerIsUnified()) DROVER_TRY(saveCgroupTree(request.freezeCgroup, images.get()));
@@ -173,11 +186,9 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     crashPoint("checkpoint:detached");
     return {};
   };
-  request.stop = [&] {
-    figures.lap("begin_ms");
-    figures.set("frozenAtNs", realtimeNs());
-    stopped = stop();
-    return stopped.ok();
+  request.beside = [&] {
+    if (standsStill) stopped = cutOff();
+    isCutOff = standsStill && stopped.ok();
   };
   std::vector<std::string> linkRemaps;
   auto keep = [&]() -> Status {
@@ -192,7 +203,10 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   auto dump = [&]() -> Status {
     Status kept;
     CriuAnswer answer = criu->run(request, criuDeadline, [&](std::string_view script, pid_t) {
-      if (script == "network-lock") crashPoint("checkpoint:seized");
+      if (script == "network-lock") {
+        crashPoint("checkpoint:seized");
+        return isCutOff;
+      }
       if (script == "post-dump") {
         kept = keep();
         // What is left to CRIU is to let go of the processes, and to delete its link remaps, which come back.

@@ -94,6 +94,26 @@ void endOrphans(pid_t session) {
   }
 }
 
+/** The word that lets CRIU pass its gate, and a descriptor with it; -1: none. */
+bool letIn(int gate, int descriptor) {
+  char goOn = 'r';
+  iovec byte = {&goOn, 1};
+  msghdr message = {};
+  message.msg_iov = &byte;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) char given[CMSG_SPACE(sizeof descriptor)] = {};
+  if (descriptor >= 0) {
+    message.msg_control = given;
+    message.msg_controllen = sizeof given;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof descriptor);
+    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  }
+  return sendmsg(gate, &message, MSG_NOSIGNAL) == 1;
+}
+
 std::string describeEnd(int status) {
   if (status == -1) return "criu ended";
   if (WIFSIGNALED(status)) return "criu was killed by signal " + std::to_string(WTERMSIG(status));
@@ -182,6 +202,7 @@ CriuAnswer CriuProcess::run(const CriuRequest& request, std::chrono::millisecond
   }
   if (!asked_ && !ask(request)) trouble = std::string("send the request to criu: ") + strerror(errno);
   if (trouble.empty() && gate_.valid()) trouble = passGate(request, notify);
+  if (trouble.empty() && request.beside) request.beside();
   std::vector<uint8_t> buffer(maximumMessage);
   while (trouble.empty()) {
     int ready = waitReadable(socket_, pidfd_, until);
@@ -256,9 +277,8 @@ std::string CriuProcess::passGate(const CriuRequest& request, const CriuNotify& 
     }
     if (!answerNotification(notify == nullptr || notify(response->script, response->pid))) return std::string("answer a notification of criu: ") + strerror(errno);
   }
-  constexpr char goOn = 'r';
   bool stopped = !request.stop || request.stop();
-  if (stopped && ::send(gate_.get(), &goOn, 1, MSG_NOSIGNAL) != 1) return "criu ended as the container was stopped";
+  if (stopped && !letIn(gate_.get(), request.mappingTexts)) return "criu ended as the container was stopped";
   gate_.reset();
   return stopped ? "" : "given up before the dump";
 }

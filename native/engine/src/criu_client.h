@@ -31,6 +31,10 @@ struct CriuRequest {
    * dump is given up, and CRIU has done nothing.
    */
   std::function<bool()> stop = nullptr;
+  /** Dump: called right after `stop`, while CRIU already seizes the tasks: before any notification that comes after that is served. */
+  std::function<void()> beside = nullptr;
+  /** Dump: what CRIU gets as it is let in (preload/mapping_texts.h); -1: nothing. */
+  int mappingTexts = -1;
   /** Dump: the tasks go on after it (into the state that their freezer had before it). */
   bool leaveRunning = false;
   /** Dump: the images that hold what is not written since, relative to the directory; empty: none. */
