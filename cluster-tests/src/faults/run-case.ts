@@ -76,7 +76,9 @@ export async function runCase(story: Story, subject: Subject, fault: FaultCase):
     witness.close()
     return { fault, outcome, blackoutMs: null, problems: [...problems, 'the container can’t be asked for'] }
   }
-  const verdict = await witness.verdict(after)
+  const verdict = await witness.verdict(after).catch((thrown) => {
+    return { unbroken: false, blackoutMs: null, detail: `the client at it: ${(thrown as Error).message}` }
+  })
   witness.close()
   if (!verdict.unbroken) problems.push(verdict.detail)
   if (outcome === 'done' && after.host !== destination) problems.push(`done, and it is on ${after.host}`)

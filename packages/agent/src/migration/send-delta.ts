@@ -51,6 +51,8 @@ export async function sendDelta(session: MigrationSession, sent: SentTree, delta
   const { connection, root } = sent
   const archive = delta.archive.length > 0
   const sum = sent.tree && announceDelta(sent, sent.tree, delta)
+  // It may fail while something is being sent, and is asked for only then.
+  sum?.catch(() => {})
   for (const patch of delta.patches) await sendPatch({ session, connection, upper: root }, patch)
   await connection.sendMessage({ kind: 'delta', deletions: delta.deletions, sockets: delta.sockets, archive })
   if (!archive) return await sum
