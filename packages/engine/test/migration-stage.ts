@@ -173,13 +173,17 @@ export function checkCount(test: Test, stream: LineStream): void {
   test.equal(wrong, -1, `all ${stream.lines.length} lines of the open connection are of one process and in order`)
 }
 
-/** The container's processor time does not grow while it is watched. */
+/** Of all its processes together: one that is woken in the freezer sees in the kernel that it is frozen, and sleeps again, within some 20 µs. */
+const mostWakingUsec = 200
+
+/** The container's processor time does not grow while it is watched, but for what a frozen process may take. */
 export async function checkStill(test: Test, host: TestHost, container: string, stream: LineStream): Promise<void> {
   const before = await host.client.call('get', { container })
   const lines = stream.lines.length
   const end = performance.now() + watchMs
   await until('the watch to be over', () => performance.now() > end)
   const after = await host.client.call('get', { container })
-  test.equal(after.cpuUsec, before.cpuUsec, 'it used no processor time')
+  const usedUsec = after.cpuUsec - before.cpuUsec
+  test.ok(usedUsec <= mostWakingUsec, `it used no processor time: ${usedUsec} µs`)
   test.equal(stream.lines.length, lines, 'it sent nothing')
 }
