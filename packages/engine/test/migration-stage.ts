@@ -173,7 +173,7 @@ export function checkCount(test: Test, stream: LineStream): void {
   test.equal(wrong, -1, `all ${stream.lines.length} lines of the open connection are of one process and in order`)
 }
 
-/** Of all its processes together: one that is woken in the freezer sees in the kernel that it is frozen, and sleeps again, within some 20 µs. */
+/** Of all its processes together: 23 were seen once, which a frozen process takes that is woken in the kernel and sleeps again, as it seems. */
 const mostWakingUsec = 200
 
 /** The container's processor time does not grow while it is watched, but for what a frozen process may take. */
