@@ -72,7 +72,7 @@ set -e
 touch /var/tmp/beats /var/tmp/cron
 echo '* * * * * root date >>/var/tmp/cron' >/etc/cron.d/matrix
 printf '[Unit]\\nStartLimitIntervalSec=0\\n[Service]\\nType=oneshot\\nExecStart=/bin/sh -c "date >>/var/tmp/beats"\\n' >/etc/systemd/system/beat.service
-printf '[Timer]\\nOnActiveSec=1\\nOnUnitActiveSec=2\\nAccuracySec=100ms\\n' >/etc/systemd/system/beat.timer
+printf '[Unit]\\nStartLimitIntervalSec=0\\n[Timer]\\nOnActiveSec=1\\nOnUnitActiveSec=2\\nAccuracySec=100ms\\n' >/etc/systemd/system/beat.timer
 systemctl daemon-reload
 systemctl start cron beat.timer
 systemd-run --quiet --unit=writer bash -c 'while :; do echo "line $((++n))"; sleep 0.5; done'
