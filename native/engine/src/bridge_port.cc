@@ -7,8 +7,11 @@
 #include <net/if.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
+#include <thread>
 
 #include "file_io.h"
 #include "netlink.h"
@@ -20,6 +23,11 @@ namespace {
 
 /** Of a bridge that says nothing itself. Without one it would take that of a port, and look for it at each that comes or goes. */
 constexpr uint8_t unusedMac[] = {0x02, 0xd0, 0, 0, 0, 0x02};
+
+/** IF_OPER_UP: its header and <net/if.h> exclude each other. */
+constexpr uint8_t operationalStateUp = 6;
+constexpr int upTries = 200;
+constexpr auto upPause = std::chrono::milliseconds(1);
 
 /** 0 or an errno. */
 int setIsolation(NetlinkSocket& netlink, unsigned link, bool isolated) {
@@ -111,10 +119,43 @@ Status createBridge(const std::string& name) {
   return bringUpUnnumbered(name);
 }
 
+namespace {
+
+/** An operational state of RFC 2863; nothing when the kernel gave none. */
+std::optional<uint8_t> stateIn(const nlmsghdr& answer) {
+  auto* link = static_cast<const ifinfomsg*>(NLMSG_DATA(&answer));
+  auto left = static_cast<unsigned>(IFLA_PAYLOAD(&answer));
+  for (auto* at = IFLA_RTA(link); RTA_OK(at, left); at = RTA_NEXT(at, left))
+    if (at->rta_type == IFLA_OPERSTATE) return *static_cast<const uint8_t*>(RTA_DATA(at));
+  return {};
+}
+
+/**
+ * A link that has come up is up for a bridge when the kernel gets round to it (linkwatch), and until then the bridge sends nothing through
+ * it. Since 6.8 the question alone makes the kernel do it (rtnl_getlink).
+ */
+Status waitUntilUp(const std::string& link) {
+  DROVER_TRY_ASSIGN(netlink, NetlinkSocket::open(-1));
+  for (int tries = 0; tries < upTries; ++tries) {
+    NetlinkMessage message(RTM_GETLINK, 0);
+    message.header(ifinfomsg{});
+    message.attribute(IFLA_IFNAME, link);
+    std::optional<uint8_t> state;
+    if (int result = netlink.dump(message, [&](const nlmsghdr& answer) { state = stateIn(answer); }); result != 0)
+      return errnoError("see whether " + link + " is up", result);
+    if (state == operationalStateUp) return {};
+    std::this_thread::sleep_for(upPause);
+  }
+  return engineError(link + " was not up in time");
+}
+
+}  // namespace
+
 Status joinBridges(const std::string& upper, const std::string& upperEnd, const std::string& lower, const std::string& lowerEnd) {
   DROVER_TRY(createPair(upperEnd, lowerEnd));
+  for (const auto& end : {lowerEnd, upperEnd}) DROVER_TRY(bringUpUnnumbered(end));
   for (const auto& [end, bridge] : {std::pair(lowerEnd, lower), std::pair(upperEnd, upper)}) {
-    DROVER_TRY(bringUpUnnumbered(end));
+    DROVER_TRY(waitUntilUp(end));
     DROVER_TRY(attachLink(end, bridge));
   }
   return {};

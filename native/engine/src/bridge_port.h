@@ -15,7 +15,7 @@ Status isolatePortIfAny(const std::string& link, bool isolated);
 
 /** One that forwards at once and listens to no groups; up, and without addresses. */
 Status createBridge(const std::string& name);
-/** A veth pair between two bridges. */
+/** A veth pair between two bridges; they forward through it when this returns. */
 Status joinBridges(const std::string& upper, const std::string& upperEnd, const std::string& lower, const std::string& lowerEnd);
 /** The links of this network namespace that are on a bridge, asked of the kernel, which goes through all. */
 Result<std::vector<std::string>> portsOf(const std::string& bridge);
