@@ -29,6 +29,8 @@ constexpr size_t mostBytes = 1 << 20;
 constexpr size_t leastPiece = 512;
 constexpr size_t mostPiece = 64 << 10;
 constexpr size_t blockBytes = 4096;
+/** Descriptors at a time. */
+constexpr size_t mostUnsynced = 64;
 /** The container may run, and make a link where there was none. */
 constexpr uint64_t inside = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
 
@@ -183,7 +185,7 @@ class Unpacker {
     return dress(entry, parent.get(), name);
   }
 
-  /** The last ones first: whoever may not enter a directory any more needn't. */
+  /** The last ones first: whoever may not enter a directory any more needn't. Then all that was written goes to the disk. */
   Status finish() {
     for (; !directories_.empty(); directories_.pop_back()) {
       const PackedEntry& entry = directories_.back();
@@ -191,7 +193,8 @@ class Unpacker {
       DROVER_TRY(openParent(entry.path, parent));
       DROVER_TRY(dress(entry, parent.get(), nameOf(entry.path)));
     }
-    return {};
+    DROVER_TRY(syncFiles());
+    return fsync(root_) == 0 ? Status() : Status(errnoError("write the names of a layer to the disk"));
   }
 
  private:
@@ -209,14 +212,14 @@ class Unpacker {
     return {};
   }
 
-  static Status makeOther(const PackedEntry& entry, uint32_t type, int directory, const std::string& name) {
+  Status makeOther(const PackedEntry& entry, uint32_t type, int directory, const std::string& name) {
     if (type == S_IFREG) return makeFile(entry, directory, name);
     if (type == S_IFLNK) return symlinkat(entry.content.c_str(), directory, name.c_str()) == 0 ? Status() : Status(errnoError("make " + entry.path));
     if (mknodat(directory, name.c_str(), type | 0600, static_cast<dev_t>(entry.head[Field::device])) != 0) return errnoError("make " + entry.path);
     return {};
   }
 
-  static Status makeFile(const PackedEntry& entry, int directory, const std::string& name) {
+  Status makeFile(const PackedEntry& entry, int directory, const std::string& name) {
     UniqueFd file(openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file.valid()) return errnoError("make " + entry.path);
     const std::string_view content = entry.content;
@@ -232,6 +235,18 @@ class Unpacker {
       at += static_cast<size_t>(count);
     }
     if (entry.head[Field::hasHoles] && ftruncate(file.get(), static_cast<off_t>(content.size())) != 0) return errnoError("write " + entry.path);
+    if (content.empty()) return {};
+    // It begins, and is waited for at the end, when owners and modes have been given as well.
+    (void)sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+    if (unsynced_.size() >= mostUnsynced) DROVER_TRY(syncFiles());
+    unsynced_.push_back(std::move(file));
+    return {};
+  }
+
+  Status syncFiles() {
+    for (const UniqueFd& file : unsynced_)
+      if (fdatasync(file.get()) != 0) return errnoError("write a layer to the disk");
+    unsynced_.clear();
     return {};
   }
 
@@ -252,6 +267,7 @@ class Unpacker {
   int root_;
   std::vector<std::string> paths_;
   std::vector<PackedEntry> directories_;
+  std::vector<UniqueFd> unsynced_;
 };
 
 Result<UniqueFd> openRoot(const std::string& root) {

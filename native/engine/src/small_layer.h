@@ -16,7 +16,7 @@ namespace drover {
  */
 Result<bool> packLayer(const std::string& root, const std::string& file);
 
-/** Makes it again below `root`, which holds nothing. */
+/** Makes it again below `root`, which holds nothing; the disk has its files when this returns. */
 Status unpackLayer(const std::string& root, const std::string& file);
 
 }  // namespace drover

@@ -100,6 +100,7 @@ Result<nlohmann::json> hashTree(Engine&, const std::shared_ptr<Container>& conta
   DROVER_TRY_ASSIGN(left, tree->read(question.mostBytes));
   nlohmann::json result = {{"hash", nullptr}, {"entries", tree->entries()}, {"bytes", tree->bytes()}, {"leftBytes", left}};
   if (!question.pack.empty()) result["packed"] = packed;
+  if (!question.unpack.empty()) result["synced"] = true;
   if (left == 0) result["hash"] = tree->digest();
   if (left == 0 && !question.index.empty() && tree->entries() <= mostIndexed) DROVER_TRY(replaceFile(question.index, tree->index(), false));
   if (left == 0 && !question.details.empty()) DROVER_TRY(replaceFile(question.details, tree->takeDetails(), false));

@@ -238,7 +238,8 @@ export interface EngineMethods extends EngineInsideMethods {
    * `details`: with the hash comes such a file of those in `changed` alone, in this call and those before it without a hash. `times`: what is
    * set, first of all, as the time of modification of these files of a container without processes.
    * With `changed` null, before anything is looked at: `pack` writes the layer into that file; `packed` false: it is too much for that, and
-   * there is none. `unpack` makes it again from such a file, in an empty layer of a container without processes (native/engine's small_layer.h).
+   * there is none. `unpack` makes it again from such a file, in an empty layer of a container without processes (native/engine's small_layer.h);
+   * `synced`: and its files are on the disk. An engine of an earlier version doesn't say that.
    */
   hashTree: {
     params: {
@@ -254,7 +255,14 @@ export interface EngineMethods extends EngineInsideMethods {
       /** Of this directory, a volume of the container, instead of its layer. */
       directory?: string
     }
-    result: { hash: string | null; entries: number; bytes: number; leftBytes: number; packed?: boolean }
+    result: {
+      hash: string | null
+      entries: number
+      bytes: number
+      leftBytes: number
+      packed?: boolean
+      synced?: boolean
+    }
   }
   /**
    * Takes the veth off the bridge, freezes the container (cgroup freezer), dumps it with CRIU into `directory` (the engine makes

@@ -3,7 +3,8 @@
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
+import { leftOfDisk, whyNoCutDisk } from '@drover/testkit/cut-disk'
 import t, { type Test } from 'tap'
 import { reasonToSkip } from './engine-program.ts'
 import { OneHost } from './one-host.ts'
@@ -270,4 +271,23 @@ t.test('the hash of a layer', { skip: reasonToSkip }, async (t) => {
     await stage.client.call('hashTree', { container: third.container, epoch: 1, changed: null, mostBytes: 0 })
     await t.rejects(hash(third.container, []), { code: 'WRONG_STATE' })
   })
+})
+
+t.test('a layer that was made again survives a power cut', { skip: reasonToSkip || whyNoCutDisk() }, async (t) => {
+  stage = await OneHost.make('cut', 74, undefined, {}, 'ext4')
+  t.teardown(() => stage.network.close())
+  const [from, to] = [await layer(t, 1), await layer(t, 2)]
+  const file = join(t.testdir(), 'layer')
+  sh(from.upper, 'mkdir d; for n in $(seq 100); do seq $n 999 > d/$n; done; chown 7:8 d/9; chmod 640 d/9')
+  const about = { epoch: 1, changed: null, mostBytes: all }
+  t.match(await stage.client.call('hashTree', { container: from.container, ...about, pack: file }), { packed: true })
+  t.match(await stage.client.call('hashTree', { container: to.container, ...about, unpack: file }), { synced: true })
+  const { stateDirectory } = stage.host
+  const left = join(
+    leftOfDisk(t, `${stateDirectory}.ext4`, join(t.testdir(), 'left')),
+    relative(stateDirectory, to.upper),
+  )
+  t.equal(sh(left, 'stat -c "%u %g %a" d/9').toString(), '7 8 640\n')
+  for (const name of readdirSync(join(from.upper, 'd')))
+    t.ok(readFileSync(join(left, 'd', name)).equals(readFileSync(join(from.upper, 'd', name))), name)
 })

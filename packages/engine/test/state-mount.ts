@@ -1,4 +1,4 @@
-// File systems for the state of one test host: a tmpfs, or an ext4 with project quotas in a file beside it. Not every kernel has those
+// File systems for the state of one test host: a tmpfs, or an ext4, perhaps with project quotas, in a file beside it. Not every kernel has those
 // (CONFIG_QFMT_V2), and a machine needs loop devices for it: it is tried.
 
 import { execFileSync } from 'node:child_process'
@@ -6,10 +6,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-export type StateFileSystem = 'tmpfs' | 'quotas'
+export type StateFileSystem = 'tmpfs' | 'ext4' | 'quotas'
 
-/** What the one with quotas has room for in all. */
-const quotaStateBytes = 192 << 20
+/** What one in a file has room for in all. */
+const stateBytes = 192 << 20
 
 export function mountState(directory: string, kind: StateFileSystem): void {
   if (kind === 'tmpfs') {
@@ -17,9 +17,10 @@ export function mountState(directory: string, kind: StateFileSystem): void {
     return
   }
   const file = `${directory}.ext4`
-  run('truncate', ['-s', String(quotaStateBytes), file])
-  run('mkfs.ext4', ['-q', '-I', '256', '-O', 'quota,project', '-m', '0', file])
-  run('mount', ['-o', 'loop,prjquota', file, directory])
+  run('truncate', ['-s', String(stateBytes), file])
+  const quotas = kind === 'quotas'
+  run('mkfs.ext4', ['-q', '-I', '256', ...(quotas ? ['-O', 'quota,project'] : []), '-m', '0', file])
+  run('mount', ['-o', quotas ? 'loop,prjquota' : 'loop', file, directory])
   rmSync(join(directory, 'lost+found'), { recursive: true })
 }
 

@@ -27,10 +27,16 @@ export function makeCutDisk(t: TestWithTeardown): CutDisk {
   let cuts = 0
   const cut = () => {
     cuts += 1
-    run('cp', '--sparse=always', disk, `${disk}.${cuts}`)
-    return mounted(t, `${disk}.${cuts}`, join(directory, `after-${cuts}`))
+    return leftOfDisk(t, disk, join(directory, `after-${cuts}`))
   }
   return { place: mounted(t, disk, join(directory, 'before')), cut }
+}
+
+/** Mounts what would be left, if the power were cut now, of the file system that is in the file `disk`; returns where: `place`, which is made. */
+export function leftOfDisk(t: TestWithTeardown, disk: string, place: string): string {
+  const copy = `${place}.disk`
+  run('cp', '--sparse=always', disk, copy)
+  return mounted(t, copy, place)
 }
 
 /** For a test's `skip`. */

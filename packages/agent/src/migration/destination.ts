@@ -131,7 +131,7 @@ async function receiveAll(
   const tree = packed
     ? await unpackLayer(parts, session, assignment, packed)
     : await TreeCheck.begin(parts, session, assignment)
-  await syncArrived(upper, packed !== null, session.signal)
+  if (!tree.synced) await syncArrived(upper, packed !== null, session.signal)
   keepDeltaExtractionReady()
   await connection.sendMessage({ kind: 'disk-received', bytes: connection.bytesReceived })
   session.advance('precopied')

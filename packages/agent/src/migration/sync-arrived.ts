@@ -7,7 +7,10 @@ import type { ArrivingTree } from './arriving-tree.ts'
 import { cleanPages } from './clean-pages.ts'
 import { scanManifest } from './disk-manifest.ts'
 
-/** All that came before the freeze. A small layer file by file: other containers' files on that disk needn't be waited for. */
+/**
+ * All that came before the freeze. A small layer file by file: other containers' files on that disk needn't be waited for (an engine that unpacks one
+ * does so itself, but for those of earlier versions).
+ */
 export async function syncArrived(upper: string, small: boolean, signal: AbortSignal): Promise<void> {
   if (!small) return syncFileSystem(upper, signal)
   await cleanPages(upper, await scanManifest(upper, signal), signal)

@@ -2,6 +2,7 @@
 // of it while the container still runs, in the blackout again only for what the last delta names. They are compared before anything is
 // restored.
 
+import type { EngineMethods } from '@drover/engine'
 import { DroverError, type MigrationFigures } from '@drover/protocol'
 import { engineDeadlines } from '../engine-port.ts'
 import type { AgentParts } from '../parts.ts'
@@ -29,6 +30,8 @@ export interface TreeFiles {
   /** Of what the layer is to be made first. */
   unpack?: string
 }
+type TreeFilesDone = Pick<EngineMethods['hashTree']['result'], 'packed' | 'synced'>
+
 export interface FileTime {
   path: string
   seconds: number
@@ -42,9 +45,12 @@ export class TreeCheck {
   #sum: TreeSum
   /** Whether all of the layer is in the file that was asked for. */
   readonly packed: boolean
+  /** Whether what was unpacked is on the disk. */
+  readonly synced: boolean
 
-  private constructor(parts: AgentParts, of: Checked, sum: TreeSum, packed: boolean) {
+  private constructor(parts: AgentParts, of: Checked, sum: TreeSum, { packed = false, synced = false }: TreeFilesDone) {
     this.packed = packed
+    this.synced = synced
     this.#parts = parts
     this.#of = of
     this.#sum = sum
@@ -62,20 +68,22 @@ export class TreeCheck {
     const of = { ...checked, ...files }
     const later = { ...checked, ...(index === undefined ? {} : { index }) }
     const startedAt = performance.now()
-    session.defer(() =>
-      parts.engine
-        .call('hashTree', { ...checked, changed: null, mostBytes: 0 }, { deadlineMs: engineDeadlines.quick })
-        .catch(() => {}),
+    session.defer(
+      () =>
+        parts.engine
+          .call('hashTree', { ...checked, changed: null, mostBytes: 0 }, { deadlineMs: engineDeadlines.quick })
+          .catch(() => {}),
+      { ofContainer: true },
     )
     let answer = await ask(parts, of, null)
-    const { packed = false } = answer
+    const done = answer
     while (answer.hash === null) {
       session.signal.throwIfAborted()
       answer = await ask(parts, later, [])
     }
     session.figures.tree_ms = (session.figures.tree_ms ?? 0) + performance.now() - startedAt
     const { hash, entries, bytes } = answer
-    return new TreeCheck(parts, checked, { hash, entries, bytes }, packed)
+    return new TreeCheck(parts, checked, { hash, entries, bytes }, done)
   }
 
   /** Of these paths, which may have changed, what the engine knows now. */
