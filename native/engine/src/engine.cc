@@ -17,6 +17,7 @@
 #include "file_io.h"
 #include "json_io.h"
 #include "log.h"
+#include "memory_copy.h"
 #include "memory_guard.h"
 #include "mounts.h"
 #include "netlink.h"
@@ -226,6 +227,7 @@ void keepLayer(const Container& container, const std::string& keep) {
 Status Engine::removeContainer(const std::shared_ptr<Container>& container, const std::string& keep) {
   forgetCheckpoint(*this, *container);
   forgetTree(container->id);
+  takeMemoryCopy(container->id);
   DROVER_TRY(killProcesses(*container));
   DROVER_TRY(detachMount(container->rootfs()));
   crashPoint("delete:killed");

@@ -23,6 +23,20 @@ t.test('a closed session keeps nothing of what the move held, whatever undoing i
   t.equal(held.get(session), null, 'nor what a step that was still running brings')
 })
 
+t.test('what the engine forgets with a container is not asked of it again when that is deleted', async (t) => {
+  const undone: string[] = []
+  const deferred = () => {
+    const session = new MigrationSession('op', 'c1', 'source', () => {})
+    session.defer(() => undone.push('the connection'))
+    session.defer(() => undone.push('the hash of its tree'), { ofContainer: true })
+    return session
+  }
+  await deferred().close({ containerGoes: true })
+  t.same(undone.splice(0), ['the connection'])
+  await deferred().close()
+  t.same(undone.splice(0), ['the hash of its tree', 'the connection'])
+})
+
 t.test('a session is reported for a while after its end, then forgotten', (t) => {
   const sessions = new MigrationSessions(() => {})
   const session = sessions.open('op', 'c1', 'source')

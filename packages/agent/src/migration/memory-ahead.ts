@@ -119,7 +119,8 @@ export class MemoryAhead {
       this.#parts.engine.call('copyMemory', { ...this.#ahead, mostBytes }, { deadlineMs: engineDeadlines.checkpoint })
     const part = await call(partBytes).catch(() => null)
     // A move that ended while the engine was at it has nobody else to forget it.
-    if (!this.#begun && part !== null) this.#session.defer(() => forget(this.#parts, call, this.#ahead))
+    if (!this.#begun && part !== null)
+      this.#session.defer(() => forget(this.#parts, call, this.#ahead), { ofContainer: true })
     this.#session.signal.throwIfAborted()
     this.#over = !part?.tracked
     if (!part?.tracked) return null

@@ -22,7 +22,7 @@ export class MigrationSession {
   changedAtMs = performance.now()
   readonly #abort = new AbortController()
   readonly #changed: () => void
-  #undo: (() => unknown)[] = []
+  #undo: { undo: () => unknown; ofContainer: boolean }[] = []
 
   constructor(operation: string, container: string, side: Side, changed: () => void) {
     this.operation = operation
@@ -63,16 +63,20 @@ export class MigrationSession {
     void this.close()
   }
 
-  /** Registers what must happen when the session closes, whichever way; the last one registered runs first. */
-  defer(undo: () => unknown): void {
+  /**
+   * Registers what must happen when the session closes, whichever way; the last one registered runs first. `ofContainer`: the engine does it by
+   * itself when it deletes the container.
+   */
+  defer(undo: () => unknown, { ofContainer = false } = {}): void {
     if (this.signal.aborted) void undo()
-    else this.#undo.push(undo)
+    else this.#undo.push({ undo, ofContainer })
   }
 
-  /** Releases everything: connections, processes, checkpoint files. Idempotent. */
-  async close(): Promise<void> {
+  /** Releases everything: connections, processes, checkpoint files. Idempotent. `containerGoes`: the engine is about to delete it. */
+  async close({ containerGoes = false } = {}): Promise<void> {
     this.#abort.abort(closing)
-    for (const undo of this.#undo.splice(0).reverse()) {
+    for (const { undo, ofContainer } of this.#undo.splice(0).reverse()) {
+      if (ofContainer && containerGoes) continue
       try {
         await undo()
       } catch {

@@ -8,7 +8,7 @@ import type { StepContext } from '../parts.ts'
 export async function remove({ parts, container, assignment }: StepContext, epoch: number): Promise<void> {
   const sessions = parts.sessions.ofContainer(container)
   // First what writes into its directories: streams and tar processes.
-  await Promise.all(sessions.map((session) => session.close()))
+  await Promise.all(sessions.map((session) => session.close({ containerGoes: true })))
   if (sessions.some(({ side }) => side === 'source')) await parts.faults.at('source.cleaning')
   const left = leftFor(assignment)
   const bytes = sessions.find(({ operation }) => operation === left)?.figures.disk_bytes ?? 0
