@@ -3,6 +3,7 @@
 // asked for before it doesn't overwrite it, and an event about a container that was just deleted doesn't bring it back.
 
 import type { EngineContainer, EngineHello } from '@drover/engine'
+import { sameValue } from './same-value.ts'
 
 export class EngineMirror {
   hello: EngineHello | null = null
@@ -82,8 +83,8 @@ export class EngineMirror {
       before.initPid !== container.initPid ||
       before.epoch !== container.epoch ||
       before.starts !== container.starts ||
-      JSON.stringify(before.memory) !== JSON.stringify(container.memory) ||
-      JSON.stringify(before.limits) !== JSON.stringify(container.limits)
+      !sameValue(before.memory, container.memory) ||
+      !sameValue(before.limits, container.limits)
     )
   }
 }

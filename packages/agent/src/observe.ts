@@ -7,6 +7,7 @@ import type { Assignment, FirstBootOutcome, ObservedContainer } from '@drover/pr
 import type { DiskUse } from './disk-meter.ts'
 import { configured } from './reconcile/engine-limits.ts'
 import type { RestartHistory } from './reconcile/restart-policy.ts'
+import { sameValue } from './same-value.ts'
 import type { StepFailure } from './workers.ts'
 
 interface Seen {
@@ -42,6 +43,7 @@ export class ContainerObserver {
       const sources = { engine, assignment: assigned, failure, planned, firstBoot: firstBoot(container) }
       const known = before.get(container)
       if (known && sameSources(known, sources)) this.#seen.set(container, known)
+      else if (known && sameButUse(known, sources)) this.#seen.set(container, use(known, engine, diskUse(container)))
       else this.#seen.set(container, look(known, sources, { ...present(sources, engine), ...diskUse(container) }))
     }
     for (const [container, failure] of failed) {
@@ -63,6 +65,19 @@ const sameSources = (known: Seen, { engine, assignment, failure, planned, firstB
   known.failure === failure &&
   known.planned === planned &&
   known.firstBoot === firstBoot
+
+/** What changes while nothing happens. */
+const useFields: ReadonlySet<keyof EngineContainer> = new Set(['memoryBytes', 'cpuUsec', 'processes'])
+
+/** As every list of the engine has them. */
+const sameButUse = (known: Seen, { engine, ...others }: Sources): boolean =>
+  sameSources(known, { ...others, engine: known.engine }) && sameValue(known.engine, engine, useFields)
+
+function use(known: Seen, engine: EngineContainer, disk: DiskUse | null): Seen {
+  const { memoryBytes, cpuUsec } = engine
+  Object.assign(known.observed, { memoryBytes, cpuUsec }, disk)
+  return Object.assign(known, { engine })
+}
 
 function look(before: Seen | undefined, sources: Sources, made: ObservedContainer): Seen {
   if (before === undefined || factsOf(before.observed) !== factsOf(made)) return { ...sources, observed: made }
