@@ -64,6 +64,8 @@ interface Precopied extends SentTree {
 const acceptDeadlineMs = 10_000
 /** A pre-copy that nobody has asked for and that takes longer than this is told of: whoever looks sees it, and it has the time that it may take. */
 const unsaidMs = 500
+/** A layer that was small so short a time ago is not looked at once more before the freeze: what of it could go in pieces is little. */
+const smallForMs = 500
 const diskDeadlineMs = 30 * 60_000
 
 const precopied = new WhileOpen<Precopied>()
@@ -174,7 +176,8 @@ export async function precopy(parts: AgentParts, session: MigrationSession, assi
     }
   }
   // Meanwhile it went on writing: the rest is to be small when the freeze is decided.
-  if (migration.mode !== 'frozen' && (await filesAhead?.send())) await memoryAhead?.again()
+  const isSmallStill = packed !== null && performance.now() - startedAt < smallForMs
+  if (migration.mode !== 'frozen' && !isSmallStill && (await filesAhead?.send())) await memoryAhead?.again()
   const { figures } = session
   const disk = { connection, root: engine.upper, manifest, filesAhead, restless, tree, figures }
   precopied.set(session, { ...disk, volumes, overlaps: accepted.overlaps === true, memoryAhead, checkpoint })
