@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { MigrationPhase } from '@drover/protocol'
 import t from 'tap'
+import type { FaultPoint } from '../src/fault-points.ts'
 import { checkpointRootFor } from '../src/migration/checkpoint-directory.ts'
 import { addTinyImage, assignmentFor, TestCluster, type TestHost, withoutNats } from './harness.ts'
 import { type Move, operation, runningOnA, type Test, until, upToPrecopied, upToRestored } from './moving.ts'
@@ -18,6 +19,15 @@ async function abortedCleanly(test: Test, move: Move): Promise<void> {
   test.equal(b.engineState('c1'), undefined, 'the destination has nothing of it')
   for (const host of [a, b]) test.same(checkpoints(host), [], `no checkpoint is left on ${host.name}`)
   test.equal(cluster.report('a')?.containers[0]?.starts, 1, 'it was not restarted')
+}
+
+/** A source that need not be told to go on, once it is ready; the destination is held at `point` until it is let go. */
+async function untoldWithBHeld(test: Test, point: FaultPoint) {
+  const move = await runningOnA(test)
+  const armed = join(move.b.faultDirectory, point)
+  writeFileSync(armed, '')
+  move.phase('preparing', { precopiesAtOnce: true })
+  return { move, isHeld: () => existsSync(`${armed}.reached`), letGo: () => rmSync(`${armed}.reached`) }
 }
 
 function checkpoints(host: TestHost): string[] {
@@ -175,13 +185,10 @@ t.test('agent migration', { skip: withoutNats }, async (t) => {
   await t.test(
     'a destination that is not ready by then is waited for, and the source is told when to begin',
     async (t) => {
-      const move = await runningOnA(t)
-      const held = join(move.b.faultDirectory, 'destination.preparing')
-      writeFileSync(held, '')
-      move.phase('preparing', { precopiesAtOnce: true })
+      const { move, isHeld, letGo } = await untoldWithBHeld(t, 'destination.preparing')
       await until(move, 'the source says that it is ready', ['a', 'prepared'])
-      t.ok(existsSync(`${held}.reached`), 'the destination isn’t')
-      rmSync(`${held}.reached`)
+      t.ok(isHeld(), 'the destination isn’t')
+      letGo()
       await until(move, 'both prepared', ['a', 'prepared'], ['b', 'prepared'])
       move.phase('precopying', { precopiesAtOnce: true })
       await until(move, 'both precopied', ['a', 'precopied'], ['b', 'precopied'])
@@ -190,14 +197,11 @@ t.test('agent migration', { skip: withoutNats }, async (t) => {
   )
 
   await t.test('a pre-copy that nobody asked for and that lasts is told of', async (t) => {
-    const move = await runningOnA(t)
-    const held = join(move.b.faultDirectory, 'destination.disk-receiving')
-    writeFileSync(held, '')
-    move.phase('preparing', { precopiesAtOnce: true })
+    const { move, isHeld, letGo } = await untoldWithBHeld(t, 'destination.disk-receiving')
     await until(move, 'the source says how far it is', ['a', 'prepared'])
     move.phase('precopying', { precopiesAtOnce: true })
-    await move.cluster.until('it is held', () => existsSync(`${held}.reached`))
-    rmSync(`${held}.reached`)
+    await move.cluster.until('it is held', isHeld)
+    letGo()
     await until(move, 'both precopied', ['a', 'precopied'], ['b', 'precopied'])
     await abortedCleanly(t, move)
   })
@@ -205,13 +209,10 @@ t.test('agent migration', { skip: withoutNats }, async (t) => {
   await t.test(
     'the destination restarts in a pre-copy that nobody asked for: the move fails, and it runs on',
     async (t) => {
-      const move = await runningOnA(t)
-      const held = join(move.b.faultDirectory, 'destination.disk-receiving')
-      writeFileSync(held, '')
-      move.phase('preparing', { precopiesAtOnce: true })
-      await move.cluster.until('it is held', () => existsSync(`${held}.reached`))
+      const { move, isHeld, letGo } = await untoldWithBHeld(t, 'destination.disk-receiving')
+      await move.cluster.until('it is held', isHeld)
       await move.b.agent.stop()
-      rmSync(`${held}.reached`)
+      letGo()
       await until(move, 'the source failed', ['a', 'failed'])
       await move.b.startAgent()
       await abortedCleanly(t, move)
