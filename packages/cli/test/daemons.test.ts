@@ -3,12 +3,13 @@
 import { spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { removeDirectory } from '@drover/testkit/temporary'
 import t, { type Test } from 'tap'
 import { nextStep } from '../src/commands/up.ts'
 import {
+  busProcessors,
   configFile,
   type Daemon,
   endedByItself,
@@ -64,6 +65,28 @@ t.test('startDaemon: starts it once, and finds it running the next time', async 
   t.equal(await stopDaemon(made), 'stopped')
   t.equal(runningDaemon(made), null)
   t.equal(await stopDaemon(made), 'absent')
+})
+
+t.test('startDaemon: a daemon has its own environment, and nothing of ours', async (t) => {
+  const made = directory(t)
+  process.env.DROVER_TEST_OURS = 'ours'
+  t.teardown(() => delete process.env.DROVER_TEST_OURS)
+  const write = `require('node:fs').writeFileSync(${JSON.stringify(join(made, 'seen'))}, JSON.stringify(process.env))`
+  await startDaemon({ ...daemonIn(made, write), environment: { GOMAXPROCS: '1' } })
+  const seen = JSON.parse(readFileSync(join(made, 'seen'), 'utf8'))
+  t.match(seen, { GOMAXPROCS: '1', PATH: String })
+  t.notMatch(seen, { DROVER_TEST_OURS: String })
+})
+
+t.test('the bus takes one processor of a small host and a quarter of a large one’s', async (t) => {
+  for (const [processors, taken] of [
+    [1, 1],
+    [2, 1],
+    [7, 1],
+    [8, 2],
+    [64, 16],
+  ] as const)
+    t.equal(busProcessors(processors), taken, `of ${processors}`)
 })
 
 t.test('startDaemon: one that ends while starting is an error that shows its log', async (t) => {
@@ -207,7 +230,8 @@ t.test('nats: nats-server accepts the configuration, with and without routes, wh
   }
   for (const secret of ['plain-secret-of-16', 'with "quotes" $and #hash', '1234567890123456']) {
     for (const routes of [null, { port: 6222, peers: [{ address: '127.0.0.2', port: 6222 }] }]) {
-      const { configText } = natsDaemon({ ...common, secret, routes })
+      const { configText, environment } = natsDaemon({ ...common, secret, routes })
+      t.equal(environment?.GOMAXPROCS, String(busProcessors(availableParallelism())))
       writeFileSync(configFile(made), configText)
       const tried = spawnSync(program, ['-t', '-c', configFile(made)], { encoding: 'utf8' })
       t.equal(tried.status, 0, `${secret}: ${tried.stderr}`)

@@ -30,6 +30,8 @@ export interface Daemon {
   /** Written to `configFile` (mode 0600) before each start. */
   configText: string
   command: string[]
+  /** Beside what every daemon has. */
+  environment?: Record<string, string>
   prefix: string[]
   /** Answers whether it can be used; throws or returns false while not. */
   ready: () => Promise<boolean>
@@ -148,7 +150,7 @@ function launch(daemon: Daemon): () => boolean {
       detached: true,
       stdio: ['ignore', log, log],
       cwd: '/',
-      env: daemonEnvironment(),
+      env: { ...daemonEnvironment(), ...daemon.environment },
     })
   } finally {
     closeSync(log)

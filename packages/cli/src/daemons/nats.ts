@@ -1,6 +1,7 @@
 // The daemon `nats-server`: core NATS only, no JetStream, so that no state lives in the bus. Clients give the cluster
 // secret as token and a certificate; servers of one cluster find each other by routes that carry both too.
 
+import { availableParallelism } from 'node:os'
 import type { TlsFiles } from '@drover/protocol'
 import { maxMessageBytes } from '@drover/protocol/plain'
 import { configFile, type Daemon } from './daemon.ts'
@@ -21,12 +22,21 @@ export interface NatsOptions {
   tls: TlsFiles
 }
 
+/**
+ * A Go program that has several processors wakes threads on them to look for work, for each message anew; they are the containers'. One passes on tens
+ * of thousands of messages a second, so only large hosts give it more.
+ */
+const processorsPerBusProcessor = 4
+export const busProcessors = (processors: number): number =>
+  Math.max(1, Math.floor(processors / processorsPerBusProcessor))
+
 export function natsDaemon(options: NatsOptions): Daemon {
   return {
     kind: 'nats',
     owner: options.owner,
     directory: options.directory,
     configText: natsConfig(options),
+    environment: { GOMAXPROCS: String(busProcessors(availableParallelism())) },
     command: [options.program, '--config', configFile(options.directory)],
     prefix: options.prefix,
     ready: () => greetsAsNats(options.address, options.port),
