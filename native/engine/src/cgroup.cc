@@ -20,6 +20,7 @@
 #include "log.h"
 #include "pidfd.h"
 #include "process_text.h"
+#include "unique_fd.h"
 
 namespace drover {
 
@@ -67,9 +68,11 @@ int removeCgroup(const std::string& directory) {
   return errno;
 }
 
+/** Of a cgroup's file, which the kernel gives in one piece: three are read of each container each second. */
 int64_t readNumber(const std::string& path) {
-  auto content = readFile(path, 64);
-  return content.ok() ? strtoll(content.value().c_str(), nullptr, 10) : 0;
+  char text[64] = {};
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return fd.valid() && read(fd.get(), text, sizeof text - 1) > 0 ? strtoll(text, nullptr, 10) : 0;
 }
 
 int64_t readKey(const std::string& path, const std::string& key) {

@@ -104,12 +104,12 @@ void Methods::received(const std::shared_ptr<Connection>& connection, FrameType 
   ++connection->requests;
   std::weak_ptr weak = connection;
   Respond respond = [this, weak, id](Result<Json> result) {
-    engine_.loop().post([weak, id, result = std::move(result)] {
+    engine_.loop().post([weak, id, result = std::move(result)]() mutable {
       auto open = weak.lock();
       if (!open) return;
       --open->requests;
       if (!result.ok()) open->sendJson({{"id", id}, {"error", errorJson(result.error())}});
-      else if (!open->sendJson({{"id", id}, {"result", result.value()}}))
+      else if (!open->sendJson({{"id", id}, {"result", std::move(result.value())}}))
         open->sendJson({{"id", id}, {"error", errorJson({"TOO_LARGE", "the answer is over " + std::to_string(maxFrameBytes) + " bytes, the limit of a frame"})}});
     });
   };
