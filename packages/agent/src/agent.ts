@@ -40,6 +40,7 @@ import { machinePressure } from './pressure.ts'
 import { type ReportFacts, ReportWriter } from './report-writer.ts'
 import { sendDisk } from './snapshots/copy-over.ts'
 import { SnapshotJobs } from './snapshots/jobs.ts'
+import { KeptStreams } from './streams/kept-streams.ts'
 import type { Hello } from './streams/messages.ts'
 import { Pace } from './streams/pace.ts'
 import type { StreamConnection } from './streams/stream-connection.ts'
@@ -104,6 +105,7 @@ export class Agent {
       leftovers,
       volumes: new Volumes(config.dataDirectory),
       links: { outgoing: new Pace(), incoming: new Pace() },
+      keptStreams: new KeptStreams(),
       lease: new LeaseKeeper(this.#client, store, log),
       log,
     }
@@ -153,6 +155,7 @@ export class Agent {
     await this.#parts.snapshots.closeAll()
     if (hostGoesDown) await this.#hostShutdown.stopAll(this.#parts)
     this.#grpc?.close()
+    this.#parts.keptStreams.close()
     await this.#streams?.close()
     this.#client.close()
     this.#parts.store.close()

@@ -15,6 +15,7 @@ import type { Leftovers } from './leftovers/leftovers.ts'
 import type { MigrationSessions } from './migration/sessions.ts'
 import type { SwitchedNotes } from './migration/switched-notes.ts'
 import type { SnapshotJobs } from './snapshots/jobs.ts'
+import type { KeptStreams } from './streams/kept-streams.ts'
 import type { Pace } from './streams/pace.ts'
 import type { Access } from './tls.ts'
 import type { Volumes } from './volumes/volumes.ts'
@@ -41,6 +42,7 @@ export interface AgentParts {
   faults: FaultPoints
   /** This host's link, each way: moves share it. */
   links: { outgoing: Pace; incoming: Pace }
+  keptStreams: KeptStreams
   snapshots: SnapshotJobs
   uploads: Uploads
   leftovers: Leftovers

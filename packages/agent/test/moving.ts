@@ -2,7 +2,7 @@
 
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Assignment, MigrationMode, MigrationPhase } from '@drover/protocol'
+import type { Assignment, MigrationMode, MigrationPhase, Peer } from '@drover/protocol'
 import type t from 'tap'
 import { addTinyImage, assignmentFor, TestCluster, type TestHost } from './harness.ts'
 
@@ -11,7 +11,12 @@ export interface Move {
   cluster: TestCluster
   a: TestHost
   b: TestHost
-  phase(phase: MigrationPhase, more?: { precopiesAtOnce: true }): void
+  phase(phase: MigrationPhase, more?: { precopiesAtOnce?: true; destination?: Peer }): void
+}
+
+export interface FirstMove extends Move {
+  /** Another one, of another container, which is made on a first. */
+  next(container: string): Promise<Move>
 }
 
 export const operation = 'op-1'
@@ -22,25 +27,28 @@ export async function runningOnA(
   mode: MigrationMode = 'live',
   desired: Assignment['desired'] = 'running',
   place?: string,
-): Promise<Move> {
+): Promise<FirstMove> {
   const cluster = await TestCluster.start(test)
   if (place) symlinkSync(place, join(cluster.directory, 'b'))
   const image = await addTinyImage(join(cluster.directory, 'a', 'agent'))
   const a = await cluster.addHost('a')
   const b = await cluster.addHost('b')
-  const base = { ...assignmentFor('c1', image), desired, imageSources: [cluster.peer('a')] }
-  cluster.assign('a', base)
-  await cluster.until(`c1 is ${desired} on a`, () => cluster.state('a', 'c1') === desired)
-  const phase: Move['phase'] = (name, more = undefined) => {
-    const peers = { source: cluster.peer('a'), destination: cluster.peer('b') }
-    const migration = { operation, phase: name, mode, ...more, ...peers }
-    const sides: [string, Omit<Assignment, 'revision'>][] = [
-      ['b', { ...base, role: 'destination', epoch: 2, migration }],
-      ['a', { ...base, role: 'source', migration }],
-    ]
-    for (const [host, assignment] of sides) cluster.assign(host, assignment)
+  const moveOf = async (container: string, id: string): Promise<Move> => {
+    const base = { ...assignmentFor(container, image), desired, imageSources: [cluster.peer('a')] }
+    cluster.assign('a', base)
+    await cluster.until(`${container} is ${desired} on a`, () => cluster.state('a', container) === desired)
+    const phase: Move['phase'] = (name, more = undefined) => {
+      const peers = { source: cluster.peer('a'), destination: cluster.peer('b') }
+      const migration = { operation: id, phase: name, mode, ...peers, ...more }
+      const sides: [string, Omit<Assignment, 'revision'>][] = [
+        ['b', { ...base, role: 'destination', epoch: 2, migration }],
+        ['a', { ...base, role: 'source', migration }],
+      ]
+      for (const [host, assignment] of sides) cluster.assign(host, assignment)
+    }
+    return { operation: id, cluster, a, b, phase }
   }
-  return { operation, cluster, a, b, phase }
+  return { ...(await moveOf('c1', operation)), next: (container) => moveOf(container, `op-${container}`) }
 }
 
 export type Test = Pick<typeof t, 'teardown' | 'equal' | 'same'>

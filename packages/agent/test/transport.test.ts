@@ -6,7 +6,9 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
-import { openStream } from '../src/streams/open-stream.ts'
+import { KeptStreams } from '../src/streams/kept-streams.ts'
+import { openStream, sayHello } from '../src/streams/open-stream.ts'
+import type { StreamConnection } from '../src/streams/stream-connection.ts'
 import { StreamServer } from '../src/streams/stream-server.ts'
 import { dial, listen } from '../src/streams/transport.ts'
 import { RemovedHosts, type TlsMaterial } from '../src/tls.ts'
@@ -118,4 +120,33 @@ t.test('who shows the certificate of a removed host gets nothing, also by a conn
   removed.take([])
   await ask()
   t.equal(served.length, 3, 'having joined anew it is heard')
+})
+
+t.test('nor by the connection of an earlier stream', async (t) => {
+  const tls = certificate(t, 'b')
+  const removed = new RemovedHosts()
+  let served = 0
+  const access = { secret: 'of the cluster', tls }
+  const server = await StreamServer.start(address, 0, { ...access, removed }, async (connection) => {
+    served += 1
+    await connection.sendMessage({ kind: 'accepted' })
+    await connection.receiveMessage()
+    connection.giveBack()
+  })
+  const kept = new KeptStreams(600_000)
+  t.teardown(() => {
+    kept.close()
+    return server.close()
+  })
+  const peer = { host: 'a', address, streamPort: server.port }
+  const purpose = { kind: 'migration', operation: 'op', container: 'c1' } as const
+  const first = await openStream(peer, access, purpose)
+  await first.receiveMessage()
+  await first.sendMessage({ kind: 'disk-sent' })
+  await kept.keepWhenFree(peer, first)
+  const second = kept.take(peer) as StreamConnection
+  removed.take(['b'])
+  await sayHello(second, access, purpose)
+  await t.rejects(second.receiveMessage(), { code: 'UNAUTHENTICATED', message: 'host b was removed from the cluster' })
+  t.equal(served, 1)
 })

@@ -97,7 +97,7 @@ export async function acceptMigration(
     )
   }
   registered.delete(session)
-  session.defer(() => connection.destroy())
+  session.defer(() => (session.step === 'released' ? connection.giveBack() : connection.destroy()))
   receiveAll(parts, session, assignment, connection).catch((thrown) => {
     // First: failing the session closes the connection.
     connection.refuse(DroverError.from(thrown))

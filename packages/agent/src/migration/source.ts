@@ -4,14 +4,14 @@
 
 import { dirname, join } from 'node:path'
 import type { EngineContainer } from '@drover/engine'
-import { type Assignment, DroverError } from '@drover/protocol'
+import { type Assignment, DroverError, type Peer } from '@drover/protocol'
 import { engineDeadlines, stopSlackMs } from '../engine-port.ts'
 import { leastKeptBytes } from '../leftovers/leftovers.ts'
 import { type AgentParts, callAndMirror } from '../parts.ts'
 import { sendSnapshots } from '../snapshots/travel.ts'
 import { stopParams } from '../steps/stop-params.ts'
 import type { StreamMessage, TreeSum, VolumeSum } from '../streams/messages.ts'
-import { openStream } from '../streams/open-stream.ts'
+import { openStream, type StreamPurpose, sayHello } from '../streams/open-stream.ts'
 import type { StreamConnection } from '../streams/stream-connection.ts'
 import { movePlan, requireBudget, requireStrategy } from './blackout-budget.ts'
 import { checkpointDirectory, removeTree } from './checkpoint-directory.ts'
@@ -189,16 +189,12 @@ async function reachDestination(
   parts: AgentParts,
   session: MigrationSession,
   { container, migration }: Moving,
-): Promise<{ connection: StreamConnection; accepted: Extract<StreamMessage, { kind: 'accepted' }> } | null> {
+): Promise<AcceptedStream | null> {
   const { precopiesAtOnce } = session
   session.precopiesAtOnce = false
   const purpose = { kind: 'migration', operation: migration.operation, container } as const
-  let connection: StreamConnection | null = null
   try {
-    connection = await openStream(migration.destination, parts.access, purpose)
-    connections.set(session, connection)
-    session.defer(() => connection?.destroy())
-    const accepted = await expect(connection, 'accepted', acceptDeadlineMs)
+    const { connection, accepted } = await acceptedStream(parts, session, migration.destination, purpose)
     if (precopiesAtOnce) {
       const told = setTimeout(() => session.step === 'preparing' && session.advance('prepared'), unsaidMs)
       session.defer(() => clearTimeout(told))
@@ -207,10 +203,44 @@ async function reachDestination(
   } catch (thrown) {
     session.signal.throwIfAborted()
     if (!precopiesAtOnce) throw thrown
-    connection?.destroy()
+    connections.get(session)?.destroy()
     session.advance('prepared')
     return null
   }
+}
+
+interface AcceptedStream {
+  connection: StreamConnection
+  accepted: Extract<StreamMessage, { kind: 'accepted' }>
+}
+
+/** On a connection that is left from another move, if there is one and it is still good for something, or on a new one. */
+async function acceptedStream(
+  parts: AgentParts,
+  session: MigrationSession,
+  peer: Peer,
+  purpose: StreamPurpose,
+): Promise<AcceptedStream> {
+  const greeted = async (connection: StreamConnection) => {
+    connections.set(session, connection)
+    session.defer(() => {
+      if (session.step === 'switched' || session.step === 'cleaned') parts.keptStreams.endUnlessFreed(connection)
+      else connection.destroy()
+    })
+    return { connection, accepted: await expect(connection, 'accepted', acceptDeadlineMs) }
+  }
+  const kept = parts.keptStreams.take(peer)
+  try {
+    if (kept) {
+      await sayHello(kept, parts.access, purpose)
+      return await greeted(kept)
+    }
+  } catch (thrown) {
+    kept?.destroy()
+    session.signal.throwIfAborted()
+    if (DroverError.from(thrown).code !== 'TRANSFER_FAILED') throw thrown
+  }
+  return await greeted(await openStream(peer, parts.access, purpose))
 }
 
 export async function switchOver(parts: AgentParts, session: MigrationSession, assignment: Moving): Promise<void> {
@@ -231,6 +261,7 @@ export async function switchOver(parts: AgentParts, session: MigrationSession, a
   session.figures.switch_bytes = connection.bytesSent - sentBefore
   session.figures.sent_bytes = connection.bytesSent
   session.advance('switched')
+  void parts.keptStreams.keepWhenFree(assignment.migration.destination, connection)
 }
 
 /** It arrives as it is to be; at its limit of memory it would only be there again at once. */

@@ -15,6 +15,7 @@
 //   [volume-delta, [names…, changed…], delta, [data…, end]]…        the same of each volume
 //   [complete]                                all was sent, and what the disk is to be: restore, and wait
 //   switched                                  the dump has succeeded, and the source stands still: if it came before `complete`, restore
+//   the answer, when the container was released, is free: another hello may follow, as if the connection were new
 
 import { namePattern, uploadPattern, VolumeId } from '@drover/protocol'
 import { Compile, type Static, Type } from '@drover/schema'
@@ -136,6 +137,7 @@ export const StreamMessage = Type.Union([
   /** One of its volumes; an archive follows. */
   Type.Object({ kind: Type.Literal('volume'), id: VolumeId, sockets: Type.Array(FileNode) }),
   Type.Object({ kind: Type.Literal('disk-sent') }),
+  Type.Object({ kind: Type.Literal('free') }),
   Type.Object({ kind: Type.Literal('disk-received'), bytes: Type.Integer() }),
   /** So many bytes follow of a file of pages that the dump is still writing; from 0 on: what came of it before is void. */
   Type.Object({

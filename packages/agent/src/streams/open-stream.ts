@@ -20,6 +20,11 @@ export async function openStream(peer: Peer, access: Access, purpose: StreamPurp
   const connection = new StreamConnection(await dial(peer.address, peer.streamPort, access.tls))
   // We chose whom to call: what it answers may be as large as a frame may be.
   connection.trust()
-  await connection.sendMessage({ protocolVersion, secret: access.secret, ...purpose })
+  await sayHello(connection, access, purpose)
   return connection
+}
+
+/** The first message of each stream. */
+export function sayHello(connection: StreamConnection, access: Access, purpose: StreamPurpose): Promise<void> {
+  return connection.sendMessage({ protocolVersion, secret: access.secret, ...purpose })
 }

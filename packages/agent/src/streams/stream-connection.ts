@@ -2,7 +2,7 @@
 // waits while the kernel's buffer is full. Every wait ends by its deadline or with the connection. A frame over the limit ends
 // the connection at its header, before it is held in memory.
 
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { DroverError, type ErrorCode, errorCodes } from '@drover/protocol'
 import { describeViolation } from '../describe-violation.ts'
 import { maxHelloBytes, maxPayloadBytes, messageValidator, StreamFrameType, type StreamMessage } from './messages.ts'
@@ -21,10 +21,13 @@ const throttledFrameBytes = 64 << 10
 const pauseAboveBytes = 4 << 20
 /** Copied behind its header, which costs less than to write two buffers. */
 const smallBytes = 4 << 10
+/** The socket of a connection that has passed its own on. */
+const nobody = new Socket()
 
 export class StreamConnection {
   readonly peer: string
-  readonly #socket: Socket
+  #socket: Socket
+  readonly #unlisten: () => void
   #limit = maxHelloBytes
   #chunks: Buffer[] = []
   #chunkBytes = 0
@@ -35,6 +38,7 @@ export class StreamConnection {
   #refusing = false
   #draining: Promise<void> | null = null
   #closeListeners: ((error: DroverError) => void)[] = []
+  #givenBack: (() => void) | null = null
   #sending: Flow[] = []
   #receiving: Flow | null = null
   /** Arrived bytes that are not paid for yet. */
@@ -47,14 +51,40 @@ export class StreamConnection {
   constructor(socket: Socket) {
     this.#socket = socket
     this.peer = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`
-    socket.on('data', (chunk: Buffer) => this.#take(chunk))
-    socket.on('error', (cause) =>
-      this.#end(new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: ${cause.message}`, { cause })),
-    )
-    socket.on('end', () =>
-      this.#end(new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: closed by the other side`)),
-    )
-    socket.on('close', () => this.#end(new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: closed`)))
+    const ended = (why: string, cause?: Error) =>
+      this.#end(new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: ${why}`, cause ? { cause } : {}))
+    const came = (chunk: Buffer) => this.#take(chunk)
+    const failed = (cause: Error) => ended(cause.message, cause)
+    const left = () => ended('closed by the other side')
+    const closed = () => ended('closed')
+    socket.on('data', came).on('error', failed).on('end', left).on('close', closed)
+    this.#unlisten = () => socket.off('data', came).off('error', failed).off('end', left).off('close', closed)
+  }
+
+  /**
+   * The same socket for another stream, and nothing of this one: nobody knows the peer's secret there yet. Null: it has ended, or something of it
+   * is on its way still. What is done to this one from now on reaches nobody, and nobody is told of its end.
+   */
+  renew(): StreamConnection | null {
+    const busy = this.#waiting !== null || this.#draining !== null || this.#owing
+    if (this.#error || busy || this.#chunkBytes > 0 || this.#frames.length > 0) return null
+    const socket = this.#socket
+    this.#unlisten()
+    this.#closeListeners = []
+    this.#end(new DroverError('TRANSFER_FAILED', `stream with ${this.peer}: finished`))
+    this.#socket = nobody
+    return new StreamConnection(socket)
+  }
+
+  /** What happens when giveBack is called. */
+  onGivenBack(listener: () => void): void {
+    this.#givenBack = listener
+  }
+
+  /** All that this stream was for is done: whoever accepted the connection may await another one on it. */
+  giveBack(): void {
+    if (this.#givenBack && !this.#error) this.#givenBack()
+    else this.destroy()
   }
 
   /** The peer has shown the secret: it may send large frames. */

@@ -2,7 +2,7 @@
 // too long, garbage, of another version or for nothing we know is answered with an error and closed. The number of connections is bounded.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { AddressInfo, Server } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import { DroverError, protocolVersion } from '@drover/protocol'
 import { describeViolation } from '../describe-violation.ts'
 import type { Access } from '../tls.ts'
@@ -27,11 +27,10 @@ export class StreamServer {
 
   static async start(address: string, port: number, access: Access, handler: StreamHandler): Promise<StreamServer> {
     const connections = new Set<StreamConnection>()
-    const server = await listen(address, port, access.tls, (socket) => {
-      const connection = new StreamConnection(socket)
-      const removed = access.removed?.has(socket) ?? null
-      if (removed !== null) {
-        connection.refuse(new DroverError('UNAUTHENTICATED', `host ${removed} was removed from the cluster`))
+    const serve = (connection: StreamConnection, socket: Socket) => {
+      const refusal = refusalOf(socket, access)
+      if (refusal) {
+        connection.refuse(refusal)
         return
       }
       if (connections.size >= maxConnections) {
@@ -42,10 +41,23 @@ export class StreamServer {
       }
       connections.add(connection)
       connection.onClose(() => connections.delete(connection))
+      connection.onGivenBack(() => {
+        connections.delete(connection)
+        const next = connection.renew()
+        if (!next) return connection.destroy()
+        next.sendMessage({ kind: 'free' }).catch(() => {})
+        serve(next, socket)
+      })
       greet(connection, access.secret)
-        .then((hello) => handler(connection, hello))
+        .then((hello) => {
+          // A connection that is used again may have waited for it.
+          const tooLate = refusalOf(socket, access)
+          if (tooLate) throw tooLate
+          return handler(connection, hello)
+        })
         .catch((thrown) => connection.refuse(DroverError.from(thrown)))
-    })
+    }
+    const server = await listen(address, port, access.tls, (socket) => serve(new StreamConnection(socket), socket))
     return new StreamServer(server, connections)
   }
 
@@ -57,6 +69,11 @@ export class StreamServer {
     for (const connection of this.#connections) connection.destroy()
     return new Promise((resolve) => this.#server.close(() => resolve()))
   }
+}
+
+function refusalOf(socket: Socket, { removed }: Access): DroverError | null {
+  const host = removed?.has(socket) ?? null
+  return host === null ? null : new DroverError('UNAUTHENTICATED', `host ${host} was removed from the cluster`)
 }
 
 async function greet(connection: StreamConnection, secret: string): Promise<Hello> {
