@@ -13,9 +13,14 @@ export interface WaitOptions {
 }
 
 const defaultDeadlineMs = 3_600_000
-/** Polls cover the time until the event stream is open (most operations end in it) and what has no event of its own. */
+/**
+ * Polls cover the time until the event stream is open (most operations end in it), events that are lost, and what has none of its own. Each
+ * brings the whole operation, by way of the leader; of an evacuation that is its plan with all containers.
+ */
 const firstPollMs = 20
-export const longestPollMs = 500
+export const longestPollMs = 2_000
+/** For whoever is told of progress, which long operations commit as often. */
+export const longestProgressPollMs = 1_000
 /** At the end of an operation its last event and the change itself come together: don't ask twice for one change. */
 export const coalesceMs = 5
 
@@ -34,8 +39,9 @@ export async function waitOperation(source: WaitSource, id: string, options: Wai
   const bell = new Bell()
   void ringOnChanges(source, id, signal, bell)
   let seen: Operation | null = null
+  const longestMs = options.onProgress ? longestProgressPollMs : longestPollMs
   try {
-    for (let pollMs = firstPollMs; ; pollMs = Math.min(longestPollMs, pollMs * 1.5)) {
+    for (let pollMs = firstPollMs; ; pollMs = Math.min(longestMs, pollMs * 1.5)) {
       const leftMs = endsAt - performance.now()
       if (leftMs <= 0) throw deadlinePassed(id, seen, deadlineMs)
       bell.reset()

@@ -5,7 +5,13 @@ import { mock } from 'node:test'
 import { DroverClient, operationFailure } from '@drover/client'
 import type { Operation } from '@drover/protocol'
 import t from 'tap'
-import { coalesceMs, longestPollMs, type WaitSource, waitOperation } from '../src/wait-operation.ts'
+import {
+  coalesceMs,
+  longestPollMs,
+  longestProgressPollMs,
+  type WaitSource,
+  waitOperation,
+} from '../src/wait-operation.ts'
 import { answerError, answerEvents, answerJson, fakeApi, operation } from './fake-api.ts'
 
 const secret = 'a-secret-of-the-cluster'
@@ -27,42 +33,52 @@ t.test('progress is told once per state, and the ended operation is the result',
   )
 })
 
-t.test('an event of its own is asked about at once; progress, and what its moves do, with the next poll', async (t) => {
-  mock.timers.enable({ apis: ['setTimeout'] })
-  t.teardown(() => mock.timers.reset())
-  const id = 'op-1'
-  const events = new EventEmitter()
-  let asked = 0
-  let state: Operation['state'] = 'running'
-  const source: WaitSource = {
-    async operation() {
-      asked++
-      return operation({ state })
+for (const [told, onProgress, pollMs] of [
+  ['who is told of progress', () => {}, longestProgressPollMs],
+  ['who only waits for the end', undefined, longestPollMs],
+] as const) {
+  t.test(
+    `${told}: its own events are asked about at once; progress, and what its moves do, with the next poll`,
+    async (t) => {
+      mock.timers.enable({ apis: ['setTimeout'] })
+      t.teardown(() => mock.timers.reset())
+      const id = 'op-1'
+      const events = new EventEmitter()
+      let asked = 0
+      let state: Operation['state'] = 'running'
+      const source: WaitSource = {
+        async operation() {
+          asked++
+          return operation({ state })
+        },
+        async *changes(_, signal) {
+          for await (const [event] of on(events, 'event', { signal })) yield event
+        },
+      }
+      const waiting = waitOperation(source, id, onProgress ? { onProgress } : {})
+      /** How often it asks in this time after the event. */
+      const asks = async (event: { kind: string; operation: string } | null, ms: number) => {
+        const before = asked
+        if (event !== null) events.emit('event', event)
+        await turns()
+        mock.timers.tick(ms)
+        await turns()
+        return asked - before
+      }
+      await turns()
+      t.equal(asked, 1)
+      for (let time = 0; time < 20; time++)
+        t.equal(await asks({ kind: 'migration.planned', operation: id }, coalesceMs), 1)
+      t.equal(await asks({ kind: 'migration.done', operation: `${id}-c1-1` }, coalesceMs), 0)
+      t.equal(await asks({ kind: 'operation.progress', operation: id }, coalesceMs), 0)
+      t.equal(await asks(null, pollMs - 3 * coalesceMs), 0)
+      t.equal(await asks(null, 3 * coalesceMs), 1)
+      state = 'done'
+      t.equal(await asks({ kind: 'operation.done', operation: id }, coalesceMs), 1)
+      t.match(await waiting, { state: 'done' })
     },
-    async *changes(_, signal) {
-      for await (const [event] of on(events, 'event', { signal })) yield event
-    },
-  }
-  const waiting = waitOperation(source, id)
-  /** How often it asks in this time after the event. */
-  const asks = async (event: { kind: string; operation: string } | null, ms: number) => {
-    const before = asked
-    if (event !== null) events.emit('event', event)
-    await turns()
-    mock.timers.tick(ms)
-    await turns()
-    return asked - before
-  }
-  await turns()
-  t.equal(asked, 1)
-  for (let time = 0; time < 20; time++) t.equal(await asks({ kind: 'migration.planned', operation: id }, coalesceMs), 1)
-  t.equal(await asks({ kind: 'migration.done', operation: `${id}-c1-1` }, coalesceMs), 0)
-  t.equal(await asks({ kind: 'operation.progress', operation: id }, coalesceMs), 0)
-  t.equal(await asks(null, longestPollMs), 1)
-  state = 'done'
-  t.equal(await asks({ kind: 'operation.done', operation: id }, coalesceMs), 1)
-  t.match(await waiting, { state: 'done' })
-})
+  )
+}
 
 /** Until all that hangs on no timer has been done. */
 async function turns(): Promise<void> {

@@ -12,27 +12,28 @@ export interface HostLoad {
   containers: number
 }
 
-/** Every host's load in one pass, with what was promised to launches for which room is made, but for `except`. */
-export function loads(state: ClusterState, except: string | null = null): Map<string, HostLoad> {
+/** Every host's load in one pass, with what was promised to launches for which room is made, but for `except`; or only one host's. */
+export function loads(state: ClusterState, except: string | null = null, only?: string): Map<string, HostLoad> {
   const byHost = new Map<string, HostLoad>()
+  const counts = (host: string) => only === undefined || host === only
   const count = (host: string, requests: Resources) => {
     const load = byHost.get(host) ?? { requested: nothing, containers: 0 }
     byHost.set(host, { requested: add(load.requested, requests), containers: load.containers + 1 })
   }
   for (const container of state.tables.containers.values()) {
-    count(container.host, heldRequests(container))
+    if (counts(container.host)) count(container.host, heldRequests(container))
     const arriving = arrivingHost(state, container.operation)
-    if (arriving !== null) count(arriving, container.spec.requests)
+    if (arriving !== null && counts(arriving)) count(arriving, container.spec.requests)
   }
   for (const id of state.running) {
     const promised = id === except ? null : promisedRoom(state.tables.operations.get(id)!)
-    if (promised !== null) count(promised.host, promised.spec.requests)
+    if (promised !== null && counts(promised.host)) count(promised.host, promised.spec.requests)
   }
   return byHost
 }
 
 export const loadOf = (state: ClusterState, host: string, except: string | null = null): HostLoad =>
-  loads(state, except).get(host) ?? { requested: nothing, containers: 0 }
+  loads(state, except, host).get(host) ?? { requested: nothing, containers: 0 }
 
 /** The resource that would not fit, in words; null when all fit. */
 export function shortage(capacity: Resources, requested: Resources, demand: Resources): string | null {
