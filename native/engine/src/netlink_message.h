@@ -43,7 +43,7 @@ class NetlinkSocket {
   static Result<NetlinkSocket> open(int networkNamespace);
   /** 0 or the errno that the kernel answered. */
   int request(NetlinkMessage& message);
-  /** Of a request with NLM_F_DUMP: each answer as it comes. 0 or an errno. */
+  /** Of a request with NLM_F_DUMP, or for one thing: each answer as it comes. 0 or an errno. */
   int dump(NetlinkMessage& message, const std::function<void(const nlmsghdr&)>& take);
   /** Of an interface in the socket's network namespace; 0 when there is none. */
   int indexOf(const std::string& name) const;
