@@ -22,9 +22,6 @@ export const hostSettings: readonly (readonly [path: string, least: number])[] =
   ['net/ipv4/neigh/default/gc_thresh2', 4_096],
   ['net/ipv6/neigh/default/gc_thresh3', 8_192],
   ['net/ipv6/neigh/default/gc_thresh2', 4_096],
-  // The size of the table of connections that each network namespace gets for itself (from Linux 6.1); 0: all share the host's, of which each dump,
-  // and the end of each namespace, walks every row (262,144 of 24 GiB: 0.5 ms a dump on a quiet machine). 20 kB each; more connections make longer rows.
-  ['net/ipv4/tcp_child_ehash_entries', 2_048],
   // Connections of all containers pass through the host's table. Its hash table stays: a dump walks that.
   ['net/netfilter/nf_conntrack_max', 262_144],
 ]

@@ -16,8 +16,6 @@ const quiet = [
   'net/ipv6/conf/default/disable_ipv6=1',
   // An address that moves is announced by gratuitous ARP: take it at once.
   'net/ipv4/conf/all/arp_notify=1',
-  // As the agent of `drover up` has it (tune-host.ts), of whose settings this one alone is a network namespace's own.
-  'net/ipv4/tcp_child_ehash_entries=2048',
   // As on a host where nothing has loaded br_netfilter: what bridges forward is not also shown to the firewall.
   ...['iptables', 'ip6tables', 'arptables'].map((of) => `net/bridge/bridge-nf-call-${of}=0`),
 ]
