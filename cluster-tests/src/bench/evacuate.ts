@@ -1,4 +1,4 @@
-// Emptying a host: idle containers leave it for two others, by one `host evacuate`. Containers per minute from the request to the end of the
+// Emptying a host: idle containers leave it for two others, half for each, by one `host evacuate`. Containers per minute from the request to the end of the
 // operation, blackouts as clients see them, and what a container costs the daemons in processor time. Every container has a client with a
 // TCP stream that must not break; that of every tenth ticks fast enough to tell the blackout. A tick costs a tenth of a millisecond of
 // processor time, most of it the network's: were all of them to tick like that, they would take what the moves need. `--phases` shows how it scales with `parallel`: the
@@ -22,7 +22,7 @@ const closeEach = 10
 const farTickMs = 500
 const witnessesAtOnce = 40
 const parallels = [1, 2, 4, 8]
-const capacity = { cpuMilli: 1_000_000, memoryBytes: 2 ** 40, diskBytes: 2 ** 44, pids: 4_000_000 }
+const idle = { cpuMilli: 1, memoryBytes: 16 << 20, diskBytes: 0 }
 
 export const evacuateBench: Bench = {
   summary: 'a host is emptied of idle containers',
@@ -32,12 +32,13 @@ export const evacuateBench: Bench = {
 }
 
 async function measure({ n, seed, phases, onProgress }: BenchOptions): Promise<BenchOutcome> {
-  const lab = await Lab.start({ onProgress, capacity })
+  const lab = await Lab.start({ onProgress, capacity: capacityFor(n) })
   try {
     const client = new DroverClient({ endpoints: lab.endpoints, secret: lab.secret })
-    const [home] = lab.hosts.map(({ name }) => name) as [string]
+    const [home, ...others] = lab.hosts.map(({ name }) => name) as [string, ...string[]]
     await ended(client, client.buildImage({ recipe: 'busybox', name: 'busybox' }))
     await launch(client, home, n, onProgress)
+    for (const host of others) await ended(client, client.launch({ ...resident(n), name: `resident-${host}`, host }))
     const figures: BenchOutcome['figures'] = {}
     const first = await evacuate(lab, client, home, null, seed)
     Object.assign(figures, first.figures)
@@ -55,8 +56,17 @@ async function measure({ n, seed, phases, onProgress }: BenchOptions): Promise<B
   }
 }
 
+/** The scheduler packs: so that they go to both other hosts, each of these has one container that leaves room for half of them. */
+const resident = (n: number) => ({ ...idle, memoryBytes: Math.max(1, Math.floor(n / 2)) * idle.memoryBytes })
+const capacityFor = (n: number) => ({
+  cpuMilli: 1_000_000,
+  memoryBytes: (n + 2) * idle.memoryBytes,
+  diskBytes: 2 ** 44,
+  pids: 4_000_000,
+})
+
 async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: number | null, seed: number) {
-  const before = await client.containers()
+  const before = (await client.containers()).filter(({ host }) => host === home)
   const witnesses = await watch(lab, before, seed)
   const cpuBefore = daemonCpuMsByKind(lab)
   const machineBefore = machineCpuMs()
@@ -124,7 +134,7 @@ async function launch(
   let launched = 0
   const worker = async () => {
     for (let name = names.shift(); name !== undefined; name = names.shift()) {
-      await ended(client, client.launch({ name, host, cpuMilli: 1, memoryBytes: 16 << 20, diskBytes: 0 }))
+      await ended(client, client.launch({ ...idle, name, host }))
       launched += 1
       if (launched % 25 === 0 || launched === n) onProgress(`${launched} of ${n} run on ${host}`)
     }
@@ -134,7 +144,7 @@ async function launch(
 
 async function everyoneOn(client: DroverClient, host: string): Promise<void> {
   for (const { name, host: at } of await client.containers()) {
-    if (at !== host) await ended(client, client.move(name, { host }))
+    if (name.startsWith('idle-') && at !== host) await ended(client, client.move(name, { host }))
   }
 }
 
