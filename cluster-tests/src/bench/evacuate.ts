@@ -88,6 +88,8 @@ async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: 
   )
   const pauses = moves.flatMap(({ migration }) => migration?.figures.blackout_ms ?? [])
   const perContainer = (ms: number) => rounded(ms / Math.max(1, moved.length))
+  const percentOfMachine = (ms: number) =>
+    rounded((ms * 100) / Math.max(1, machine.busyMs + machine.idleMs + machine.stolenMs))
   return {
     records: moves.map(({ migration }) => onlyDurations(migration?.figures ?? {})),
     figures: {
@@ -102,7 +104,8 @@ async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: 
       ...Object.fromEntries(cpuMs.map(([kind, ms]) => [`${kind}_cpu_ms_per_container`, perContainer(ms)])),
       machine_cpu_ms_per_container: perContainer(machine.busyMs),
       stream_ticks_per_s: rounded(ticksPerS),
-      machine_idle_percent: rounded((machine.idleMs * 100) / Math.max(1, machine.busyMs + machine.idleMs)),
+      machine_idle_percent: percentOfMachine(machine.idleMs),
+      machine_stolen_percent: percentOfMachine(machine.stolenMs),
       failures: verdicts.filter(({ unbroken }) => !unbroken).length + before.length - moved.length,
       retries: moves.length - moved.length,
       restarts: before.filter(({ name, starts }) => after.get(name)?.starts !== starts).length,

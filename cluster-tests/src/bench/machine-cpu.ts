@@ -9,10 +9,12 @@ const tickMs = 10
 export interface MachineCpu {
   busyMs: number
   idleMs: number
+  /** Wanted, and given by the hypervisor to other machines. */
+  stolenMs: number
 }
 
 /** Since boot, or since `before`, over all processors. */
-export function machineCpuMs(before: MachineCpu = { busyMs: 0, idleMs: 0 }): MachineCpu {
+export function machineCpuMs(before: MachineCpu = { busyMs: 0, idleMs: 0, stolenMs: 0 }): MachineCpu {
   const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n', 1)
   // user, nice, system, idle, iowait, irq, softirq, steal; the guests' time after them is in user.
   const times = line
@@ -21,6 +23,11 @@ export function machineCpuMs(before: MachineCpu = { busyMs: 0, idleMs: 0 }): Mac
     .slice(1, 9)
     .map((field) => Number(field) * tickMs)
   const idleMs = (times[3] ?? 0) + (times[4] ?? 0)
+  const stolenMs = times[7] ?? 0
   const allMs = times.reduce((sum, ms) => sum + ms, 0)
-  return { busyMs: allMs - idleMs - before.busyMs, idleMs: idleMs - before.idleMs }
+  return {
+    busyMs: allMs - idleMs - stolenMs - before.busyMs,
+    idleMs: idleMs - before.idleMs,
+    stolenMs: stolenMs - before.stolenMs,
+  }
 }
