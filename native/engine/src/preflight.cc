@@ -18,6 +18,7 @@
 #include "inside_root.h"
 #include "json_io.h"
 #include "kernel_keys.h"
+#include "lasting_sleep.h"
 #include "mountinfo.h"
 #include "pidfd.h"
 
@@ -79,7 +80,7 @@ const std::map<std::string, Rule> namespaces = {
 class Look {
  public:
   Look(const Engine& engine, const Container& container)
-      : engine_(engine), container_(container), record_(container.snapshot()), init_(record_.initPid), processes_(engine.cgroups().processes(container.id)), runs_(record_.state == State::running) {}
+      : engine_(engine), container_(container), record_(container.snapshot()), init_(record_.initPid), processes_(engine.cgroups().processes(container.id)) {}
 
   Json all() {
     for (const auto& [kind, rule] : namespaces) initNamespaces_[kind] = linkAt(proc(init_) + "/ns/" + kind);
@@ -92,6 +93,7 @@ class Look {
     lookAtQueues();
     lookAtKeys();
     lookAtAffinities();
+    lookAtSleeps();
     return {{"findings", listOf(findings_)}, {"warnings", listOf(warnings_)}, {"processes", processes_.size()}, {"complete", seen == processes_.size()}};
   }
 
@@ -111,13 +113,11 @@ class Look {
   void lookAt(pid_t pid) {
     auto status = readFile(proc(pid) + "/status", statusBytes);
     if (!status.ok() || status.value().empty()) return;
-    process_ = valueOf(status.value(), "Name:");
-    pid_ = strtoll(lastWord(valueOf(status.value(), "NSpid:")).c_str(), nullptr, 10);
+    isAbout(status.value());
     const std::string state = valueOf(status.value(), "State:");
     if (state.starts_with("Z") || state.starts_with("X")) return;
     if (valueOf(status.value(), "TracerPid:") != "0") find("TRACED", "is traced by another process");
-    // A vfork waits so for its child's exec; with CRIU it is a wait of ten seconds, frozen.
-    if (state.starts_with("D") && runs_) find("UNINTERRUPTIBLE", "is in uninterruptible sleep", true);
+    sleeps_.notice(pid, status.value());
     lookAtNamespaces(pid);
     lookAtMounts(pid);
     lookAtDescriptors(pid);
@@ -252,6 +252,23 @@ class Look {
     }
   }
 
+  /** With CRIU such a sleep is a wait of ten seconds, frozen. Frozen processes look as if they slept so. */
+  void lookAtSleeps() {
+    if (record_.state != State::running) return;
+    const auto lasting = sleeps_.find();
+    if (container_.snapshot().state != State::running) return;
+    for (const auto& status : lasting) {
+      isAbout(status);
+      find("UNINTERRUPTIBLE", "is in uninterruptible sleep", true);
+    }
+  }
+
+  /** `status` is the process's, as proc(5) has it. */
+  void isAbout(const std::string& status) {
+    process_ = valueOf(status, "Name:");
+    pid_ = strtoll(lastWord(valueOf(status, "NSpid:")).c_str(), nullptr, 10);
+  }
+
   /** The same of the same process once. */
   void find(const char* reason, const std::string& does, bool passing = false) {
     for (const auto& finding : findings_)
@@ -270,10 +287,9 @@ class Look {
   const Record record_;
   const pid_t init_;
   const std::vector<pid_t> processes_;
-  /** Frozen processes look as if they slept so. */
-  const bool runs_;
   const Clock::time_point begun_ = Clock::now();
   std::vector<Finding> findings_, warnings_;
+  LastingSleeps sleeps_;
   std::map<std::string, std::string> initNamespaces_;
   std::set<std::string> mountNamespaces_;
   pid_t pidfdOf_ = 0;

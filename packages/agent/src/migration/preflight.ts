@@ -10,6 +10,7 @@ import type { MigrationSession } from './session.ts'
 
 /** What passes by itself does so within milliseconds; what is there at every look of these two seconds does not. */
 const looks = 20
+/** From the beginning of one to that of the next: the engine watches a sleep for as long. */
 const betweenLooksMs = 100
 /** An engine that can't look so often can't at all. */
 const mostMissedLooks = 3
@@ -29,6 +30,7 @@ export async function requireMovable(
   let persistent: PreflightFinding[] | null = null
   let missed = 0
   for (let look = 0; look < looks; look++) {
+    const next = performance.now() + betweenLooksMs
     const found = await findingsOf(parts, container)
     // Not to have looked is not to have found nothing.
     if (found !== null) {
@@ -37,7 +39,7 @@ export async function requireMovable(
       persistent = persistent === null ? found : persistent.filter((old) => found.some((now) => same(old, now)))
       if (persistent.length === 0) return
     } else if (++missed === mostMissedLooks) break
-    await delay(betweenLooksMs, undefined, { signal: session.signal })
+    await delay(Math.max(0, next - performance.now()), undefined, { signal: session.signal })
   }
   if (persistent !== null) throw refusal(persistent)
 }
