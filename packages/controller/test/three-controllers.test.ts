@@ -11,7 +11,7 @@ import t from 'tap'
 import { BusAgent } from './support/bus-agent.ts'
 import { ControllerProcess, notBuilt } from './support/controller-process.ts'
 import { ModelHost, type Wire } from './support/model-host.ts'
-import { freePort, natsMissing, natsProcess, waitFor } from './support/nats-process.ts'
+import { freePort, loopback, natsMissing, natsProcess, waitFor } from './support/nats-process.ts'
 
 const secret = 'a-secret-for-tests-0123'
 const raft = isRaftAvailable()
@@ -25,8 +25,8 @@ t.test('three controllers', { skip }, async (t) => {
     [1, 2, 3].map(async (id) => ({
       id,
       name: `m${id}`,
-      address: `127.0.0.1:${await freePort()}`,
-      api: `127.0.0.1:${await freePort()}`,
+      address: `${loopback}:${await freePort()}`,
+      api: `${loopback}:${await freePort()}`,
     })),
   )
   const controllers = members.map(({ id, name, api }) => {
@@ -34,7 +34,7 @@ t.test('three controllers', { skip }, async (t) => {
       cluster: 'test',
       name,
       dataDirectory: join(directory, name),
-      apiAddress: '127.0.0.1',
+      apiAddress: loopback,
       apiPort: Number(api.split(':')[1]),
       secret,
       natsServers: [nats.url],
