@@ -11,12 +11,19 @@ export interface Heard {
   closed: boolean
 }
 
-/** Says it, then listens until the other side closes or `patienceMs` is over. Never rejects: a refused connection is closed. */
+const answerMs = 30_000
+
+/** Says it, then listens until a whole frame is there, the other side closes, or an answer should have come long ago. */
+export const ask = (target: NetConnectOpts, bytes: Uint8Array | string): Promise<Heard> =>
+  say(target, bytes, answerMs, null, (heard) => firstFrame(heard) !== undefined)
+
+/** Says it, then listens until that is enough, the other side closes or `patienceMs` is over. Never rejects: a refused connection is closed. */
 export function say(
   target: NetConnectOpts,
   bytes: Uint8Array | string,
-  patienceMs = 1_000,
+  patienceMs: number,
   tls: TlsFiles | null = null,
+  enough: (heard: Buffer) => boolean = () => false,
 ): Promise<Heard> {
   return new Promise((resolve) => {
     const heard: Buffer[] = []
@@ -28,7 +35,10 @@ export function say(
     }
     const timer = setTimeout(() => finish(false), patienceMs)
     socket.on(tls ? 'secureConnect' : 'connect', () => socket.write(bytes))
-    socket.on('data', (data) => heard.push(data))
+    socket.on('data', (data) => {
+      heard.push(data)
+      if (enough(Buffer.concat(heard))) finish(false)
+    })
     socket.on('error', () => finish(true))
     socket.on('close', () => finish(true))
   })

@@ -16,7 +16,7 @@ import { ports } from '@drover/testkit/lab'
 import { credentials, Metadata, makeGenericClientConstructor } from '@grpc/grpc-js'
 import { connect } from '@nats-io/transport-node'
 import t, { type Test } from 'tap'
-import { firstFrame, frame, material, noise, say } from '../src/raw-connection.ts'
+import { ask, firstFrame, frame, material, noise, say } from '../src/raw-connection.ts'
 import { tell } from '../src/stories.ts'
 
 await tell(t, async (story) => {
@@ -128,7 +128,7 @@ await tell(t, async (story) => {
       ['an oversized frame', Buffer.from([0xff, 0xff, 0xff, 0x7f, 0]), 'TOO_LARGE'],
     ]
     for (const [what, bytes, code] of table) {
-      const heard = await say({ path }, bytes)
+      const heard = await ask({ path }, bytes)
       t.match(firstFrame(heard.bytes), { error: { code: new RegExp(`^${code}$`), message: /./ } }, what)
     }
     for (const seed of [1, 2, 3]) await say({ path }, noise(seed, 65_536), 300)

@@ -65,7 +65,7 @@ export async function runCase(story: Story, subject: Subject, fault: FaultCase):
     const ended = await ending(story, operation)
     outcome = ended.state === 'done' ? 'done' : `aborted: ${ended.error?.code ?? ended.state}`
   } catch (error) {
-    problems.push((error as Error).message)
+    problems.push((error as Error).message, await standOf(story, operation))
   } finally {
     armed.letGo()
     wayBack?.letGo()
@@ -87,6 +87,14 @@ export async function runCase(story: Story, subject: Subject, fault: FaultCase):
   if (fault.harm === 'cancel' && outcome !== due) problems.push(`cancelled, and the move ended ${outcome}, not ${due}`)
   problems.push(...(await patiently(() => subject.problems())), ...(await traces(story, after, operation, criusBefore)))
   return { fault, outcome, blackoutMs: verdict.blackoutMs, problems }
+}
+
+/** What the controllers say of a move that did not come to its point. */
+async function standOf(story: Story, id: string): Promise<string> {
+  const operation = await story.client.operation(id).catch(() => null)
+  if (operation === null) return 'nobody knows the move'
+  const { state, migration, error } = operation
+  return `the move is ${state}, ${migration?.phase}${error ? `: ${error.code} ${error.message}` : ''}`
 }
 
 /** A machine that is busy with other things may not even start the command line in time; a container that is lost isn't there later, either. */
