@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { allStates, Lab, leftovers, waitUntil } from '@drover/testkit/lab'
+import { allStates, Lab, leftovers, namespaceUsers, waitUntil } from '@drover/testkit/lab'
 import t from 'tap'
 import { whyNot } from '../src/stories.ts'
 
@@ -25,9 +25,11 @@ async function tell() {
     const state = allStates().find((each) => each.id === id)
     if (state === undefined) throw new Error(`laboratory ${id} has no state file`)
     t.ok(leftovers(state).length > 10, 'it is there while its owner lives')
+    const users = namespaceUsers(state)
     owner.kill('SIGKILL')
-    await waitUntil('the guardian to finish', 90_000, () => leftovers(state).length === 0).catch(() => {})
-    t.strictSame(leftovers(state), [])
+    const left = () => leftovers(state, users)
+    await waitUntil('the guardian to finish', 90_000, () => left().length === 0).catch(() => {})
+    t.strictSame(left(), [])
   })
 
   await t.test('two laboratories at once do not meet', async (t) => {

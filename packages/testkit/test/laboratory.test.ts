@@ -1,10 +1,10 @@
 // The laboratory without root: hosts on loopback addresses with the simulated engine; and what it knows of cgroups.
 
-import { existsSync } from 'node:fs'
-import { findNatsServer } from '@drover/cli/daemons'
+import { existsSync, readlinkSync } from 'node:fs'
+import { findNatsServer, identify } from '@drover/cli/daemons'
 import t from 'tap'
 import { hierarchies } from '../src/lab/cgroups.ts'
-import { Lab } from '../src/lab/index.ts'
+import { Lab, leftovers, namespaceUsers } from '../src/lab/index.ts'
 
 t.test('hierarchies: version 1 and 2 side by side', async (t) => {
   const mountinfo = `25 20 0:22 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -25,6 +25,17 @@ t.test('hierarchies: pure version 2, and what is mounted over a path hides what 
   const v2 = '30 20 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n'
   t.strictSame(hierarchies(v2), [{ mountPoint: '/sys/fs/cgroup', version: 2, cpuset: false }])
   t.strictSame(hierarchies(`${v2}31 30 0:50 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n`), [])
+})
+
+t.test('leftovers: whoever was in its namespaces, and nobody who came into others of the same number', async (t) => {
+  const own = identify(process.pid)
+  if (own === null) throw new Error('/proc does not show this process')
+  const lists = { cgroups: [], links: [], directories: [], namespaces: [readlinkSync('/proc/self/ns/net')] }
+  const state = { id: 'none', owner: own, network: '10.1', holders: {}, ...lists }
+  t.ok(namespaceUsers(state).some(({ pid }) => pid === process.pid))
+  t.match(leftovers(state, [own]), [new RegExp(`^process ${process.pid} .* in namespace net:`)])
+  t.strictSame(leftovers(state, []), [])
+  t.strictSame(leftovers(state, [{ ...own, startTicks: own.startTicks - 1 }]), [], 'nor who got a pid anew')
 })
 
 t.test('a simulated laboratory: it starts, takes orders, finds its leader again, and leaves nothing', async (t) => {

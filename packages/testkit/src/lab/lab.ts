@@ -10,6 +10,7 @@ import {
   daemonKinds,
   type EngineKind,
   identify,
+  type ProcessIdentity,
   programs,
   runningDaemon,
   signalProcess,
@@ -51,7 +52,7 @@ import {
   type HostPlace,
   ports,
 } from './layout.ts'
-import { leftovers } from './leftovers.ts'
+import { leftovers, namespaceUsers } from './leftovers.ts'
 import { claimNetwork, containerNetwork6 } from './network.ts'
 import { makeLoopback, makeNamespaces } from './places.ts'
 import { type Pulse, PulseClient } from './pulse.ts'
@@ -102,6 +103,8 @@ export class Lab {
   readonly #state: LabState
   readonly #guardian: Guardian
   #pulses: PulseClient | null = null
+  /** Who was in its namespaces when it was taken down. */
+  #users: ProcessIdentity[] | undefined
   readonly #onSignal: (signal: NodeJS.Signals) => void
 
   private constructor(
@@ -361,7 +364,7 @@ export class Lab {
 
   /** What of this laboratory exists on the machine; nothing once it is down. */
   leftovers(): string[] {
-    return leftovers(this.#state)
+    return leftovers(this.#state, this.#users)
   }
 
   /** Takes everything down; resolves when nothing is left. */
@@ -369,6 +372,7 @@ export class Lab {
     process.off('SIGINT', this.#onSignal)
     process.off('SIGTERM', this.#onSignal)
     this.#pulses?.end()
+    this.#users ??= namespaceUsers(this.#state)
     await teardown(this.#state, options)
     this.#guardian.dismiss()
   }
