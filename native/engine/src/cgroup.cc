@@ -33,39 +33,48 @@ constexpr int freezeDeadlineMs = 10'000;
 /** Killed processes leave their cgroup when the kernel gets to it. */
 constexpr int removeDeadlineMs = 10'000;
 
+/** Of cgroups that a container makes, one in the other: systemd takes six, and each system container inside as many. */
+constexpr const char* mostLevels = "64";
+
 /** What a container may use of devices (v1; its own user namespace can't make nodes anyway). */
 constexpr const char* allowedDevices[] = {"c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm", "c 5:2 rwm", "c 136:* rwm"};
 
 /** For containers inside: fuse and tun. */
 constexpr const char* nestingDevices[] = {"c 10:229 rwm", "c 10:200 rwm"};
 
-std::vector<std::string> childCgroups(const std::string& directory) {
+UniqueFd openCgroup(int parent, const std::string& name) { return UniqueFd(openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)); }
+
+std::vector<std::string> childCgroups(const UniqueFd& cgroup) {
   std::vector<std::string> children;
-  DIR* stream = opendir(directory.c_str());
+  UniqueFd own(fcntl(cgroup.get(), F_DUPFD_CLOEXEC, 0));
+  DIR* stream = own.valid() ? fdopendir(own.get()) : nullptr;
   if (!stream) return children;
+  own.release();
   while (dirent* entry = readdir(stream))
-    if (entry->d_type == DT_DIR && std::string(entry->d_name) != "." && std::string(entry->d_name) != "..")
-      children.push_back(directory + "/" + entry->d_name);
+    if (entry->d_type == DT_DIR && std::string(entry->d_name) != "." && std::string(entry->d_name) != "..") children.emplace_back(entry->d_name);
   closedir(stream);
   return children;
 }
 
-void collectProcesses(const std::string& directory, std::set<pid_t>& pids) {
-  auto content = readFile(directory + "/cgroup.procs", 16 << 20);
+/** From one descriptor to the next: what a container makes may have paths longer than the kernel takes. */
+void collectProcesses(int parent, const std::string& name, std::set<pid_t>& pids) {
+  const UniqueFd cgroup = openCgroup(parent, name);
+  auto content = cgroup.valid() ? readFileAt(cgroup.get(), "cgroup.procs", 16 << 20) : Result<std::string>(std::string());
   if (!content.ok()) return;
   std::istringstream lines(content.value());
   for (pid_t pid; lines >> pid;) pids.insert(pid);
-  for (const auto& child : childCgroups(directory)) collectProcesses(child, pids);
+  for (const auto& child : childCgroups(cgroup)) collectProcesses(cgroup.get(), child, pids);
 }
 
 /** Deepest first. EBUSY: something still dies in there. */
-int removeCgroup(const std::string& directory) {
-  if (rmdir(directory.c_str()) == 0 || errno == ENOENT) return 0;
-  if (errno != EBUSY) return errno;
-  for (const auto& child : childCgroups(directory))
-    if (int result = removeCgroup(child); result != 0) return result;
-  if (rmdir(directory.c_str()) == 0 || errno == ENOENT) return 0;
-  return errno;
+int removeCgroup(int parent, const std::string& name) {
+  auto removed = [&] { return unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno; };
+  if (int result = removed(); result != EBUSY) return result;
+  const UniqueFd cgroup = openCgroup(parent, name);
+  if (!cgroup.valid()) return errno == ENOENT ? 0 : errno;
+  for (const auto& child : childCgroups(cgroup))
+    if (int result = removeCgroup(cgroup.get(), child); result != 0) return result;
+  return removed();
 }
 
 /** Of a cgroup's file, which the kernel gives in one piece: three are read of each container each second. */
@@ -101,7 +110,7 @@ Status limitDevices(const std::string& directory, const std::set<std::string>& r
 Status delegate(const std::string& directory, uid_t owner) {
   for (const char* file : {"", "/cgroup.procs", "/cgroup.threads", "/cgroup.subtree_control"})
     if (chown((directory + file).c_str(), owner, owner) != 0 && errno != ENOENT) return errnoError("delegate " + directory + file);
-  return {};
+  return writeKernelFile(directory + "/cgroup.max.depth", mostLevels);
 }
 
 }  // namespace
@@ -290,7 +299,7 @@ Status Cgroups::killAll(const std::string& container) const {
 std::vector<pid_t> Cgroups::processes(const std::string& container) const {
   // Every process is in every hierarchy; the one with the freezer is the one that the container can't leave.
   std::set<pid_t> pids;
-  collectProcesses(freezerDirectory(container), pids);
+  collectProcesses(AT_FDCWD, freezerDirectory(container), pids);
   pids.erase(0);
   return {pids.begin(), pids.end()};
 }
@@ -299,7 +308,7 @@ Status Cgroups::remove(const std::string& container) const {
   int64_t end = nowMs() + removeDeadlineMs;
   for (const auto& hierarchy : hierarchies_) {
     std::string where = directory(hierarchy, container);
-    for (int result = removeCgroup(where); result != 0; result = removeCgroup(where)) {
+    for (int result = removeCgroup(AT_FDCWD, where); result != 0; result = removeCgroup(AT_FDCWD, where)) {
       if (result != EBUSY || nowMs() > end) return errnoError("remove cgroup " + where, result);
       poll(nullptr, 0, 1);
     }

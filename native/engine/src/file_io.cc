@@ -5,7 +5,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
+#include <cstdint>
+#include <memory>
 
 #include "unique_fd.h"
 
@@ -13,39 +14,75 @@ namespace drover {
 
 namespace {
 
-Status removeEntries(int directory, dev_t device, const std::string& shown);
+/** Levels of a tree that are gone through one in the other, each with two descriptors. */
+constexpr int mostLevels = 64;
 
-Status removeEntry(int parent, const char* name, dev_t device, const std::string& shown) {
-  if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return {};
-  if (errno != EISDIR && errno != EPERM) return errnoError("remove " + shown);
-  UniqueFd directory(openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!directory.valid()) return errnoError("open " + shown + " to remove it");
-  DROVER_TRY(removeEntries(directory.get(), device, shown));
-  if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) return errnoError("remove " + shown);
-  return {};
-}
+/** A container makes its tree as deep as it likes: what lies too deep is moved to the top, and removed from there. */
+class TreeRemoval {
+ public:
+  TreeRemoval(int top, dev_t device) : top_(top), device_(device) {}
 
-Status removeEntries(int directory, dev_t device, const std::string& shown) {
-  struct stat info;
-  if (fstat(directory, &info) != 0) return errnoError("stat " + shown);
-  if (info.st_dev != device) return engineError("remove " + shown + ": something is mounted there");
-  DIR* stream = fdopendir(dup(directory));
-  if (!stream) return errnoError("read " + shown);
-  Status status;
-  while (dirent* entry = readdir(stream)) {
-    std::string name = entry->d_name;
-    if (name == "." || name == "..") continue;
-    status = removeEntry(directory, entry->d_name, device, shown + "/" + name);
-    if (!status.ok()) break;
+  Status removeAll(const std::string& shown) {
+    do {
+      movedUp_ = false;
+      DROVER_TRY(removeEntries(top_, shown, 1));
+    } while (movedUp_);
+    return {};
   }
-  closedir(stream);
-  return status;
-}
+
+ private:
+  Status removeEntries(int directory, const std::string& shown, int level) {
+    struct stat info;
+    if (fstat(directory, &info) != 0) return errnoError("stat " + shown);
+    if (info.st_dev != device_) return engineError("remove " + shown + ": something is mounted there");
+    // Each pass from the start, for what was moved to the top since.
+    UniqueFd own(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    std::unique_ptr<DIR, int (*)(DIR*)> stream(own.valid() ? fdopendir(own.get()) : nullptr, closedir);
+    if (!stream) return errnoError("read " + shown);
+    own.release();
+    while (const dirent* entry = readdir(stream.get())) {
+      const std::string name = entry->d_name;
+      if (name != "." && name != "..") DROVER_TRY(removeEntry(directory, name, shown + "/" + name, level));
+    }
+    return {};
+  }
+
+  Status removeEntry(int parent, const std::string& name, const std::string& shown, int level) {
+    if (unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return {};
+    if (errno != EISDIR && errno != EPERM) return errnoError("remove " + shown);
+    if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
+    if (errno == EBUSY) return engineError("remove " + shown + ": something is mounted there");
+    if (level == mostLevels) return moveUp(parent, name, shown);
+    UniqueFd directory(openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!directory.valid()) return errnoError("open " + shown + " to remove it");
+    DROVER_TRY(removeEntries(directory.get(), shown, level + 1));
+    // What was moved up out of it left nothing behind.
+    if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) return errnoError("remove " + shown);
+    return {};
+  }
+
+  /** Past names that are taken: by what was moved up before, or by the container. */
+  Status moveUp(int parent, const std::string& name, const std::string& shown) {
+    for (;;) {
+      if (renameat(parent, name.c_str(), top_, (".too-deep-" + std::to_string(moves_++)).c_str()) == 0) break;
+      if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) return errnoError("move " + shown + " up to remove it");
+    }
+    movedUp_ = true;
+    return {};
+  }
+
+  const int top_;
+  const dev_t device_;
+  uint64_t moves_ = 0;
+  bool movedUp_ = false;
+};
 
 }  // namespace
 
-Result<std::string> readFile(const std::string& path, size_t limit) {
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+Result<std::string> readFile(const std::string& path, size_t limit) { return readFileAt(AT_FDCWD, path, limit); }
+
+Result<std::string> readFileAt(int directory, const std::string& path, size_t limit) {
+  UniqueFd fd(openat(directory, path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return errnoError("open " + path);
   std::string content;
   char buffer[8192];
@@ -109,9 +146,14 @@ Status makeDirectories(const std::string& path, unsigned mode) {
 }
 
 Status removeTree(const std::string& path) {
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  if (errno != EISDIR && errno != EPERM) return errnoError("remove " + path);
+  UniqueFd top(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat info;
-  if (lstat(path.c_str(), &info) != 0) return errno == ENOENT ? Status() : Status(errnoError("stat " + path));
-  return removeEntry(AT_FDCWD, path.c_str(), info.st_dev, path);
+  if (!top.valid() || fstat(top.get(), &info) != 0) return errnoError("open " + path + " to remove it");
+  DROVER_TRY(TreeRemoval(top.get(), info.st_dev).removeAll(path));
+  if (rmdir(path.c_str()) != 0 && errno != ENOENT) return errnoError("remove " + path);
+  return {};
 }
 
 }  // namespace drover

@@ -10,6 +10,8 @@ namespace drover {
 
 /** At most `limit` bytes; empty error-free string for an empty file. */
 Result<std::string> readFile(const std::string& path, size_t limit = 1 << 20);
+/** The same below an open directory. */
+Result<std::string> readFileAt(int directory, const std::string& path, size_t limit);
 /** One write to an existing file, as kernel interfaces want it. */
 Status writeKernelFile(const std::string& path, const std::string& content);
 /** The file with this content alone, made if there is none; only its owner may read it. */
@@ -22,7 +24,7 @@ Status replaceFile(const std::string& path, const std::string& content, bool dur
 Status syncDirectory(const std::string& path);
 Status makeDirectory(const std::string& path, unsigned mode);
 Status makeDirectories(const std::string& path, unsigned mode);
-/** Removes a tree without following links or leaving its file system; nothing there is no error. */
+/** Removes a tree, however deep, without following links or leaving its file system; nothing there is no error. Nobody else works on it. */
 Status removeTree(const std::string& path);
 
 }  // namespace drover
