@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "crash_point.h"
 #include "engine.h"
 #include "file_io.h"
 #include "json_io.h"
@@ -119,8 +120,13 @@ void Lease::ended() {
   logLine("warn", "the lease of this host is over: " + std::to_string(affected.size()) + " containers that may be started elsewhere are frozen");
   // At once, without waiting in the queue behind something long; the records follow in their order.
   std::thread([this, affected] {
-    for (const auto& container : affected)
-      if (!holds(container->snapshot())) warn(engine_.cgroups().requestFreeze(container->id));
+    for (const auto& container : affected) {
+      if (holds(container->snapshot())) continue;
+      crashPoint("lease:over");
+      warn(engine_.cgroups().requestFreeze(container->id));
+      // Once more, for it may have been renewed between the look and the freeze, and all else be done.
+      engine_.enqueue(container, [this, container] { warn(fenceContainer(engine_, container)); }, true);
+    }
   }).detach();
   for (const auto& container : affected) engine_.enqueue(container, [this, container] { warn(fenceContainer(engine_, container)); }, true);
 }

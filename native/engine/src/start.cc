@@ -194,6 +194,8 @@ class Starting {
       record.starts += 1;
     }));
     crashPoint("start:recorded");
+    // It may have ended since, and then nobody froze what had no init yet.
+    DROVER_TRY(engine_.lease().check("start", container_->snapshot()));
     DROVER_TRY(bringDevices(pid, sync));
     DROVER_TRY(letGo(sync));
     crashPoint("start:running");
