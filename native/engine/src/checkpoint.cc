@@ -131,7 +131,6 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   // All that can be done while it runs: criu is up and waits, and the directory is open, before the freeze.
   DROVER_TRY_ASSIGN(criu, spawnCriuForDump(engine, failed, *container));
   engine.endExecSessions(*container);
-  engine.proxies().pause(container->id);
   auto watched = holdWatchedNames(before.initPid, engine.cgroups().processes(container->id));
   if (!watched.ok()) return Error{failed, "dump of " + container->id + ": " + watched.error().message};
   DROVER_TRY_ASSIGN(images, makeImageDirectory(directory));
@@ -153,6 +152,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   std::unique_ptr<MappingTexts> mappings = copied ? MappingTexts::make() : nullptr;
   if (mappings) request.mappingTexts = mappings->descriptor();
   DROVER_TRY(beginMove(engine, *container, "dump", *criu));
+  // From here on a failure has them let in again.
+  engine.proxies().pause(container->id);
   crashPoint("checkpoint:begun");
 
   Figures figures;

@@ -74,6 +74,13 @@ t.test('devices that don’t pin move along, live', { skip: reasonToSkip, timeou
     t.match(await sh(to.client, container, 'busybox ip addr show eth1'), /UP.*10\.83\.0\.1\/24/s)
     t.equal(await sh(to.client, container, 'busybox head -c 4 /dev/zeros | busybox wc -c'), '4')
   }
+  await t.test('a dump that comes to nothing before it begins leaves the proxies as they are', async (t) => {
+    const proxied = LineStream.open(a.network, '127.0.0.1', 7070)
+    await proxied.more(1)
+    await t.rejects(a.client.call('checkpoint', { container, epoch: spec.epoch, directory: '/proc/none/images' }))
+    await proxied.more(2)
+    proxied.close()
+  })
   t.equal(statSync(join(shared, 'made')).uid, 0)
   await launched.stream.more(5)
   await stage.remove(a, launched)
