@@ -55,6 +55,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "asked_outside.h"
@@ -253,10 +254,19 @@ ssize_t write(int fd, const void* bytes, size_t length) {
   return needsNoEngine(fd, bytes, length) ? (ssize_t)length : real(fd, bytes, length);
 }
 
+static const char newCache[] = "/run/drover-criu.kdat.tmp";
+
 static const char* ownCache(const char* path) {
   if (strcmp(path, "/run/criu.kdat") == 0) return "/run/drover-criu.kdat";
-  if (strcmp(path, "/run/criu.kdat.tmp") == 0) return "/run/drover-criu.kdat.tmp";
+  if (strcmp(path, "/run/criu.kdat.tmp") == 0) return newCache;
   return path;
+}
+
+/** Left by a CRIU that was killed as it wrote it, which takes less than a millisecond: no other one could ever write it again. */
+static void removeLeftCache(void) {
+  const time_t leftAfterS = 60;
+  struct stat info;
+  if (lstat(newCache, &info) == 0 && info.st_mtime + leftAfterS < time(NULL)) unlinkat(AT_FDCWD, newCache, 0);
 }
 
 static int endsWith(const char* text, const char* end) {
@@ -273,8 +283,10 @@ int open64(const char* path, int flags, ...) {
   noteOpened(path, flags, -1);
   if (endsWith(path, "/freezer.state") || endsWith(path, "/cgroup.freeze")) waitAtGate(-1);
   if (isCoveredMount(path)) return openCovered(path, flags);
+  const char* own = ownCache(path);
+  if (own == newCache) removeLeftCache();
   int fd = openHierarchyAgain(path, flags);
-  if (fd < 0) fd = real(ownCache(path), flags, mode);
+  if (fd < 0) fd = real(own, flags, mode);
   noteHierarchy(path, flags, fd);
   noteOpenedInProc(-1, path, fd);
   // For want of the lock of iptables, which is never run, CRIU would make a mount namespace to have one.
