@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { removeDirectory } from '@drover/testkit/temporary'
@@ -132,12 +132,16 @@ t.test('pid file: a pid that was given to another process is not ours, and is no
 t.test('started by two at once it runs once', async (t) => {
   const made = directory(t)
   const count = `require('node:fs').appendFileSync(${JSON.stringify(join(made, 'starts'))}, 'x')`
-  // A claim of one that was killed in its start.
-  writeFileSync(join(made, 'starting'), JSON.stringify({ pid: 4_000_000, startTicks: 1 }))
+  // Of one that was killed in its start, and of one in an earlier boot.
+  const stale = ['starting.4000000.1.boot', `starting.${process.pid}.1.boot`]
+  for (const name of stale) writeFileSync(join(made, name), '')
   const outcomes = await Promise.all([startDaemon(daemonIn(made, count)), startDaemon(daemonIn(made, count))])
   t.same(outcomes.sort(), ['running', 'started'])
   t.equal(readFileSync(join(made, 'starts'), 'utf8'), 'x')
-  t.equal(existsSync(join(made, 'starting')), false)
+  t.same(
+    readdirSync(made).filter((name) => name.startsWith('starting')),
+    [],
+  )
 })
 
 t.test('one that ended by itself is told from one that was stopped, or is being stopped', async (t) => {

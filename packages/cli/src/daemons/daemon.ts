@@ -6,8 +6,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DroverError } from '@drover/protocol/plain'
+import { giveClaimBack, takeClaim } from './claim.ts'
 import {
-  claimFile,
   identify,
   isAlive,
   isStopping,
@@ -52,11 +52,11 @@ export type StartOutcome = 'started' | 'running'
 export async function startDaemon(daemon: Daemon, deadlineMs = readyDeadlineMs): Promise<StartOutcome> {
   const claim = join(daemon.directory, 'starting')
   mkdirSync(daemon.directory, { recursive: true, mode: 0o700 })
-  await waitUntil(`another start of ${describe(daemon)} to end`, deadlineMs, () => claimFile(claim))
+  await waitUntil(`another start of ${describe(daemon)} to end`, deadlineMs, () => takeClaim(claim))
   try {
     return await startClaimed(daemon, deadlineMs)
   } finally {
-    removePidFile(claim)
+    giveClaimBack(claim)
   }
 }
 

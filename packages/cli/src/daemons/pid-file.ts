@@ -1,7 +1,7 @@
 // Pid files that can be trusted: they hold the process's start time and the boot as well, so that a pid which the kernel has given
 // to another process since is never mistaken for ours, and never killed. One boot is much like the next, in pids and in time.
 
-import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 export interface ProcessIdentity {
   pid: number
@@ -43,22 +43,6 @@ export function isStopping(path: string): boolean {
   }
 }
 
-/** Makes the file as this process's, whole from the start; false while it is that of another one that lives. */
-export function claimFile(path: string): boolean {
-  const own = `${path}.${process.pid}`
-  writePidFile(own, identify(process.pid) as ProcessIdentity)
-  try {
-    linkSync(own, path)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    if (readPidFile(path) === null) removePidFile(path)
-    return false
-  } finally {
-    removePidFile(own)
-  }
-}
-
 /** The process a pid file speaks of, if it still lives. */
 export function readPidFile(path: string): ProcessIdentity | null {
   try {
@@ -70,7 +54,8 @@ export function readPidFile(path: string): ProcessIdentity | null {
   }
 }
 
-const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+/** One boot's number; the next has another. */
+export const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
 
 export function removePidFile(path: string): void {
   rmSync(path, { force: true })
