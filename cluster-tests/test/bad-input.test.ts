@@ -274,8 +274,9 @@ await tell(t, async (story) => {
     return { caFile: authority, certFile: certificate, keyFile: key, servername: busTlsName }
   }
 
-  /** What the cluster holds, without what changes by itself. */
+  /** What the cluster holds, without what changes by itself: on a busy machine a host may be silent for a moment. */
   async function everything() {
+    await lab.whole()
     const [containers, hosts, images, operations] = await Promise.all([
       client.containers(),
       client.hosts(),

@@ -29,7 +29,7 @@ async function seen(client: EngineClient, container: string): Promise<{ size: nu
 
 /** The exit code of writing so much; what was written stays. */
 const write = async (client: EngineClient, container: string, file: string, mebibytes: number) =>
-  (await run(client, container, `busybox dd if=/dev/zero of=${file} bs=1M count=${mebibytes} && busybox sync`)).code
+  (await run(client, container, `busybox dd if=/dev/zero of=${file} bs=1M count=${mebibytes} conv=fsync`)).code
 
 t.test('the size of a disk', { skip: whyNot }, async (t) => {
   const stage = await OneHost.make('disks', 75, undefined, {}, 'quotas')
@@ -51,7 +51,7 @@ t.test('the size of a disk', { skip: whyNot }, async (t) => {
     const { code, output } = await run(
       stage.client,
       container,
-      'busybox dd if=/dev/zero of=/root/b bs=1M count=12 && busybox sync',
+      'busybox dd if=/dev/zero of=/root/b bs=1M count=12 conv=fsync',
     )
     t.not(code, 0)
     t.match(output, /quota exceeded|No space left/i)

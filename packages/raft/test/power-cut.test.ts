@@ -1,5 +1,5 @@
 // What a log has acknowledged is on the disk when the power is cut, not only with the kernel. That a cut loses something is shown by a file that was
-// written before and not waited for.
+// written just before and not waited for.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -31,8 +31,9 @@ for (const { name, skip, make } of logs) {
     const disk = makeCutDisk(t)
     const log = make(join(disk.place, 'log'), new RecordingMachine())
     await log.start()
-    writeFileSync(join(disk.place, 'not-waited-for'), 'x'.repeat(10_000))
     for (let number = 0; number < entries; number += 1) await log.propose(Buffer.from(`entry-${number}`), deadlineMs)
+    // At the last moment: anyone's `sync` has everything written.
+    writeFileSync(join(disk.place, 'not-waited-for'), 'x'.repeat(10_000))
     const after = disk.cut()
     await log.close()
 
