@@ -97,7 +97,7 @@ t.test('images that are nowhere else keep a host, unless they may be lost', asyn
 t.test('a dead host is forgotten with its containers, by force and by name', async (t) => {
   const { cluster, remove, outcome } = begin()
   cluster.launch('web', 'b')
-  cluster.launch('db', 'b')
+  cluster.launch('db', 'b', 'launch-db', { lifecycle: { protected: true } })
   cluster.launch('other', 'a')
   cluster.settle()
   t.match(
