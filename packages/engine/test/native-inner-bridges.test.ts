@@ -65,7 +65,10 @@ t.test('more containers than a bridge takes', { skip: reasonToSkip }, async (t) 
     for (const serial of [20, 21]) await stage.start(serial)
     t.equal(placeOf(host, 21), 3)
     const at = (event: RegExp) => events.lines.findIndex((line) => event.test(line))
-    const joins = await until('the container’s link', () => Math.max(0, at(/ dv21@.* master dvb/)))
+    const joins = await until('the container’s link', () => {
+      const first = at(/ dv21@.* master dvb/)
+      return first < 0 ? null : first
+    })
     for (const end of ['dvu', 'dvd']) {
       const forwards = at(new RegExp(` ${end}\\d+-3@.* state forwarding`))
       t.ok(forwards >= 0 && forwards < joins, `${end} before the container’s link: ${events.lines.join('\n')}`)
