@@ -19,7 +19,7 @@
 
 static char own[4096];
 static size_t ownLength;
-/** Beside it: `sharedName` of src/cgroup.cc. */
+/** Beside it, of all containers: `sharedName` of src/cgroup_places.cc; below it, of those who asked for one of their own. */
 static const char shared[] = "/.shared";
 
 void findOwnCgroup(void) {
@@ -28,18 +28,40 @@ void findOwnCgroup(void) {
   unsetenv("DROVER_CRIU_CGROUP");
 }
 
-/** CRIU reaches them through a descriptor of the hierarchy. */
-int isOwnCgroupProperty(const char* path) {
+/** What of a path is below a hierarchy, which CRIU reaches through its descriptor; NULL: nothing is. */
+static const char* belowHierarchy(const char* path) {
   static const char prefix[] = "/proc/self/fd/";
-  if (ownLength == 0 || strncmp(path, prefix, sizeof prefix - 1) != 0) return 0;
+  if (ownLength == 0 || strncmp(path, prefix, sizeof prefix - 1) != 0) return NULL;
   const char* below = path + sizeof prefix - 1;
-  below += strspn(below, "0123456789");
-  const char* parentEnd = strrchr(own, '/');
-  const size_t parent = parentEnd ? (size_t)(parentEnd - own) : 0;
-  size_t length = 0;
-  if (strncmp(below, own, ownLength) == 0) length = ownLength;
-  else if (strncmp(below, own, parent) == 0 && strncmp(below + parent, shared, sizeof shared - 1) == 0) length = parent + sizeof shared - 1;
+  return below + strspn(below, "0123456789");
+}
+
+/** How much of it leads to the cgroup of all containers; 0: none of it does. */
+static size_t lengthOfShared(const char* below) {
+  const char* name = strrchr(own, '/');
+  const size_t parent = name ? (size_t)(name - own) : 0;
+  const int leads = strncmp(below, own, parent) == 0 && strncmp(below + parent, shared, sizeof shared - 1) == 0;
+  const size_t length = parent + sizeof shared - 1;
+  return leads && (below[length] == '/' || below[length] == '\0') ? length : 0;
+}
+
+int isOwnCgroupProperty(const char* path) {
+  const char* below = belowHierarchy(path);
+  if (!below) return 0;
+  size_t length = ownLength;
+  if (strncmp(below, own, ownLength) != 0) {
+    const char* name = strrchr(own, '/');
+    length = lengthOfShared(below);
+    if (length > 0 && name && strncmp(below + length, name, strlen(name)) == 0) length += strlen(name);
+  }
   return length > 0 && below[length] == '/' && strchr(below + length + 1, '/') == NULL;
+}
+
+/** Below are those of other containers. */
+static int isShared(const char* path) {
+  const char* below = belowHierarchy(path);
+  const size_t length = below ? lengthOfShared(below) : 0;
+  return length > 0 && below[length] == '\0';
 }
 
 /** Cgroups that have been walked through, with all below them. */
@@ -62,7 +84,7 @@ static int walkDirectories(const char* path, const struct stat64* info, __ftw64_
 enum { linksWhenAlone = 2 };
 
 static int walkBelow(const char* path, const struct stat64* info, __ftw64_func_t take) {
-  if (info->st_nlink == linksWhenAlone) return 0;
+  if (info->st_nlink == linksWhenAlone || isShared(path)) return 0;
   int result = 0;
   DIR* stream = opendir(path);
   if (!stream) return -1;

@@ -26,9 +26,6 @@ namespace drover {
 
 namespace {
 
-/** Below the parent; no container's id has a dot. */
-constexpr const char* sharedName = "/.shared";
-
 constexpr int freezeDeadlineMs = 10'000;
 /** Killed processes leave their cgroup when the kernel gets to it. */
 constexpr int removeDeadlineMs = 10'000;
@@ -115,52 +112,42 @@ Status delegate(const std::string& directory, uid_t owner) {
 
 }  // namespace
 
+std::set<pid_t> processesIn(const std::string& directory) {
+  std::set<pid_t> pids;
+  collectProcesses(AT_FDCWD, directory, pids);
+  return pids;
+}
+
 const Hierarchy* Cgroups::withController(const std::string& controller) const {
   for (const auto& hierarchy : hierarchies_)
     if (hierarchy.controllers.contains(controller)) return &hierarchy;
   return nullptr;
 }
 
-std::string Cgroups::directory(const Hierarchy& hierarchy, const std::string& container) const {
-  return hierarchy.mountPoint + path(container);
-}
-
-bool Cgroups::shared(const Hierarchy& hierarchy) const {
-  // The freezer of v1 where cgroup2's is used, and what a manager on the host counts its own services by.
-  return !hierarchy.unified && unified_ != none &&
-         std::ranges::all_of(hierarchy.controllers, [](const std::string& controller) { return controller == "freezer" || controller == "systemd"; });
-}
-
-std::string Cgroups::sharedDirectory(const Hierarchy& hierarchy) const { return hierarchy.mountPoint + parent_ + sharedName; }
-
 Status Cgroups::create(const Spec& spec) const {
   const auto& [container, limits] = std::tie(spec.container, spec.limits);
   for (const auto& hierarchy : hierarchies_) {
-    if (shared(hierarchy)) continue;
-    std::string made = directory(hierarchy, container);
-    DROVER_TRY(makeCgroup(hierarchy, hierarchy.mountPoint + parent_, made));
+    const Owners here = owners(hierarchy);
+    if (here == Owners::nobody || (here == Owners::whoAsks && !pinsCpus(limits))) continue;
+    DROVER_TRY(makeOwn(hierarchy, container, limits));
+    const std::string made = directory(hierarchy, container);
     if (hierarchy.unified) {
-      DROVER_TRY(applyLimits(hierarchy, hierarchy.mountPoint + parent_, made, limits, ioDevice_, false));
       DROVER_TRY(delegate(made, spec.owner()));
       if (devicesByProgram()) DROVER_TRY(setDevices(spec, usualDevices(spec.security)));
-    } else {
-      DROVER_TRY(applyLimits(hierarchy, hierarchy.mountPoint + parent_, made, limits, ioDevice_, false));
-      if (hierarchy.controllers.contains("devices") && !devicesByProgram()) DROVER_TRY(limitDevices(made, usualDevices(spec.security)));
+    } else if (hierarchy.controllers.contains("devices") && !devicesByProgram()) {
+      DROVER_TRY(limitDevices(made, usualDevices(spec.security)));
     }
   }
   return {};
 }
 
-Status Cgroups::changeLimits(const std::string& container, const Limits& limits) const {
-  for (const auto& hierarchy : hierarchies_)
-    if (!shared(hierarchy)) DROVER_TRY(applyLimits(hierarchy, hierarchy.mountPoint + parent_, directory(hierarchy, container), limits, ioDevice_, true));
-  return {};
-}
-
-/** `DROVER_DEVICE_LIST=program` has tests use it where v1 has the controller, too. */
-bool Cgroups::devicesByProgram() const {
-  static const char* const asked = getenv("DROVER_DEVICE_LIST");
-  return unified_ != none && (!withController("devices") || (asked && std::string_view(asked) == "program"));
+/** `DROVER_DEVICE_LIST=controller` has tests use v1's where a program could do it, too. */
+bool Cgroups::canFilterDevices() const {
+  if (unified_ == none) return false;
+  if (!withController("devices")) return true;
+  const char* asked = getenv("DROVER_DEVICE_LIST");
+  if (asked && std::string_view(asked) == "controller") return false;
+  return mayFilterDevices({std::begin(allowedDevices), std::end(allowedDevices)});
 }
 
 Status Cgroups::setDevices(const Spec& spec, const std::set<std::string>& rules) const {
@@ -173,18 +160,19 @@ Status Cgroups::setDevices(const Spec& spec, const std::set<std::string>& rules)
 }
 
 Status Cgroups::allowDevices(const Spec& spec, const std::vector<std::string>& rules) const {
-  if (devicesByProgram()) {
-    std::set<std::string> wanted = usualDevices(spec.security);
-    wanted.insert(rules.begin(), rules.end());
-    return setDevices(spec, wanted);
-  }
+  std::set<std::string> wanted = usualDevices(spec.security);
+  wanted.insert(rules.begin(), rules.end());
   const auto* devices = withController("devices");
+  if (devicesByProgram()) {
+    DROVER_TRY(setDevices(spec, wanted));
+    // An earlier engine's list, with which only what both have is allowed.
+    if (!devices || access(directory(*devices, spec.container).c_str(), F_OK) != 0) return {};
+    return writeKernelFile(directory(*devices, spec.container) + "/devices.allow", "a");
+  }
   if (!devices) return {};
   std::string where = directory(*devices, spec.container);
   auto list = readFile(where + "/devices.list");
   if (!list.ok()) return list.error();
-  std::set<std::string> wanted = usualDevices(spec.security);
-  wanted.insert(rules.begin(), rules.end());
   // One that was there before with other rights is denied first: allowing only adds.
   std::istringstream lines(list.value());
   for (std::string line; std::getline(lines, line);)
@@ -197,10 +185,8 @@ Result<std::vector<UniqueFd>> Cgroups::openTasks(const std::string& container) c
   std::vector<UniqueFd> files, memory;
   for (const auto& hierarchy : hierarchies_) {
     if (hierarchy.unified) continue;
-    std::string file = directory(hierarchy, container) + "/tasks";
+    const std::string file = place(hierarchy, container) + "/tasks";
     UniqueFd fd(open(file.c_str(), O_WRONLY | O_CLOEXEC));
-    // One that an earlier engine started, or that came from one, may have its own.
-    if (!fd.valid() && shared(hierarchy)) fd.reset(open((file = sharedDirectory(hierarchy) + "/tasks").c_str(), O_WRONLY | O_CLOEXEC));
     if (!fd.valid()) return errnoError("open " + file);
     (hierarchy.controllers.contains("memory") ? memory : files).push_back(std::move(fd));
   }
@@ -298,8 +284,7 @@ Status Cgroups::killAll(const std::string& container) const {
 
 std::vector<pid_t> Cgroups::processes(const std::string& container) const {
   // Every process is in every hierarchy; the one with the freezer is the one that the container can't leave.
-  std::set<pid_t> pids;
-  collectProcesses(AT_FDCWD, freezerDirectory(container), pids);
+  std::set<pid_t> pids = processesIn(freezerDirectory(container));
   pids.erase(0);
   return {pids.begin(), pids.end()};
 }
@@ -307,7 +292,7 @@ std::vector<pid_t> Cgroups::processes(const std::string& container) const {
 Status Cgroups::remove(const std::string& container) const {
   int64_t end = nowMs() + removeDeadlineMs;
   for (const auto& hierarchy : hierarchies_) {
-    std::string where = directory(hierarchy, container);
+    const std::string where = directory(hierarchy, container);
     for (int result = removeCgroup(AT_FDCWD, where); result != 0; result = removeCgroup(AT_FDCWD, where)) {
       if (result != EBUSY || nowMs() > end) return errnoError("remove cgroup " + where, result);
       poll(nullptr, 0, 1);
@@ -318,7 +303,7 @@ Status Cgroups::remove(const std::string& container) const {
 
 void Cgroups::removeParent() const {
   for (const auto& hierarchy : hierarchies_) {
-    if (shared(hierarchy)) (void)rmdir(sharedDirectory(hierarchy).c_str());
+    if (owners(hierarchy) != Owners::everybody) (void)rmdir(sharedDirectory(hierarchy).c_str());
     (void)rmdir((hierarchy.mountPoint + parent_).c_str());
   }
 }

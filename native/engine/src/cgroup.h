@@ -1,8 +1,10 @@
 // Cgroups: pure v2, and the hybrid of v1 controllers and a cgroup2 without controllers. Found in the engine's own
 // /proc/self/mountinfo (the last mounted on a path wins), because engines may sit in private cgroup and mount namespaces.
 // Each container has its own cgroup `<parent>/<container>` in every hierarchy but those of v1 in which nothing is asked of it: there
-// all containers are in one, as each cgroup takes some 8 kB of the kernel's memory. The freezer used is cgroup2's wherever a
-// cgroup2 is mounted (a frozen process can be killed and traced there), else v1's.
+// all containers are in one, `<parent>/.shared`, as each cgroup takes some 6 kB of the kernel's memory. In those of which only some ask
+// (cpuset), these have their own below that one, from their start or from when they ask: so that it is below the root of their cgroup
+// namespace either way, without which CRIU refuses a dump. The freezer used is cgroup2's wherever a cgroup2 is mounted (a frozen
+// process can be killed and traced there), else v1's; the list of devices is a program on cgroup2 wherever the kernel has that.
 #pragma once
 
 #include <sys/types.h>
@@ -24,6 +26,9 @@ struct Hierarchy {
   std::set<std::string> controllers;
 };
 
+/** Those in and below this cgroup; 0 stands for one that this process can't see. */
+std::set<pid_t> processesIn(const std::string& directory);
+
 /** What the memory controller says of one container. */
 struct MemoryReading {
   int64_t usage = 0;
@@ -40,8 +45,8 @@ struct CgroupUsage {
   int64_t processes = 0;
 };
 
-/** Makes one cgroup below its parent, ready for processes. */
-Status makeCgroup(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory);
+/** Makes one cgroup below its parent, ready for processes; whether it is new. */
+Result<bool> makeCgroup(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory);
 
 class Cgroups {
  public:
@@ -51,8 +56,10 @@ class Cgroups {
   /** "v2" or "hybrid". */
   const char* mode() const { return pureV2_ ? "v2" : "hybrid"; }
   const std::vector<Hierarchy>& hierarchies() const { return hierarchies_; }
-  /** Path below each hierarchy's mount point, e.g. /drover/c7. */
+  /** Path below the mount point of each hierarchy in which every container has its own, e.g. /drover/c7. */
   std::string path(const std::string& container) const { return parent_ + "/" + container; }
+  /** The directory of the cgroup that the container's processes are in, or below: its own, or all containers'. */
+  std::string place(const Hierarchy& hierarchy, const std::string& container) const;
 
   /** Makes the container's cgroups with limits; the unified one is delegated to `owner` (the container's root). */
   Status create(const Spec& spec) const;
@@ -60,6 +67,8 @@ class Cgroups {
   Status allowDevices(const Spec& spec, const std::vector<std::string>& rules) const;
   /** Changes the limits of a container that runs; a refusal may leave some of them changed. */
   Status changeLimits(const std::string& container, const Limits& limits) const;
+  /** Takes all its processes into its own cgroups, where some are in all containers': it asked for a limit after they were there. */
+  Status gather(const std::string& container) const;
   /** The block device (major:minor) that limits of disk traffic are about; empty: there is none. */
   void limitTrafficOf(const std::string& device) { ioDevice_ = device; }
   /**
@@ -108,16 +117,21 @@ class Cgroups {
 
  private:
   static constexpr size_t none = static_cast<size_t>(-1);
-  /** By v1's controller, or by a program on the cgroup2 where there is none. */
-  bool devicesByProgram() const;
+  /** Who has a cgroup of its own in a hierarchy. */
+  enum class Owners { everybody, whoAsks, nobody };
+  Owners owners(const Hierarchy& hierarchy) const;
+  /** By a program on the cgroup2, or by v1's controller. */
+  bool devicesByProgram() const { return devicesByProgram_; }
+  bool canFilterDevices() const;
   Status setDevices(const Spec& spec, const std::set<std::string>& rules) const;
   const Hierarchy* withController(const std::string& controller) const;
+  /** Of the container's own cgroup, which there may not be. */
   std::string directory(const Hierarchy& hierarchy, const std::string& container) const;
-  /** Whether containers have no cgroup of their own there. */
-  bool shared(const Hierarchy& hierarchy) const;
   std::string sharedDirectory(const Hierarchy& hierarchy) const;
+  Status makeOwn(const Hierarchy& hierarchy, const std::string& container, const Limits& limits) const;
   std::vector<Hierarchy> hierarchies_;
   size_t unified_ = none;
+  bool devicesByProgram_ = false;
   bool pureV2_ = false;
   std::string parent_;
   std::string ioDevice_;

@@ -61,11 +61,11 @@ void inheritCpuset(const std::string& parent, const std::string& directory) {
 
 }  // namespace
 
-/** Makes one cgroup, ready for processes (v1) or for children with controllers (v2). */
-Status makeCgroup(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory) {
-  DROVER_TRY(makeDirectory(directory, 0755));
+Result<bool> makeCgroup(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory) {
+  const bool made = mkdir(directory.c_str(), 0755) == 0;
+  if (!made && errno != EEXIST) return errnoError("make cgroup " + directory);
   if (hierarchy.controllers.contains("cpuset") && !hierarchy.unified) inheritCpuset(parent, directory);
-  return {};
+  return made;
 }
 
 namespace {
@@ -87,7 +87,7 @@ Status makeParent(const Hierarchy& hierarchy, const std::string& parent) {
        }()) {
     if (hierarchy.unified) delegateControllers(above);
     std::string directory = above + "/" + name;
-    DROVER_TRY(makeCgroup(hierarchy, above, directory));
+    if (auto made = makeCgroup(hierarchy, above, directory); !made.ok()) return made.error();
     above = directory;
   }
   if (hierarchy.unified) delegateControllers(above);
@@ -125,8 +125,11 @@ Result<Cgroups> Cgroups::discover(const std::string& parent) {
     }
     cgroups.hierarchies_.push_back(hierarchy);
   }
-  for (const auto& hierarchy : cgroups.hierarchies_)
-    if (cgroups.shared(hierarchy)) DROVER_TRY(makeDirectory(cgroups.sharedDirectory(hierarchy), 0755));
+  cgroups.devicesByProgram_ = cgroups.canFilterDevices();
+  for (const auto& hierarchy : cgroups.hierarchies_) {
+    if (cgroups.owners(hierarchy) == Owners::everybody) continue;
+    if (auto made = makeCgroup(hierarchy, hierarchy.mountPoint + parent, cgroups.sharedDirectory(hierarchy)); !made.ok()) return made.error();
+  }
   if (cgroups.hierarchies_.empty()) return engineError("find cgroups: no cgroup file system is mounted");
   if (cgroups.unified_ == none && cgroups.withController("freezer") == nullptr)
     return engineError("find cgroups: neither a cgroup2 with a freezer nor the v1 freezer is mounted");

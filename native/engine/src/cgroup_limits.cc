@@ -47,9 +47,9 @@ class LimitWriter {
     // Beside v1's controllers it has none, or only some.
     if (has("memory")) {
       DROVER_TRY(memoryV2());
-      DROVER_TRY(write("memory.swap.max", number(limits_.swapBytes, "max", 0), limits_.swapBytes >= 0, "swap"));
+      DROVER_TRY(change("memory.swap.max", number(limits_.swapBytes, "max", 0), limits_.swapBytes >= 0, "swap"));
     }
-    if (has("pids")) DROVER_TRY(write("pids.max", number(limits_.pids, "max"), limits_.pids > 0, "pids"));
+    if (has("pids")) DROVER_TRY(change("pids.max", number(limits_.pids, "max"), limits_.pids > 0, "pids"));
     if (has("cpu")) {
       DROVER_TRY(bandwidth("cpu.max", number(quota(), "max") + " " + std::to_string(periodUsec)));
       DROVER_TRY(weight("cpu.weight", limits_.cpuWeight, usualWeight, "cpu.weight"));
@@ -66,7 +66,7 @@ class LimitWriter {
 
   Status writeV1() {
     if (has("memory")) DROVER_TRY(memoryV1());
-    if (has("pids")) DROVER_TRY(write("pids.max", number(limits_.pids, "max"), limits_.pids > 0, "pids"));
+    if (has("pids")) DROVER_TRY(change("pids.max", number(limits_.pids, "max"), limits_.pids > 0, "pids"));
     if (has("cpu")) {
       DROVER_TRY(bandwidth("cpu.cfs_quota_us", number(quota(), "-1")));
       int64_t shares = limits_.cpuWeight > 0 ? std::max<int64_t>(2, limits_.cpuWeight * usualShares / usualWeight) : 0;
@@ -95,7 +95,7 @@ class LimitWriter {
       }
     }
     bool freezes = limits_.memoryFreeze && wanted > 0;
-    Status written = write("memory.max", number(freezes ? wanted + brakingBytes(wanted) : wanted, "max"), wanted > 0, "memory");
+    Status written = change("memory.max", number(freezes ? wanted + brakingBytes(wanted) : wanted, "max"), wanted > 0, "memory");
     if (freezes) DROVER_TRY(write("memory.high", std::to_string(wanted), true, "memory"));
     else if (lowered || live_) DROVER_TRY(write("memory.high", "max", lowered, "memory"));
     return written;
@@ -105,7 +105,7 @@ class LimitWriter {
   Status memoryV1() {
     bool swap = limits_.swapBytes >= 0 && limits_.memoryBytes > 0;
     if (live_) DROVER_TRY(change("memory.memsw.limit_in_bytes", "-1", false, "swap"));
-    Status written = write("memory.limit_in_bytes", number(limits_.memoryBytes, "-1"), limits_.memoryBytes > 0, "memory");
+    Status written = change("memory.limit_in_bytes", number(limits_.memoryBytes, "-1"), limits_.memoryBytes > 0, "memory");
     if (!written.ok()) return live_ ? inUse(numberIn(path("memory.usage_in_bytes"))) : written;
     if (!swap) return {};
     return write("memory.memsw.limit_in_bytes", std::to_string(limits_.memoryBytes + limits_.swapBytes), true, "swap");
@@ -164,7 +164,7 @@ class LimitWriter {
     return limits_.ioReadBytes > 0 || limits_.ioWriteBytes > 0 || limits_.ioReadOperations > 0 || limits_.ioWriteOperations > 0;
   }
   /** Or may have been pinned until now. */
-  bool pins() const { return live_ || !limits_.cpus.empty(); }
+  bool pins() const { return live_ || pinsCpus(limits_); }
   int64_t quota() const { return limits_.cpuMilli * periodUsec / 1000; }
   bool has(const char* controller) const { return hierarchy_.controllers.contains(controller); }
   std::string path(const std::string& file) const { return directory_ + "/" + file; }
@@ -178,7 +178,8 @@ class LimitWriter {
 
   /** Setting it, the kernel looks at every cgroup of the host (__cfs_schedulable): half a millisecond with a thousand containers. */
   Status bandwidth(const char* file, const std::string& value) {
-    return firstLineOf(path(file)) == value ? Status() : write(file, value, limits_.cpuMilli > 0, "cpu");
+    const bool wanted = limits_.cpuMilli > 0;
+    return (!wanted && !live_) || firstLineOf(path(file)) == value ? Status() : write(file, value, wanted, "cpu");
   }
 
   /** A new cgroup has the usual weight already. */

@@ -11,8 +11,11 @@
 
 namespace drover {
 
+/** Whether they need a cgroup of cpuset at all. */
+inline bool pinsCpus(const Limits& limits) { return !limits.cpus.empty(); }
+
 /**
- * `live`: the cgroup has processes and other limits before. Memory is then never lowered below what is in use and can't be given
+ * `live`: the cgroup has processes and other limits before; else it is new, and what nobody limits is left as the kernel made it. Memory is then never lowered below what is in use and can't be given
  * back: nothing is killed by a change.
  */
 Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& limits,

@@ -31,7 +31,7 @@ cpu_set_t cpusOf(const Cgroups& cgroups, const std::string& container) {
   std::vector<std::string> files;
   for (const Hierarchy& hierarchy : cgroups.hierarchies())
     if (hierarchy.controllers.contains("cpuset"))
-      files.push_back(hierarchy.mountPoint + cgroups.path(container) + (hierarchy.unified ? "/cpuset.cpus.effective" : "/cpuset.effective_cpus"));
+      files.push_back(cgroups.place(hierarchy, container) + (hierarchy.unified ? "/cpuset.cpus.effective" : "/cpuset.effective_cpus"));
   files.push_back("/sys/devices/system/cpu/online");
   for (const auto& file : files) {
     auto text = readFile(file, statusBytes);

@@ -3,6 +3,10 @@
 
 #include <fcntl.h>
 
+#include <map>
+#include <memory>
+#include <mutex>
+
 #include "bpf.h"
 #include "device_rule.h"
 
@@ -50,26 +54,47 @@ UniqueFd present(int cgroup) {
   return UniqueFd(bpf(BPF_PROG_GET_FD_BY_ID, get));
 }
 
-}  // namespace
+using SharedProgram = std::shared_ptr<const UniqueFd>;
 
-Status filterDevices(const std::string& cgroup, const std::vector<std::string>& rules) {
+/**
+ * Most containers have the same rules, and one program serves them all: each takes 5 kB of the kernel's memory. Those that nobody is
+ * likely to ask for again are only their container's.
+ */
+constexpr size_t mostKept = 8;
+
+Result<SharedProgram> programOf(const std::vector<std::string>& rules) {
+  static std::mutex mutex;
+  static std::map<std::vector<std::string>, SharedProgram> kept;
+  std::lock_guard lock(mutex);
+  if (auto known = kept.find(rules); known != kept.end()) return known->second;
   std::vector<DeviceRule> parsed;
   for (const auto& text : rules) {
     auto rule = parseDeviceRule(text);
-    if (!rule) return engineError("the rule `" + text + "` for devices of " + cgroup + " is none");
+    if (!rule) return engineError("the rule `" + text + "` for devices is none");
     parsed.push_back(*rule);
   }
-  DROVER_TRY_ASSIGN(program, programFor(parsed).loadAs(BPF_PROG_TYPE_CGROUP_DEVICE, "drover_devices"));
+  DROVER_TRY_ASSIGN(loaded, programFor(parsed).loadAs(BPF_PROG_TYPE_CGROUP_DEVICE, "drover_devices"));
+  auto program = std::make_shared<const UniqueFd>(std::move(loaded));
+  if (kept.size() < mostKept) kept.emplace(rules, program);
+  return program;
+}
+
+}  // namespace
+
+Status filterDevices(const std::string& cgroup, const std::vector<std::string>& rules) {
+  DROVER_TRY_ASSIGN(program, programOf(rules));
   UniqueFd directory(open(cgroup.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory.valid()) return errnoError("open " + cgroup);
   UniqueFd before = present(directory.get());
   bpf_attr attributes = {};
   attributes.target_fd = static_cast<uint32_t>(directory.get());
-  attributes.attach_bpf_fd = static_cast<uint32_t>(program.get());
+  attributes.attach_bpf_fd = static_cast<uint32_t>(program->get());
   attributes.attach_type = BPF_CGROUP_DEVICE;
   attributes.attach_flags = BPF_F_ALLOW_MULTI | (before.valid() ? BPF_F_REPLACE : 0);
   if (before.valid()) attributes.replace_bpf_fd = static_cast<uint32_t>(before.get());
   return bpf(BPF_PROG_ATTACH, attributes) == 0 ? Status() : errnoError("set the devices of " + cgroup);
 }
+
+bool mayFilterDevices(const std::vector<std::string>& rules) { return programOf(rules).ok(); }
 
 }  // namespace drover

@@ -12,4 +12,7 @@ namespace drover {
 /** From now on the processes in and below the cgroup use these devices and no others. */
 Status filterDevices(const std::string& cgroup, const std::vector<std::string>& rules);
 
+/** Whether the kernel takes such programs from us. */
+bool mayFilterDevices(const std::vector<std::string>& rules);
+
 }  // namespace drover

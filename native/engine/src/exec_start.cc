@@ -11,6 +11,7 @@
 #include "exec.h"
 #include "exec_child.h"
 #include "inside_user.h"
+#include "log.h"
 #include "pidfd.h"
 #include "start.h"
 
@@ -191,6 +192,8 @@ Result<StartedExec> startExec(Engine& engine, Container& container, const ExecRe
     if (killed.ok() && waitPidfd(child.pidfd, execDeadlineMs)) endedStatus(child.pidfd);
     return failed.error();
   }
+  // A limit may have been asked for since the cgroups were opened.
+  if (Status gathered = engine.cgroups().gather(container.id); !gathered.ok()) logLine("warn", gathered.error().message);
   return started;
 }
 

@@ -196,6 +196,8 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
     if (!steps.status().ok()) return steps.status().error();
     if (!answer.success) return engineError(answer.error);
     if (!engine.cgroups().staysFrozen(container->id)) return engineError("the freezer does not hold the restored processes");
+    // They are where they were at the dump; a snapshot's limits may be others than today's.
+    DROVER_TRY(engine.cgroups().gather(container->id));
     DROVER_TRY(restoreAffinities(engine.cgroups(), container->id, images.get()));
     return answer.pid;
   };
