@@ -19,7 +19,7 @@
 
 static char own[4096];
 static size_t ownLength;
-/** Beside it, of all containers: `sharedName` of src/cgroup_places.cc; below it, of those who asked for one of their own. */
+/** Beside it, of all containers: `sharedName` of src/cgroup_places.cc. */
 static const char shared[] = "/.shared";
 
 void findOwnCgroup(void) {
@@ -36,24 +36,19 @@ static const char* belowHierarchy(const char* path) {
   return below + strspn(below, "0123456789");
 }
 
-/** How much of it leads to the cgroup of all containers; 0: none of it does. */
+/** How much of it leads to a cgroup of many containers, the own one's parent or `shared`; 0: none of it does. */
 static size_t lengthOfShared(const char* below) {
   const char* name = strrchr(own, '/');
   const size_t parent = name ? (size_t)(name - own) : 0;
-  const int leads = strncmp(below, own, parent) == 0 && strncmp(below + parent, shared, sizeof shared - 1) == 0;
-  const size_t length = parent + sizeof shared - 1;
-  return leads && (below[length] == '/' || below[length] == '\0') ? length : 0;
+  if (parent == 0 || strncmp(below, own, parent) != 0) return 0;
+  const size_t length = strncmp(below + parent, shared, sizeof shared - 1) == 0 ? parent + sizeof shared - 1 : parent;
+  return below[length] == '/' || below[length] == '\0' ? length : 0;
 }
 
 int isOwnCgroupProperty(const char* path) {
   const char* below = belowHierarchy(path);
   if (!below) return 0;
-  size_t length = ownLength;
-  if (strncmp(below, own, ownLength) != 0) {
-    const char* name = strrchr(own, '/');
-    length = lengthOfShared(below);
-    if (length > 0 && name && strncmp(below + length, name, strlen(name)) == 0) length += strlen(name);
-  }
+  const size_t length = strncmp(below, own, ownLength) == 0 ? ownLength : lengthOfShared(below);
   return length > 0 && below[length] == '/' && strchr(below + length + 1, '/') == NULL;
 }
 

@@ -1,7 +1,7 @@
 // A dump reads some fifty properties of the container's own cgroups, each from a file of its own, and a restore that finds these cgroups
 // there, made by the destination's engine with its limits, does nothing with them. So CRIU is told that they have none. What
 // the container made below them is dumped whole.
-// So is the cgroup that all containers of a host share in hierarchies of which the engine asks nothing of most; what is below it is other
+// So are the cgroups that containers of a host share in hierarchies of which the engine asks nothing of most; what is below these is other
 // containers', and isn't walked through.
 // Twice CRIU looks for cgroups below one: to stop what is in them, where it asks of each of some thirty files whether it is a directory, and for
 // each process again in each hierarchy, to note them. It is shown directories alone, and walks through each but once.

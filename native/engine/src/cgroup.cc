@@ -128,7 +128,7 @@ Status Cgroups::create(const Spec& spec) const {
   const auto& [container, limits] = std::tie(spec.container, spec.limits);
   for (const auto& hierarchy : hierarchies_) {
     const Owners here = owners(hierarchy);
-    if (here == Owners::nobody || (here == Owners::whoAsks && !pinsCpus(limits))) continue;
+    if (here == Owners::nobody || (here == Owners::whoAsks && !needsCpuset(limits))) continue;
     DROVER_TRY(makeOwn(hierarchy, container, limits));
     const std::string made = directory(hierarchy, container);
     if (hierarchy.unified) {
@@ -303,7 +303,7 @@ Status Cgroups::remove(const std::string& container) const {
 
 void Cgroups::removeParent() const {
   for (const auto& hierarchy : hierarchies_) {
-    if (owners(hierarchy) != Owners::everybody) (void)rmdir(sharedDirectory(hierarchy).c_str());
+    if (owners(hierarchy) == Owners::nobody) (void)rmdir(sharedDirectory(hierarchy).c_str());
     (void)rmdir((hierarchy.mountPoint + parent_).c_str());
   }
 }

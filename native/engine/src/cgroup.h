@@ -1,10 +1,10 @@
 // Cgroups: pure v2, and the hybrid of v1 controllers and a cgroup2 without controllers. Found in the engine's own
 // /proc/self/mountinfo (the last mounted on a path wins), because engines may sit in private cgroup and mount namespaces.
-// Each container has its own cgroup `<parent>/<container>` in every hierarchy but those of v1 in which nothing is asked of it: there
-// all containers are in one, `<parent>/.shared`, as each cgroup takes some 6 kB of the kernel's memory. In those of which only some ask
-// (cpuset), these have their own below that one, from their start or from when they ask: so that it is below the root of their cgroup
-// namespace either way, without which CRIU refuses a dump. The freezer used is cgroup2's wherever a cgroup2 is mounted (a frozen
-// process can be killed and traced there), else v1's; the list of devices is a program on cgroup2 wherever the kernel has that.
+// Each container has its own cgroup `<parent>/<container>` in every hierarchy but those of v1 in which nothing is asked of it, as each
+// takes some 6 kB of the kernel's memory: there all containers are in one, `<parent>/.shared`. In those of which only some ask (cpuset)
+// the others are in the parent itself: who asks later is then below the root of its cgroup namespace still, without which CRIU refuses a
+// dump. The freezer used is cgroup2's wherever a cgroup2 is mounted (a frozen process can be killed and traced there), else v1's; the
+// list of devices is a program on cgroup2 wherever the kernel has that.
 #pragma once
 
 #include <sys/types.h>
@@ -56,9 +56,9 @@ class Cgroups {
   /** "v2" or "hybrid". */
   const char* mode() const { return pureV2_ ? "v2" : "hybrid"; }
   const std::vector<Hierarchy>& hierarchies() const { return hierarchies_; }
-  /** Path below the mount point of each hierarchy in which every container has its own, e.g. /drover/c7. */
+  /** Path of its own below each hierarchy's mount point, e.g. /drover/c7. */
   std::string path(const std::string& container) const { return parent_ + "/" + container; }
-  /** The directory of the cgroup that the container's processes are in, or below: its own, or all containers'. */
+  /** The directory of the cgroup that the container's processes are in, or below: its own, or one of many containers. */
   std::string place(const Hierarchy& hierarchy, const std::string& container) const;
 
   /** Makes the container's cgroups with limits; the unified one is delegated to `owner` (the container's root). */

@@ -127,7 +127,7 @@ Result<Cgroups> Cgroups::discover(const std::string& parent) {
   }
   cgroups.devicesByProgram_ = cgroups.canFilterDevices();
   for (const auto& hierarchy : cgroups.hierarchies_) {
-    if (cgroups.owners(hierarchy) == Owners::everybody) continue;
+    if (cgroups.owners(hierarchy) != Owners::nobody) continue;
     if (auto made = makeCgroup(hierarchy, hierarchy.mountPoint + parent, cgroups.sharedDirectory(hierarchy)); !made.ok()) return made.error();
   }
   if (cgroups.hierarchies_.empty()) return engineError("find cgroups: no cgroup file system is mounted");

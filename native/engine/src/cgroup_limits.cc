@@ -164,7 +164,7 @@ class LimitWriter {
     return limits_.ioReadBytes > 0 || limits_.ioWriteBytes > 0 || limits_.ioReadOperations > 0 || limits_.ioWriteOperations > 0;
   }
   /** Or may have been pinned until now. */
-  bool pins() const { return live_ || pinsCpus(limits_); }
+  bool pins() const { return live_ || !limits_.cpus.empty(); }
   int64_t quota() const { return limits_.cpuMilli * periodUsec / 1000; }
   bool has(const char* controller) const { return hierarchy_.controllers.contains(controller); }
   std::string path(const std::string& file) const { return directory_ + "/" + file; }

@@ -11,8 +11,8 @@
 
 namespace drover {
 
-/** Whether they need a cgroup of cpuset at all. */
-inline bool pinsCpus(const Limits& limits) { return !limits.cpus.empty(); }
+/** Whether v1's cpuset is asked for anything: lxcfs looks for a limit of processor time at the path that cpuset has, too. */
+inline bool needsCpuset(const Limits& limits) { return !limits.cpus.empty() || limits.cpuMilli > 0; }
 
 /**
  * `live`: the cgroup has processes and other limits before; else it is new, and what nobody limits is left as the kernel made it. Memory is then never lowered below what is in use and can't be given

@@ -34,22 +34,21 @@ Cgroups::Owners Cgroups::owners(const Hierarchy& hierarchy) const {
   return found;
 }
 
-std::string Cgroups::sharedDirectory(const Hierarchy& hierarchy) const { return hierarchy.mountPoint + parent_ + sharedName; }
-
-std::string Cgroups::directory(const Hierarchy& hierarchy, const std::string& container) const {
-  std::string beside = hierarchy.mountPoint + path(container);
-  // One that an earlier engine started, or that came from one, has its own there.
-  return owners(hierarchy) == Owners::everybody || exists(beside) ? beside : sharedDirectory(hierarchy) + "/" + container;
+std::string Cgroups::sharedDirectory(const Hierarchy& hierarchy) const {
+  return hierarchy.mountPoint + parent_ + (owners(hierarchy) == Owners::whoAsks ? "" : sharedName);
 }
+
+std::string Cgroups::directory(const Hierarchy& hierarchy, const std::string& container) const { return hierarchy.mountPoint + path(container); }
 
 std::string Cgroups::place(const Hierarchy& hierarchy, const std::string& container) const {
   std::string own = directory(hierarchy, container);
+  // Where nobody needs one, who came from an earlier engine may have it.
   return owners(hierarchy) == Owners::everybody || exists(own) ? own : sharedDirectory(hierarchy);
 }
 
 Status Cgroups::makeOwn(const Hierarchy& hierarchy, const std::string& container, const Limits& limits) const {
   const std::string own = directory(hierarchy, container);
-  const std::string parent = own.substr(0, own.rfind('/'));
+  const std::string parent = hierarchy.mountPoint + parent_;
   DROVER_TRY_ASSIGN(made, makeCgroup(hierarchy, parent, own));
   Status limited = applyLimits(hierarchy, parent, own, limits, ioDevice_, !made);
   // As before: nobody is in there.
@@ -60,7 +59,7 @@ Status Cgroups::makeOwn(const Hierarchy& hierarchy, const std::string& container
 Status Cgroups::changeLimits(const std::string& container, const Limits& limits) const {
   for (const auto& hierarchy : hierarchies_) {
     const Owners here = owners(hierarchy);
-    if (here == Owners::nobody || (here == Owners::whoAsks && !pinsCpus(limits) && !exists(directory(hierarchy, container)))) continue;
+    if (here == Owners::nobody || (here == Owners::whoAsks && !needsCpuset(limits) && !exists(directory(hierarchy, container)))) continue;
     DROVER_TRY(makeOwn(hierarchy, container, limits));
   }
   return gather(container);

@@ -185,10 +185,6 @@ export interface EngineOptions {
   separateState?: StateFileSystem | null
 }
 
-/** Where a container's own cgroup is in a hierarchy, if it has one there. */
-const ownCgroups = (group: string, container: string) =>
-  ['', '.shared'].map((below) => join(group, 'drover', below, container))
-
 export class TestHost {
   readonly name: string
   readonly socket: string
@@ -363,7 +359,7 @@ export class TestHost {
   /** The directory names of the hierarchies in which a container has a cgroup of its own. */
   hierarchiesOf(container: string): string[] {
     return this.#cgroups
-      .filter((group) => ownCgroups(group, container).some((directory) => existsSync(directory)))
+      .filter((group) => existsSync(join(group, 'drover', container)))
       .map((g) => basename(dirname(g)))
   }
 
@@ -373,9 +369,8 @@ export class TestHost {
     for (const group of this.#cgroups) {
       const parent = join(group, 'drover')
       if (!existsSync(parent)) continue
-      for (const directory of [parent, join(parent, '.shared')].filter((path) => existsSync(path)))
-        for (const entry of readdirSync(directory, { withFileTypes: true }))
-          if (entry.isDirectory() && entry.name !== '.shared') left.push(`cgroup ${directory}/${entry.name}`)
+      for (const entry of readdirSync(parent, { withFileTypes: true }))
+        if (entry.isDirectory() && entry.name !== '.shared') left.push(`cgroup ${parent}/${entry.name}`)
     }
     for (const link of inside(this.#holder, ['-n'], ['ls', '/proc/self/net/dev_snmp6']).split('\n'))
       if (/^d[vn][0-9a-f]/.test(link)) left.push(`link ${link}`)

@@ -31,7 +31,7 @@ async function check(t: Test, host: TestHost, spec: EngineSpec): Promise<void> {
   if (!isV1) return
   t.equal(own.includes('cpuset'), limits.cpus !== undefined, 'a cgroup of its own is for who asks')
   const place = readFileSync(`/proc/${initPid}/cgroup`, 'utf8')
-  t.match(place, limits.cpus ? new RegExp(`cpuset:\\S*/${container}$`, 'm') : /cpuset:\S*\/\.shared$/m)
+  t.match(place, limits.cpus ? new RegExp(`cpuset:\\S*/${container}$`, 'm') : /cpuset:\S*\/drover$/m)
 }
 
 t.test('moves of pinned containers', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
@@ -50,10 +50,10 @@ t.test('moves of pinned containers', { skip: reasonToSkip, timeout: 300_000 }, a
   }
 
   await t.test('pinned as it runs: it moves, is let go and moves back', async (t) => {
-    const launched = await stage.launch(a)
+    const launched = await stage.launch(a, { limits: noLimits })
     const { spec, stream } = launched
     // Another container's cgroup below the common one is none of its business.
-    const other = await stage.launch(a)
+    const other = await stage.launch(a, { limits: noLimits })
     const update = (host: TestHost, of: EngineSpec) =>
       host.client.call('update', { container: of.container, epoch: 1, limits: of.limits })
     await update(a, pinned(other.spec, '1'))
@@ -86,7 +86,7 @@ t.test('moves of pinned containers', { skip: reasonToSkip, timeout: 300_000 }, a
   })
 
   await t.test('restored under another limit than it was dumped under, as a snapshot may be', async (t) => {
-    const launched = await stage.launch(a)
+    const launched = await stage.launch(a, { limits: noLimits })
     await move(t, a, b, launched.spec, pinned(launched.spec, '0'))
     await stage.remove(b, launched)
   })

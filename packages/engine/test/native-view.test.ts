@@ -1,11 +1,13 @@
 // What a container sees of memory, processors and time is its own: at once after a change, after a move, and after lxcfs has died.
 
 import { existsSync, readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { EngineClient } from '../src/index.ts'
 import { hierarchies } from './cgroup-hierarchies.ts'
 import { reasonToSkip } from './engine-program.ts'
+import { noLimits } from './engine-spec.ts'
 import { chooseCriu, MigrationStage } from './migration-stage.ts'
 import { type TestHost, until } from './native-hosts.ts'
 import { OneHost } from './one-host.ts'
@@ -45,6 +47,18 @@ t.test('what a container sees of itself', { skip: whyNot, timeout: 300_000 }, as
     t.equal(await memoryIn(client, container), 512 * 1024)
     const all = readFileSync('/proc/cpuinfo', 'utf8').match(/^processor/gm)?.length
     t.equal(await sh(client, container, 'grep -c ^processor /proc/cpuinfo'), String(all))
+  })
+
+  await t.test('so are those that it gets later', async (t) => {
+    const container = await stage.startFor(t)
+    const cores = async () => [
+      await sh(client, container, 'grep -c ^processor /proc/cpuinfo'),
+      await sh(client, container, 'grep -c "^cpu[0-9]" /proc/stat'),
+    ]
+    t.same(await cores(), [String(cpus().length), String(cpus().length)])
+    await client.call('update', { container, epoch: 1, limits: { ...noLimits, cpuMilli: 1000 } })
+    t.same(await cores(), ['1', '1'])
+    t.equal(await sh(client, container, 'cat /sys/devices/system/cpu/online'), '0')
   })
 
   await t.test('its clock started with it, for its init and for commands', async (t) => {

@@ -81,9 +81,7 @@ export async function tracesOf(
   link: string,
   { cgroups, holder, directory }: HostToSearch,
 ): Promise<string[]> {
-  const own = ['', '.shared']
-    .flatMap((below) => cgroups.map((root) => join(root, 'drover', below, container)))
-    .filter((path) => existsSync(path))
+  const own = cgroups.map((root) => join(root, 'drover', container)).filter((path) => existsSync(path))
   const links = await must('nsenter', ['--target', String(holder), '--net', '--', 'ip', '-o', 'link'])
   const linkName = (line: string) => (line.split(': ')[1] ?? '').split('@')[0]
   return [
