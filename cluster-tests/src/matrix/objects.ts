@@ -36,6 +36,7 @@ const expectations: Record<string, Expectation> = {
 
 const notes: Record<string, string> = {
   io_uring: 'a container’s system call filter answers ENOSYS, and programs fall back',
+  'proc-files': 'a thread’s file that was open tells of the first thread of its process from then on',
   userfaultfd: 'a container’s system call filter answers ENOSYS, and programs fall back',
   'udp-queued': 'unread datagrams may be lost, as UDP may lose them',
 }

@@ -73,6 +73,7 @@
 #include "semaphores.h"
 #include "shared_dump.h"
 #include "staged_pages.h"
+#include "thread_files.h"
 #include "unheard_news.h"
 
 /** The sequence number that CRIU's requests carry and its receiver insists on is copied from the request. */
@@ -328,6 +329,7 @@ int openat64(int folder, const char* path, int flags, ...) {
   fd = flags == O_PATH && path[0] != '/' && strcmp(path, ".") != 0 && !isProcFolder(folder) ? openNotFollowing(real, folder, path) : tryNext;
   if (fd == tryNext) {
     fd = real(folder, path, flags, mode);
+    if (fd < 0 && errno == ENOENT) fd = openOfFirstThread((OpenAt)real, folder, path, flags);
     noteOpened(path, flags, fd);
   }
   noteOpenedInProc(folder, path, fd);

@@ -5,6 +5,7 @@
 #include "probe.h"
 
 PROBE(threads, "threads", "twenty threads, with names, own masks and thread-local data");
+PROBE(procfiles, "proc-files", "open files of its process and of a thread of it in /proc");
 PROBE(groups, "sessions", "a session with two process groups");
 PROBE(zombie, "zombie", "a child that has ended and was not waited for");
 PROBE(subreaper, "subreaper", "a subreaper gets the orphans");
@@ -15,6 +16,42 @@ PROBE(traced, "ptrace", "a process that another one traces");
 
 static pid_t child, grandchild;
 static int report[2];
+
+// proc-files
+static int proc_file, thread_file, thread_folder;
+
+static void *tell_number_and_sleep(void *number) {
+  __atomic_store_n((long *)number, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+  for (;;) pause();
+  return NULL;
+}
+
+static verdict procfiles_setup(void) {
+  static long number;
+  pthread_t thread;
+  CHECK(pthread_create(&thread, NULL, tell_number_and_sleep, &number) == 0, "no thread");
+  while (__atomic_load_n(&number, __ATOMIC_SEQ_CST) == 0) pause_ms(1);
+  char path[64];
+  MUST(proc_file = open("/proc/self/stat", O_RDONLY));
+  snprintf(path, sizeof path, "/proc/self/task/%ld", number);
+  MUST(thread_folder = open(path, O_RDONLY | O_DIRECTORY));
+  MUST(thread_file = openat(thread_folder, "stat", O_RDONLY));
+  return NULL;
+}
+
+// The thread's tell of the first thread of its process after a move: by then it has no other.
+static verdict procfiles_check(void) {
+  const int files[] = {proc_file, thread_file};
+  for (int at = 0; at < 2; at++) {
+    char text[1024] = "";
+    MUST(pread(files[at], text, sizeof text - 1, 0));
+    CHECK(atol(text) >= getpid() && strstr(text, ") "), "file %d says %s", at, text);
+  }
+  const int status = openat(thread_folder, "status", O_RDONLY);
+  CHECK(status >= 0, "nothing is in the thread's folder: %s", strerror(errno));
+  close(status);
+  return NULL;
+}
 
 // threads
 enum { thread_count = 20 };
