@@ -53,7 +53,7 @@ t.test('the fault table shows what went wrong', async (t) => {
 
 t.test('each step of a move in an engine is one of the table, and the other way round', async (t) => {
   const sources = join(import.meta.dirname, '../../native/engine/src')
-  const others = ['create', 'replace', 'start', 'stop', 'kill', 'delete']
+  const others = ['create', 'replace', 'start', 'stop', 'kill', 'delete', 'lease']
   const steps = readdirSync(sources)
     .filter((file) => file.endsWith('.cc'))
     .flatMap((file) => [...readFileSync(join(sources, file), 'utf8').matchAll(/crashPoint\("([a-z:-]+)"\)/g)])
