@@ -17,9 +17,18 @@ export function daemonCpuMsByKind(lab: Lab): Record<string, number> {
   return Object.fromEntries(daemonKinds.map((kind) => [kind, of(kind)]))
 }
 
-function cpuMsOf(pid: number): number {
+/** Of the processes that the engines have started and waited for: CRIU, and what containers were. */
+export const engineChildrenCpuMs = (lab: Lab): number =>
+  lab.hosts.reduce((sum, { name }) => sum + childrenCpuMsOf(lab.pidOf(name, 'engine')), 0)
+
+// utime, stime, cutime, cstime are fields 14 to 17.
+const cpuMsOf = (pid: number): number => statTicks(pid, 14, 17) * tickMs
+const childrenCpuMsOf = (pid: number | null): number => (pid === null ? 0 : statTicks(pid, 16, 17) * tickMs)
+
+/** The sum of fields `from` to `to`, counted as proc(5) does. */
+function statTicks(pid: number, from: number, to: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // utime, stime, cutime, cstime are fields 14 to 17; the name before them may hold spaces.
+  // The name, field 2, may hold spaces.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return fields.slice(11, 15).reduce((total, field) => total + Number(field), 0) * tickMs
+  return fields.slice(from - 3, to - 2).reduce((total, field) => total + Number(field), 0)
 }

@@ -10,6 +10,7 @@ import { Lab } from '@drover/testkit/lab'
 import { maximum, median, mediansByKey, onlyDurations, percentile, rounded } from '../figures.ts'
 import { Witness } from '../witness.ts'
 import type { Bench, BenchOptions, BenchOutcome } from './bench.ts'
+import { criuFloor } from './criu-floor.ts'
 import { daemonCpuMsByKind } from './daemon-cpu.ts'
 import { machineCpuMs } from './machine-cpu.ts'
 
@@ -22,6 +23,7 @@ const closeEach = 10
 const farTickMs = 500
 const witnessesAtOnce = 40
 const parallels = [1, 2, 4, 8]
+const floorMoves = 20
 const idle = { cpuMilli: 1, memoryBytes: 16 << 20, diskBytes: 0 }
 
 export const evacuateBench: Bench = {
@@ -32,6 +34,8 @@ export const evacuateBench: Bench = {
 }
 
 async function measure({ n, seed, phases, onProgress }: BenchOptions): Promise<BenchOutcome> {
+  const figures: BenchOutcome['figures'] = {}
+  const notes: string[] = []
   const lab = await Lab.start({ onProgress, capacity: capacityFor(n) })
   try {
     const client = new DroverClient({ endpoints: lab.endpoints, secret: lab.secret })
@@ -39,10 +43,9 @@ async function measure({ n, seed, phases, onProgress }: BenchOptions): Promise<B
     await ended(client, client.buildImage({ recipe: 'busybox', name: 'busybox' }))
     await launch(client, home, n, onProgress)
     for (const host of others) await ended(client, client.launch({ ...resident(n), name: `resident-${host}`, host }))
-    const figures: BenchOutcome['figures'] = {}
     const first = await evacuate(lab, client, home, null, seed)
     Object.assign(figures, first.figures)
-    const notes = [`of each move, medians: ${JSON.stringify(mediansByKey(first.records))}`]
+    notes.push(`of each move, medians: ${JSON.stringify(mediansByKey(first.records))}`)
     for (const parallel of phases ? parallels : []) {
       await ended(client, client.restore(home, { bringBack: true }))
       await everyoneOn(client, home)
@@ -50,10 +53,11 @@ async function measure({ n, seed, phases, onProgress }: BenchOptions): Promise<B
       figures[`containers_per_min_parallel_${parallel}`] = scaled.containers_per_min as number
       figures[`blackout_ms_p50_parallel_${parallel}`] = scaled.blackout_ms_p50 as number
     }
-    return { figures, notes }
   } finally {
     await lab.down()
   }
+  figures.criu_floor_cpu_ms_per_container = rounded((await criuFloor(floorMoves, onProgress)).cpuMs)
+  return { figures, notes }
 }
 
 /** The scheduler packs: so that they go to both other hosts, each of these has one container that leaves room for half of them. */

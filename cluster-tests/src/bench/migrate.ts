@@ -9,6 +9,7 @@ import { Lab } from '@drover/testkit/lab'
 import { maximum, median, mediansByKey, onlyDurations, percentile, rounded } from '../figures.ts'
 import { Witness } from '../witness.ts'
 import type { Bench, BenchOptions, BenchOutcome } from './bench.ts'
+import { criuFloor } from './criu-floor.ts'
 import { daemonCpuMs } from './daemon-cpu.ts'
 import { makeLayers } from './migrate-layers.ts'
 import { type Workload, workloads } from './migrate-workloads.ts'
@@ -54,7 +55,8 @@ async function measure(options: BenchOptions): Promise<BenchOutcome> {
   } finally {
     await lab.down()
   }
-  if (only === null) figures.criu_floor_ms_p50 = await floor(Math.min(n, floorMoves), options)
+  if (only === null)
+    figures.criu_floor_ms_p50 = rounded((await criuFloor(Math.min(n, floorMoves), onProgress)).durationMs)
   return { figures, notes: [...notes, ...explanations] }
 }
 
@@ -133,16 +135,6 @@ async function moveAround(lab: Lab, workload: Workload, n: number, { seed, onPro
   moves.load = (await load?.end()) ?? ''
   await done(client, client.delete(name))
   return moves
-}
-
-async function floor(n: number, options: BenchOptions): Promise<number> {
-  const lab = await Lab.start({ onProgress: options.onProgress, engineEnvironment: { DROVER_CRIU_PLAIN: '1' } })
-  try {
-    const { records } = await moveAround(lab, workloads[0] as Workload, n, options)
-    return rounded(median(records.map(({ dump_ms: dump, restore_ms: restore }) => (dump ?? 0) + (restore ?? 0))))
-  } finally {
-    await lab.down()
-  }
 }
 
 async function done(
