@@ -56,6 +56,8 @@ class Cgroups {
   /** "v2" or "hybrid". */
   const char* mode() const { return pureV2_ ? "v2" : "hybrid"; }
   const std::vector<Hierarchy>& hierarchies() const { return hierarchies_; }
+  /** Where v1's memory controller is mounted; empty: it is not. */
+  std::string memoryMountOfV1() const;
   /** Path of its own below each hierarchy's mount point, e.g. /drover/c7. */
   std::string path(const std::string& container) const { return parent_ + "/" + container; }
   /** The directory of the cgroup that the container's processes are in, or below: its own, or one of many containers. */

@@ -42,12 +42,13 @@ constexpr int endSessionsDeadlineMs = 5'000;
 
 }  // namespace
 
-Engine::Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, InitSpawner& spawner, EventLoop& loop)
+Engine::Engine(Config config, Cgroups cgroups, OwnCache& ownCache, SeccompProgram seccomp, InitSpawner& spawner, EventLoop& loop)
     : config_(std::move(config)),
       cgroups_(std::move(cgroups)),
       seccomp_(std::move(seccomp)),
       spawner_(spawner),
       loop_(loop),
+      ownCache_(ownCache),
       view_(config_.stateDirectory, loop),
       lease_(*this),
       bridges_(config_.bridge),
@@ -121,6 +122,10 @@ Status Engine::checkEpoch(Container& container, int64_t epoch) {
     return Error{"STALE_EPOCH", "container " + container.id + ": epoch " + std::to_string(epoch) + " is over, the recorded one is " + std::to_string(recorded)};
   if (epoch > recorded) return update(container, [&](Record& record) { record.spec.epoch = epoch; });
   return {};
+}
+
+void Engine::ranOneMore() {
+  if (ownCache_.full()) later([this] { ownCache_.empty(); });
 }
 
 bool Engine::enqueue(const std::shared_ptr<Container>& container, std::function<void()> job, bool always) {

@@ -17,6 +17,7 @@
 #include "init_spawner.h"
 #include "inner_bridges.h"
 #include "lease.h"
+#include "own_cache.h"
 #include "own_view.h"
 #include "proxies.h"
 #include "record_settler.h"
@@ -31,7 +32,7 @@ class Engine {
   /** Starts and restores mostly wait for the kernel (mounts, network, CRIU). */
   static constexpr size_t workers = 4;
 
-  Engine(Config config, Cgroups cgroups, SeccompProgram seccomp, InitSpawner& spawner, EventLoop& loop);
+  Engine(Config config, Cgroups cgroups, OwnCache& ownCache, SeccompProgram seccomp, InitSpawner& spawner, EventLoop& loop);
 
   const Config& config() const { return config_; }
   const Cgroups& cgroups() const { return cgroups_; }
@@ -104,6 +105,8 @@ class Engine {
   void refreshView(const std::shared_ptr<Container>& container);
   /** Brings its devices to what its spec and this host say, after all that is queued for it. */
   void refreshDevices(const std::shared_ptr<Container>& container);
+  /** A container was started, or restored: what that has left in the kernel's caches goes, now and then. */
+  void ranOneMore();
   /** Something was plugged in or out: looks at the containers that have to do with such. */
   void devicesChanged();
 
@@ -126,6 +129,7 @@ class Engine {
   const SeccompProgram seccomp_;
   InitSpawner& spawner_;
   EventLoop& loop_;
+  OwnCache& ownCache_;
   OwnView view_;
   Lease lease_;
   InnerBridges bridges_;

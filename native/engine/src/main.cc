@@ -67,6 +67,8 @@ Status run(const std::string& configPath) {
 
   DROVER_TRY_ASSIGN(cgroups, Cgroups::discover(config.cgroup));
   cgroups.limitTrafficOf(blockDeviceOf(config.stateDirectory));
+  OwnCache ownCache(cgroups);
+  ownCache.begin();
   DROVER_TRY_ASSIGN(seccomp, buildSeccompProfile());
   InitSpawner spawner(seccomp);
   DROVER_TRY(spawner.begin(Engine::workers));
@@ -75,7 +77,7 @@ Status run(const std::string& configPath) {
   DROVER_TRY(events.add(signals.get(), EPOLLIN, [&events](uint32_t) { events.stop(); }));
 
   std::string socket = config.socket;
-  Engine engine(std::move(config), std::move(cgroups), std::move(seccomp), spawner, events);
+  Engine engine(std::move(config), std::move(cgroups), ownCache, std::move(seccomp), spawner, events);
   Methods methods(engine);
   Hotplug hotplug(events);
   Status listening = hotplug.begin([&engine] { engine.devicesChanged(); });
@@ -94,6 +96,7 @@ Status run(const std::string& configPath) {
   // Workers may be in the middle of an operation: they end as they would in a crash, which every operation stands.
   unlink(socket.c_str());
   if (engine.all().empty()) engine.view().end();
+  ownCache.end();
   engine.cgroups().removeParent();
 #ifdef __SANITIZE_ADDRESS__
   if (__lsan_do_recoverable_leak_check() != 0) _exit(1);

@@ -258,6 +258,7 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
   // It may come from a host without lxcfs.
   engine.refreshView(container);
   engine.refreshDevices(container);
+  engine.ranOneMore();
   return moveResult(engine, *container, figures.json());
 }
 

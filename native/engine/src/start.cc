@@ -222,7 +222,10 @@ Status startContainer(Engine& engine, const std::shared_ptr<Container>& containe
   DROVER_TRY(engine.lease().check("start", before));
   container->stopping = false;
   Status status = Starting(engine, container).run();
-  if (status.ok()) return {};
+  if (status.ok()) {
+    engine.ranOneMore();
+    return {};
+  }
   if (Status cleaned = engine.killProcesses(*container); !cleaned.ok()) logLine("error", cleaned.error().message);
   Status reset = engine.update(*container, [&](Record& record) {
     record.state = before.state;

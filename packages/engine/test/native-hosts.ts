@@ -193,7 +193,7 @@ export class TestHost {
   readonly #engineOptions: EngineOptions
   readonly #holder: ChildProcess
   /** The host's cgroup in each hierarchy, as this process sees it. */
-  readonly #cgroups: string[]
+  readonly cgroups: string[]
   #engine: ChildProcess | null = null
   #client: EngineClient | null = null
 
@@ -203,7 +203,7 @@ export class TestHost {
     this.socket = join(directory, 'engine.sock')
     this.stateDirectory = join(directory, 'state')
     this.#holder = holder
-    this.#cgroups = cgroups
+    this.cgroups = cgroups
     this.#engineOptions = engine
   }
 
@@ -262,7 +262,7 @@ export class TestHost {
       }),
     )
     const log = openSync(join(this.#directory, 'engine.log'), 'a')
-    const enter = this.#cgroups.map((g) => `echo $$ > ${g}/daemons/cgroup.procs`).join('; ')
+    const enter = this.cgroups.map((g) => `echo $$ > ${g}/daemons/cgroup.procs`).join('; ')
     const command = `${enter}; exec nsenter -t ${this.#holder.pid} -m -n -C ${this.#engineOptions.binary} ${config}`
     const engine = spawn('bash', ['-ec', command], {
       stdio: ['ignore', log, log],
@@ -311,7 +311,7 @@ export class TestHost {
 
   /** Whether v1's device controller is there; cgroup v2 has none of that name. */
   hasDeviceCgroup(): boolean {
-    return this.#cgroups.some((group) => existsSync(join(group, 'devices.list')))
+    return this.cgroups.some((group) => existsSync(join(group, 'devices.list')))
   }
 
   /** The children of the engine with this name. */
@@ -333,10 +333,10 @@ export class TestHost {
 
   /** kill -9; containers must not notice. */
   killEngine(): Promise<void> {
-    return this.#endEngine('SIGKILL')
+    return this.endEngine('SIGKILL')
   }
 
-  async #endEngine(signal: NodeJS.Signals): Promise<void> {
+  async endEngine(signal: NodeJS.Signals): Promise<void> {
     const engine = this.#engine
     this.#client?.close()
     this.#client = null
@@ -352,25 +352,23 @@ export class TestHost {
 
   /** How many processes are in a container's cgroup, asked of the kernel. */
   processes(container: string): number {
-    const files = this.#cgroups.map((group) => join(group, 'drover', container, 'cgroup.procs')).filter(existsSync)
+    const files = this.cgroups.map((group) => join(group, 'drover', container, 'cgroup.procs')).filter(existsSync)
     return Math.max(0, ...files.map((file) => readFileSync(file, 'utf8').split('\n').length - 1))
   }
 
   /** The directory names of the hierarchies in which a container has a cgroup of its own. */
   hierarchiesOf(container: string): string[] {
-    return this.#cgroups
-      .filter((group) => existsSync(join(group, 'drover', container)))
-      .map((g) => basename(dirname(g)))
+    return this.cgroups.filter((group) => existsSync(join(group, 'drover', container))).map((g) => basename(dirname(g)))
   }
 
   /** What of containers is on this host: processes, cgroups, veths, mounts. */
   leftovers(): string[] {
     const left: string[] = []
-    for (const group of this.#cgroups) {
+    for (const group of this.cgroups) {
       const parent = join(group, 'drover')
       if (!existsSync(parent)) continue
       for (const entry of readdirSync(parent, { withFileTypes: true }))
-        if (entry.isDirectory() && entry.name !== '.shared') left.push(`cgroup ${parent}/${entry.name}`)
+        if (entry.isDirectory() && !entry.name.startsWith('.')) left.push(`cgroup ${parent}/${entry.name}`)
     }
     for (const link of inside(this.#holder, ['-n'], ['ls', '/proc/self/net/dev_snmp6']).split('\n'))
       if (/^d[vn][0-9a-f]/.test(link)) left.push(`link ${link}`)
@@ -384,13 +382,13 @@ export class TestHost {
   /** Ends all; returns what the containers had left behind. */
   async close(): Promise<string[]> {
     const left = this.leftovers()
-    await this.#endEngine(lastSignal)
-    const unified = this.#cgroups.find((g) => existsSync(join(g, 'cgroup.kill')))
+    await this.endEngine(lastSignal)
+    const unified = this.cgroups.find((g) => existsSync(join(g, 'cgroup.kill')))
     if (unified !== undefined) writeFileSync(join(unified, 'cgroup.kill'), '1')
     this.#holder.stdin?.end()
     await until(`the cgroups of ${this.name} to go`, () => {
-      for (const group of this.#cgroups) removeCgroups(group)
-      return this.#cgroups.every((group) => !existsSync(group))
+      for (const group of this.cgroups) removeCgroups(group)
+      return this.cgroups.every((group) => !existsSync(group))
     })
     if (this.#engineOptions.separateState) execFileSync('umount', [this.stateDirectory])
     return left
