@@ -56,8 +56,8 @@ class Cgroups {
   /** "v2" or "hybrid". */
   const char* mode() const { return pureV2_ ? "v2" : "hybrid"; }
   const std::vector<Hierarchy>& hierarchies() const { return hierarchies_; }
-  /** Where v1's memory controller is mounted; empty: it is not. */
-  std::string memoryMountOfV1() const;
+  /** The one with the controller; null: none has it. */
+  const Hierarchy* withController(const std::string& controller) const;
   /** Path of its own below each hierarchy's mount point, e.g. /drover/c7. */
   std::string path(const std::string& container) const { return parent_ + "/" + container; }
   /** The directory of the cgroup that the container's processes are in, or below: its own, or one of many containers. */
@@ -126,7 +126,6 @@ class Cgroups {
   bool devicesByProgram() const { return devicesByProgram_; }
   bool canFilterDevices() const;
   Status setDevices(const Spec& spec, const std::set<std::string>& rules) const;
-  const Hierarchy* withController(const std::string& controller) const;
   /** Of the container's own cgroup, which there may not be. */
   std::string directory(const Hierarchy& hierarchy, const std::string& container) const;
   std::string sharedDirectory(const Hierarchy& hierarchy) const;

@@ -34,11 +34,6 @@ Cgroups::Owners Cgroups::owners(const Hierarchy& hierarchy) const {
   return found;
 }
 
-std::string Cgroups::memoryMountOfV1() const {
-  const Hierarchy* memory = withController("memory");
-  return memory && !memory->unified ? memory->mountPoint : "";
-}
-
 std::string Cgroups::sharedDirectory(const Hierarchy& hierarchy) const {
   return hierarchy.mountPoint + parent_ + (owners(hierarchy) == Owners::whoAsks ? "" : sharedName);
 }

@@ -1,10 +1,11 @@
 // What starts leave in the kernel's caches: names and inodes of cgroups' files, of /proc and of the disk, which the engine has needed once. They lie
 // between those that stay as long as the container, and when they go, as memory is short, they leave pages of the kernel mostly empty: some 40 kB
-// per container. So the engine has a memory cgroup of its own, which they are charged to, and every few starts has the kernel empty that: the next
-// ones take their room. With v1's memory controller alone: force_empty of Documentation/admin-guide/cgroup-v1/memory.rst.
+// per container. So the engine has a cgroup of its own, which their memory is charged to, and every few starts has the kernel empty that: the next
+// ones take their room. force_empty of Documentation/admin-guide/cgroup-v1/memory.rst, memory.reclaim of cgroup-v2.rst (Linux 5.19).
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <string>
 
 #include "cgroup.h"
@@ -26,9 +27,9 @@ class OwnCache {
 
  private:
   static constexpr unsigned startsBetween = 32;
-  /** Of the hierarchy; empty without v1's memory controller. */
-  const std::string mountPoint_;
-  const std::string own_;
+  /** The memory controller's; there may be none. */
+  std::optional<Hierarchy> hierarchy_;
+  std::string own_;
   std::string origin_;
   std::atomic<bool> inside_ = false;
   std::atomic<unsigned> starts_ = 0;
