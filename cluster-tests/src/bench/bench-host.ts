@@ -10,6 +10,7 @@ import { DroverClient } from '@drover/client'
 import { EngineClient } from '@drover/engine'
 import { DroverError, type Operation } from '@drover/protocol'
 import { type HostPlace, Lab, run } from '@drover/testkit/lab'
+import { ended } from './ended.ts'
 
 const sources = fileURLToPath(new URL('../../../../native/bench/', import.meta.url))
 /** Peers reach the root file system as the container's root: every folder above it must let others through. */
@@ -63,11 +64,8 @@ export class BenchHost {
   }
 
   /** Waits for an operation of the cluster. */
-  async end(started: Promise<{ id: string }>): Promise<Operation> {
-    const operation = await this.client.waitOperation((await started).id, { deadlineMs: operationDeadlineMs })
-    if (operation.state !== 'done')
-      throw new DroverError('INTERNAL', `${operation.kind} of ${operation.target}: ${operation.error?.message}`)
-    return operation
+  end(started: Promise<{ id: string }>): Promise<Operation> {
+    return ended(this.client, started, operationDeadlineMs)
   }
 
   /** Makes the root file systems from the image of a container of the cluster; then only the engine is left. */

@@ -2,10 +2,10 @@
 // nothing of drover into CRIU, one move at a time.
 
 import { DroverClient } from '@drover/client'
-import { DroverError, type Operation } from '@drover/protocol'
 import { Lab } from '@drover/testkit/lab'
 import { median } from '../figures.ts'
 import { engineChildrenCpuMs } from './daemon-cpu.ts'
+import { ended } from './ended.ts'
 
 const warmUps = 3
 const deadlineMs = 120_000
@@ -13,7 +13,7 @@ const deadlineMs = 120_000
 export interface CriuFloor {
   /** Dump plus restore, the median of all moves. */
   durationMs: number
-  /** Processor time of CRIU and of what it restores until that runs, of a move. */
+  /** Processor time of a move: CRIU's, and that of the processes restored, which ended at its source. */
   cpuMs: number
 }
 
@@ -21,20 +21,19 @@ export async function criuFloor(n: number, onProgress: (line: string) => void): 
   const lab = await Lab.start({ onProgress, engineEnvironment: { DROVER_CRIU_PLAIN: '1' } })
   try {
     const client = new DroverClient({ endpoints: lab.endpoints, secret: lab.secret })
-    const ended = async (asked: Promise<{ id: string }>): Promise<Operation> => {
-      const operation = await client.waitOperation((await asked).id, { deadlineMs })
-      if (operation.state === 'done') return operation
-      throw new DroverError('INTERNAL', `${operation.kind} of ${operation.target}: ${operation.error?.message}`)
-    }
-    await ended(client.buildImage({ recipe: 'busybox', name: 'busybox' }))
-    await ended(client.launch({ name: 'floor', image: 'busybox', memoryBytes: 64 << 20 }))
+    await ended(client, client.buildImage({ recipe: 'busybox', name: 'busybox' }), deadlineMs)
+    await ended(client, client.launch({ name: 'floor', image: 'busybox', memoryBytes: 64 << 20 }), deadlineMs)
     const durations: number[] = []
     let cpuBefore = 0
     for (let at = 0; at < n + warmUps; at++) {
       if (at === warmUps) cpuBefore = engineChildrenCpuMs(lab)
       const { host: home } = await client.container('floor')
       const hosts = lab.hosts.map(({ name }) => name).filter((name) => name !== home)
-      const { migration } = await ended(client.move('floor', { host: hosts[at % hosts.length] as string }))
+      const { migration } = await ended(
+        client,
+        client.move('floor', { host: hosts[at % hosts.length] as string }),
+        deadlineMs,
+      )
       const { dump_ms: dump = 0, restore_ms: restore = 0 } = migration?.figures ?? {}
       if (at >= warmUps) durations.push(dump + restore)
     }

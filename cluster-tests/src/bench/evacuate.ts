@@ -5,13 +5,14 @@
 // containers are brought back and the host is emptied again, with 1, 2, 4 and 8 at once.
 
 import { DroverClient } from '@drover/client'
-import { type Container, DroverError, type Operation } from '@drover/protocol'
+import type { Container } from '@drover/protocol'
 import { Lab } from '@drover/testkit/lab'
 import { maximum, median, mediansByKey, onlyDurations, percentile, rounded } from '../figures.ts'
 import { Witness } from '../witness.ts'
 import type { Bench, BenchOptions, BenchOutcome } from './bench.ts'
 import { criuFloor } from './criu-floor.ts'
 import { daemonCpuMsByKind } from './daemon-cpu.ts'
+import { ended } from './ended.ts'
 import { machineCpuMs } from './machine-cpu.ts'
 
 const deadlineMs = 30 * 60_000
@@ -40,14 +41,15 @@ async function measure({ n, seed, phases, onProgress }: BenchOptions): Promise<B
   try {
     const client = new DroverClient({ endpoints: lab.endpoints, secret: lab.secret })
     const [home, ...others] = lab.hosts.map(({ name }) => name) as [string, ...string[]]
-    await ended(client, client.buildImage({ recipe: 'busybox', name: 'busybox' }))
+    await ended(client, client.buildImage({ recipe: 'busybox', name: 'busybox' }), deadlineMs)
     await launch(client, home, n, onProgress)
-    for (const host of others) await ended(client, client.launch({ ...resident(n), name: `resident-${host}`, host }))
+    for (const host of others)
+      await ended(client, client.launch({ ...resident(n), name: `resident-${host}`, host }), deadlineMs)
     const first = await evacuate(lab, client, home, null, seed)
     Object.assign(figures, first.figures)
     notes.push(`of each move, medians: ${JSON.stringify(mediansByKey(first.records))}`)
     for (const parallel of phases ? parallels : []) {
-      await ended(client, client.restore(home, { bringBack: true }))
+      await ended(client, client.restore(home, { bringBack: true }), deadlineMs)
       await everyoneOn(client, home)
       const { figures: scaled } = await evacuate(lab, client, home, parallel, seed)
       figures[`containers_per_min_parallel_${parallel}`] = scaled.containers_per_min as number
@@ -74,7 +76,7 @@ async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: 
   const witnesses = await watch(lab, before, seed)
   const cpuBefore = daemonCpuMsByKind(lab)
   const machineBefore = machineCpuMs()
-  const operation = await ended(client, client.evacuate(home, parallel === null ? {} : { parallel }))
+  const operation = await ended(client, client.evacuate(home, parallel === null ? {} : { parallel }), deadlineMs)
   const cpuMs = Object.entries(daemonCpuMsByKind(lab)).map(([kind, ms]) => [kind, ms - (cpuBefore[kind] ?? 0)] as const)
   const machine = machineCpuMs(machineBefore)
   const tookMs = (operation.endedAtMs ?? 0) - operation.createdAtMs
@@ -141,7 +143,7 @@ async function launch(
   let launched = 0
   const worker = async () => {
     for (let name = names.shift(); name !== undefined; name = names.shift()) {
-      await ended(client, client.launch({ ...idle, name, host }))
+      await ended(client, client.launch({ ...idle, name, host }), deadlineMs)
       launched += 1
       if (launched % 25 === 0 || launched === n) onProgress(`${launched} of ${n} run on ${host}`)
     }
@@ -151,15 +153,6 @@ async function launch(
 
 async function everyoneOn(client: DroverClient, host: string): Promise<void> {
   for (const { name, host: at } of await client.containers()) {
-    if (name.startsWith('idle-') && at !== host) await ended(client, client.move(name, { host }))
+    if (name.startsWith('idle-') && at !== host) await ended(client, client.move(name, { host }), deadlineMs)
   }
-}
-
-async function ended(client: DroverClient, asked: Promise<{ id: string }>): Promise<Operation> {
-  const operation = await client.waitOperation((await asked).id, { deadlineMs })
-  if (operation.state === 'done') return operation
-  throw new DroverError(
-    'INTERNAL',
-    `${operation.kind} of ${operation.target} ended ${operation.state}: ${operation.error?.message}`,
-  )
 }

@@ -4,13 +4,14 @@
 // command line, whose start would compete for the cores that are being measured.
 
 import { DroverClient } from '@drover/client'
-import { DroverError, type Operation } from '@drover/protocol'
+import { DroverError } from '@drover/protocol'
 import { Lab } from '@drover/testkit/lab'
 import { maximum, median, mediansByKey, onlyDurations, percentile, rounded } from '../figures.ts'
 import { Witness } from '../witness.ts'
 import type { Bench, BenchOptions, BenchOutcome } from './bench.ts'
 import { criuFloor } from './criu-floor.ts'
 import { daemonCpuMs } from './daemon-cpu.ts'
+import { ended } from './ended.ts'
 import { makeLayers } from './migrate-layers.ts'
 import { type Workload, workloads } from './migrate-workloads.ts'
 
@@ -102,10 +103,10 @@ async function moveAround(lab: Lab, workload: Workload, n: number, { seed, onPro
   const name = workload.name.replaceAll('_', '-')
   const recipe = workload.image === 'busybox' ? 'busybox' : 'debian'
   if (!(await client.images()).some((image) => image.name === workload.image)) {
-    await done(client, client.buildImage({ recipe, name: workload.image }), buildDeadlineMs)
+    await ended(client, client.buildImage({ recipe, name: workload.image }), buildDeadlineMs)
   }
   const { image, memoryBytes } = workload
-  await done(client, client.launch({ name, image, memoryBytes }))
+  await ended(client, client.launch({ name, image, memoryBytes }), moveDeadlineMs)
   let container = await client.container(name)
   await workload.begin(lab, container)
   const witness = await Witness.of(lab, container, tickMs)
@@ -119,7 +120,7 @@ async function moveAround(lab: Lab, workload: Workload, n: number, { seed, onPro
     const host = others[(at + seed) % others.length] as string
     witness.mark()
     if (at >= warmUps) load?.mark?.()
-    const operation = await done(client, client.move(name, { host }))
+    const operation = await ended(client, client.move(name, { host }), moveDeadlineMs)
     container = await client.container(name)
     const verdict = await witness.verdict(container)
     if (!verdict.unbroken || verdict.blackoutMs === null) {
@@ -133,16 +134,6 @@ async function moveAround(lab: Lab, workload: Workload, n: number, { seed, onPro
   moves.cpuMsPerMove = (daemonCpuMs(lab) - cpuBefore) / n
   witness.close()
   moves.load = (await load?.end()) ?? ''
-  await done(client, client.delete(name))
+  await ended(client, client.delete(name), moveDeadlineMs)
   return moves
-}
-
-async function done(
-  client: DroverClient,
-  asked: Promise<{ id: string }>,
-  deadlineMs = moveDeadlineMs,
-): Promise<Operation> {
-  const ended = await client.waitOperation((await asked).id, { deadlineMs })
-  if (ended.state === 'done') return ended
-  throw new DroverError('INTERNAL', `${ended.kind} of ${ended.target} ended ${ended.state}: ${ended.error?.message}`)
 }
