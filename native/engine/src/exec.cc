@@ -191,7 +191,7 @@ class ExecSession : public std::enable_shared_from_this<ExecSession> {
         code = started_.failureCode;
       }
       if (moved_)
-        connection_->send(FrameType::error, toText(errorBody({"CANCELLED", "exec in " + container + ": the session was ended because the container moves to another host"})));
+        connection_->send(FrameType::error, toText(errorBody({"CANCELLED", "exec in " + container + ": the session was ended because the container moves to another host or its memory is saved"})));
       else
         connection_->send(FrameType::exit, toText(Json{{"exitCode", code}}));
     }

@@ -34,6 +34,7 @@ import { MigrationSessions } from './migration/sessions.ts'
 import { restWithinMs, type StepSurroundings, tellWithinMs } from './migration/step-news.ts'
 import { SwitchedNotes } from './migration/switched-notes.ts'
 import { ContainerObserver } from './observe.ts'
+import { onceAwake } from './once-awake.ts'
 import { OverlayPeers } from './overlay-peers.ts'
 import type { AgentParts, Log } from './parts.ts'
 import { machinePressure } from './pressure.ts'
@@ -136,7 +137,7 @@ export class Agent {
     this.#streams = await StreamServer.start(address, streamPort, access, (connection, hello) =>
       this.#serve(connection, hello),
     )
-    this.#grpc = await AgentGrpc.start(address, grpcPort, access, this.#client, this.#tasks)
+    this.#grpc = await AgentGrpc.start(address, grpcPort, access, onceAwake(this.#client, this.#parts), this.#tasks)
     this.#client.onEvent(({ container }) => {
       if (this.#parts.mirror.event(container)) this.#containerChanged(container.container)
     })

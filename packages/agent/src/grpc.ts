@@ -56,6 +56,7 @@ const logsValidator = Compile(
     container: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
     follow: Type.Boolean(),
     tailBytes: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+    offset: Type.Optional(Type.Integer({ minimum: 0 })),
   }),
 )
 const sizeValidator = Compile(Size)
@@ -249,11 +250,13 @@ async function serveLogs(call: ServerWritableStream<Buffer, Buffer>, engine: Eng
   call.on('cancelled', leave)
   call.on('error', leave)
   call.on('close', leave)
+  let offset = -1
   try {
     const request = parse<LogsRequest>(decodeMessage(call.request).payload, logsValidator, 'logs request')
     const { container, follow, tailBytes } = request
-    let offset = tailBytes === null ? 0 : -tailBytes
-    if (tailBytes === 0) offset = (await engine.call('logs', { container, offset: 0, limit: 1 })).size
+    offset = request.offset ?? (tailBytes === null ? 0 : -tailBytes)
+    if (tailBytes === 0 && request.offset === undefined)
+      offset = (await engine.call('logs', { container, offset: 0, limit: 1 })).size
     while (!left) {
       const part = await engine.call('logs', { container, offset, limit: logsPieceBytes })
       // A shorter log than before was truncated or belongs to a new life: begin at its beginning.
@@ -269,8 +272,14 @@ async function serveLogs(call: ServerWritableStream<Buffer, Buffer>, engine: Eng
     }
     if (!left) call.end()
   } catch (thrown) {
-    if (!left) endWithError(call, thrown)
+    if (!left) endWithError(call, offset < 0 ? thrown : whereItStands(thrown, offset))
   }
+}
+
+/** For going on with the log on another host. */
+function whereItStands(thrown: unknown, offset: number): DroverError {
+  const { code, message, retryable, context } = DroverError.from(thrown)
+  return new DroverError(code, message, { cause: thrown, retryable, context: { ...context, offset } })
 }
 
 interface Validator {

@@ -20,7 +20,18 @@ const floodChunks = 1024
 
 /** Echoes stdin; `flood` writes 64 MiB as fast as it is taken; the exit code is 7. */
 async function echoAgent(test: Test) {
-  const seen = { requests: [] as unknown[], tokens: [] as string[], sent: 0, cancelled: 0 }
+  const seen = { requests: [] as unknown[], tokens: [] as string[], sent: 0, cancelled: 0, leaves: 0 }
+  const tellLeft = (call: { write(message: Buffer): unknown; end(): unknown }, more: object) => {
+    const error = new DroverError('BUSY', 'it has moved', { context: { left: true, ...more } })
+    call.write(encodeMessage(FrameType.error, JSON.stringify(error.toJSON())))
+    call.end()
+  }
+  /** It has gone to another host, which is told only after the client has said more; here that is the same agent. */
+  const leaves = (call: ServerDuplexStream<Buffer, Buffer>) => {
+    seen.leaves -= 1
+    call.removeAllListeners('data').resume()
+    setTimeout(() => tellLeft(call, {}), 50)
+  }
   const exec = (call: ServerDuplexStream<Buffer, Buffer>) => {
     seen.tokens.push(String(call.metadata.get('authorization')[0]))
     call.on('cancelled', () => seen.cancelled++)
@@ -30,6 +41,7 @@ async function echoAgent(test: Test) {
         const asked = JSON.parse(Buffer.from(payload).toString())
         seen.requests.push(asked)
         if (asked.command[0] === 'flood') void flood(call)
+        if (seen.leaves > 0) leaves(call)
       } else if (type === FrameType.stdin) call.write(encodeMessage(FrameType.stdout, payload))
       else if (type === FrameType.stdinEnd) leave(call)
     })
@@ -55,7 +67,11 @@ async function echoAgent(test: Test) {
       call.write(encodeMessage(FrameType.error, JSON.stringify(error.toJSON())))
       return call.end()
     }
-    call.write(encodeMessage(FrameType.stdout, 'one\n'))
+    if (asked.offset === undefined) call.write(encodeMessage(FrameType.stdout, 'one\n'))
+    if (seen.leaves > 0) {
+      seen.leaves -= 1
+      return tellLeft(call, { offset: 4 })
+    }
     call.write(encodeMessage(FrameType.stdout, 'two\n'))
     if (!asked.follow) call.end()
   }
@@ -135,6 +151,33 @@ t.test('a command gets its stdin, and its output and exit code come back', async
   ])
   t.match(agent.seen.requests, [{ container: 'c1', command: ['cat'] }], 'the agent is asked by id')
   t.strictSame(agent.seen.tokens, [`Bearer ${secret}`])
+})
+
+t.test('where it has just left nothing is begun: it is asked again, with all that was said', async (t) => {
+  const { agent, open, api } = await fixture(t)
+  agent.seen.leaves = 2
+  const { socket, frames, state, ask } = await open()
+  ask()
+  socket.send(encodeMessage(FrameType.stdin, 'hello'))
+  await waitFor('the second request', () => agent.seen.requests.length >= 2)
+  socket.send(encodeMessage(FrameType.stdinEnd))
+  await waitFor('the connection to be closed', () => state.closed)
+  t.strictSame(frames, [
+    { type: FrameType.stdout, text: 'hello' },
+    { type: FrameType.exit, text: '{"exitCode":7}' },
+  ])
+  t.equal(agent.seen.requests.length, 3)
+
+  agent.seen.leaves = 1
+  const headers = { authorization: `Bearer ${secret}` }
+  t.equal((await api.inject({ url: '/v1/containers/web/logs', headers })).payload, 'one\ntwo\n')
+  t.match(agent.seen.requests.at(-1), { offset: 4 })
+
+  agent.seen.leaves = 100
+  const endless = await open()
+  endless.ask()
+  await waitFor('the connection to be closed', () => endless.state.closed)
+  t.match(JSON.parse(endless.frames.at(-1)!.text), { error: { code: 'BUSY' } })
 })
 
 t.test('a client that doesn’t read holds the agent back, and loses nothing', async (t) => {

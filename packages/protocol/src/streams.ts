@@ -8,6 +8,8 @@ export interface LogsRequest {
   follow: boolean
   /** Start with the last this many bytes; null: from the beginning. */
   tailBytes: number | null
+  /** Start there instead. */
+  offset?: number
 }
 
 const bytes = { serialize: (message: Buffer) => message, deserialize: (message: Buffer) => message }

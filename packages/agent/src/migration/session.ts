@@ -16,6 +16,8 @@ export class MigrationSession {
   step: SessionStep = 'preparing'
   /** Of the source: it is prepared, and goes on without saying so. */
   precopiesAtOnce = false
+  /** Of the source: what is written to its disk from now on may not get there. */
+  switches = false
   error: { code: string; message: string } | null = null
   figures: MigrationFigures = {}
   /** When it came to its last step, by the monotonic clock. */

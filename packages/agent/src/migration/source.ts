@@ -248,6 +248,7 @@ export async function switchOver(parts: AgentParts, session: MigrationSession, a
   const ready = precopied.get(session)
   if (!ready) throw new DroverError('INTERNAL', `move ${assignment.name}: switching before the pre-copy`)
   const { connection } = ready
+  session.switches = true
   connection.throttleSending([])
   await parts.faults.at('source.freezing')
   session.signal.throwIfAborted()

@@ -8,7 +8,7 @@ import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
 import type { FastifyInstance } from 'fastify'
 import { type AgentStreams, callError } from '../agent-streams.ts'
 import type { ControllerContext } from '../context.ts'
-import { locate } from './locate.ts'
+import { hasLeft, locate } from './locate.ts'
 import { NameParams } from './route.ts'
 
 /** A client that connects and says nothing. */
@@ -17,6 +17,10 @@ const firstFrameDeadlineMs = 10_000
 const maxBufferedBytes = 1 << 20
 const maxSessions = 1_000
 const farewellMs = 1_000
+/** For a container that moves again and again. */
+const mostHosts = 5
+/** Of what a client says before its command does, so much is kept, to be said again on another host. */
+const maxKeptBytes = 1 << 20
 
 const Request = Compile(
   Type.Object({
@@ -60,24 +64,28 @@ export function execRoutes(app: FastifyInstance, context: ControllerContext, age
     socket.on('close', () => clearTimeout(silence))
     socket.once('message', (data: Buffer) => {
       clearTimeout(silence)
-      const early = holdBack(socket)
-      open(context, agents, name, data).then(
-        ({ call, host }) => {
-          connect(socket, call, `exec in ${name}`, host)
-          early.deliver()
-        },
-        (error) => {
-          early.drop()
-          end(socket, DroverError.from(error))
-        },
-      )
+      const begin = (early: Held, attempt: number) => {
+        open(context, agents, name, data).then(
+          ({ call, host }) => {
+            const again = attempt === mostHosts ? null : (said: Buffer[]) => begin(holdBack(socket, said), attempt + 1)
+            connect(socket, call, { doing: `exec in ${name}`, host, again })
+            early.deliver()
+          },
+          (error) => {
+            early.drop()
+            end(socket, DroverError.from(error))
+          },
+        )
+      }
+      begin(holdBack(socket), 1)
     })
   })
 }
 
+type Held = ReturnType<typeof holdBack>
+
 /** Paused, a socket still gives out the frames that it had read together with the last one: a read's worth at most. */
-function holdBack(socket: WebSocket): { deliver(): void; drop(): void } {
-  const frames: Buffer[] = []
+function holdBack(socket: WebSocket, frames: Buffer[] = []): { deliver(): void; drop(): void } {
   const keep = (data: Buffer) => void frames.push(data)
   socket.on('message', keep)
   socket.pause()
@@ -122,9 +130,23 @@ function readRequest(message: Buffer, name: string): ExecRequest {
   throw new DroverError('BAD_REQUEST', `exec in ${name}: the first frame is no ExecRequest: ${why}`)
 }
 
-function connect(socket: WebSocket, call: ClientDuplexStream<Buffer, Buffer>, doing: string, host: string): void {
+interface Connected {
+  doing: string
+  host: string
+  /** Takes the client's frames to where the container is now; null: it has been looked for often enough. */
+  again: ((said: Buffer[]) => void) | null
+}
+
+function connect(socket: WebSocket, call: ClientDuplexStream<Buffer, Buffer>, { doing, host, again }: Connected): void {
   let ended = false
-  socket.on('message', (data: Buffer) => {
+  let left = false
+  let said: { frames: Buffer[]; bytes: number } | null = { frames: [], bytes: 0 }
+  const pass = (data: Buffer) => {
+    if (said) {
+      said.frames.push(data)
+      said.bytes += data.length
+      if (said.bytes > maxKeptBytes) said = null
+    }
     if (data.length > maxFrameBytes) {
       end(
         socket,
@@ -133,29 +155,43 @@ function connect(socket: WebSocket, call: ClientDuplexStream<Buffer, Buffer>, do
       call.cancel()
     } else if (!call.write(data)) {
       socket.pause()
-      call.once('drain', () => socket.resume())
+      call.once('drain', () => (left ? undefined : socket.resume()))
     }
-  })
-  socket.on('close', () => (ended ? undefined : call.cancel()))
+  }
+  socket.on('message', pass)
+  const leave = () => (ended ? undefined : call.cancel())
+  socket.on('close', leave)
+  if (socket.readyState === socket.CLOSED) leave()
   call.on('data', (message: Buffer) => {
-    const { type } = decodeMessage(message)
+    const { type, payload } = decodeMessage(message)
     if (type === FrameType.exit || type === FrameType.error) ended = true
+    if (type === FrameType.error && said && again && hasLeft(readError(payload))) {
+      left = true
+      socket.off('message', pass)
+      again(said.frames)
+      return
+    }
+    said = null
     socket.send(message, () => {
       if (call.isPaused() && socket.bufferedAmount < maxBufferedBytes) call.resume()
     })
     if (socket.bufferedAmount > maxBufferedBytes) call.pause()
   })
   call.on('end', () => {
+    if (left) return
     if (ended) farewell(socket)
     else end(socket, new DroverError('TRANSFER_FAILED', `${doing} on host ${host}: its agent ended the stream early`))
   })
   call.on('error', (error: ServiceError) => {
+    if (left) return
     // After the last frame it says nothing new.
     if (ended) farewell(socket)
     else end(socket, callError(error, doing, host))
     ended = true
   })
 }
+
+const readError = (payload: Uint8Array) => DroverError.fromJSON(JSON.parse(Buffer.from(payload).toString()))
 
 function end(socket: WebSocket, error: DroverError): void {
   if (socket.readyState !== socket.OPEN) return

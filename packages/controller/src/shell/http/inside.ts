@@ -14,8 +14,11 @@ import type { ServiceError } from '@grpc/grpc-js'
 import type { FastifyInstance } from 'fastify'
 import { type AgentStreams, callError } from '../agent-streams.ts'
 import type { ControllerContext } from '../context.ts'
-import { locate } from './locate.ts'
+import { hasLeft, locate } from './locate.ts'
 import { NameParams } from './route.ts'
+
+/** For one that moves again and again. */
+const mostHosts = 5
 
 export function insideRoutes(app: FastifyInstance, context: ControllerContext, agents: AgentStreams): void {
   for (const [method, { summary, params, result }] of Object.entries(insideMethods)) {
@@ -35,9 +38,15 @@ export async function askInside(
   method: InsideMethod,
   params: Record<string, unknown>,
 ): Promise<unknown> {
-  const { id, host, address } = await locate(context, name)
-  const call: InsideCall = { container: id, method, params }
-  return ask(agents, address, call, `${method} in ${name}`, host)
+  for (let asked = 1; ; asked++) {
+    const { id, host, address } = await locate(context, name)
+    const call: InsideCall = { container: id, method, params }
+    try {
+      return await ask(agents, address, call, `${method} in ${name}`, host)
+    } catch (thrown) {
+      if (!hasLeft(thrown) || asked === mostHosts) throw thrown
+    }
+  }
 }
 
 async function ask(agents: AgentStreams, address: string, call: InsideCall, doing: string, host: string) {

@@ -7,8 +7,11 @@ import type { ServiceError } from '@grpc/grpc-js'
 import type { FastifyInstance } from 'fastify'
 import { type AgentStreams, callError } from '../agent-streams.ts'
 import type { ControllerContext } from '../context.ts'
-import { locate } from './locate.ts'
+import { hasLeft, locate } from './locate.ts'
 import { NameParams, streamRoute } from './route.ts'
+
+/** Of a host that says again and again that it isn't there. */
+const askAgainMs = 50
 
 const LogsQuery = Type.Object({
   follow: Type.Optional(Type.String({ description: '1: goes on as the log grows' })),
@@ -20,18 +23,40 @@ export function logRoutes(app: FastifyInstance, context: ControllerContext, agen
   app.get('/v1/containers/:name/logs', streamRoute(facts), async (request, reply) => {
     const { name } = request.params as { name: string }
     const { follow, tailBytes } = request.query as { follow?: string; tailBytes?: string }
-    const { id, host, address } = await locate(context, name)
-    const wanted: LogsRequest = {
-      container: id,
+    const wanted = {
       follow: follow === '1' || follow === 'true',
       tailBytes: tailBytes === undefined ? null : Number(tailBytes),
     }
-    const call = agents.logs(address, encodeMessage(FrameType.json, JSON.stringify(wanted)))
-    request.raw.socket.once('close', () => call.cancel())
-    const text = Readable.from(payloads(call, `read the log of ${name}`, host), { objectMode: false })
+    let cancel = () => {}
+    request.raw.socket.once('close', () => cancel())
+    const open: OpenLog = async (offset) => {
+      const { id, host, address } = await locate(context, name)
+      const whole: LogsRequest = { container: id, ...wanted, ...(offset === null ? {} : { offset }) }
+      const call = agents.logs(address, encodeMessage(FrameType.json, JSON.stringify(whole)))
+      cancel = () => call.cancel()
+      if (request.raw.socket.destroyed) cancel()
+      return payloads(call, `read the log of ${name}`, host)
+    }
+    const text = Readable.from(wherever(open, await open(null)), { objectMode: false })
     await firstByteOrError(text)
     return reply.type('text/plain; charset=utf-8').send(text)
   })
+}
+
+type OpenLog = (offset: number | null) => Promise<AsyncGenerator<Buffer>>
+
+/** The log goes along when its container moves: it is read on there. */
+async function* wherever(open: OpenLog, begun: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  for (let log = begun; ; ) {
+    try {
+      return yield* log
+    } catch (thrown) {
+      if (!hasLeft(thrown)) throw thrown
+      const { offset } = thrown.context
+      await new Promise((resolve) => setTimeout(resolve, askAgainMs))
+      log = await open(typeof offset === 'number' ? offset : null)
+    }
+  }
 }
 
 async function* payloads(call: AsyncIterable<Buffer>, doing: string, host: string): AsyncGenerator<Buffer> {
