@@ -144,6 +144,8 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
   if (before.state == State::running) return {};
   if (before.state != State::frozen && before.state != State::checkpointed) return wrongState("thaw", *container, before.state, "frozen or checkpointed");
   DROVER_TRY(engine.lease().check("thaw", before));
+  // The lease is new, and its container not yet back on its bridge.
+  if (before.fenced) return unfenceContainer(engine, container);
   if (before.state == State::checkpointed) {
     forgetCheckpoint(engine, *container);
     forgetTree(container->id);
@@ -172,6 +174,8 @@ Status askToPowerOff(Engine& engine, const std::shared_ptr<Container>& container
   const Record before = container->snapshot();
   if (before.initPid == 0) return {};
   if (before.state == State::checkpointed || before.state == State::restored) return wrongState("stop", *container, before.state, "running or frozen");
+  // What can't be thawed can't power off; it would do so later, when nobody expects it.
+  if (before.state == State::frozen) DROVER_TRY(engine.lease().check("stop", before));
   container->stopping = true;
   int64_t age = before.startedAtMs ? nowMs() - *before.startedAtMs : newMs;
   int patienceMs = before.state == State::running ? static_cast<int>(std::clamp<int64_t>(newMs - age, 0, newMs)) : 0;

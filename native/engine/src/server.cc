@@ -14,10 +14,12 @@ namespace drover {
 namespace {
 constexpr size_t mostConnections = 1024;
 constexpr int backlog = 256;
+constexpr int64_t restMs = 100;
 }  // namespace
 
 Server::~Server() {
   if (!socket_.valid()) return;
+  if (resting_) loop_.cancel(*resting_);
   loop_.remove(socket_.get());
   unlink(path_.c_str());
 }
@@ -41,7 +43,7 @@ Status Server::listen(const std::string& path) {
 
 void Server::acceptOne() {
   UniqueFd accepted(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!accepted.valid()) return;
+  if (!accepted.valid()) return rest(errno);
   ucred peer = {};
   socklen_t size = sizeof peer;
   if (getsockopt(accepted.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.uid != 0) {
@@ -65,6 +67,17 @@ void Server::acceptOne() {
     if (handled) handled();
     if (auto closed = weak.lock()) connections_.erase(closed);
   };
+}
+
+void Server::rest(int error) {
+  if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM) return;
+  logLine("warn", errnoError("accept a connection", error).message);
+  loop_.remove(socket_.get());
+  resting_ = loop_.after(restMs, [this] {
+    resting_.reset();
+    Status added = loop_.add(socket_.get(), EPOLLIN, [this](uint32_t) { acceptOne(); });
+    if (!added.ok()) rest(ENOMEM);
+  });
 }
 
 }  // namespace drover

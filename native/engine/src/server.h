@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -20,10 +21,13 @@ class Server {
 
  private:
   void acceptOne();
+  /** Without descriptors or memory a connection stays in the queue: the loop would come back to it at once, for nothing. */
+  void rest(int error);
 
   EventLoop& loop_;
   std::function<void(const std::shared_ptr<Connection>&)> onConnection_;
   UniqueFd socket_;
+  std::optional<uint64_t> resting_;
   std::string path_;
   std::set<std::shared_ptr<Connection>> connections_;
 };

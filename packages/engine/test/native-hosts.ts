@@ -314,6 +314,10 @@ export class TestHost {
     return this.cgroups.some((group) => existsSync(join(group, 'devices.list')))
   }
 
+  get enginePid(): number | undefined {
+    return this.#engine?.pid
+  }
+
   /** The children of the engine with this name. */
   children(name: string): number[] {
     const pid = this.#engine?.pid

@@ -43,12 +43,15 @@ t.test('native lease', { skip: reasonToSkip }, async (t) => {
     await until('it to be frozen', async () => (await seen()).fenced === true, 60_000)
     t.match(await seen(), { state: 'frozen', initPid: pid })
     await t.rejects(client.call('thaw', c1), { code: 'WRONG_STATE' })
+    await t.rejects(client.call('stop', { ...c1, timeoutMs: 1_000 }), { code: 'WRONG_STATE' })
   })
 
   await t.test('a lease that names it lets the same processes go on', async (t) => {
-    await lease(60_000)
+    // A thaw at the same moment brings it back to its bridge, too.
+    await Promise.all([lease(60_000), client.call('thaw', c1).catch(() => {})])
     await until('it to go on', async () => (await seen()).state === 'running', 60_000)
     t.match(await seen(), { initPid: pid, fenced: false })
+    await until('it to be on its bridge', () => host.link('dv1').includes('master br0'), 10_000)
   })
 
   await t.test('an engine that died knows the lease again, and no lease is ever shortened', async (t) => {
