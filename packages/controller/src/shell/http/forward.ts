@@ -81,10 +81,12 @@ async function exchange(
 ): Promise<{ status: number; body: string } | null> {
   // An answer of one that leads no more may never come (it is cut off): ask the next one as soon as there is one.
   const { leader } = log.status()
-  const deposed = new AbortController()
+  const given = new AbortController()
   const stopWatching = log.onStatus((status) => {
-    if (status.leader !== null && status.leader.id !== leader?.id) deposed.abort()
+    if (status.leader !== null && status.leader.id !== leader?.id) given.abort()
   })
+  // AbortSignal.timeout would go off for every request that was answered long ago.
+  const timer = setTimeout(() => given.abort(), forwardTimeoutMs)
   try {
     const response = await fetch(url, {
       method,
@@ -95,12 +97,13 @@ async function exchange(
         [forwardedHeader]: config.name,
       },
       ...(body === undefined ? {} : { body }),
-      signal: AbortSignal.any([AbortSignal.timeout(forwardTimeoutMs), deposed.signal]),
+      signal: given.signal,
     })
     return { status: response.status, body: await response.text() }
   } catch {
     return null
   } finally {
+    clearTimeout(timer)
     stopWatching()
   }
 }
