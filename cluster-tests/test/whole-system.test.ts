@@ -65,16 +65,16 @@ async function story(story: Story): Promise<void> {
     },
   }
   await story.must('image', 'build', 'debian')
-  let copied: () => void = () => {}
-  const copy = new Promise<void>((resolve) => {
-    copied = resolve
-  })
+  const toCopy = mark()
+  const copied = mark()
   const seen = new Map<string, Identity>()
   t.jobs = 3
   await Promise.all([
-    t.test('systemd', { buffered: true }, (t) => systemd(t, whole, copied).finally(copied)),
+    t.test('systemd', { buffered: true }, (t) => systemd(t, whole, toCopy, copied).finally(toCopy.reach)),
     t.test('cloud-init', { buffered: true }, async (t) => void seen.set('cloud', await cloudInit(t, whole))),
-    t.test('other inits', { buffered: true }, async (t) => void seen.set('twin', await otherInits(t, whole, copy))),
+    t.test('other inits', { buffered: true }, async (t) => {
+      seen.set('twin', await otherInits(t, whole, toCopy, copied).finally(copied.reach))
+    }),
   ])
   await t.test('of one image: each its own ids and keys, a copy too', async (t) => {
     const [cloud, twin] = [seen.get('cloud'), seen.get('twin')]
@@ -84,6 +84,20 @@ async function story(story: Story): Promise<void> {
     t.notMatch(twin?.address, web.ipv4)
     t.not(cloud?.key, twin?.key, 'host keys are made at the first boot')
   })
+}
+
+/** A point that one strand comes to and another waits for. */
+interface Mark {
+  reached: Promise<void>
+  reach: () => void
+}
+
+function mark(): Mark {
+  let reach = () => {}
+  const reached = new Promise<void>((resolve) => {
+    reach = resolve
+  })
+  return { reached, reach }
 }
 
 /** What no two machines have in common, as it is inside. */
@@ -103,7 +117,8 @@ async function identity(t: Test, story: Story, name: string): Promise<Identity> 
 async function systemd(
   t: Test,
   { story, key, mirror, booted, comesTo, end }: Whole,
-  readyToCopy: () => void,
+  toCopy: Mark,
+  copied: Mark,
 ): Promise<void> {
   const sh = (script: string) => story.sh('web', script)
   await story.must('launch', 'web', '--image', 'debian', '--memory', '512MiB')
@@ -135,7 +150,9 @@ async function systemd(
     t.match(await sh('hostname; date +%Z; localectl status'), /^shop\nNZ[DS]T\n.*LC_COLLATE=POSIX/s)
     await sh('hostnamectl set-hostname web')
   })
-  readyToCopy()
+  // As it is now, not with a service that is disabled for a moment.
+  toCopy.reach()
+  await copied.reached
 
   await t.test('a service is disabled, enabled, restarted and fails as on a machine', async (t) => {
     await sh('systemctl -q disable --now ssh 2>/dev/null')
@@ -217,15 +234,17 @@ runcmd:
 async function otherInits(
   t: Test,
   { story, directory, booted, comesTo, end }: Whole,
-  readyToCopy: Promise<void>,
+  toCopy: Mark,
+  copied: Mark,
 ): Promise<Identity> {
   const data = join(directory, 'cron.yaml')
   const job = '* * * * * date >>/root/cron-ran'
   writeFileSync(data, `#cloud-config\nwrite_files: [{path: /var/spool/cron/crontabs/root, content: "${job}\\n"}]\n`)
   await story.must('launch', 'tiny', '--user-data', data, '--set', 'stop.signal=SIGTERM')
-  await readyToCopy
+  await toCopy.reached
   const sh = (script: string) => story.sh('twin', script)
   await story.must('copy', 'web', 'twin')
+  copied.reach()
 
   let own: Identity | undefined
   await t.test('a copy boots as itself, with what was set', async (t) => {
