@@ -1,4 +1,4 @@
-# The parts that are compiled: the engine, the raft addon, the fuzzers' replay and the small programs of images. Sourced by deploy/bootstrap.
+# The parts that are compiled: the engine, the raft addon, the fuzzers' replay and the small programs of images and laboratories. Sourced by deploy/bootstrap.
 # A build is repeated only when a hash over its sources, its tools and Node's major version differs from the last one's.
 
 # Each returns 0 when its product is there and current.
@@ -31,16 +31,12 @@ build_fuzz_replay() {
 }
 
 build_pulse() {
-  local source="$root/native/image-tools/pulse.c" product="$root/native/image-tools/build/pulse" compiler
-  [ -f "$source" ] || { warn "$source"; return 1; }
-  compiler=$(command -v cc) || { warn "pulse (in busybox images): a C compiler (package build-essential)"; return 1; }
-  local stamp
-  stamp=$(hash_of "$compiler" "$source")
-  is_current pulse "$stamp" "$product" && return 0
-  doing "compiling native/image-tools/pulse.c"
-  mkdir -p "$(dirname "$product")"
-  run_logged pulse "$compiler" -std=c11 -static -O2 -Wall -Wextra -o "$product" "$source" || return 1
-  remember pulse "$stamp"
+  build_c_program pulse "$root/native/image-tools/pulse.c" "in busybox images" -static
+}
+
+# Only tests and benchmarks with real containers need it.
+build_pulse_client() {
+  build_c_program pulse-client "$root/native/lab-tools/pulse-client.c" "of laboratories"
 }
 
 # The probes of the compatibility matrix; only tests need them.
@@ -54,6 +50,21 @@ build_migration_probes() {
   run_logged migration-probes "$compiler" -std=gnu11 -D_GNU_SOURCE -static -pthread -O1 -Wall -Wextra \
     -o "$folder/build/probe" "$folder"/src/*.c || return 1
   remember migration-probes "$stamp"
+}
+
+# build_c_program NAME SOURCE PURPOSE [FLAG…]: one file, into the build folder beside it.
+build_c_program() {
+  local name=$1 source=$2 purpose=$3 product compiler stamp
+  shift 3
+  product="$(dirname "$source")/build/$name"
+  [ -f "$source" ] || { warn "$source"; return 1; }
+  compiler=$(command -v cc) || { warn "$name ($purpose): a C compiler (package build-essential)"; return 1; }
+  stamp=$(hash_of "$compiler $*" "$source")
+  is_current "$name" "$stamp" "$product" && return 0
+  doing "compiling ${source#"$root"/}"
+  mkdir -p "$(dirname "$product")"
+  run_logged "$name" "$compiler" -std=c11 -O2 -Wall -Wextra "$@" -o "$product" "$source" || return 1
+  remember "$name" "$stamp"
 }
 
 # build_with_cmake NAME PRODUCT NEEDS [HASH]: the hash is over what else it is made of.

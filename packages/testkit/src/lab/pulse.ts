@@ -2,6 +2,7 @@
 // and the counter went on unbroken, and how long it heard nothing (the blackout as a user has it).
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +10,11 @@ import { waitUntil } from '@drover/cli/daemons'
 import { DroverError } from '@drover/protocol'
 
 export const pulsePort = 7000
+
+/** Holds the streams, in a process of its own so that nothing else delays its clock; its commands are in native/lab-tools/pulse-client.c. */
+export const pulseClientPath = fileURLToPath(
+  new URL('../../../../native/lab-tools/build/pulse-client', import.meta.url),
+)
 
 export interface PulseReport {
   lines: number
@@ -51,8 +57,10 @@ export class PulseClient {
 
   /** `prefix` runs it in the client's namespace. */
   constructor(prefix: string[]) {
-    const program = fileURLToPath(new URL('./pulse-client.js', import.meta.url))
-    const [command, ...args] = [...prefix, process.execPath, program]
+    if (!existsSync(pulseClientPath)) {
+      throw new DroverError('INTERNAL', 'the pulse client is not built (npm run bootstrap does, with a C compiler)')
+    }
+    const [command, ...args] = [...prefix, pulseClientPath]
     this.#child = spawn(command as string, args, { stdio: ['pipe', 'pipe', 'inherit'], cwd: '/' })
     this.#child.stdin.on('error', () => {})
     this.#child.on('exit', () => {
