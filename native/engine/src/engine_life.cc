@@ -159,7 +159,10 @@ Status Engine::adopt() {
       std::lock_guard lock(mutex_);
       containers_[name] = container;
     }
-    if (hasKept(recordPath(directory))) settler_.note(name);
+    if (hasKept(recordPath(directory))) {
+      dropUnfinished(recordPath(directory));
+      settler_.note(name);
+    }
     warn(adoptOne(container));
   }
   bridges_.removeEmpty();

@@ -43,6 +43,8 @@ bool dropKept(const std::string& path, const UniqueFd& synced) {
 
 bool hasKept(const std::string& path) { return access((path + keptSuffix).c_str(), F_OK) == 0; }
 
+void dropUnfinished(const std::string& path) { (void)unlink((path + newSuffix).c_str()); }
+
 Status restoreKept(const std::string& path) {
   if (rename((path + keptSuffix).c_str(), path.c_str()) != 0) return errnoError("restore " + path);
   return {};

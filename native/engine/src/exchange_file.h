@@ -33,6 +33,8 @@ Result<UniqueFd> syncExchanged(const std::string& path);
 bool dropKept(const std::string& path, const UniqueFd& synced);
 /** Whether a former process, or boot, left the second name. */
 bool hasKept(const std::string& path);
+/** A process that was killed in an exchange may have left the kept one under the name of the next new one, which would be written over it. */
+void dropUnfinished(const std::string& path);
 /** The last one that is whole on the disk takes the place of the newest one. */
 Status restoreKept(const std::string& path);
 

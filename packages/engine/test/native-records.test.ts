@@ -1,7 +1,7 @@
 // What a power cut leaves of a container's record, which the engine changes without a wait for the disk: a file that is empty or of zeros, its
 // name being on the disk before what it holds. The one before it counts then, and nobody's disk goes for want of a record that can be read.
 
-import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { EngineClient } from '../src/index.ts'
@@ -79,6 +79,17 @@ t.test('records after a power cut', { skip: reasonToSkip }, async (t) => {
     client = await host.startEngine()
     await settled(container)
     t.match(await client.call('get', { container }), { state: 'running' })
+  })
+
+  await t.test('an engine that is killed in the middle of a change: the next one keeps what was kept', async (t) => {
+    const { container } = await stage.startedFor(t)
+    await host.killEngine()
+    // The old one and the new one had changed places, and the old one had its temporary name still.
+    linkSync(keptOf(container), `${fileOf(container)}.new`)
+    client = await host.startEngine()
+    await client.call('freeze', { container, epoch: 1 })
+    t.match(JSON.parse(readFileSync(keptOf(container), 'utf8')), { state: 'created' })
+    t.match(JSON.parse(readFileSync(fileOf(container), 'utf8')), { state: 'frozen' })
   })
 
   await t.test('neither can be read: the container is left alone, and its disk stays', async (t) => {
