@@ -63,8 +63,11 @@ function goesOnSoon({ mirror, snapshots, sessions }: Known, container: string): 
   )
 }
 
-const hasLeft = ({ sessions }: Known, container: string): boolean =>
-  sessions.ofContainer(container).some(({ side, step }) => side === 'source' && step === 'cleaned')
+/** One that came back since has a later session. */
+function hasLeft({ sessions }: Known, container: string): boolean {
+  const last = sessions.ofContainer(container).at(-1)
+  return last?.side === 'source' && last.step === 'cleaned'
+}
 
 const left = (container: string) =>
   new DroverError('BUSY', `${container} has just moved to another host; ask again`, {

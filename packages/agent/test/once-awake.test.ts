@@ -57,6 +57,8 @@ t.test('on its way: nothing is asked until it is known where it goes on', async 
     gone.sessions[0] = { ...source, step: 'cleaned', ended: true }
   }, 60)
   await t.rejects(gone.look(), { code: 'BUSY', retryable: true, context: { left: true } })
+  gone.sessions.push({ side: 'destination', step: 'released', ended: true, switches: false })
+  await t.rejects(gone.look(), { code: 'CONTAINER_NOT_FOUND' }, 'it came back, and is gone since')
   const kept = fixture()
   kept.sessions.push(source)
   setTimeout(() => {
