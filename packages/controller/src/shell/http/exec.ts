@@ -8,7 +8,7 @@ import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
 import type { FastifyInstance } from 'fastify'
 import { type AgentStreams, callError } from '../agent-streams.ts'
 import type { ControllerContext } from '../context.ts'
-import { hasLeft, locate } from './locate.ts'
+import { hasLeft, locate, mostHosts } from './locate.ts'
 import { NameParams } from './route.ts'
 
 /** A client that connects and says nothing. */
@@ -17,8 +17,6 @@ const firstFrameDeadlineMs = 10_000
 const maxBufferedBytes = 1 << 20
 const maxSessions = 1_000
 const farewellMs = 1_000
-/** For a container that moves again and again. */
-const mostHosts = 5
 /** Of what a client says before its command does, so much is kept, to be said again on another host. */
 const maxKeptBytes = 1 << 20
 

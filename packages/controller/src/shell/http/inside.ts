@@ -14,11 +14,8 @@ import type { ServiceError } from '@grpc/grpc-js'
 import type { FastifyInstance } from 'fastify'
 import { type AgentStreams, callError } from '../agent-streams.ts'
 import type { ControllerContext } from '../context.ts'
-import { hasLeft, locate } from './locate.ts'
+import { hasLeft, locate, mostHosts } from './locate.ts'
 import { NameParams } from './route.ts'
-
-/** For one that moves again and again. */
-const mostHosts = 5
 
 export function insideRoutes(app: FastifyInstance, context: ControllerContext, agents: AgentStreams): void {
   for (const [method, { summary, params, result }] of Object.entries(insideMethods)) {

@@ -16,6 +16,8 @@ export interface Location {
 
 const switchDeadlineMs = 60_000
 const askAgainMs = 20
+/** On which one container is looked for, should it move again and again. */
+export const mostHosts = 5
 
 /** @throws CONTAINER_NOT_FOUND; HOST_UNREACHABLE; what the leader answers */
 export async function locate(context: ControllerContext, name: string): Promise<Location> {
