@@ -35,8 +35,9 @@ build_pulse() {
 }
 
 # Only tests and benchmarks with real containers need it.
-build_pulse_client() {
-  build_c_program pulse-client "$root/native/lab-tools/pulse-client.c" "of laboratories"
+build_lab_tools() {
+  build_c_program pulse-client "$root/native/lab-tools/pulse-client.c" "of laboratories" &&
+    build_c_program core-pace "$root/native/lab-tools/core-pace.c" "of benchmarks"
 }
 
 # The probes of the compatibility matrix; only tests need them.

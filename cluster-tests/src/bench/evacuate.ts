@@ -6,7 +6,7 @@
 
 import { DroverClient } from '@drover/client'
 import type { Container } from '@drover/protocol'
-import { Lab } from '@drover/testkit/lab'
+import { Lab, withCorePace } from '@drover/testkit/lab'
 import { maximum, median, mediansByKey, onlyDurations, percentile, rounded } from '../figures.ts'
 import { Witness } from '../witness.ts'
 import type { Bench, BenchOptions, BenchOutcome } from './bench.ts'
@@ -76,7 +76,9 @@ async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: 
   const witnesses = await watch(lab, before, seed)
   const cpuBefore = daemonCpuMsByKind(lab)
   const machineBefore = machineCpuMs()
-  const operation = await ended(client, client.evacuate(home, parallel === null ? {} : { parallel }), deadlineMs)
+  const { result: operation, pace } = await withCorePace(async () =>
+    ended(client, client.evacuate(home, parallel === null ? {} : { parallel }), deadlineMs),
+  )
   const cpuMs = Object.entries(daemonCpuMsByKind(lab)).map(([kind, ms]) => [kind, ms - (cpuBefore[kind] ?? 0)] as const)
   const machine = machineCpuMs(machineBefore)
   const tookMs = (operation.endedAtMs ?? 0) - operation.createdAtMs
@@ -112,6 +114,7 @@ async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: 
       stream_ticks_per_s: rounded(ticksPerS),
       machine_idle_percent: percentOfMachine(machine.idleMs),
       machine_stolen_percent: percentOfMachine(machine.stolenMs),
+      ...pace,
       failures: verdicts.filter(({ unbroken }) => !unbroken).length + before.length - moved.length,
       retries: moves.length - moved.length,
       restarts: before.filter(({ name, starts }) => after.get(name)?.starts !== starts).length,

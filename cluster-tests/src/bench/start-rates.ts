@@ -3,6 +3,7 @@
 // sees how much of the fall is the kernel's own, for seven namespaces, cgroups and a port of a bridge with a thousand.
 
 import { freemem } from 'node:os'
+import { type CorePace, withCorePace } from '@drover/testkit/lab'
 import { rounded } from '../figures.ts'
 import type { BenchHost } from './bench-host.ts'
 import { nowMs } from './runtime.ts'
@@ -28,10 +29,13 @@ export async function measureRates(
   const created = await perSecond(serials, runtime.prepare)
   onProgress(`${most} containers created, ${Math.round(created)} a second`)
   const rates: number[] = []
+  const paces: CorePace[] = []
   for (let at = 0; at < most; at += batch) {
     await touchMemory(host)
-    rates.push(await perSecond(serials.slice(at, at + batch), runtime.start))
-    onProgress(`${at + batch} containers run, ${Math.round(rates.at(-1) as number)} starts a second`)
+    const { result, pace } = await withCorePace(() => perSecond(serials.slice(at, at + batch), runtime.start))
+    rates.push(result)
+    paces.push(pace)
+    onProgress(`${at + batch} containers run, ${Math.round(result)} starts a second`)
   }
   const removed = await perSecond(serials, runtime.remove)
   onProgress(`all removed, ${Math.round(removed)} a second`)
@@ -41,6 +45,8 @@ export async function measureRates(
     starts_per_s: rounded(rates[0] as number),
     starts_per_s_at_1000: rounded(rates.at(-1) as number),
     starts_per_s_least: rounded(Math.min(...rates)),
+    starts_core_loop_us: paces[0]?.core_loop_us ?? 0,
+    starts_core_loop_us_at_1000: paces.at(-1)?.core_loop_us ?? 0,
     floor_starts_per_s: rounded(floor[0] as number),
     floor_starts_per_s_at_1000: rounded(floor.at(-1) as number),
     creates_per_s: rounded(created),

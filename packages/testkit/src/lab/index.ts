@@ -1,6 +1,7 @@
 // The laboratory of test hosts: Lab.start() gives a whole cluster on this machine, lab.down() leaves nothing of it.
 
 export { waitUntil } from '@drover/cli/daemons'
+export { type CorePace, withCorePace } from './core-pace.ts'
 export { engineState } from './engine-state.ts'
 export type { ArmedPoint } from './faults.ts'
 export * from './lab.ts'
