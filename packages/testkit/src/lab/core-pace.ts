@@ -1,5 +1,5 @@
 // How fast the processors are while something is measured: native/lab-tools/core-pace.c runs beside it. On a virtual machine others on the
-// same cores slow everything down by half, which /proc/stat doesn't tell: two runs can be compared by what the same loop took in each.
+// same cores can slow everything down by half, which /proc/stat doesn't tell: two runs can be compared by what the same loop took in each.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
