@@ -34,7 +34,7 @@ build_pulse() {
   build_c_program pulse "$root/native/image-tools/pulse.c" "in busybox images" -static
 }
 
-# Only tests and benchmarks with real containers need it.
+# Only tests and benchmarks with real containers need them.
 build_lab_tools() {
   build_c_program pulse-client "$root/native/lab-tools/pulse-client.c" "of laboratories" &&
     build_c_program core-pace "$root/native/lab-tools/core-pace.c" "of benchmarks"

@@ -76,7 +76,7 @@ async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: 
   const witnesses = await watch(lab, before, seed)
   const cpuBefore = daemonCpuMsByKind(lab)
   const machineBefore = machineCpuMs()
-  const { result: operation, pace } = await withCorePace(async () =>
+  const { result: operation, pace } = await withCorePace(() =>
     ended(client, client.evacuate(home, parallel === null ? {} : { parallel }), deadlineMs),
   )
   const cpuMs = Object.entries(daemonCpuMsByKind(lab)).map(([kind, ms]) => [kind, ms - (cpuBefore[kind] ?? 0)] as const)
