@@ -4,6 +4,7 @@
 // processor time, most of it the network's: were all of them to tick like that, they would take what the moves need. `--phases` shows how it scales with `parallel`: the
 // containers are brought back and the host is emptied again, with 1, 2, 4 and 8 at once.
 
+import { setTimeout as pause } from 'node:timers/promises'
 import { DroverClient } from '@drover/client'
 import type { Container } from '@drover/protocol'
 import { Lab, withCorePace } from '@drover/testkit/lab'
@@ -25,6 +26,8 @@ const farTickMs = 500
 const witnessesAtOnce = 40
 const parallels = [1, 2, 4, 8]
 const floorMoves = 20
+/** What the daemons do when nothing happens comes in turns of a few seconds: some of them. */
+const restMs = 16_000
 const idle = { cpuMilli: 1, memoryBytes: 16 << 20, diskBytes: 0 }
 
 export const evacuateBench: Bench = {
@@ -45,6 +48,7 @@ async function measure({ n, seed, phases, onProgress }: BenchOptions): Promise<B
     await launch(client, home, n, onProgress)
     for (const host of others)
       await ended(client, client.launch({ ...resident(n), name: `resident-${host}`, host }), deadlineMs)
+    Object.assign(figures, await atRest(lab))
     const first = await evacuate(lab, client, home, null, seed)
     Object.assign(figures, first.figures)
     notes.push(`of each move, medians: ${JSON.stringify(mediansByKey(first.records))}`)
@@ -70,6 +74,19 @@ const capacityFor = (n: number) => ({
   diskBytes: 2 ** 44,
   pids: 4_000_000,
 })
+
+/** Processor time of the daemons while nothing happens and nobody asks, per second. */
+async function atRest(lab: Lab): Promise<BenchOutcome['figures']> {
+  const before = daemonCpuMsByKind(lab)
+  await pause(restMs)
+  const perSecond = Object.entries(daemonCpuMsByKind(lab)).map(
+    ([kind, ms]) => [kind, ((ms - (before[kind] ?? 0)) * 1000) / restMs] as const,
+  )
+  return {
+    rest_cpu_ms_per_s: rounded(perSecond.reduce((sum, [, ms]) => sum + ms, 0)),
+    ...Object.fromEntries(perSecond.map(([kind, ms]) => [`rest_${kind}_cpu_ms_per_s`, rounded(ms)])),
+  }
+}
 
 async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: number | null, seed: number) {
   const before = (await client.containers()).filter(({ host }) => host === home)

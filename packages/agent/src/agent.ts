@@ -6,6 +6,7 @@ import { EngineClient } from '@drover/engine'
 import {
   type AgentConfig,
   type AssignmentBatch,
+  completeReportMs,
   DroverError,
   heartbeatMs,
   type Peer,
@@ -68,7 +69,8 @@ export class Agent {
   readonly #hostShutdown: HostShutdown
   #streams: StreamServer | null = null
   #grpc: AgentGrpc | null = null
-  #refresh: NodeJS.Timeout | null = null
+  #lists: NodeJS.Timeout | null = null
+  #looks: NodeJS.Timeout | null = null
   #trimmedAtMs = 0
   readonly #reports = new ReportWriter()
   readonly #observer = new ContainerObserver()
@@ -142,13 +144,15 @@ export class Agent {
       if (this.#parts.mirror.event(container)) this.#containerChanged(container.container)
     })
     this.#bus.start()
-    this.#refresh = setInterval(() => void this.#list(), heartbeatMs)
+    this.#lists = setInterval(() => void this.#tellEverything(), completeReportMs)
+    this.#looks = setInterval(() => this.#lookAtDisks(), heartbeatMs)
     this.#parts.log.info({ streamPort: this.#streams.port, grpcPort: this.#grpc.port }, 'agent started')
   }
 
   /** Leaves every container as it is, unless the host goes down: then they are stopped, in order. Migrations under way are given up: nobody would go on with them. */
   async stop({ hostGoesDown = false } = {}): Promise<void> {
-    if (this.#refresh) clearInterval(this.#refresh)
+    if (this.#lists) clearInterval(this.#lists)
+    if (this.#looks) clearInterval(this.#looks)
     this.#workers.stop()
     await this.#bus.close()
     await this.#tasks.stop()
@@ -269,6 +273,12 @@ export class Agent {
     }
   }
 
+  /** What an engine that doesn't answer had last counts meanwhile. */
+  async #tellEverything(): Promise<void> {
+    await this.#list()
+    this.#bus.publishEverythingSoon()
+  }
+
   /** Use changes without events, and an event may be missed. */
   async #list(): Promise<void> {
     const { mirror, engine, log } = this.#parts
@@ -278,11 +288,16 @@ export class Agent {
     try {
       const { containers } = await engine.call('list', {}, { deadlineMs: engineDeadlines.quick })
       for (const container of mirror.replaceAll(containers, mark)) this.#containerChanged(container)
-      void this.#disks.turn(containers)
-      this.#trimLeftovers()
+      this.#usage.listed(mirror.all())
     } catch (thrown) {
       log.warn({ error: DroverError.from(thrown).message }, 'list the containers')
     }
+  }
+
+  #lookAtDisks(): void {
+    if (!this.#parts.mirror.up) return
+    void this.#disks.turn(this.#parts.mirror.all())
+    this.#trimLeftovers()
   }
 
   #trimLeftovers(): void {
@@ -305,7 +320,7 @@ export class Agent {
       grpcPort: this.#grpc?.port ?? 0,
       streamPort: this.#streams?.port ?? 0,
       capacity: this.#capacity,
-      used: { ...this.#usage.measure(containers), diskBytes: this.#disks.totalBytes },
+      used: { ...this.#usage.used(containers), diskBytes: this.#disks.totalBytes },
       features: hostFeatures(mirror.hello),
       images: images.digests(),
       leftovers: this.#parts.leftovers.all().map(({ container, bytes }) => ({ container, bytes })),

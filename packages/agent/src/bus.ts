@@ -10,6 +10,7 @@ import {
   heartbeatMs,
   maxMessageBytes,
   pullIntervalMs,
+  ReportsWanted,
   subjects,
   type TlsFiles,
 } from '@drover/protocol'
@@ -37,6 +38,9 @@ export interface BusOptions {
 }
 
 const validator = Compile(AssignmentBatch)
+const wantedValidator = Compile(ReportsWanted)
+/** Everything is told no more often than this for those who ask, however many there are. */
+const wantedPauseMs = 1_000
 const reconnectWaitMs = 200
 /** A server that dies during the handshake leaves the attempt hanging; the library’s own 20 s are silence for the cluster. */
 const connectDeadlineMs = 2_000
@@ -53,6 +57,8 @@ export class Bus {
   #scheduled = false
   #later: { timer: NodeJS.Timeout; atMs: number } | null = null
   #everything = true
+  #wantedAtMs = Number.NEGATIVE_INFINITY
+  #wanted: NodeJS.Timeout | null = null
   #pulled = false
   #pulling = false
   #heartbeat: NodeJS.Timeout | null = null
@@ -64,7 +70,7 @@ export class Bus {
 
   /** Connects in the background, for as long as it takes; the agent works on without. */
   start(): void {
-    this.#heartbeat = setInterval(() => this.#publishEverythingSoon(), heartbeatMs)
+    this.#heartbeat = setInterval(() => this.publishSoon(), heartbeatMs)
     void this.#connect()
   }
 
@@ -88,8 +94,14 @@ export class Bus {
     this.#later = { timer, atMs }
   }
 
+  publishEverythingSoon(): void {
+    this.#everything = true
+    this.publishSoon()
+  }
+
   async close(): Promise<void> {
     this.#closed = true
+    if (this.#wanted) clearTimeout(this.#wanted)
     if (this.#later) clearTimeout(this.#later.timer)
     if (this.#heartbeat) clearInterval(this.#heartbeat)
     if (this.#pullTimer) clearTimeout(this.#pullTimer)
@@ -138,6 +150,12 @@ export class Bus {
         else this.#take(message, null)
       },
     })
+    connection.subscribe(subjects.reportsWanted(cluster), {
+      callback: (error, message) => {
+        if (error) log.warn({ error: error.message }, 'subscription to who wants reports')
+        else this.#reportWanted(message)
+      },
+    })
     log.info({ server: connection.getServer() }, 'connected to the bus')
     this.publishSoon()
     void this.#pull()
@@ -145,7 +163,7 @@ export class Bus {
       if (this.#closed) return
       if (status.type === 'reconnect') {
         log.info({ server: connection.getServer() }, 'reconnected to the bus')
-        this.#publishEverythingSoon()
+        this.publishEverythingSoon()
         void this.#pull()
       } else if (status.type === 'disconnect') {
         log.warn({}, 'lost the bus')
@@ -153,9 +171,20 @@ export class Bus {
     }
   }
 
-  #publishEverythingSoon(): void {
-    this.#everything = true
-    this.publishSoon()
+  #reportWanted(message: Msg): void {
+    const wanted = parsed(message)
+    if (!wantedValidator.Check(wanted) || wanted.cluster !== this.#options.cluster) {
+      this.#options.log.warn({ subject: message.subject }, 'a message that wants no report was dropped')
+      return
+    }
+    if (this.#wanted || this.#closed || (wanted.host !== undefined && wanted.host !== this.#options.host)) return
+    const waitMs = Math.max(0, this.#wantedAtMs + wantedPauseMs - performance.now())
+    this.#wanted = setTimeout(() => {
+      this.#wanted = null
+      this.#wantedAtMs = performance.now()
+      this.publishEverythingSoon()
+    }, waitMs)
+    this.#wanted.unref()
   }
 
   #publish(): void {
@@ -203,10 +232,8 @@ export class Bus {
   }
 
   #take(message: Msg, askedAtMs: number | null): boolean {
-    let value: unknown
-    try {
-      value = JSON.parse(message.string())
-    } catch {
+    const value = parsed(message)
+    if (value === undefined) {
       this.#options.log.warn({ subject: message.subject }, 'a message that is not JSON was dropped')
       return false
     }
@@ -223,5 +250,14 @@ export class Bus {
       )
     }
     return false
+  }
+}
+
+/** Undefined: not JSON. */
+function parsed(message: Msg): unknown {
+  try {
+    return JSON.parse(message.string())
+  } catch {
+    return undefined
   }
 }

@@ -20,24 +20,22 @@ export function machineCapacity(dataDirectory: string, leftoverBytes = 0): Resou
   }
 }
 
-/** Sums of the engine's list; CPU is what was used since the last call, as thousandths of a core. */
+/** Sums of the engine's lists; CPU is what was used between the last two, as thousandths of a core. */
 export class UsageMeter {
   #cpuUsec = new Map<string, number>()
-  #measuredAtMs = performance.now()
+  #listedAtMs = performance.now()
   #cpuMilli = 0
 
-  measure(containers: EngineContainer[]): Resources {
-    const now = performance.now()
-    const elapsedMs = now - this.#measuredAtMs
-    // Reports at once after a change are closer together than a rate needs.
-    if (elapsedMs >= 500) {
-      let used = 0
-      for (const { container, cpuUsec } of containers)
-        used += Math.max(0, cpuUsec - (this.#cpuUsec.get(container) ?? cpuUsec))
-      this.#cpuUsec = new Map(containers.map(({ container, cpuUsec }) => [container, cpuUsec]))
-      this.#cpuMilli = Math.round(used / elapsedMs)
-      this.#measuredAtMs = now
-    }
+  listed(containers: EngineContainer[], nowMs = performance.now()): void {
+    let used = 0
+    for (const { container, cpuUsec } of containers)
+      used += Math.max(0, cpuUsec - (this.#cpuUsec.get(container) ?? cpuUsec))
+    this.#cpuUsec = new Map(containers.map(({ container, cpuUsec }) => [container, cpuUsec]))
+    this.#cpuMilli = Math.round(used / Math.max(1, nowMs - this.#listedAtMs))
+    this.#listedAtMs = nowMs
+  }
+
+  used(containers: EngineContainer[]): Resources {
     const sum = (of: (container: EngineContainer) => number) => containers.reduce((total, one) => total + of(one), 0)
     return {
       cpuMilli: this.#cpuMilli,

@@ -1,4 +1,4 @@
-// What is said of this host: everything with each heartbeat and whenever the rarer facts change, else only what is different from the last
+// What is said of this host: everything now and then and whenever the rarer facts change, else only what is different from the last
 // time that everything was said. A busy host with hundreds of containers would otherwise tell of all of them many times a second,
 // and each controller would read it.
 
@@ -7,6 +7,8 @@ import type { MigrationSession } from './migration/session.ts'
 
 /** Figures of a session that ended are said for so long; by then its operation has them, or nobody asked. */
 const figuresForMs = 10_000
+/** With hardly a container here, everything is little. */
+const fewTellings = 16
 
 export interface ReportFacts extends Omit<HostReport, 'sequence' | 'migrations' | 'snapshots'> {
   sessions: readonly MigrationSession[]
@@ -18,6 +20,8 @@ interface Said {
   rare: string
   atMs: number
   containers: Map<string, ObservedContainer>
+  /** How often a container was told of since. */
+  tellings: number
 }
 
 export class ReportWriter {
@@ -32,12 +36,17 @@ export class ReportWriter {
   next(facts: ReportFacts, nowMs = performance.now()): HostReport | HostChanges {
     const sequence = ++this.#sequence
     const rare = rareFacts(facts)
-    if (this.#said?.rare === rare) return changesSince(this.#said, facts, sequence)
+    if (this.#said?.rare === rare && this.#said.tellings < mostTellings(facts)) {
+      const changes = changesSince(this.#said, facts, sequence)
+      this.#said.tellings += changes.containers.length + changes.gone.length
+      return changes
+    }
     this.#said = {
       sequence,
       rare,
       atMs: nowMs,
       containers: new Map(facts.containers.map((each) => [each.container, each])),
+      tellings: 0,
     }
     const { cluster, host, session, sessions, ...more } = facts
     const migrations = sessions.map((each) => each.report(nowMs - each.changedAtMs < figuresForMs))
@@ -45,9 +54,12 @@ export class ReportWriter {
   }
 }
 
+/** Each of the changes tells all since the last complete report: once they are as much as that, another one is less. */
+const mostTellings = ({ containers }: ReportFacts): number => Math.max(fewTellings, containers.length)
+
 /** A container that is still the same object has not changed but for its use (ContainerObserver). */
 function changesSince(said: Said, facts: ReportFacts, sequence: number): HostChanges {
-  const { cluster, host, session, used, engineUp, containers, sessions, imageTasks, snapshots } = facts
+  const { cluster, host, session, used, engineUp, pressure, containers, sessions, imageTasks, snapshots } = facts
   const present = new Set(containers.map(({ container }) => container))
   return {
     cluster,
@@ -57,6 +69,7 @@ function changesSince(said: Said, facts: ReportFacts, sequence: number): HostCha
     sequence,
     used,
     engineUp,
+    ...(pressure === undefined ? {} : { pressure }),
     containers: containers.filter((each) => said.containers.get(each.container) !== each),
     gone: [...said.containers.keys()].filter((container) => !present.has(container)),
     // Figures of one under way change without notice.

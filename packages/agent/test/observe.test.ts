@@ -90,9 +90,20 @@ t.test('report: how a container ended', async (t) => {
   }
 })
 
-t.test('report: use is the sum over the containers', async (t) => {
-  const use = new UsageMeter().measure([engine, { ...engine, container: 'c2', memoryBytes: 5, processes: 1 }])
-  t.match(use, { memoryBytes: 15, pids: 4 })
+t.test('report: use is the sum over the containers, of processor time between the last two lists', async (t) => {
+  const meter = new UsageMeter()
+  const both = (cpuUsec: number) => [
+    { ...engine, cpuUsec },
+    { ...engine, container: 'c2', memoryBytes: 5, processes: 1, cpuUsec },
+  ]
+  t.match(meter.used(both(0)), { memoryBytes: 15, pids: 4, cpuMilli: 0 })
+  meter.listed(both(1_000_000), 10_000)
+  t.match(meter.used(both(1_000_000)), { cpuMilli: 0 }, 'one list tells no rate')
+  meter.listed(both(2_000_000), 14_000)
+  t.match(meter.used(both(2_000_000)), { cpuMilli: 500 })
+  t.match(meter.used(both(2_000_000)), { cpuMilli: 500 }, 'however often it is told')
+  meter.listed([{ ...engine, container: 'c3', cpuUsec: 9_000_000 }], 18_000)
+  t.match(meter.used([]), { cpuMilli: 0 }, 'one that has just come has used nothing yet')
 })
 
 t.test('report: what is seen of its memory, and why it stands still', async (t) => {

@@ -94,6 +94,18 @@ t.test('reports: changes name what is different, and nothing else', async (t) =>
   )
 })
 
+t.test('reports: changes that have told of as much as everything are followed by everything', async (t) => {
+  const host = new Host()
+  const names = Array.from({ length: 20 }, (_, at) => `c${at}`)
+  for (const name of names) host.containers.set(name, engine(name))
+  host.say()
+  for (let again = 0; again < 100; again++) t.ok('since' in host.say(), 'nothing new costs nothing')
+  for (const name of names.slice(0, 4)) host.containers.set(name, engine(name, { state: 'frozen' }))
+  for (let again = 0; again < 5; again++) t.equal((host.say() as HostChanges).containers.length, 4)
+  t.notOk('since' in host.say())
+  t.same((host.say() as HostChanges).containers, [])
+})
+
 t.test('reports: what a container uses is told with the next complete report', async (t) => {
   const observer = new ContainerObserver()
   const use = (diskBytes: number) => () => ({ diskBytes, dirtyBytesPerS: 7 })

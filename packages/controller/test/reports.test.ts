@@ -12,9 +12,13 @@ const damaged = () => bytesOf(host.report()).subarray(0, 200)
 
 function listen(t: Test) {
   const refused: DroverError[] = []
-  const reports = new Reports('test', 0, (error) => refused.push(error))
+  const missing: string[] = []
+  const reports = new Reports('test', 0, {
+    refused: (error) => refused.push(error),
+    missing: (name) => missing.push(name),
+  })
   t.equal(reports.receive(bytesOf(host.report()), 1_000), 'a')
-  return { reports, refused }
+  return { reports, refused, missing }
 }
 
 t.test('reports: what was replaced before anybody looked is never read', async (t) => {
@@ -79,6 +83,37 @@ t.test('reports: changes are about the last complete report, read together or on
   reports.receive(bytesOf(changesOf(complete, { sequence: complete.sequence + 2, engineUp: false })), 1_400)
   t.match(reports.reports.get('a'), { report: { engineUp: true }, receivedAtMs: 1_300 }, 'older ones are not believed')
   t.same(refused, [])
+})
+
+t.test('reports: one that was lost is asked for, once a second', async (t) => {
+  const { reports, missing } = listen(t)
+  const lost = host.report()
+  const hear = (more: Partial<HostChanges>, atMs: number) => {
+    reports.receive(bytesOf(changesOf(lost, more)), atMs)
+    return reports.reports.get('a')
+  }
+  hear({}, 1_100)
+  t.same(missing, ['a'])
+  hear({ sequence: lost.sequence + 2 }, 1_200)
+  t.same(missing, ['a'])
+  hear({ sequence: lost.sequence + 3 }, 2_100)
+  t.same(missing, ['a', 'a'])
+  hear({ session: lost.session - 1 }, 9_000)
+  t.same(missing, ['a', 'a'], 'what is older than what we have misses nothing')
+  reports.receive(bytesOf({ ...lost, sequence: lost.sequence + 4 }), 9_100)
+  t.match(hear({ since: lost.sequence + 4, sequence: lost.sequence + 5 }, 9_200), { receivedAtMs: 9_200 })
+  t.same(missing, ['a', 'a'])
+})
+
+t.test('reports: what a host says of its memory is in its changes, too', async (t) => {
+  const { reports } = listen(t)
+  const pressure = (memoryUsedBytes: number) => ({ memoryUsedBytes, frozen: [] })
+  const complete = { ...host.report(), pressure: pressure(1) }
+  reports.receive(bytesOf(complete), 1_100)
+  reports.receive(bytesOf(changesOf(complete, { pressure: pressure(2) })), 1_200)
+  t.match(reports.reports.get('a'), { report: { pressure: pressure(2) } })
+  reports.receive(bytesOf(changesOf(complete, { sequence: complete.sequence + 2 })), 1_300)
+  t.match(reports.reports.get('a'), { report: { pressure: pressure(1) } }, 'an older agent says it now and then')
 })
 
 t.test('reports: changes to a report that was lost say nothing', async (t) => {

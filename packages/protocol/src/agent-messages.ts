@@ -184,7 +184,12 @@ export const ImageTaskResult = Type.Object({
 })
 export type ImageTaskResult = Static<typeof ImageTaskResult>
 
-/** Agent → all controllers on subjects.reports every heartbeatMs, and when what HostChanges can't say has changed. */
+const HostPressure = Type.Object({
+  memoryUsedBytes: Type.Integer({ description: 'of the capacity; page cache that can be dropped is not used' }),
+  frozen: Type.Array(Type.String(), { description: 'containers that were frozen instead of killed for memory' }),
+})
+
+/** Agent → all controllers on subjects.reports every completeReportMs, when one is wanted, and when what HostChanges can't say has changed. */
 export const HostReport = Type.Object({
   cluster: Type.String(),
   host: Type.String(),
@@ -200,12 +205,7 @@ export const HostReport = Type.Object({
   images: Type.Array(Type.String()),
   engineUp: Type.Boolean(),
   /** How short of memory the machine is, by its own measure; missing: it doesn't measure. */
-  pressure: Type.Optional(
-    Type.Object({
-      memoryUsedBytes: Type.Integer({ description: 'of the capacity; page cache that can be dropped is not used' }),
-      frozen: Type.Array(Type.String(), { description: 'containers that were frozen instead of killed for memory' }),
-    }),
-  ),
+  pressure: Type.Optional(HostPressure),
   /** Layers of containers that have left; missing: an older agent, which keeps none. */
   leftovers: Type.Optional(
     Type.Array(Type.Object({ container: Type.String(), bytes: Type.Integer({ minimum: 0 }) }), { maxItems: 1024 }),
@@ -219,7 +219,7 @@ export const HostReport = Type.Object({
 })
 export type HostReport = Static<typeof HostReport>
 
-/** Agent → all controllers on subjects.reports, at once when something changes: how a report made now would differ. */
+/** Agent → all controllers on subjects.reports every heartbeatMs, and at once when something changes: how a report made now would differ. */
 export const HostChanges = Type.Object({
   cluster: Type.String(),
   host: Type.String(),
@@ -229,6 +229,8 @@ export const HostChanges = Type.Object({
   sequence: Type.Integer(),
   used: Resources,
   engineUp: Type.Boolean(),
+  /** Missing: it doesn't measure, or an older agent, whose complete reports say it. */
+  pressure: Type.Optional(HostPressure),
   /** Those that are new or different, but for what they use. */
   containers: Type.Array(ObservedContainer),
   /** Containers that are not there any more. */
@@ -239,6 +241,14 @@ export const HostChanges = Type.Object({
   snapshots: Type.Array(SnapshotResult),
 })
 export type HostChanges = Static<typeof HostChanges>
+
+/** Controller → all agents on subjects.reportsWanted: it has no report that the changes it hears are about. */
+export const ReportsWanted = Type.Object({
+  cluster: Type.String(),
+  /** Missing: every host's. */
+  host: Type.Optional(Type.String()),
+})
+export type ReportsWanted = Static<typeof ReportsWanted>
 
 /** Agent → leader, request on subjects.pull; the leader answers with a complete AssignmentBatch or an ErrorBody. */
 export const PullRequest = Type.Object({

@@ -4,17 +4,18 @@ import type { HostChanges, HostReport, MigrationStep } from './agent-messages.ts
 
 export function withChanges(report: HostReport | undefined, changes: HostChanges): HostReport | null {
   if (report?.session !== changes.session || report.sequence !== changes.since) return null
-  const { sequence, used, engineUp, imageTasks, snapshots } = changes
-  const gone = new Set(changes.gone)
+  const { sequence, used, engineUp, pressure, imageTasks, snapshots } = changes
   return {
     ...report,
     sequence,
     used,
     engineUp,
+    ...(pressure === undefined ? {} : { pressure }),
     imageTasks,
     snapshots,
-    containers: merged(report.containers, changes.containers, ({ container }) => container).filter(
-      ({ container }) => !gone.has(container),
+    containers: without(
+      merged(report.containers, changes.containers, ({ container }) => container),
+      changes.gone,
     ),
     migrations: merged(report.migrations, changes.migrations, keyOfStep),
   }
@@ -22,7 +23,15 @@ export function withChanges(report: HostReport | undefined, changes: HostChanges
 
 const keyOfStep = ({ operation, side }: MigrationStep): string => `${operation}/${side}`
 
-function merged<Item>(before: readonly Item[], changed: readonly Item[], key: (item: Item) => string): Item[] {
+function without(containers: HostReport['containers'], names: readonly string[]): HostReport['containers'] {
+  if (names.length === 0) return containers
+  const gone = new Set(names)
+  return containers.filter(({ container }) => !gone.has(container))
+}
+
+/** Mostly nothing has changed, and a host has hundreds of them. */
+function merged<Item>(before: Item[], changed: readonly Item[], key: (item: Item) => string): Item[] {
+  if (changed.length === 0) return before
   const left = new Map(changed.map((item) => [key(item), item]))
   const kept = before.map((item) => {
     const now = left.get(key(item))

@@ -6,8 +6,10 @@ export const busTlsName = 'bus.drover.internal'
 /** How long a host's certificate holds. */
 export const hostCertificateDays = 825
 
-/** How often an agent reports when nothing changes. */
+/** How often a host is heard from when nothing changes. */
 export const heartbeatMs = 1000
+/** How often it tells everything then, what its containers use among it; below `silentAfterMs`, for a controller that can't ask for it. */
+export const completeReportMs = 4000
 /** How often an agent pulls everything even when nothing was pushed. */
 export const pullIntervalMs = 5000
 /** Without a report for this long a host counts as silent and takes no new containers. */
@@ -26,5 +28,6 @@ export const maxMessageBytes = 8 << 20
 export const subjects = {
   assignments: (cluster: string, host: string) => `drover.${cluster}.host.${host}.assignments`,
   reports: (cluster: string) => `drover.${cluster}.reports`,
+  reportsWanted: (cluster: string) => `drover.${cluster}.reports-wanted`,
   pull: (cluster: string) => `drover.${cluster}.pull`,
 } as const

@@ -20,7 +20,10 @@ export interface Observed {
 }
 
 /** A later session replaces an earlier one; within a session the sequence counts. */
-export function isNewer(report: HostReport, than: HostReport | undefined): boolean {
+export function isNewer(
+  report: Pick<HostReport, 'session' | 'sequence'>,
+  than: Pick<HostReport, 'session' | 'sequence'> | undefined,
+): boolean {
   if (!than) return true
   if (report.session !== than.session) return report.session > than.session
   return report.sequence > than.sequence

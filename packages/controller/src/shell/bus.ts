@@ -8,6 +8,7 @@ import {
   DroverError,
   maxMessageBytes,
   PullRequest,
+  type ReportsWanted,
   subjects,
   type TlsFiles,
 } from '@drover/protocol'
@@ -97,6 +98,14 @@ export class Bus {
     this.#connection.publish(subjects.assignments(this.#options.cluster, host), bytes)
   }
 
+  /** Asks a host for everything it has to say, or all of them. */
+  wantReports(host?: string): void {
+    if (this.#closed || !this.#up || !this.#connection) return
+    const { cluster } = this.#options
+    const wanted: ReportsWanted = { cluster, ...(host === undefined ? {} : { host }) }
+    this.#connection.publish(subjects.reportsWanted(cluster), JSON.stringify(wanted))
+  }
+
   /** Hands to the kernel what was published. */
   async close(): Promise<void> {
     this.#closed = true
@@ -129,6 +138,7 @@ export class Bus {
 
   #changed(up: boolean): void {
     this.#up = up
+    if (up) this.wantReports()
     if (!this.#closed) this.#handlers.connected(up)
   }
 

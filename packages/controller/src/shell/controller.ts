@@ -45,7 +45,10 @@ export async function startController(options: ControllerOptions): Promise<Contr
   mkdirSync(directory, { recursive: true })
   const now = Date.now
   const machine = new ClusterStateMachine(directory, options.onFatal)
-  const reports = new Reports(config.cluster, now(), ({ code, message }) => logger.warn({ code }, message))
+  const reports = new Reports(config.cluster, now(), {
+    refused: ({ code, message }) => logger.warn({ code }, message),
+    missing: (host) => bus.wantReports(host),
+  })
   const events = new EventHub()
   machine.onApplied((applied) => events.add(applied.events))
   const log = options.openLog(machine)

@@ -1,6 +1,6 @@
 // The last report of every host, checked before it counts. A report is read when somebody looks: only the leader looks at each, and what
 // came since replaces what nobody has looked at, so that the reports of a busy cluster cost its followers next to nothing. Changes are
-// about the last complete report: without it they say nothing, and the next complete one is soon there.
+// about the last complete report: without it they say nothing, and it is asked for.
 
 import { DroverError, HostChanges, HostReport, withChanges } from '@drover/protocol'
 import { Compile } from '@drover/schema'
@@ -12,6 +12,8 @@ const maxHosts = 10_000
 
 /** Without anybody looking, one report of a host is read in this time, for the history of use. */
 const readWithinMs = 2_000
+/** A complete report is asked for again when it has not come in this time. */
+const askAgainMs = 1_000
 /** The names that a report begins with are within so many bytes. */
 const headBytes = 512
 const senderPattern = /^\{"cluster":"([^"\\]+)","host":"([^"\\]+)",("since":)?/
@@ -30,20 +32,27 @@ interface UnreadMessages {
   changes: Unread | null
 }
 
+export interface ReportsListener {
+  /** A report turned out to be nonsense when it was read. */
+  refused?(error: DroverError): void
+  /** What the changes of this host are about was not heard. */
+  missing?(host: string): void
+}
+
 export class Reports implements Observed {
   readonly #reports = new Map<string, ReceivedReport>()
   readonly #complete = new Map<string, HostReport>()
   readonly #unread = new Map<string, UnreadMessages>()
   readonly #readAtMs = new Map<string, number>()
-  readonly #refused: (error: DroverError) => void
+  readonly #askedAtMs = new Map<string, number>()
+  readonly #listener: ReportsListener
   readonly uses = new UseHistory()
   sinceMs: number
   readonly #cluster: string
 
-  /** `refused`: told of a report that turns out to be nonsense when it is read. */
-  constructor(cluster: string, nowMs: number, refused: (error: DroverError) => void = () => {}) {
+  constructor(cluster: string, nowMs: number, listener: ReportsListener = {}) {
     this.#cluster = cluster
-    this.#refused = refused
+    this.#listener = listener
     this.sinceMs = nowMs
   }
 
@@ -87,7 +96,7 @@ export class Reports implements Observed {
     try {
       if (take() === host) this.#readAtMs.set(host, receivedAtMs)
     } catch (thrown) {
-      this.#refused(DroverError.from(thrown))
+      this.#listener.refused?.(DroverError.from(thrown))
     }
   }
 
@@ -105,11 +114,22 @@ export class Reports implements Observed {
   #takeChanges(bytes: Uint8Array, receivedAtMs: number): string | null {
     const changes = decode(bytes, changesValidator)
     if (changes.cluster !== this.#cluster) return null
+    if (!isNewer(changes, this.#reports.get(changes.host)?.report)) return null
     const report = withChanges(this.#complete.get(changes.host), changes)
-    if (report === null || !isNewer(report, this.#reports.get(changes.host)?.report)) return null
+    if (report === null) {
+      this.#miss(changes.host, receivedAtMs)
+      return null
+    }
     this.#reports.set(report.host, { report, receivedAtMs, changed: changes.containers })
     this.uses.record({ ...report, containers: changes.containers }, receivedAtMs)
     return report.host
+  }
+
+  #miss(host: string, nowMs: number): void {
+    if (nowMs - (this.#askedAtMs.get(host) ?? Number.NEGATIVE_INFINITY) < askAgainMs) return
+    if (!this.#askedAtMs.has(host) && this.#askedAtMs.size >= maxHosts) throw tooMany(host)
+    this.#askedAtMs.set(host, nowMs)
+    this.#listener.missing?.(host)
   }
 }
 
