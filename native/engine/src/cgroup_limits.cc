@@ -16,6 +16,8 @@ constexpr int64_t periodUsec = 100'000;
 /** What everybody has: v2's weight, and v1's shares. */
 constexpr int64_t usualWeight = 100;
 constexpr int64_t usualShares = 1024;
+/** As v2 counts; in v1 it comes to a little less than the most. */
+constexpr int64_t mostWeight = 10'000;
 /** BFQ's weights end here. */
 constexpr int64_t mostBfqWeight = 1000;
 
@@ -42,6 +44,8 @@ class LimitWriter {
 
   Status writeAll() { return hierarchy_.unified ? writeV2() : writeV1(); }
 
+  Status writeProcessorTime() { return hierarchy_.unified ? processorTimeV2() : processorTimeV1(); }
+
  private:
   Status writeV2() {
     // Beside v1's controllers it has none, or only some.
@@ -50,10 +54,7 @@ class LimitWriter {
       DROVER_TRY(change("memory.swap.max", number(limits_.swapBytes, "max", 0), limits_.swapBytes >= 0, "swap"));
     }
     if (has("pids")) DROVER_TRY(change("pids.max", number(limits_.pids, "max"), limits_.pids > 0, "pids"));
-    if (has("cpu")) {
-      DROVER_TRY(bandwidth("cpu.max", number(quota(), "max") + " " + std::to_string(periodUsec)));
-      DROVER_TRY(weight("cpu.weight", limits_.cpuWeight, usualWeight, "cpu.weight"));
-    }
+    if (has("cpu")) DROVER_TRY(processorTimeV2());
     // What holds processes can't be made empty again ("as the parent's") before Linux 6.6: then all that the parent has.
     if (has("cpuset") && pins())
       DROVER_TRY(change("cpuset.cpus", limits_.cpus.empty() ? firstLineOf(parent_ + "/cpuset.cpus.effective") : limits_.cpus,
@@ -67,11 +68,7 @@ class LimitWriter {
   Status writeV1() {
     if (has("memory")) DROVER_TRY(memoryV1());
     if (has("pids")) DROVER_TRY(change("pids.max", number(limits_.pids, "max"), limits_.pids > 0, "pids"));
-    if (has("cpu")) {
-      DROVER_TRY(bandwidth("cpu.cfs_quota_us", number(quota(), "-1")));
-      int64_t shares = limits_.cpuWeight > 0 ? std::max<int64_t>(2, limits_.cpuWeight * usualShares / usualWeight) : 0;
-      DROVER_TRY(weight("cpu.shares", shares, usualShares, "cpu.weight"));
-    }
+    if (has("cpu")) DROVER_TRY(processorTimeV1());
     if (has("cpuset") && pins())
       DROVER_TRY(change("cpuset.cpus", limits_.cpus.empty() ? firstLineOf(parent_ + "/cpuset.cpus") : limits_.cpus, !limits_.cpus.empty(), "cpuset"));
     if (has("hugetlb")) DROVER_TRY(limitHugePages("limit_in_bytes", "-1"));
@@ -80,6 +77,17 @@ class LimitWriter {
       DROVER_TRY(trafficV1());
     }
     return {};
+  }
+
+  Status processorTimeV2() {
+    DROVER_TRY(bandwidth("cpu.max", number(quota(), "max") + " " + std::to_string(periodUsec)));
+    return weight("cpu.weight", limits_.cpuWeight, usualWeight, "cpu.weight");
+  }
+
+  Status processorTimeV1() {
+    DROVER_TRY(bandwidth("cpu.cfs_quota_us", number(quota(), "-1")));
+    int64_t shares = limits_.cpuWeight > 0 ? std::max<int64_t>(2, limits_.cpuWeight * usualShares / usualWeight) : 0;
+    return weight("cpu.shares", shares, usualShares, "cpu.weight");
   }
 
   /** The kernel would kill what doesn't fit under a lower memory.max: memory.high makes it give back first. */
@@ -212,6 +220,17 @@ class LimitWriter {
 Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& limits,
                    const std::string& ioDevice, bool live) {
   return LimitWriter(hierarchy, parent, directory, limits, ioDevice, live).writeAll();
+}
+
+Status applyProcessorTime(const Hierarchy& hierarchy, const std::string& directory, const Limits& limits) {
+  const std::string nothing;
+  return LimitWriter(hierarchy, nothing, directory, limits, nothing, true).writeProcessorTime();
+}
+
+Limits mostProcessorTime() {
+  Limits most;
+  most.cpuWeight = mostWeight;
+  return most;
 }
 
 int64_t brakingBytes(int64_t limit) { return std::max<int64_t>(limit / 4, 16 << 20); }

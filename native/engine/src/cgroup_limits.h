@@ -21,6 +21,12 @@ inline bool needsCpuset(const Limits& limits) { return !limits.cpus.empty() || l
 Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& limits,
                    const std::string& ioDevice, bool live);
 
+/** Only what concerns processor time: its limit and weight, of a cgroup that has processes. */
+Status applyProcessorTime(const Hierarchy& hierarchy, const std::string& directory, const Limits& limits);
+
+/** No limit, and before everybody else. */
+Limits mostProcessorTime();
+
 /**
  * cgroup v2 has no way to wait at the limit instead of killing, so that under the policy `freeze` the limit is memory.high, where processes are
  * slowed down ever more, and memory.max lies so far behind it: the way to a stand.

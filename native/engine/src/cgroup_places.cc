@@ -5,6 +5,7 @@
 #include "cgroup.h"
 #include "cgroup_limits.h"
 #include "file_io.h"
+#include "log.h"
 #include "pidfd.h"
 
 namespace drover {
@@ -63,6 +64,18 @@ Status Cgroups::changeLimits(const std::string& container, const Limits& limits)
     DROVER_TRY(makeOwn(hierarchy, container, limits));
   }
   return gather(container);
+}
+
+void Cgroups::liftProcessorLimit(const std::string& container) const { giveProcessorTime(container, mostProcessorTime()); }
+
+void Cgroups::holdProcessorLimit(const std::string& container, const Limits& limits) const { giveProcessorTime(container, limits); }
+
+void Cgroups::giveProcessorTime(const std::string& container, const Limits& limits) const {
+  const Hierarchy* hierarchy = withController("cpu");
+  if (!hierarchy || !exists(directory(*hierarchy, container))) return;
+  // A move that is slower, or a container that is faster than it should be, is better than none.
+  if (Status given = applyProcessorTime(*hierarchy, directory(*hierarchy, container), limits); !given.ok())
+    logLine("error", "processor time of " + container + ": " + given.error().message);
 }
 
 Status Cgroups::gather(const std::string& container) const {
