@@ -5,15 +5,16 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { type Container, DroverError } from '@drover/protocol'
+import { type Container, DroverError, type Limits } from '@drover/protocol'
 import { type Lab, waitUntil } from '@drover/testkit/lab'
 import { debianImage, servicesImage } from './migrate-layers.ts'
 import { pingLoad } from './ping-load.ts'
 
 export interface Workload {
-  name: 'idle_busybox' | 'pinged_busybox' | 'idle_systemd' | 'redis_200mb' | 'pgbench'
+  name: 'idle_busybox' | 'pinged_busybox' | 'limited_busybox' | 'idle_systemd' | 'redis_200mb' | 'pgbench'
   image: string
   memoryBytes: number
+  limits?: Limits
   /** Share of n that is measured; the large ones take longer. */
   share: number
   begin(lab: Lab, container: Container): Promise<void>
@@ -42,6 +43,14 @@ export const workloads: Workload[] = [
     share: 0.2,
     begin: async () => {},
     load: pingLoad,
+  },
+  {
+    name: 'limited_busybox',
+    image: 'busybox',
+    memoryBytes: 64 << 20,
+    limits: { cpuMilli: 50 },
+    share: 0.2,
+    begin: async () => {},
   },
   { name: 'idle_systemd', image: debianImage, memoryBytes: 512 << 20, share: 0.2, begin: booted },
   {

@@ -1,4 +1,4 @@
-// Blackout of live moves as a client outside sees it: four workloads, each moved around three hosts under its load, watched over a TCP
+// Blackout of live moves as a client outside sees it: several workloads, each moved around three hosts under its load, watched over a TCP
 // stream that ticks every millisecond. The floor of the same run is CRIU alone: its dump plus its restore of the same busybox
 // processes with nothing of drover loaded into it, by the engine's clock. Moves are asked for through the API rather than the
 // command line, whose start would compete for the cores that are being measured.
@@ -105,8 +105,9 @@ async function moveAround(lab: Lab, workload: Workload, n: number, { seed, onPro
   if (!(await client.images()).some((image) => image.name === workload.image)) {
     await ended(client, client.buildImage({ recipe, name: workload.image }), buildDeadlineMs)
   }
-  const { image, memoryBytes } = workload
-  await ended(client, client.launch({ name, image, memoryBytes }), moveDeadlineMs)
+  const { image, memoryBytes, limits } = workload
+  const request = { name, image, memoryBytes, ...(limits === undefined ? {} : { limits }) }
+  await ended(client, client.launch(request), moveDeadlineMs)
   let container = await client.container(name)
   await workload.begin(lab, container)
   const witness = await Witness.of(lab, container, tickMs)

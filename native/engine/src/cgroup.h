@@ -71,10 +71,10 @@ class Cgroups {
   Status changeLimits(const std::string& container, const Limits& limits) const;
   /**
    * While it stands still to be dumped or restored, what runs in its cgroup is CRIU, which nobody shall wait for: then it has all the processor time
-   * there is, whatever its limit and whoever else wants some. That its own limit holds again comes before its processes run.
+   * there is, whatever its limit and whoever else wants some, and may have more processes. That its limits hold again comes before it runs.
    */
-  void liftProcessorLimit(const std::string& container) const;
-  void holdProcessorLimit(const std::string& container, const Limits& limits) const;
+  void liftRunLimits(const std::string& container) const;
+  void holdRunLimits(const std::string& container, const Limits& limits) const;
   /** Takes all its processes into its own cgroups, where some are in all containers': it asked for a limit after they were there. */
   Status gather(const std::string& container) const;
   /** The block device (major:minor) that limits of disk traffic are about; empty: there is none. */
@@ -136,7 +136,7 @@ class Cgroups {
   std::string directory(const Hierarchy& hierarchy, const std::string& container) const;
   std::string sharedDirectory(const Hierarchy& hierarchy) const;
   Status makeOwn(const Hierarchy& hierarchy, const std::string& container, const Limits& limits) const;
-  void giveProcessorTime(const std::string& container, const Limits& limits) const;
+  void setRunLimits(const std::string& container, const Limits& limits) const;
   std::vector<Hierarchy> hierarchies_;
   size_t unified_ = none;
   bool devicesByProgram_ = false;

@@ -44,7 +44,11 @@ class LimitWriter {
 
   Status writeAll() { return hierarchy_.unified ? writeV2() : writeV1(); }
 
-  Status writeProcessorTime() { return hierarchy_.unified ? processorTimeV2() : processorTimeV1(); }
+  Status writeRunLimits() {
+    if (has("pids")) DROVER_TRY(processes());
+    if (has("cpu")) DROVER_TRY(hierarchy_.unified ? processorTimeV2() : processorTimeV1());
+    return {};
+  }
 
  private:
   Status writeV2() {
@@ -53,8 +57,7 @@ class LimitWriter {
       DROVER_TRY(memoryV2());
       DROVER_TRY(change("memory.swap.max", number(limits_.swapBytes, "max", 0), limits_.swapBytes >= 0, "swap"));
     }
-    if (has("pids")) DROVER_TRY(change("pids.max", number(limits_.pids, "max"), limits_.pids > 0, "pids"));
-    if (has("cpu")) DROVER_TRY(processorTimeV2());
+    DROVER_TRY(writeRunLimits());
     // What holds processes can't be made empty again ("as the parent's") before Linux 6.6: then all that the parent has.
     if (has("cpuset") && pins())
       DROVER_TRY(change("cpuset.cpus", limits_.cpus.empty() ? firstLineOf(parent_ + "/cpuset.cpus.effective") : limits_.cpus,
@@ -67,8 +70,7 @@ class LimitWriter {
 
   Status writeV1() {
     if (has("memory")) DROVER_TRY(memoryV1());
-    if (has("pids")) DROVER_TRY(change("pids.max", number(limits_.pids, "max"), limits_.pids > 0, "pids"));
-    if (has("cpu")) DROVER_TRY(processorTimeV1());
+    DROVER_TRY(writeRunLimits());
     if (has("cpuset") && pins())
       DROVER_TRY(change("cpuset.cpus", limits_.cpus.empty() ? firstLineOf(parent_ + "/cpuset.cpus") : limits_.cpus, !limits_.cpus.empty(), "cpuset"));
     if (has("hugetlb")) DROVER_TRY(limitHugePages("limit_in_bytes", "-1"));
@@ -78,6 +80,8 @@ class LimitWriter {
     }
     return {};
   }
+
+  Status processes() { return change("pids.max", number(limits_.pids, "max"), limits_.pids > 0, "pids"); }
 
   Status processorTimeV2() {
     DROVER_TRY(bandwidth("cpu.max", number(quota(), "max") + " " + std::to_string(periodUsec)));
@@ -222,12 +226,12 @@ Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const 
   return LimitWriter(hierarchy, parent, directory, limits, ioDevice, live).writeAll();
 }
 
-Status applyProcessorTime(const Hierarchy& hierarchy, const std::string& directory, const Limits& limits) {
+Status applyRunLimits(const Hierarchy& hierarchy, const std::string& directory, const Limits& limits) {
   const std::string nothing;
-  return LimitWriter(hierarchy, nothing, directory, limits, nothing, true).writeProcessorTime();
+  return LimitWriter(hierarchy, nothing, directory, limits, nothing, true).writeRunLimits();
 }
 
-Limits mostProcessorTime() {
+Limits noRunLimits() {
   Limits most;
   most.cpuWeight = mostWeight;
   return most;

@@ -21,11 +21,11 @@ inline bool needsCpuset(const Limits& limits) { return !limits.cpus.empty() || l
 Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& limits,
                    const std::string& ioDevice, bool live);
 
-/** Only what concerns processor time: its limit and weight, of a cgroup that has processes. */
-Status applyProcessorTime(const Hierarchy& hierarchy, const std::string& directory, const Limits& limits);
+/** Only those of processor time, its weight among them, and of the number of processes; of a cgroup that has some. */
+Status applyRunLimits(const Hierarchy& hierarchy, const std::string& directory, const Limits& limits);
 
-/** No limit, and before everybody else. */
-Limits mostProcessorTime();
+/** None of these, and processor time before everybody else. */
+Limits noRunLimits();
 
 /**
  * cgroup v2 has no way to wait at the limit instead of killing, so that under the policy `freeze` the limit is memory.high, where processes are

@@ -66,16 +66,18 @@ Status Cgroups::changeLimits(const std::string& container, const Limits& limits)
   return gather(container);
 }
 
-void Cgroups::liftProcessorLimit(const std::string& container) const { giveProcessorTime(container, mostProcessorTime()); }
+void Cgroups::liftRunLimits(const std::string& container) const { setRunLimits(container, noRunLimits()); }
 
-void Cgroups::holdProcessorLimit(const std::string& container, const Limits& limits) const { giveProcessorTime(container, limits); }
+void Cgroups::holdRunLimits(const std::string& container, const Limits& limits) const { setRunLimits(container, limits); }
 
-void Cgroups::giveProcessorTime(const std::string& container, const Limits& limits) const {
-  const Hierarchy* hierarchy = withController("cpu");
-  if (!hierarchy || !exists(directory(*hierarchy, container))) return;
-  // A move that is slower, or a container that is faster than it should be, is better than none.
-  if (Status given = applyProcessorTime(*hierarchy, directory(*hierarchy, container), limits); !given.ok())
-    logLine("error", "processor time of " + container + ": " + given.error().message);
+void Cgroups::setRunLimits(const std::string& container, const Limits& limits) const {
+  for (const auto& hierarchy : hierarchies_) {
+    const bool concerned = hierarchy.controllers.contains("cpu") || hierarchy.controllers.contains("pids");
+    const std::string own = directory(hierarchy, container);
+    if (!concerned || !exists(own)) continue;
+    // A move that is slower, or a container with more than it should have, is better than none.
+    if (Status set = applyRunLimits(hierarchy, own, limits); !set.ok()) logLine("error", "limits of " + container + ": " + set.error().message);
+  }
 }
 
 Status Cgroups::gather(const std::string& container) const {

@@ -57,7 +57,7 @@ Status resume(Engine& engine, const std::shared_ptr<Container>& shared) {
   Container& container = *shared;
   const Record record = container.snapshot();
   if (hasProxies(record.spec)) engine.loop().post([&engine, shared] { engine.refreshDevices(shared); });
-  engine.cgroups().holdProcessorLimit(container.id, record.spec.limits);
+  engine.cgroups().holdRunLimits(container.id, record.spec.limits);
   // Without its lease it stays frozen until that is back.
   if (record.state == State::running && !engine.lease().holds(record))
     return endMove(engine, container, [](Record& changed) {
@@ -153,7 +153,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   std::unique_ptr<MappingTexts> mappings = copied ? MappingTexts::make() : nullptr;
   if (mappings) request.mappingTexts = mappings->descriptor();
   DROVER_TRY(beginMove(engine, *container, "dump", *criu));
-  engine.cgroups().liftProcessorLimit(container->id);
+  engine.cgroups().liftRunLimits(container->id);
   // From here on a failure has them let in again.
   engine.proxies().pause(container->id);
   crashPoint("checkpoint:begun");

@@ -147,7 +147,7 @@ Status thawContainer(Engine& engine, const std::shared_ptr<Container>& container
   // The lease is new, and its container not yet back on its bridge.
   if (before.fenced) return unfenceContainer(engine, container);
   if (before.state == State::checkpointed) {
-    engine.cgroups().holdProcessorLimit(container->id, before.spec.limits);
+    engine.cgroups().holdRunLimits(container->id, before.spec.limits);
     forgetCheckpoint(engine, *container);
     forgetTree(container->id);
     if (hasProxies(before.spec)) engine.refreshDevices(container);

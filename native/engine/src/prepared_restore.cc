@@ -58,7 +58,7 @@ Result<Prepared> prepareForRestore(Engine& engine, const Spec& spec, int64_t mem
   DROVER_TRY(engine.bridges().destroy(spec.identity));
   DROVER_TRY(reserveProxies(engine, spec));
   DROVER_TRY(engine.cgroups().create(spec));
-  engine.cgroups().liftProcessorLimit(spec.container);
+  engine.cgroups().liftRunLimits(spec.container);
   if (memoryRoomBytes > 0 && spec.limits.memoryBytes > 0)
     DROVER_TRY(engine.cgroups().raiseMemory(spec.container, spec.limits.memoryBytes + memoryRoomBytes));
   return Prepared{std::move(criu), std::move(userNamespace)};

@@ -236,7 +236,7 @@ Result<nlohmann::json> releaseContainer(Engine& engine, const std::shared_ptr<Co
   DROVER_TRY(attachNics(before.spec));
   // The kernel's TCP spoke up while the link led nowhere.
   DROVER_TRY(forgetNeighbours(network.get(), before.spec.identity));
-  engine.cgroups().holdProcessorLimit(container->id, before.spec.limits);
+  engine.cgroups().holdRunLimits(container->id, before.spec.limits);
   figures.lap("attach_ms");
   crashPoint("release:attached");
   const bool wakes = !before.extra.value("arrivesFrozen", false);

@@ -1,5 +1,5 @@
-// Little processor time and a move: while it stands still, what runs in its cgroup is CRIU, and neither its limit nor its weight holds that up.
-// Before it runs again both hold, however the move ended.
+// Little processor time, no room for processes, and a move: while it stands still, what runs in its cgroup is CRIU, and no limit of these holds
+// that up. Before it runs again they hold, however the move ended.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { checkCount, chooseCriu, failureOf, images, MigrationStage } from './mig
 import type { TestHost } from './native-hosts.ts'
 import { run } from './run-inside.ts'
 
-const limits = { ...noLimits, cpuMilli: 50, cpuWeight: 50 }
+const limits = { ...noLimits, cpuMilli: 50, cpuWeight: 50, pids: 40 }
 /** CRIU refuses a UTS namespace inside the container's. */
 const nestedNamespace =
   'setsid unshare -u sh -c "touch /tmp/ready; sleep 1000" >/dev/null 2>&1 </dev/null & until [ -e /tmp/ready ]; do usleep 1000; done'
@@ -28,14 +28,16 @@ function setting(host: TestHost, container: string, ...files: string[]): string 
 function checkHeld(t: Test, host: TestHost, container: string): void {
   t.equal(setting(host, container, 'cpu.max', 'cpu.cfs_quota_us').split(' ')[0], '5000', 'its limit holds')
   t.ok(['50', '512'].includes(setting(host, container, 'cpu.weight', 'cpu.shares')), 'and its weight')
+  t.equal(setting(host, container, 'pids.max'), '40', 'and that of processes')
 }
 
 function checkLifted(t: Test, host: TestHost, container: string): void {
   t.ok(['max', '-1'].includes(setting(host, container, 'cpu.max', 'cpu.cfs_quota_us').split(' ')[0] as string))
   t.ok(['10000', '102400'].includes(setting(host, container, 'cpu.weight', 'cpu.shares')))
+  t.equal(setting(host, container, 'pids.max'), 'max')
 }
 
-t.test('processor time of a container that moves', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
+t.test('limits of a container that moves', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
   const stage = await MigrationStage.set(criu.path)
@@ -71,6 +73,21 @@ t.test('processor time of a container that moves', { skip: reasonToSkip, timeout
       await b.client.call('thaw', { container, epoch })
       await stream.more(5)
     })
+    checkCount(t, stream)
+    await stage.remove(b, launched)
+  })
+
+  await t.test('one that has as many processes as it may have', async (t) => {
+    const launched = await stage.launch(a, { limits })
+    const { spec, stream } = launched
+    const { container, epoch } = spec
+    const { processes } = await a.client.call('get', { container })
+    const full = { ...spec, limits: { ...limits, pids: processes } }
+    await a.client.call('update', { container, epoch, limits: full.limits })
+    await stage.moveUntilRestored(a, b, full)
+    await stage.finish(a, b, full)
+    t.equal(setting(b, container, 'pids.max'), String(processes))
+    await stream.more(5)
     checkCount(t, stream)
     await stage.remove(b, launched)
   })
