@@ -67,6 +67,8 @@ class Cgroups {
   Status create(const Spec& spec) const;
   /** Opens the device cgroup for these (`c 1:5 rw`) beside what every container may use, and for no others. */
   Status allowDevices(const Spec& spec, const std::vector<std::string>& rules) const;
+  /** Whether this host can hold what such a change asks for. */
+  Status canHold(const Limits& from, const Limits& to) const;
   /** Changes the limits of a container that runs; a refusal may leave some of them changed. */
   Status changeLimits(const std::string& container, const Limits& limits) const;
   /**

@@ -34,6 +34,8 @@ struct HugePages {
 constexpr HugePages hugePages[] = {
     {"64KB", &Limits::hugePages64KiB}, {"1MB", &Limits::hugePages1MiB}, {"2MB", &Limits::hugePages2MiB}, {"1GB", &Limits::hugePages1GiB}};
 
+Error noSuchLimit(const std::string& limit) { return engineError("set " + limit + ": the kernel of this host has no such limit"); }
+
 int64_t numberIn(const std::string& path) { return strtoll(firstLineOf(path).c_str(), nullptr, 10); }
 
 class LimitWriter {
@@ -145,7 +147,7 @@ class LimitWriter {
       bool bfq = std::string(file).find("bfq") != std::string::npos;
       return weight(file, bfq ? std::min(limits_.ioWeight, mostBfqWeight) : limits_.ioWeight, usualWeight, "io.weight");
     }
-    return live_ && limits_.ioWeight > 0 ? missing("io.weight") : Status();
+    return live_ && limits_.ioWeight > 0 ? noSuchLimit("io.weight") : Status();
   }
 
   Status trafficV2() {
@@ -185,7 +187,6 @@ class LimitWriter {
     return value >= least ? std::to_string(value) : std::string(unlimited);
   }
 
-  Error missing(const char* limit) const { return engineError(std::string("set ") + limit + ": the kernel of this host has no such limit"); }
   Error noDevice() const { return engineError("set io: the containers' disks are on a file system without a block device of its own"); }
 
   /** Setting it, the kernel looks at every cgroup of the host (__cfs_schedulable): half a millisecond with a thousand containers. */
@@ -205,7 +206,7 @@ class LimitWriter {
   }
 
   Status write(const char* file, const std::string& value, bool wanted, const char* limit) {
-    if (access(path(file).c_str(), F_OK) != 0) return wanted && live_ ? missing(limit) : Status();
+    if (access(path(file).c_str(), F_OK) != 0) return wanted && live_ ? noSuchLimit(limit) : Status();
     Status written = writeKernelFile(path(file), value);
     if (written.ok()) return {};
     return engineError(std::string("set ") + limit + ": the kernel refuses `" + value + "`: " + written.error().message);
@@ -224,6 +225,34 @@ class LimitWriter {
 Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& limits,
                    const std::string& ioDevice, bool live) {
   return LimitWriter(hierarchy, parent, directory, limits, ioDevice, live).writeAll();
+}
+
+Status refuseUnknownLimits(const std::set<std::string>& controllers, const Limits& from, const Limits& to) {
+  struct Numbers {
+    const char* limit;
+    const char* controller;
+    int64_t Limits::* value;
+    /** No limit; what is above is one. */
+    int64_t none;
+  };
+  constexpr Numbers numbers[] = {
+      {"cpu", "cpu", &Limits::cpuMilli, 0},
+      {"cpu.weight", "cpu", &Limits::cpuWeight, 0},
+      {"memory", "memory", &Limits::memoryBytes, 0},
+      {"swap", "memory", &Limits::swapBytes, -1},
+      {"pids", "pids", &Limits::pids, 0},
+      {"io.weight", "io", &Limits::ioWeight, 0},
+      {"io", "io", &Limits::ioReadBytes, 0},
+      {"io", "io", &Limits::ioWriteBytes, 0},
+      {"io", "io", &Limits::ioReadOperations, 0},
+      {"io", "io", &Limits::ioWriteOperations, 0},
+  };
+  auto knows = [&](const std::string& controller) { return controllers.contains(controller) || (controller == "io" && controllers.contains("blkio")); };
+  for (const auto& [limit, controller, value, none] : numbers)
+    if (to.*value > none && to.*value != from.*value && !knows(controller)) return noSuchLimit(limit);
+  for (const auto& [size, bytes] : hugePages)
+    if (to.*bytes >= 0 && to.*bytes != from.*bytes && !knows("hugetlb")) return noSuchLimit(std::string("hugepages.") + size);
+  return !to.cpus.empty() && to.cpus != from.cpus && !knows("cpuset") ? noSuchLimit("cpuset") : Status();
 }
 
 Status applyRunLimits(const Hierarchy& hierarchy, const std::string& directory, const Limits& limits) {

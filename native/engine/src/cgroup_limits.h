@@ -3,6 +3,7 @@
 // name when somebody changes a running one. See Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "cgroup.h"
@@ -20,6 +21,9 @@ inline bool needsCpuset(const Limits& limits) { return !limits.cpus.empty() || l
  */
 Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& limits,
                    const std::string& ioDevice, bool live);
+
+/** Refuses a change that asks for a limit of which none of these controllers knows, by the limit's name. */
+Status refuseUnknownLimits(const std::set<std::string>& controllers, const Limits& from, const Limits& to);
 
 /** Only those of processor time, its weight among them, and of the number of processes; of a cgroup that has some. */
 Status applyRunLimits(const Hierarchy& hierarchy, const std::string& directory, const Limits& limits);

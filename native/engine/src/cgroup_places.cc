@@ -57,6 +57,12 @@ Status Cgroups::makeOwn(const Hierarchy& hierarchy, const std::string& container
   return limited;
 }
 
+Status Cgroups::canHold(const Limits& from, const Limits& to) const {
+  std::set<std::string> controllers;
+  for (const auto& hierarchy : hierarchies_) controllers.insert(hierarchy.controllers.begin(), hierarchy.controllers.end());
+  return refuseUnknownLimits(controllers, from, to);
+}
+
 Status Cgroups::changeLimits(const std::string& container, const Limits& limits) const {
   for (const auto& hierarchy : hierarchies_) {
     const Owners here = owners(hierarchy);

@@ -60,6 +60,7 @@ namespace {
 Status changeOnHost(Engine& engine, const std::shared_ptr<Container>& container, const Record& before, const Limits& limits, const std::vector<Device>& wanted) {
   const bool live = before.initPid > 0;
   const bool disk = before.spec.limits.diskBytes != limits.diskBytes;
+  if (live) DROVER_TRY(engine.cgroups().canHold(before.spec.limits, limits));
   // A limit that this host can't hold stands in the way of no other change.
   if (disk) DROVER_TRY(changeDiskLimit(*container, before.spec, limits.diskBytes, live));
   Status changed;

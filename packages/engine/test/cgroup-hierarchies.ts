@@ -27,8 +27,9 @@ export function hierarchies(): Hierarchy[] {
   return [...found.values()]
 }
 
-/** Ready for processes. */
+/** Ready for processes, and with every controller that the hierarchy has. */
 export function makeCgroup(mountPoint: string, name: string): string {
+  delegateControllers(mountPoint)
   const directory = join(mountPoint, name)
   mkdirSync(directory)
   for (const file of ['cpuset.cpus', 'cpuset.mems']) {
@@ -38,6 +39,17 @@ export function makeCgroup(mountPoint: string, name: string): string {
     writeFileSync(join(directory, file), readFileSync(join(mountPoint, file)))
   }
   return directory
+}
+
+/** Version 2 gives children what their parent lets them have. A controller that it can't let them have is left out. */
+function delegateControllers(parent: string): void {
+  const file = join(parent, 'cgroup.subtree_control')
+  if (!existsSync(file)) return
+  for (const controller of readFileSync(join(parent, 'cgroup.controllers'), 'utf8').split(/\s+/).filter(Boolean)) {
+    try {
+      writeFileSync(file, `+${controller}`)
+    } catch {}
+  }
 }
 
 /** Deepest first; what is still in use stays. */

@@ -227,4 +227,22 @@ t.test('limits of the native engine', { skip: reasonToSkip }, async (t) => {
     await client.call('start', { container, epoch: 1 })
     t.equal(memory(container), 56 * MiB)
   })
+
+  await t.test('what the host has no controller for is refused by name, and other changes are not', async (t) => {
+    const container = await start(t, { ...noLimits, hugePages2MiB: 4 * MiB })
+    await host.killEngine()
+    const nothing = join(t.testdir({ controllers: '' }), 'controllers')
+    const unified = existsSync(host.path('/sys/fs/cgroup/unified')) ? '/sys/fs/cgroup/unified' : '/sys/fs/cgroup'
+    const hidden = `${unified}/cgroup.controllers`
+    host.run(['mount', '--bind', nothing, hidden])
+    client = await host.startEngine()
+    const asked = { hugePages2MiB: 8 * MiB }
+    await t.rejects(update(container, asked), { code: 'ENGINE_FAILED', message: /set hugepages.2MB: .*no such limit/ })
+    t.match((await client.call('get', { container })).limits, { hugePages2MiB: 4 * MiB }, 'nothing has changed')
+    const answer = await update(container, { hugePages2MiB: 4 * MiB, networkBits: 8_000_000 })
+    t.match(answer.limits, { hugePages2MiB: 4 * MiB, networkBits: 8_000_000 })
+    await host.killEngine()
+    host.run(['umount', hidden])
+    client = await host.startEngine()
+  })
 })
