@@ -25,6 +25,20 @@ export function mediansByKey(records: readonly Record<string, number>[]): Record
   )
 }
 
+/** Of those figures that there are, two decimals; null where one of the two could not be measured. */
+export function ratiosOf(
+  figures: Record<string, number | null>,
+  ratios: Record<string, readonly [of: string, by: string]>,
+): Record<string, number | null> {
+  const both = Object.entries(ratios).filter(([, [of, by]]) => of in figures && by in figures)
+  return Object.fromEntries(
+    both.map(([key, [of, by]]) => {
+      const [value, unit] = [figures[of] ?? null, figures[by] ?? null]
+      return [key, value === null || unit === null || unit === 0 ? null : Math.round((value * 100) / unit) / 100]
+    }),
+  )
+}
+
 /** A migration's figures without the moments in time, whose medians say nothing. */
 export const onlyDurations = (figures: Record<string, number>): Record<string, number> =>
   Object.fromEntries(Object.entries(figures).filter(([key]) => !/At(Ns|Ms)$/.test(key)))

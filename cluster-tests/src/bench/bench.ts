@@ -22,6 +22,8 @@ export interface BenchOutcome {
 export interface Bench {
   summary: string
   defaultN: number
+  /** One figure by another of the same run, which a slower hour of the machine changes less than either. */
+  ratios?: Record<string, readonly [of: string, by: string]>
   /** It runs real containers. */
   needsRoot: boolean
   run: (options: BenchOptions) => Promise<BenchOutcome>

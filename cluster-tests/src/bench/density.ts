@@ -34,6 +34,10 @@ const mostLooks = 20
 export const densityBench: Bench = {
   summary: 'memory of an idle container beyond its own processes’, next to LXC, podman and a floor',
   defaultN: 200,
+  ratios: {
+    over_floor: ['kb_per_container', 'floor_kb_per_container'],
+    over_lxc: ['kb_per_container', 'lxc_kb_per_container'],
+  },
   needsRoot: true,
   run: measure,
 }

@@ -1,8 +1,9 @@
 // Emptying a host: idle containers leave it for two others, half for each, by one `host evacuate`. Containers per minute from the request to the end of the
-// operation, blackouts as clients see them, and what a container costs the daemons in processor time. Every container has a client with a
-// TCP stream that must not break; that of every tenth ticks fast enough to tell the blackout. A tick costs a tenth of a millisecond of
-// processor time, most of it the network's: were all of them to tick like that, they would take what the moves need. `--phases` shows how it scales with `parallel`: the
-// containers are brought back and the host is emptied again, with 1, 2, 4 and 8 at once.
+// operation, blackouts as clients see them, and what a container costs the daemons in processor time. Every tenth has a client with a TCP
+// stream that must not break and ticks fast enough to tell the blackout; the others are asked before and after whether they are who they were, and left
+// alone meanwhile. A tick costs a tenth of a millisecond of processor time, most of it the network's: were all of them to tick like that,
+// they would take what the moves need. Then the containers are brought back and the host is emptied again with a slow stream to each of the others,
+// too. `--phases` shows how it scales with `parallel`: once more with 1, 2, 4 and 8 at once.
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { DroverClient } from '@drover/client'
@@ -21,7 +22,7 @@ const launchesAtOnce = 8
 /** Of every tenth stream: the blackouts that are told are true to so much. */
 const closeTickMs = 20
 const closeEach = 10
-/** Of the others: often enough to show that nothing was lost. */
+/** Of the others, where they are connected: often enough to show that nothing was lost. */
 const farTickMs = 500
 const witnessesAtOnce = 40
 const parallels = [1, 2, 4, 8]
@@ -33,6 +34,7 @@ const idle = { cpuMilli: 1, memoryBytes: 16 << 20, diskBytes: 0 }
 export const evacuateBench: Bench = {
   summary: 'a host is emptied of idle containers',
   defaultN: 200,
+  ratios: { machine_over_criu_floor: ['machine_cpu_ms_per_container', 'criu_floor_cpu_ms_per_container'] },
   needsRoot: true,
   run: measure,
 }
@@ -49,13 +51,19 @@ async function measure({ n, seed, phases, onProgress }: BenchOptions): Promise<B
     for (const host of others)
       await ended(client, client.launch({ ...resident(n), name: `resident-${host}`, host }), deadlineMs)
     Object.assign(figures, await atRest(lab))
-    const first = await evacuate(lab, client, home, null, seed)
+    const first = await evacuate(lab, client, home, { seed })
     Object.assign(figures, first.figures)
     notes.push(`of each move, medians: ${JSON.stringify(mediansByKey(first.records))}`)
-    for (const parallel of phases ? parallels : []) {
+    const again = async (how: Evacuation) => {
       await ended(client, client.restore(home, { bringBack: true }), deadlineMs)
       await everyoneOn(client, home)
-      const { figures: scaled } = await evacuate(lab, client, home, parallel, seed)
+      return (await evacuate(lab, client, home, how)).figures
+    }
+    const connected = await again({ seed, connected: true })
+    for (const key of ['containers_per_min', 'stream_ticks_per_s', 'core_loop_us', 'failures'] as const)
+      figures[`connected_${key}`] = connected[key]
+    for (const parallel of phases ? parallels : []) {
+      const scaled = await again({ seed, parallel })
       figures[`containers_per_min_parallel_${parallel}`] = scaled.containers_per_min as number
       figures[`blackout_ms_p50_parallel_${parallel}`] = scaled.blackout_ms_p50 as number
     }
@@ -88,13 +96,22 @@ async function atRest(lab: Lab): Promise<BenchOutcome['figures']> {
   }
 }
 
-async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: number | null, seed: number) {
+interface Evacuation {
+  /** Says which containers are watched closely. */
+  seed: number
+  /** Moves at once; as many as `host evacuate` chooses. */
+  parallel?: number
+  /** Whether a client is connected to those, too, that are not watched closely. */
+  connected?: boolean
+}
+
+async function evacuate(lab: Lab, client: DroverClient, home: string, { seed, parallel, connected }: Evacuation) {
   const before = (await client.containers()).filter(({ host }) => host === home)
-  const witnesses = await watch(lab, before, seed)
+  const witnesses = await watch(lab, before, seed, connected === true)
   const cpuBefore = daemonCpuMsByKind(lab)
   const machineBefore = machineCpuMs()
   const { result: operation, pace } = await withCorePace(() =>
-    ended(client, client.evacuate(home, parallel === null ? {} : { parallel }), deadlineMs),
+    ended(client, client.evacuate(home, parallel === undefined ? {} : { parallel }), deadlineMs),
   )
   const cpuMs = Object.entries(daemonCpuMsByKind(lab)).map(([kind, ms]) => [kind, ms - (cpuBefore[kind] ?? 0)] as const)
   const machine = machineCpuMs(machineBefore)
@@ -106,8 +123,10 @@ async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: 
   )
   for (const { witness } of witnesses) witness.close()
   const moved = before.filter(({ name }) => after.get(name)?.host !== home)
-  const ticksPerS = witnesses.reduce((sum, { close }) => sum + 1000 / (close ? closeTickMs : farTickMs), 0)
-  const blackouts = verdicts.flatMap(({ blackoutMs }, at) => (witnesses[at]?.close ? (blackoutMs ?? []) : []))
+  const ticksPerS = witnesses.reduce((sum, { tickMs }) => sum + (tickMs === null ? 0 : 1000 / tickMs), 0)
+  const blackouts = verdicts.flatMap(({ blackoutMs }, at) =>
+    witnesses[at]?.tickMs === closeTickMs ? (blackoutMs ?? []) : [],
+  )
   const moves = (await client.operations()).filter(
     ({ kind, createdAtMs }) => kind === 'move' && createdAtMs >= operation.createdAtMs,
   )
@@ -139,13 +158,15 @@ async function evacuate(lab: Lab, client: DroverClient, home: string, parallel: 
   }
 }
 
-/** Opens the streams; a `close` one tells blackouts. */
-async function watch(lab: Lab, containers: readonly Container[], seed: number) {
-  const witnesses: { witness: Witness; close: boolean }[] = []
+/** Calls on all of them; who has no tick is left alone after that. */
+async function watch(lab: Lab, containers: readonly Container[], seed: number, connected: boolean) {
+  const witnesses: { witness: Witness; tickMs: number | null }[] = []
   for (let from = 0; from < containers.length; from += witnessesAtOnce) {
     const opened = containers.slice(from, from + witnessesAtOnce).map(async (container, at) => {
       const close = (from + at + seed) % closeEach === 0
-      return { witness: await Witness.of(lab, container, close ? closeTickMs : farTickMs), close }
+      const witness = await Witness.of(lab, container, close ? closeTickMs : farTickMs)
+      if (!close && !connected) witness.leave()
+      return { witness, tickMs: close ? closeTickMs : connected ? farTickMs : null }
     })
     witnesses.push(...(await Promise.all(opened)))
   }

@@ -1,6 +1,7 @@
 // `npm run -s bench -- NAME [--json] [--n N] [--seed S] [--trace FILE]`: one benchmark, as a table for a person or one JSON object.
 
 import { parseArgs } from 'node:util'
+import { ratiosOf } from '../figures.ts'
 import type { Bench, BenchOutcome } from './bench.ts'
 import { consolidateBench } from './consolidate.ts'
 import { densityBench } from './density.ts'
@@ -60,7 +61,7 @@ async function main(args: string[]): Promise<number> {
     return 2
   }
   const onProgress = (line: string) => void process.stderr.write(`${line}\n`)
-  const { figures, notes } = await bench.run({
+  const outcome = await bench.run({
     n,
     seed,
     trace: values.trace ?? null,
@@ -68,6 +69,8 @@ async function main(args: string[]): Promise<number> {
     only: values.only ?? null,
     onProgress,
   })
+  const { notes } = outcome
+  const figures = { ...outcome.figures, ...ratiosOf(outcome.figures, bench.ratios ?? {}) }
   const machine = describeMachine()
   if (values.json)
     process.stdout.write(

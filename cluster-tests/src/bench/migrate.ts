@@ -25,6 +25,7 @@ const floorMoves = 15
 export const migrateBench: Bench = {
   summary: 'blackout of a live move, as a client sees it: busybox, systemd, Redis, PostgreSQL',
   defaultN: 100,
+  ratios: { idle_busybox_over_floor: ['idle_busybox_ms_p50', 'criu_floor_ms_p50'] },
   needsRoot: true,
   run: measure,
 }

@@ -26,6 +26,12 @@ const mostBoots = 7
 export const startBench: Bench = {
   summary: 'start and kill of a container, next to LXC, crun, runc and a floor; starts per second',
   defaultN: 15,
+  ratios: {
+    pid1_over_floor: ['pid1_ms_p50', 'floor_pid1_ms_p50'],
+    pid1_over_lxc: ['pid1_ms_p50', 'lxc_pid1_ms_p50'],
+    starts_over_floor: ['starts_per_s', 'floor_starts_per_s'],
+    starts_at_1000_over_floor: ['starts_per_s_at_1000', 'floor_starts_per_s_at_1000'],
+  },
   needsRoot: true,
   run: measure,
 }
