@@ -129,7 +129,7 @@ Status Cgroups::create(const Spec& spec) const {
   for (const auto& hierarchy : hierarchies_) {
     const Owners here = owners(hierarchy);
     if (here == Owners::nobody || (here == Owners::whoAsks && !needsCpuset(limits))) continue;
-    DROVER_TRY(makeOwn(hierarchy, container, limits));
+    DROVER_TRY(makeOwn(hierarchy, container, limits, limits));
     const std::string made = directory(hierarchy, container);
     if (hierarchy.unified) {
       DROVER_TRY(delegate(made, spec.owner()));

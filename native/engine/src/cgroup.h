@@ -70,7 +70,7 @@ class Cgroups {
   /** Whether this host can hold what such a change asks for. */
   Status canHold(const Limits& from, const Limits& to) const;
   /** Changes the limits of a container that runs; a refusal may leave some of them changed. */
-  Status changeLimits(const std::string& container, const Limits& limits) const;
+  Status changeLimits(const std::string& container, const Limits& from, const Limits& to) const;
   /**
    * While it stands still to be dumped or restored, what runs in its cgroup is CRIU, which nobody shall wait for: then it has all the processor time
    * there is, whatever its limit and whoever else wants some, and may have more processes. That its limits hold again comes before it runs.
@@ -137,7 +137,7 @@ class Cgroups {
   /** Of the container's own cgroup, which there may not be. */
   std::string directory(const Hierarchy& hierarchy, const std::string& container) const;
   std::string sharedDirectory(const Hierarchy& hierarchy) const;
-  Status makeOwn(const Hierarchy& hierarchy, const std::string& container, const Limits& limits) const;
+  Status makeOwn(const Hierarchy& hierarchy, const std::string& container, const Limits& from, const Limits& to) const;
   void setRunLimits(const std::string& container, const Limits& limits) const;
   std::vector<Hierarchy> hierarchies_;
   size_t unified_ = none;

@@ -5,6 +5,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
 #include "file_io.h"
 
 namespace drover {
@@ -26,13 +30,42 @@ std::string firstLineOf(const std::string& path) {
   return content.ok() ? content.value().substr(0, content.value().find('\n')) : "";
 }
 
-struct HugePages {
-  /** As the kernel's files name the size. */
-  const char* size;
-  int64_t Limits::* bytes;
+struct Number {
+  /** As errors name it. */
+  const char* limit;
+  /** v2's. */
+  const char* controller;
+  int64_t Limits::* value;
+  /** No limit; what is above is one. */
+  int64_t none;
+
+  /** Whether the change makes it another limit than before. */
+  bool asked(const Limits& from, const Limits& to) const { return to.*value > none && to.*value != from.*value; }
 };
-constexpr HugePages hugePages[] = {
-    {"64KB", &Limits::hugePages64KiB}, {"1MB", &Limits::hugePages1MiB}, {"2MB", &Limits::hugePages2MiB}, {"1GB", &Limits::hugePages1GiB}};
+constexpr Number numbers[] = {
+    {"cpu", "cpu", &Limits::cpuMilli, 0},
+    {"cpu.weight", "cpu", &Limits::cpuWeight, 0},
+    {"memory", "memory", &Limits::memoryBytes, 0},
+    {"swap", "memory", &Limits::swapBytes, -1},
+    {"pids", "pids", &Limits::pids, 0},
+    {"io.weight", "io", &Limits::ioWeight, 0},
+    {"io", "io", &Limits::ioReadBytes, 0},
+    {"io", "io", &Limits::ioWriteBytes, 0},
+    {"io", "io", &Limits::ioReadOperations, 0},
+    {"io", "io", &Limits::ioWriteOperations, 0},
+    // As the kernel's files name the sizes.
+    {"hugepages.64KB", "hugetlb", &Limits::hugePages64KiB, -1},
+    {"hugepages.1MB", "hugetlb", &Limits::hugePages1MiB, -1},
+    {"hugepages.2MB", "hugetlb", &Limits::hugePages2MiB, -1},
+    {"hugepages.1GB", "hugetlb", &Limits::hugePages1GiB, -1},
+};
+
+bool asksForCpus(const Limits& from, const Limits& to) { return !to.cpus.empty() && to.cpus != from.cpus; }
+
+bool asksFor(const std::string& limit, const Limits& from, const Limits& to) {
+  if (limit == "cpuset") return asksForCpus(from, to);
+  return std::ranges::any_of(numbers, [&](const Number& number) { return limit == number.limit && number.asked(from, to); });
+}
 
 Error noSuchLimit(const std::string& limit) { return engineError("set " + limit + ": the kernel of this host has no such limit"); }
 
@@ -40,9 +73,9 @@ int64_t numberIn(const std::string& path) { return strtoll(firstLineOf(path).c_s
 
 class LimitWriter {
  public:
-  LimitWriter(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& limits,
+  LimitWriter(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& before, const Limits& limits,
               const std::string& ioDevice, bool live)
-      : hierarchy_(hierarchy), parent_(parent), directory_(directory), limits_(limits), ioDevice_(ioDevice), live_(live) {}
+      : hierarchy_(hierarchy), parent_(parent), directory_(directory), before_(before), limits_(limits), ioDevice_(ioDevice), live_(live) {}
 
   Status writeAll() { return hierarchy_.unified ? writeV2() : writeV1(); }
 
@@ -132,11 +165,11 @@ class LimitWriter {
 
   /** What is reserved is limited as what is used: mmap then says ENOMEM, where it would be SIGBUS later. */
   Status limitHugePages(const std::string& file, const char* unlimited) {
-    for (const auto& [size, bytes] : hugePages) {
-      std::string limit = std::string("hugepages.") + size;
-      std::string prefix = std::string("hugetlb.") + size;
+    for (const auto& [limit, controller, bytes, none] : numbers) {
+      if (std::string_view(controller) != "hugetlb") continue;
+      std::string prefix = std::string("hugetlb") + strchr(limit, '.');
       for (const char* what : {".", ".rsvd."})
-        DROVER_TRY(change((prefix + what + file).c_str(), number(limits_.*bytes, unlimited, 0), limits_.*bytes >= 0, limit.c_str()));
+        DROVER_TRY(change((prefix + what + file).c_str(), number(limits_.*bytes, unlimited, 0), limits_.*bytes > none, limit));
     }
     return {};
   }
@@ -147,12 +180,12 @@ class LimitWriter {
       bool bfq = std::string(file).find("bfq") != std::string::npos;
       return weight(file, bfq ? std::min(limits_.ioWeight, mostBfqWeight) : limits_.ioWeight, usualWeight, "io.weight");
     }
-    return live_ && limits_.ioWeight > 0 ? noSuchLimit("io.weight") : Status();
+    return asks("io.weight") ? noSuchLimit("io.weight") : Status();
   }
 
   Status trafficV2() {
     if (!limitsTraffic() && !live_) return {};
-    if (ioDevice_.empty()) return limitsTraffic() && live_ ? noDevice() : Status();
+    if (ioDevice_.empty()) return asks("io") ? noDevice() : Status();
     auto most = [](int64_t value) { return value > 0 ? std::to_string(value) : std::string("max"); };
     return change("io.max",
                   ioDevice_ + " rbps=" + most(limits_.ioReadBytes) + " wbps=" + most(limits_.ioWriteBytes) +
@@ -162,7 +195,7 @@ class LimitWriter {
 
   Status trafficV1() {
     if (!limitsTraffic() && !live_) return {};
-    if (ioDevice_.empty()) return limitsTraffic() && live_ ? noDevice() : Status();
+    if (ioDevice_.empty()) return asks("io") ? noDevice() : Status();
     const std::pair<const char*, int64_t> files[] = {
         {"blkio.throttle.read_bps_device", limits_.ioReadBytes},
         {"blkio.throttle.write_bps_device", limits_.ioWriteBytes},
@@ -180,6 +213,7 @@ class LimitWriter {
   /** Or may have been pinned until now. */
   bool pins() const { return live_ || !limits_.cpus.empty(); }
   int64_t quota() const { return limits_.cpuMilli * periodUsec / 1000; }
+  bool asks(const char* limit) const { return asksFor(limit, before_, limits_); }
   bool has(const char* controller) const { return hierarchy_.controllers.contains(controller); }
   std::string path(const std::string& file) const { return directory_ + "/" + file; }
 
@@ -206,7 +240,7 @@ class LimitWriter {
   }
 
   Status write(const char* file, const std::string& value, bool wanted, const char* limit) {
-    if (access(path(file).c_str(), F_OK) != 0) return wanted && live_ ? noSuchLimit(limit) : Status();
+    if (access(path(file).c_str(), F_OK) != 0) return wanted && asks(limit) ? noSuchLimit(limit) : Status();
     Status written = writeKernelFile(path(file), value);
     if (written.ok()) return {};
     return engineError(std::string("set ") + limit + ": the kernel refuses `" + value + "`: " + written.error().message);
@@ -215,6 +249,7 @@ class LimitWriter {
   const Hierarchy& hierarchy_;
   const std::string& parent_;
   const std::string& directory_;
+  const Limits& before_;
   const Limits& limits_;
   const std::string& ioDevice_;
   const bool live_;
@@ -222,42 +257,21 @@ class LimitWriter {
 
 }  // namespace
 
-Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& limits,
-                   const std::string& ioDevice, bool live) {
-  return LimitWriter(hierarchy, parent, directory, limits, ioDevice, live).writeAll();
+Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& before,
+                   const Limits& limits, const std::string& ioDevice, bool live) {
+  return LimitWriter(hierarchy, parent, directory, before, limits, ioDevice, live).writeAll();
 }
 
 Status refuseUnknownLimits(const std::set<std::string>& controllers, const Limits& from, const Limits& to) {
-  struct Numbers {
-    const char* limit;
-    const char* controller;
-    int64_t Limits::* value;
-    /** No limit; what is above is one. */
-    int64_t none;
-  };
-  constexpr Numbers numbers[] = {
-      {"cpu", "cpu", &Limits::cpuMilli, 0},
-      {"cpu.weight", "cpu", &Limits::cpuWeight, 0},
-      {"memory", "memory", &Limits::memoryBytes, 0},
-      {"swap", "memory", &Limits::swapBytes, -1},
-      {"pids", "pids", &Limits::pids, 0},
-      {"io.weight", "io", &Limits::ioWeight, 0},
-      {"io", "io", &Limits::ioReadBytes, 0},
-      {"io", "io", &Limits::ioWriteBytes, 0},
-      {"io", "io", &Limits::ioReadOperations, 0},
-      {"io", "io", &Limits::ioWriteOperations, 0},
-  };
   auto knows = [&](const std::string& controller) { return controllers.contains(controller) || (controller == "io" && controllers.contains("blkio")); };
-  for (const auto& [limit, controller, value, none] : numbers)
-    if (to.*value > none && to.*value != from.*value && !knows(controller)) return noSuchLimit(limit);
-  for (const auto& [size, bytes] : hugePages)
-    if (to.*bytes >= 0 && to.*bytes != from.*bytes && !knows("hugetlb")) return noSuchLimit(std::string("hugepages.") + size);
-  return !to.cpus.empty() && to.cpus != from.cpus && !knows("cpuset") ? noSuchLimit("cpuset") : Status();
+  for (const auto& number : numbers)
+    if (number.asked(from, to) && !knows(number.controller)) return noSuchLimit(number.limit);
+  return asksForCpus(from, to) && !knows("cpuset") ? noSuchLimit("cpuset") : Status();
 }
 
 Status applyRunLimits(const Hierarchy& hierarchy, const std::string& directory, const Limits& limits) {
   const std::string nothing;
-  return LimitWriter(hierarchy, nothing, directory, limits, nothing, true).writeRunLimits();
+  return LimitWriter(hierarchy, nothing, directory, limits, limits, nothing, true).writeRunLimits();
 }
 
 Limits noRunLimits() {

@@ -1,6 +1,6 @@
 // The limits of a container as the kernel takes them, on cgroup v2 and on v1's controllers. A hierarchy gets what its controllers
 // know and no more. What a kernel has no file for is passed over when a container is made (it must run on any host), and refused by
-// name when somebody changes a running one. See Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/.
+// name when somebody asks for it on a running one. See Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/.
 #pragma once
 
 #include <set>
@@ -16,11 +16,11 @@ namespace drover {
 inline bool needsCpuset(const Limits& limits) { return !limits.cpus.empty() || limits.cpuMilli > 0; }
 
 /**
- * `live`: the cgroup has processes and other limits before; else it is new, and what nobody limits is left as the kernel made it. Memory is then never lowered below what is in use and can't be given
+ * `before`: the limits so far, or the same again where nothing is asked for. `live`: the cgroup has processes and other limits before; else it is new, and what nobody limits is left as the kernel made it. Memory is then never lowered below what is in use and can't be given
  * back: nothing is killed by a change.
  */
-Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& limits,
-                   const std::string& ioDevice, bool live);
+Status applyLimits(const Hierarchy& hierarchy, const std::string& parent, const std::string& directory, const Limits& before,
+                   const Limits& limits, const std::string& ioDevice, bool live);
 
 /** Refuses a change that asks for a limit of which none of these controllers knows, by the limit's name. */
 Status refuseUnknownLimits(const std::set<std::string>& controllers, const Limits& from, const Limits& to);

@@ -47,11 +47,11 @@ std::string Cgroups::place(const Hierarchy& hierarchy, const std::string& contai
   return owners(hierarchy) == Owners::everybody || exists(own) ? own : sharedDirectory(hierarchy);
 }
 
-Status Cgroups::makeOwn(const Hierarchy& hierarchy, const std::string& container, const Limits& limits) const {
+Status Cgroups::makeOwn(const Hierarchy& hierarchy, const std::string& container, const Limits& from, const Limits& to) const {
   const std::string own = directory(hierarchy, container);
   const std::string parent = hierarchy.mountPoint + parent_;
   DROVER_TRY_ASSIGN(made, makeCgroup(hierarchy, parent, own));
-  Status limited = applyLimits(hierarchy, parent, own, limits, ioDevice_, !made);
+  Status limited = applyLimits(hierarchy, parent, own, from, to, ioDevice_, !made);
   // As before: nobody is in there.
   if (!limited.ok() && made) (void)rmdir(own.c_str());
   return limited;
@@ -63,11 +63,11 @@ Status Cgroups::canHold(const Limits& from, const Limits& to) const {
   return refuseUnknownLimits(controllers, from, to);
 }
 
-Status Cgroups::changeLimits(const std::string& container, const Limits& limits) const {
+Status Cgroups::changeLimits(const std::string& container, const Limits& from, const Limits& to) const {
   for (const auto& hierarchy : hierarchies_) {
     const Owners here = owners(hierarchy);
-    if (here == Owners::nobody || (here == Owners::whoAsks && !needsCpuset(limits) && !exists(directory(hierarchy, container)))) continue;
-    DROVER_TRY(makeOwn(hierarchy, container, limits));
+    if (here == Owners::nobody || (here == Owners::whoAsks && !needsCpuset(to) && !exists(directory(hierarchy, container)))) continue;
+    DROVER_TRY(makeOwn(hierarchy, container, from, to));
   }
   return gather(container);
 }

@@ -45,9 +45,9 @@ Limits withRoom(Limits limits, int64_t room) {
   return limits;
 }
 
-/** From those in force, or perhaps in force. */
+/** `from`: those in force, or perhaps in force; the record has those that stand if this fails. */
 Status changeLimits(Engine& engine, const Record& record, const Limits& from, const Limits& limits) {
-  DROVER_TRY(engine.cgroups().changeLimits(record.spec.container, limits));
+  DROVER_TRY(engine.cgroups().changeLimits(record.spec.container, record.spec.limits, limits));
   DROVER_TRY_ASSIGN(network, openNetworkNamespace(record.initPid));
   DROVER_TRY(engine.bridges().change(network.get(), record.spec.identity, from, limits));
   return changeNetworkLimit(network.get(), record.spec.identity, from, limits);
