@@ -1,6 +1,7 @@
 #include "page_tracking.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -39,6 +41,8 @@ constexpr unsigned long scanRequest = _IOWR('f', 16, ScanArguments);
 constexpr size_t regionsPerScan = 4096;
 constexpr size_t mostMaps = 64 << 20;
 constexpr uint64_t mostMapping = 1ULL << 36;
+constexpr int attempts = 3;
+constexpr auto betweenAttempts = std::chrono::milliseconds(100);
 
 Status prepare(int userfault) {
   uffdio_api api{};
@@ -136,7 +140,7 @@ pid_t innerPidOf(pid_t pid) {
   return atoi(ids.substr(ids.find_last_of(" \t") + 1).c_str());
 }
 
-Result<UniqueFd> openUserfault(pid_t pid) {
+Result<UniqueFd> openUserfaultIn(pid_t pid) {
   DROVER_TRY_ASSIGN(process, openPidfd(pid));
   DROVER_TRY_ASSIGN(stopped, StoppedProcess::stop(pid));
   DROVER_TRY_ASSIGN(theirs, stopped.call(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | userModeOnly));
@@ -146,6 +150,17 @@ Result<UniqueFd> openUserfault(pid_t pid) {
   DROVER_TRY(stopped.call(SYS_close, theirs));
   if (!own.valid()) return errnoError("take the userfaultfd of process " + std::to_string(pid), number);
   return own;
+}
+
+/** A thread in an uninterruptible sleep is usually out of it soon. */
+Result<UniqueFd> openUserfault(pid_t pid) {
+  Result<UniqueFd> opened = UniqueFd();
+  for (int attempt = 1;; attempt++) {
+    // What it traces and could not stop is let go when it ends.
+    std::thread([&] { opened = openUserfaultIn(pid); }).join();
+    if (opened.ok() || opened.error().code != "TIMED_OUT" || attempt == attempts) return opened;
+    std::this_thread::sleep_for(betweenAttempts);
+  }
 }
 
 /** A page that is protected, and one that was moved by mremap, which must count as written where it is now. */

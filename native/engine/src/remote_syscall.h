@@ -13,6 +13,10 @@ namespace drover {
 
 class StoppedProcess {
  public:
+  /**
+   * TIMED_OUT when not all of its threads stop within a tenth of a second. Such a one is traced on and would stop later, until the calling thread
+   * ends: call it from one that does.
+   */
   static Result<StoppedProcess> stop(pid_t pid);
   StoppedProcess(StoppedProcess&& other) noexcept
       : pid_(other.pid_), threads_(std::move(other.threads_)), at_(other.at_) {
@@ -28,6 +32,8 @@ class StoppedProcess {
  private:
   explicit StoppedProcess(pid_t pid) : pid_(pid) {}
   Status seizeAll();
+  /** Those that don't stand yet. */
+  Result<std::vector<pid_t>> interruptOthers() const;
   pid_t pid_;
   std::vector<pid_t> threads_;
   /** Address of a `syscall` instruction in it. */
