@@ -48,8 +48,13 @@ build_migration_probes() {
   is_current migration-probes "$stamp" "$folder/build/probe" && return 0
   doing "compiling native/migration-probes"
   mkdir -p "$folder/build"
-  run_logged migration-probes "$compiler" -std=gnu11 -D_GNU_SOURCE -static -pthread -O1 -Wall -Wextra \
-    -o "$folder/build/probe" "$folder"/src/*.c || return 1
+  local flags=(-std=gnu11 -static -O1 -Wall -Wextra)
+  # Other machines than x86-64 have no 32-bit programs of this kind.
+  if "$compiler" "${flags[@]}" -m32 -ffreestanding -nostdlib -fno-stack-protector -fno-pie -no-pie \
+    -o "$folder/build/program-32" "$folder/src/compat/program.c" 2>/dev/null; then
+    flags+=("-DPROGRAM_32=\"$folder/build/program-32\"")
+  fi
+  run_logged migration-probes "$compiler" "${flags[@]}" -D_GNU_SOURCE -pthread -o "$folder/build/probe" "$folder"/src/*.c || return 1
   remember migration-probes "$stamp"
 }
 

@@ -11,6 +11,7 @@
 PROBE(robust, "futex-robust", "a robust mutex whose owner dies after the move");
 PROBE(waiting, "futex-wait", "a process that waits in a shared condition variable");
 PROBE(sequences, "rseq", "restartable sequences stay registered");
+PROBE(inside, "rseq-inside", "a thread in the middle of a restartable sequence begins it anew");
 PROBE(filter, "seccomp", "a seccomp filter still refuses");
 
 static struct shared {
@@ -116,6 +117,54 @@ static verdict sequences_check(void) {
   }
   return bad("the kernel does not keep the CPU number: %u, not %u", cpu_of_sequence(), cpu);
 }
+
+#if defined(__x86_64__)
+static volatile struct { unsigned begun, forgotten; } *turns;
+static pid_t repeater;
+
+// Goes on until it is cut off, and looks all the time whether the kernel still knows of it; true: it does not.
+static int in_sequence(volatile char *area) {
+  __asm__ goto(
+      ".pushsection rseq_descriptions, \"aw\"\n .balign 32\n 1: .long 0, 0\n .quad 2f, 3f - 2f, 4f\n .popsection\n"
+      "leaq 1b(%%rip), %%rax\n movq %%rax, 8(%0)\n"
+      "2: cmpq $0, 8(%0)\n jne 2b\n"
+      "3:\n"
+      ".pushsection .text.unlikely\n .byte 0x0f, 0xb9, 0x3d\n .long 0x53053053\n 4: jmp %l[cut_off]\n .popsection\n"
+      : : "r"(area) : "rax", "cc", "memory" : cut_off);
+  return 1;
+cut_off:
+  return 0;
+}
+
+static void do_nothing(int number) { (void)number; }
+
+static void repeat(void *unused) {
+  (void)unused;
+  // As much as goes ahead, for which it is stopped for a moment.
+  memset(malloc(4 << 20), 1, 4 << 20);
+  for (;; turns->begun++) turns->forgotten += in_sequence((char *)__builtin_thread_pointer() + __rseq_offset);
+}
+
+static verdict inside_setup(void) {
+  TRY(sequences_setup());
+  turns = mmap(NULL, sizeof *turns, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  signal(SIGUSR1, do_nothing);
+  MUST(repeater = spawn(repeat, NULL));
+  return NULL;
+}
+
+static verdict inside_check(void) {
+  const unsigned before = turns->begun;
+  MUST(kill(repeater, SIGUSR1));
+  for (long long until = now_ms() + 5000; turns->begun == before && now_ms() < until;) pause_ms(1);
+  CHECK(turns->begun != before, "it is never cut off");
+  CHECK(turns->forgotten == 0, "it went on %u times as if it had not been cut off", turns->forgotten);
+  return NULL;
+}
+#else
+static verdict inside_setup(void) { return absent("not on this architecture"); }
+static verdict inside_check(void) { return NULL; }
+#endif
 
 static verdict filter_setup(void) {
   struct sock_filter rules[] = {
