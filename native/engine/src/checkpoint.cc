@@ -18,6 +18,8 @@
 #include "mapping_texts.h"
 #include "memory_copy.h"
 #include "netlink.h"
+#include "network_state.h"
+#include "network_sysctls.h"
 #include "pidfd.h"
 #include "watched_names.h"
 
@@ -131,6 +133,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
 
   // All that can be done while it runs: criu is up and waits, and the directory is open, before the freeze.
   DROVER_TRY_ASSIGN(criu, spawnCriuForDump(engine, failed, *container));
+  learnNetworkSysctls();
   engine.endExecSessions(*container);
   auto watched = holdWatchedNames(before.initPid, engine.cgroups().processes(container->id));
   if (!watched.ok()) return Error{failed, "dump of " + container->id + ": " + watched.error().message};
@@ -162,6 +165,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   Status stopped;
   const bool relies = !request.parentImages.empty();
   std::future<bool> reliable;
+  std::future<Status> network;
   bool overtaken = false, standsStill = false, isCutOff = false;
   request.stop = [&] {
     figures.lap("begin_ms");
@@ -172,6 +176,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     crashPoint("checkpoint:frozen");
     standsStill = true;
     if (mappings) mappings->begin([&] { return engine.cgroups().processes(container->id); });
+    network = std::async(std::launch::async, [&] { return saveNetwork(before.initPid, before.spec, images.get()); });
     if (comparison) comparison->begin();
     // Since CRIU was asked a process may have begun to let devices write into its memory. While CRIU begins.
     if (relies) reliable = std::async(std::launch::async, [&] { return copied->reliable(); });
@@ -186,6 +191,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     figures.lap("cgroups_ms");
     DROVER_TRY(saveAffinities(engine.cgroups(), container->id, images.get()));
     figures.lap("affinity_ms");
+    DROVER_TRY(network.get());
+    figures.lap("network_ms");
     crashPoint("checkpoint:detached");
     return {};
   };
@@ -233,6 +240,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     std::filesystem::remove_all(directory, ignored);
     comparison.reset();
     if (reliable.valid()) reliable.wait();
+    if (network.valid()) network.wait();
     copied.reset();
     // Then all of the memory, as if none had been copied.
     if (overtaken && container->snapshot().state == State::running && !container->snapshot().extra.contains("move")) return checkpointContainer(engine, container, directory);

@@ -20,6 +20,7 @@
 #include "mounts.h"
 #include "netlink.h"
 #include "network_rate.h"
+#include "network_state.h"
 #include "overlay_origin.h"
 #include "pidfd.h"
 #include "prepared_restore.h"
@@ -73,7 +74,7 @@ using Attaching = std::future<Result<std::unique_ptr<AttachedRoot>>>;
  */
 class RestoreSteps {
  public:
-  RestoreSteps(Engine& engine, const Spec& spec) : engine_(engine), spec_(spec) {}
+  RestoreSteps(Engine& engine, const Spec& spec, int images) : engine_(engine), spec_(spec), images_(images) {}
 
   /** While CRIU reads its images. */
   void attach(Attaching attaching) { attaching_ = std::move(attaching); }
@@ -117,11 +118,13 @@ class RestoreSteps {
     if (spec_.security.addressFilter) DROVER_TRY(filterAddresses(spec_.identity));
     DROVER_TRY(prepareDevices(engine_, spec_, network.get()));
     DROVER_TRY(setSysctls(pid, spec_.sysctls, SysctlScope::network));
+    DROVER_TRY(restoreNetwork(network.get(), images_));
     return limitNetwork(network.get(), spec_.identity, spec_.limits);
   }
 
   Engine& engine_;
   const Spec& spec_;
+  const int images_;
   Status status_;
   pid_t pid_ = 0;
   Attaching attaching_;
@@ -180,7 +183,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
     DROVER_TRY(beginMove(engine, *container, "restore", *prepared.criu));
   crashPoint("restore:begun");
   figures.lap("prepare_ms");
-  RestoreSteps steps(engine, before.spec);
+  RestoreSteps steps(engine, before.spec, images.get());
   auto restore = [&]() -> Result<pid_t> {
     steps.attach(std::async(std::launch::async, [&] { return AttachedRoot::attach(engine, *container, prepared.userNamespace.get()); }));
     if (engine.cgroups().freezerIsUnified())

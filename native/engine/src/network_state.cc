@@ -1,0 +1,86 @@
+// See network_state.h.
+#include "network_state.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "file_io.h"
+#include "netlink.h"
+#include "netlink_message.h"
+#include "network_links.h"
+#include "network_routes.h"
+#include "network_sysctls.h"
+#include "unique_fd.h"
+
+namespace drover {
+namespace {
+
+constexpr const char* fileName = "network";
+constexpr size_t largestFile = 256 << 20;
+/** In this order they are in the file, each behind its length. */
+enum Part { links, sysctls, addresses, routes, rules, neighbours, parts };
+using Parts = std::array<std::string, parts>;
+
+Status writeParts(const Parts& all, int directory) {
+  std::string text;
+  for (const std::string& part : all) {
+    const uint64_t length = part.size();
+    text.append(reinterpret_cast<const char*>(&length), sizeof length);
+    text += part;
+  }
+  UniqueFd file(openat(directory, fileName, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!file.valid() || write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return errnoError(std::string("write ") + fileName);
+  return {};
+}
+
+/** Those that a later engine may add are passed over. */
+Result<Parts> readParts(int directory) {
+  DROVER_TRY_ASSIGN(text, readFile("/proc/self/fd/" + std::to_string(directory) + "/" + fileName, largestFile));
+  Parts all;
+  std::string_view left = text;
+  for (std::string& part : all) {
+    uint64_t length = 0;
+    if (left.size() < sizeof length) break;
+    memcpy(&length, left.data(), sizeof length);
+    left.remove_prefix(sizeof length);
+    if (length > left.size()) return engineError(std::string(fileName) + " among the images is cut off");
+    part = left.substr(0, length);
+    left.remove_prefix(length);
+  }
+  return all;
+}
+
+}  // namespace
+
+Status saveNetwork(pid_t process, const Spec& spec, int directory) {
+  DROVER_TRY_ASSIGN(network, openNetworkNamespace(process));
+  DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(network.get()));
+  Parts all;
+  DROVER_TRY_ASSIGN(linksText, dumpLinks(inside));
+  DROVER_TRY_ASSIGN(sysctlsText, dumpNetworkSysctls(network.get(), linksText));
+  DROVER_TRY_ASSIGN(addressesText, dumpAddresses(inside, spec));
+  DROVER_TRY_ASSIGN(routesText, dumpConfiguredRoutes(inside, spec));
+  DROVER_TRY_ASSIGN(rulesText, dumpRules(inside));
+  DROVER_TRY_ASSIGN(neighboursText, dumpNeighbours(inside));
+  all = {linksText, sysctlsText, addressesText, routesText, rulesText, neighboursText};
+  bool isAsMade = areLinksAsMade(all[links], spec);
+  for (int part = sysctls; part < parts; part++) isAsMade = isAsMade && all[part].empty();
+  return isAsMade ? Status() : writeParts(all, directory);
+}
+
+Status restoreNetwork(int networkNamespace, int directory) {
+  if (faccessat(directory, fileName, F_OK, 0) != 0) return {};
+  DROVER_TRY_ASSIGN(all, readParts(directory));
+  DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
+  DROVER_TRY(restoreLinks(inside, all[links]));
+  DROVER_TRY_ASSIGN(indices, LinkIndices::match(inside, all[links]));
+  DROVER_TRY(restoreNetworkSysctls(networkNamespace, all[sysctls]));
+  DROVER_TRY(restoreAddresses(inside, all[addresses], indices));
+  DROVER_TRY(restoreConfiguredRoutes(inside, all[routes], indices));
+  DROVER_TRY(restoreRules(inside, all[rules]));
+  return restoreNeighbours(inside, all[neighbours], indices);
+}
+
+}  // namespace drover

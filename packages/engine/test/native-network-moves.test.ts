@@ -1,0 +1,76 @@
+// A container's own network comes along: what it has made and set inside, as a firewall, a VPN or a router would.
+
+import t from 'tap'
+import { reasonToSkip } from './engine-program.ts'
+import { checkCount, chooseCriu, MigrationStage } from './migration-stage.ts'
+import { NetworkInside } from './network-inside.ts'
+
+const settings: Record<string, string> = {
+  'ipv4/conf/all/forwarding': '1',
+  'ipv4/conf/all/accept_redirects': '1',
+  'ipv4/conf/eth0/rp_filter': '2',
+  'ipv4/conf/br7/proxy_arp': '1',
+  'ipv4/tcp_fin_timeout': '30',
+  'ipv4/ip_local_port_range': '20000\t30000',
+  'ipv4/ip_unprivileged_port_start': '80',
+  'core/somaxconn': '1234',
+  'ipv6/conf/all/forwarding': '1',
+  'ipv6/conf/eth0/accept_ra': '2',
+  'ipv4/neigh/eth0/base_reachable_time_ms': '45000',
+}
+
+const links = `
+  ip link add br7 type bridge forward_delay 400 ageing_time 20000
+  ip link add pair0 type veth peer name pair1
+  ip link set pair0 master br7; ip link set pair0 up; ip link set pair1 up; ip link set br7 up
+  ip link set pair0 type bridge_slave hairpin on cost 9
+  ip link set pair1 alias "to br7"
+  ip link set eth0 mtu 1400 txqueuelen 500
+  ip addr add 10.99.0.1/24 dev eth0; ip addr add 10.99.0.2/24 dev eth0
+  ip addr add 10.98.0.1/24 dev br7; ip addr add fd98::1/64 dev br7 nodad
+  ip addr add 192.0.2.1/32 dev lo`
+
+const routes = (gateway: string) => `
+  ip route add 198.51.100.0/24 via ${gateway} metric 7
+  ip route add 203.0.113.0/24 via 198.18.0.1 dev eth0 onlink mtu 1300
+  ip route add default via ${gateway} table 100
+  ip route add unreachable 198.51.100.128/25
+  ip route add 192.0.2.128/25 nexthop via ${gateway} weight 2 nexthop via 10.98.0.7 dev br7
+  ip -6 route add fd97::/64 via fd98::7
+  ip rule add from 10.99.0.1 table 100 priority 500; ip rule add fwmark 7 blackhole
+  ip -6 rule add to fd97::/64 table 100
+  ip rule del priority 32767
+  ip neigh add 10.98.0.9 lladdr 02:00:00:00:00:99 dev br7 nud permanent
+  ip neigh add proxy 10.98.0.10 dev br7`
+
+t.test('what was configured inside its network', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
+  const criu = chooseCriu()
+  if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
+  const stage = await MigrationStage.set(criu.path)
+  t.teardown(() => stage.strike())
+  const { a, b } = stage
+  const inside = async (host: typeof a, container: string) =>
+    new NetworkInside((await host.client.call('get', { container })).initPid)
+
+  const launched = await stage.launch(a)
+  const { spec, stream } = launched
+  const { container } = spec
+  const there = await inside(a, container)
+  there.sh(links)
+  const gateway = there.sh("ip -4 route show default | awk '{print $3}'").trim() || '10.99.0.254'
+  there.sh(routes(gateway))
+  for (const [path, value] of Object.entries(settings)) there.sh(`printf '%s' '${value}' > /proc/sys/net/${path}`)
+  const before = there.configuration()
+
+  await t.test('is the same on the other host', async (t) => {
+    await stage.moveUntilRestored(a, b, spec)
+    await stage.finish(a, b, spec)
+    const here = await inside(b, container)
+    const after = here.configuration()
+    for (const [kind, lines] of Object.entries(before)) t.same(after[kind], lines, kind)
+    for (const [path, value] of Object.entries(settings)) t.equal(here.setting(path), value, path)
+    await stream.more(5)
+  })
+  checkCount(t, stream)
+  await stage.remove(b, launched)
+})
