@@ -31,6 +31,16 @@ void BpfProgram::jumpIfRegister(uint8_t operation, uint8_t destination, uint8_t 
   add(static_cast<uint8_t>(BPF_JMP32 | operation | BPF_X), destination, source, 0, 0);
 }
 
+void BpfProgram::jumpIfSame(uint8_t destination, uint8_t source, int label) {
+  jumps_[instructions_.size()] = label;
+  add(BPF_JMP | BPF_JEQ | BPF_X, destination, source, 0, 0);
+}
+
+void BpfProgram::loadNumber(uint8_t destination, uint64_t value) {
+  add(BPF_LD | BPF_DW | BPF_IMM, destination, 0, 0, static_cast<int32_t>(value));
+  add(0, 0, 0, 0, static_cast<int32_t>(value >> 32));
+}
+
 void BpfProgram::jumpIfNull(uint8_t destination, int label) {
   jumps_[instructions_.size()] = label;
   add(BPF_JMP | BPF_JEQ | BPF_K, destination, 0, 0, 0);

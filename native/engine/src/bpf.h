@@ -23,10 +23,13 @@ class BpfProgram {
   void jumpIf(uint8_t operation, uint8_t destination, uint32_t value, int label);
   /** The same with what another register has. */
   void jumpIfRegister(uint8_t operation, uint8_t destination, uint8_t source, int label);
+  /** As jumpIfRegister, of all 64 bits. */
+  void jumpIfSame(uint8_t destination, uint8_t source, int label);
   /** Where a pointer is null: the kernel then knows that it is none elsewhere. */
   void jumpIfNull(uint8_t destination, int label);
   void jump(int label);
   void label(int label) { labels_[label] = instructions_.size(); }
+  void loadNumber(uint8_t destination, uint64_t value);
   /** The map behind a descriptor. */
   void loadMap(uint8_t destination, int map);
   /** A helper of the kernel's: arguments from register 1 on, answer in register 0. */

@@ -150,6 +150,14 @@ bool Cgroups::canFilterDevices() const {
   return mayFilterDevices({std::begin(allowedDevices), std::end(allowedDevices)});
 }
 
+bool Cgroups::mayHaveWrittenSysctls(const std::string& container) const {
+  return !sysctls_ || sysctls_->mayHaveWritten(directory(hierarchies_[unified_], container));
+}
+
+void Cgroups::noteWrittenSysctls(const std::string& container) const {
+  if (sysctls_) sysctls_->note(directory(hierarchies_[unified_], container));
+}
+
 Status Cgroups::setDevices(const Spec& spec, const std::set<std::string>& rules) const {
   Status set = filterDevices(directory(hierarchies_[unified_], spec.container), {rules.begin(), rules.end()});
   if (set.ok() || spec.security.privileged || errno != EPERM) return set;
@@ -291,6 +299,7 @@ std::vector<pid_t> Cgroups::processes(const std::string& container) const {
 
 Status Cgroups::remove(const std::string& container) const {
   int64_t end = nowMs() + removeDeadlineMs;
+  if (sysctls_) sysctls_->forget(directory(hierarchies_[unified_], container));
   for (const auto& hierarchy : hierarchies_) {
     const std::string where = directory(hierarchy, container);
     for (int result = removeCgroup(AT_FDCWD, where); result != 0; result = removeCgroup(AT_FDCWD, where)) {

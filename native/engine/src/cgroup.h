@@ -9,12 +9,14 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "error.h"
 #include "spec.h"
+#include "sysctl_watch.h"
 #include "unique_fd.h"
 
 namespace drover {
@@ -67,6 +69,10 @@ class Cgroups {
   Status create(const Spec& spec) const;
   /** Opens the device cgroup for these (`c 1:5 rw`) beside what every container may use, and for no others. */
   Status allowDevices(const Spec& spec, const std::vector<std::string>& rules) const;
+  /** Whether it may have written any of its sysctls; where that can't be watched it may. */
+  bool mayHaveWrittenSysctls(const std::string& container) const;
+  /** It was given some that another has written. */
+  void noteWrittenSysctls(const std::string& container) const;
   /** Whether this host can hold what such a change asks for. */
   Status canHold(const Limits& from, const Limits& to) const;
   /** Changes the limits of a container that runs; a refusal may leave some of them changed. */
@@ -145,6 +151,8 @@ class Cgroups {
   bool pureV2_ = false;
   std::string parent_;
   std::string ioDevice_;
+  /** Shared by copies of this; null: not to be had here. */
+  std::shared_ptr<const SysctlWatch> sysctls_;
 };
 
 }  // namespace drover

@@ -125,6 +125,9 @@ Result<Cgroups> Cgroups::discover(const std::string& parent) {
     }
     cgroups.hierarchies_.push_back(hierarchy);
   }
+  if (cgroups.unified_ != none)
+    if (auto watch = SysctlWatch::begin(cgroups.hierarchies_[cgroups.unified_].mountPoint + parent); watch.ok())
+      cgroups.sysctls_ = std::make_shared<const SysctlWatch>(std::move(watch.value()));
   cgroups.devicesByProgram_ = cgroups.canFilterDevices();
   for (const auto& hierarchy : cgroups.hierarchies_) {
     if (cgroups.owners(hierarchy) != Owners::nobody) continue;

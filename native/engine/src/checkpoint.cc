@@ -133,7 +133,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
 
   // All that can be done while it runs: criu is up and waits, and the directory is open, before the freeze.
   DROVER_TRY_ASSIGN(criu, spawnCriuForDump(engine, failed, *container));
-  learnNetworkSysctls();
+  auto mayHaveWrittenSysctls = [&] { return engine.cgroups().mayHaveWrittenSysctls(container->id); };
+  if (mayHaveWrittenSysctls()) learnNetworkSysctls();
   engine.endExecSessions(*container);
   auto watched = holdWatchedNames(before.initPid, engine.cgroups().processes(container->id));
   if (!watched.ok()) return Error{failed, "dump of " + container->id + ": " + watched.error().message};
@@ -176,7 +177,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     crashPoint("checkpoint:frozen");
     standsStill = true;
     if (mappings) mappings->begin([&] { return engine.cgroups().processes(container->id); });
-    network = std::async(std::launch::async, [&] { return saveNetwork(before.initPid, before.spec, images.get()); });
+    network = std::async(std::launch::async, [&] { return saveNetwork(before.initPid, before.spec, mayHaveWrittenSysctls(), images.get()); });
     if (comparison) comparison->begin();
     // Since CRIU was asked a process may have begun to let devices write into its memory. While CRIU begins.
     if (relies) reliable = std::async(std::launch::async, [&] { return copied->reliable(); });

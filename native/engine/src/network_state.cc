@@ -54,12 +54,12 @@ Result<Parts> readParts(int directory) {
 
 }  // namespace
 
-Status saveNetwork(pid_t process, const Spec& spec, int directory) {
+Status saveNetwork(pid_t process, const Spec& spec, bool withSysctls, int directory) {
   DROVER_TRY_ASSIGN(network, openNetworkNamespace(process));
   DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(network.get()));
   Parts all;
   DROVER_TRY_ASSIGN(linksText, dumpLinks(inside));
-  DROVER_TRY_ASSIGN(sysctlsText, dumpNetworkSysctls(network.get(), linksText));
+  DROVER_TRY_ASSIGN(sysctlsText, withSysctls ? dumpNetworkSysctls(network.get(), linksText) : Result<std::string>(std::string()));
   DROVER_TRY_ASSIGN(addressesText, dumpAddresses(inside, spec));
   DROVER_TRY_ASSIGN(routesText, dumpConfiguredRoutes(inside, spec));
   DROVER_TRY_ASSIGN(rulesText, dumpRules(inside));
@@ -70,8 +70,8 @@ Status saveNetwork(pid_t process, const Spec& spec, int directory) {
   return isAsMade ? Status() : writeParts(all, directory);
 }
 
-Status restoreNetwork(int networkNamespace, int directory) {
-  if (faccessat(directory, fileName, F_OK, 0) != 0) return {};
+Result<bool> restoreNetwork(int networkNamespace, int directory) {
+  if (faccessat(directory, fileName, F_OK, 0) != 0) return false;
   DROVER_TRY_ASSIGN(all, readParts(directory));
   DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(networkNamespace));
   DROVER_TRY(restoreLinks(inside, all[links]));
@@ -80,7 +80,8 @@ Status restoreNetwork(int networkNamespace, int directory) {
   DROVER_TRY(restoreAddresses(inside, all[addresses], indices));
   DROVER_TRY(restoreConfiguredRoutes(inside, all[routes], indices));
   DROVER_TRY(restoreRules(inside, all[rules]));
-  return restoreNeighbours(inside, all[neighbours], indices);
+  DROVER_TRY(restoreNeighbours(inside, all[neighbours], indices));
+  return !all[sysctls].empty();
 }
 
 }  // namespace drover

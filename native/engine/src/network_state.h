@@ -10,9 +10,9 @@
 
 namespace drover {
 
-/** Of the frozen container, into the directory of the images. `process` is one of its processes. */
-Status saveNetwork(pid_t process, const Spec& spec, int directory);
-/** Into a network as createVeth and the devices make it, while no process looks at it. */
-Status restoreNetwork(int networkNamespace, int directory);
+/** Of the frozen container, into the directory of the images. `process` is one of its processes; without sysctls when it has written none. */
+Status saveNetwork(pid_t process, const Spec& spec, bool withSysctls, int directory);
+/** Into a network as createVeth and the devices make it, while no process looks at it; true: sysctls were among it. */
+Result<bool> restoreNetwork(int networkNamespace, int directory);
 
 }  // namespace drover

@@ -118,7 +118,8 @@ class RestoreSteps {
     if (spec_.security.addressFilter) DROVER_TRY(filterAddresses(spec_.identity));
     DROVER_TRY(prepareDevices(engine_, spec_, network.get()));
     DROVER_TRY(setSysctls(pid, spec_.sysctls, SysctlScope::network));
-    DROVER_TRY(restoreNetwork(network.get(), images_));
+    DROVER_TRY_ASSIGN(withSysctls, restoreNetwork(network.get(), images_));
+    if (withSysctls) engine_.cgroups().noteWrittenSysctls(spec_.container);
     return limitNetwork(network.get(), spec_.identity, spec_.limits);
   }
 

@@ -4,6 +4,7 @@ import t from 'tap'
 import { reasonToSkip } from './engine-program.ts'
 import { checkCount, chooseCriu, MigrationStage } from './migration-stage.ts'
 import { NetworkInside } from './network-inside.ts'
+import { run } from './run-inside.ts'
 
 const settings: Record<string, string> = {
   'ipv4/conf/all/forwarding': '1',
@@ -59,7 +60,8 @@ t.test('what was configured inside its network', { skip: reasonToSkip, timeout: 
   there.sh(links)
   const gateway = there.sh("ip -4 route show default | awk '{print $3}'").trim() || '10.99.0.254'
   there.sh(routes(gateway))
-  for (const [path, value] of Object.entries(settings)) there.sh(`printf '%s' '${value}' > /proc/sys/net/${path}`)
+  const written = Object.entries(settings).map(([path, value]) => `printf %s '${value}' > /proc/sys/net/${path}`)
+  t.equal((await run(a.client, container, written.join(' && '))).code, 0, 'sysctls are written inside')
   const before = there.configuration()
 
   await t.test('is the same on the other host', async (t) => {
