@@ -48,7 +48,7 @@ struct Link {
   bool lowerIsOutside = false;
   unsigned flags = 0;
   uint32_t mtu = 0, queueLength = 0, group = 0;
-  std::string name, alias, kind;
+  std::string name, alias, kind, discipline;
   std::string_view mac, data, slaveKind, slaveData;
 };
 
@@ -69,6 +69,7 @@ Link linkOf(const RouteMessage& message) {
   for (const auto& each : message.attributes<ifinfomsg>()) {
     if (each.type == IFLA_IFNAME) link.name = each.text();
     if (each.type == IFLA_IFALIAS) link.alias = each.text();
+    if (each.type == IFLA_QDISC) link.discipline = each.text();
     if (each.type == IFLA_ADDRESS) link.mac = each.data;
     if (each.type == IFLA_MTU) link.mtu = each.number();
     if (each.type == IFLA_TXQLEN) link.queueLength = each.number();
@@ -251,6 +252,15 @@ std::string unmovableLink(std::string_view links, const Spec& spec) {
     if (!isGiven(link, spec) && (!movableKinds.contains(link.kind) || (link.kind == "veth" && link.lowerIsOutside)))
       return link.name + " (" + (link.kind.empty() ? "a device of the host" : link.kind) + ")";
   return "";
+}
+
+std::vector<std::string> shapedLinks(std::string_view links, const Spec& spec) {
+  std::vector<std::string> shaped;
+  for (const Link& link : linksOf(links)) {
+    const bool isLimited = link.name == "eth0" && (spec.limits.networkBits > 0 || spec.limits.networkEgressBits > 0);
+    if (!link.discipline.empty() && link.discipline != "noqueue" && link.discipline != "noop" && !isLimited) shaped.push_back(link.name + " (" + link.discipline + ")");
+  }
+  return shaped;
 }
 
 Status restoreLinks(NetlinkSocket& inside, std::string_view dump) {

@@ -20,6 +20,9 @@ bool areLinksAsMade(std::string_view links, const Spec& spec);
 /** A link inside that can't be made elsewhere, since what it is isn't all there to be read: `tun0 (tun)`; empty: there is none. */
 std::string unmovableLink(std::string_view links, const Spec& spec);
 
+/** Those with a queueing discipline of their own, which stays behind: `eth0 (htb)`. */
+std::vector<std::string> shapedLinks(std::string_view links, const Spec& spec);
+
 /** Makes those that are not there yet, and sets of all what is other than there. */
 Status restoreLinks(NetlinkSocket& inside, std::string_view links);
 

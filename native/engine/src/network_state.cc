@@ -6,13 +6,16 @@
 
 #include <array>
 
+#include "conntrack_state.h"
 #include "file_io.h"
+#include "log.h"
 #include "netlink.h"
 #include "netlink_message.h"
 #include "network_links.h"
 #include "network_routes.h"
 #include "network_sysctls.h"
 #include "unique_fd.h"
+#include "x_tables_state.h"
 
 namespace drover {
 namespace {
@@ -20,7 +23,7 @@ namespace {
 constexpr const char* fileName = "network";
 constexpr size_t largestFile = 256 << 20;
 /** In this order they are in the file, each behind its length. */
-enum Part { links, sysctls, addresses, routes, rules, neighbours, parts };
+enum Part { links, sysctls, addresses, routes, rules, neighbours, xTables, connections, parts };
 using Parts = std::array<std::string, parts>;
 
 Status writeParts(const Parts& all, int directory) {
@@ -64,7 +67,9 @@ Status saveNetwork(pid_t process, const Spec& spec, bool withSysctls, int direct
   DROVER_TRY_ASSIGN(routesText, dumpConfiguredRoutes(inside, spec));
   DROVER_TRY_ASSIGN(rulesText, dumpRules(inside));
   DROVER_TRY_ASSIGN(neighboursText, dumpNeighbours(inside));
-  all = {linksText, sysctlsText, addressesText, routesText, rulesText, neighboursText};
+  DROVER_TRY_ASSIGN(xTablesText, dumpXTables(network.get(), process));
+  DROVER_TRY_ASSIGN(connectionsText, dumpConntrack(network.get()));
+  all = {linksText, sysctlsText, addressesText, routesText, rulesText, neighboursText, xTablesText, connectionsText};
   bool isAsMade = areLinksAsMade(all[links], spec);
   for (int part = sysctls; part < parts; part++) isAsMade = isAsMade && all[part].empty();
   return isAsMade ? Status() : writeParts(all, directory);
@@ -81,6 +86,9 @@ Result<bool> restoreNetwork(int networkNamespace, int directory) {
   DROVER_TRY(restoreConfiguredRoutes(inside, all[routes], indices));
   DROVER_TRY(restoreRules(inside, all[rules]));
   DROVER_TRY(restoreNeighbours(inside, all[neighbours], indices));
+  DROVER_TRY(loadXTables(networkNamespace, all[xTables]));
+  DROVER_TRY_ASSIGN(lost, loadConntrack(networkNamespace, all[connections]));
+  if (lost > 0) logLine("warn", "of the connections that a container tracks the kernel did not take " + std::to_string(lost));
   return !all[sysctls].empty();
 }
 

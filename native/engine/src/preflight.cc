@@ -20,6 +20,9 @@
 #include "kernel_keys.h"
 #include "lasting_sleep.h"
 #include "mountinfo.h"
+#include "netlink.h"
+#include "netlink_message.h"
+#include "network_links.h"
 #include "pidfd.h"
 
 namespace drover {
@@ -92,6 +95,7 @@ class Look {
     }
     lookAtQueues();
     lookAtKeys();
+    lookAtNetwork();
     lookAtAffinities();
     lookAtSleeps();
     return {{"findings", listOf(findings_)}, {"warnings", listOf(warnings_)}, {"processes", processes_.size()}, {"complete", seen == processes_.size()}};
@@ -240,6 +244,19 @@ class Look {
       const std::string example = keys.front() + (keys.size() > 1 ? ", …" : "");
       warnings_.push_back({"KEYRING", 0, "", "user " + std::to_string(uid - spec.owner()) + " has " + count + " in the kernel's keyrings (" + example + "), which would not come along"});
     }
+  }
+
+  void lookAtNetwork() {
+    auto network = openNetworkNamespace(init_);
+    if (!network.ok()) return;
+    auto inside = NetlinkSocket::open(network.value().get());
+    if (!inside.ok()) return;
+    auto links = dumpLinks(inside.value());
+    if (!links.ok()) return;
+    if (const std::string link = unmovableLink(links.value(), record_.spec); !link.empty())
+      findOfContainer("NETWORK_LINK", "a network link that can't be made on another host: " + link);
+    for (const std::string& link : shapedLinks(links.value(), record_.spec))
+      if (warnings_.size() < mostFindings) warnings_.push_back({"TRAFFIC_CONTROL", 0, "", "its traffic control of " + link + " would not come along"});
   }
 
   /** They come along, where the other host has such CPUs: whoever knows the hosts can tell. Once for each process and set of CPUs. */

@@ -76,3 +76,53 @@ t.test('what was configured inside its network', { skip: reasonToSkip, timeout: 
   checkCount(t, stream)
   await stage.remove(b, launched)
 })
+
+const legacyFirewall = `
+  iptables-legacy -P INPUT DROP
+  iptables-legacy -N known
+  iptables-legacy -A known -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+  iptables-legacy -A INPUT -i lo -j ACCEPT
+  iptables-legacy -A INPUT -j known
+  iptables-legacy -A INPUT -p icmp -m limit --limit 5/second -j ACCEPT
+  iptables-legacy -A INPUT -p tcp -m multiport --dports 2222,2223 -m comment --comment "ssh, elsewhere" -j LOG --log-prefix "ssh: "
+  iptables-legacy -t nat -A POSTROUTING -s 10.98.0.0/24 -o eth0 -j MASQUERADE
+  iptables-legacy -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+  ip6tables-legacy -P FORWARD DROP
+  ip6tables-legacy -A INPUT -p tcp --dport 22 -j ACCEPT`
+
+t.test('a firewall, and the connections that it knows', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
+  const criu = chooseCriu()
+  if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
+  const stage = await MigrationStage.set(criu.path)
+  t.teardown(() => stage.strike())
+  const { a, b } = stage
+  const inside = async (host: typeof a, container: string) =>
+    new NetworkInside((await host.client.call('get', { container })).initPid)
+
+  for (const [kind, rules] of Object.entries({ legacy: legacyFirewall })) {
+    await t.test(kind, async (t) => {
+      const launched = await stage.launch(a)
+      const { spec, stream } = launched
+      const { container } = spec
+      const there = await inside(a, container)
+      there.sh(rules)
+      // Taken up in its middle, as long as that is allowed.
+      await stream.more(5)
+      const strict = 'echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose'
+      t.equal((await run(a.client, container, strict)).code, 0, 'from here on only a known connection is let in')
+      await stream.more(5)
+      const before = there.firewall()
+
+      await stage.moveUntilRestored(a, b, spec)
+      await stage.finish(a, b, spec)
+      await stream.more(5)
+      checkCount(t, stream)
+      const after = (await inside(b, container)).firewall()
+      t.same(after.rules, before.rules, 'its rules')
+      const known = before.connections.filter((line) => line.includes('ESTABLISHED'))
+      t.ok(known.length > 0, 'the open connection is known')
+      for (const line of known) t.ok(after.connections.includes(line), `and still: ${line}`)
+      await stage.remove(b, launched)
+    })
+  }
+})

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { reasonToSkip } from './engine-program.ts'
+import { NetworkInside } from './network-inside.ts'
 import { OneHost } from './one-host.ts'
 
 t.test('preflight: the sockets of a container', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
@@ -30,6 +31,25 @@ t.test('preflight: the sockets of a container', { skip: reasonToSkip, timeout: 3
   t.same(await found('listener waiting'), ['sockets: WAITING_CONNECTIONS, passing'])
   t.same(await found('netlink unread'), ['sockets: UNREAD_NETLINK, passing'])
   t.same(await found('udp ping'), ['sockets: SOCKET'])
+})
+
+t.test('preflight: what is in its network', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
+  const host = await OneHost.make('linked', 122)
+  t.teardown(() => host.network.close())
+  const container = await host.startFor(t)
+  const found = async () => {
+    const { findings, warnings } = await host.client.call('preflight', { container })
+    return [...findings, ...warnings].map(({ reason, message }) => `${reason}: ${message}`)
+  }
+  const inside = new NetworkInside((await host.client.call('get', { container })).initPid)
+  inside.sh('ip link add br7 type bridge; ip link add pair0 type veth peer name pair1; ip link set pair0 master br7')
+  t.same(await found(), [], 'bridges and pairs come along')
+  inside.sh(
+    'ip link set pair0 up; ip link set br7 up; tc qdisc add dev eth0 root tbf rate 1mbit burst 32k latency 400ms',
+  )
+  t.same(await found(), ['TRAFFIC_CONTROL: its traffic control of eth0 (tbf) would not come along'])
+  inside.sh('tc qdisc del dev eth0 root; ip tuntap add dev tun7 mode tun')
+  t.same(await found(), ["NETWORK_LINK: it has a network link that can't be made on another host: tun7 (tun)"])
 })
 
 t.test(

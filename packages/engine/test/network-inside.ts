@@ -32,6 +32,19 @@ export class NetworkInside {
     }
   }
 
+  /** Rules, without what they counted, and the connections that are known, without what is left of their time. */
+  firewall(): { rules: string[]; connections: string[] } {
+    const lines = (script: string) => this.sh(script).trimEnd().split('\n')
+    return {
+      rules: lines('iptables-legacy-save; ip6tables-legacy-save')
+        .filter((line) => !line.startsWith('#'))
+        .map((line) => line.replace(/ \[\d+:\d+\]$/, '')),
+      connections: lines('conntrack -L 2>/dev/null').map((line) =>
+        line.replace(/^(\w+ +\d+) \d+/, '$1').replace(/ use=\d+/, ''),
+      ),
+    }
+  }
+
   setting(path: string): string {
     return this.sh(`cat /proc/sys/net/${path}`).trim()
   }
