@@ -14,6 +14,7 @@
 #include "network_links.h"
 #include "network_routes.h"
 #include "network_sysctls.h"
+#include "nf_tables_state.h"
 #include "unique_fd.h"
 #include "x_tables_state.h"
 
@@ -23,7 +24,7 @@ namespace {
 constexpr const char* fileName = "network";
 constexpr size_t largestFile = 256 << 20;
 /** In this order they are in the file, each behind its length. */
-enum Part { links, sysctls, addresses, routes, rules, neighbours, xTables, connections, parts };
+enum Part { links, sysctls, addresses, routes, rules, neighbours, xTables, nfTables, connections, parts };
 using Parts = std::array<std::string, parts>;
 
 Status writeParts(const Parts& all, int directory) {
@@ -68,8 +69,9 @@ Status saveNetwork(pid_t process, const Spec& spec, bool withSysctls, int direct
   DROVER_TRY_ASSIGN(rulesText, dumpRules(inside));
   DROVER_TRY_ASSIGN(neighboursText, dumpNeighbours(inside));
   DROVER_TRY_ASSIGN(xTablesText, dumpXTables(network.get(), process));
+  DROVER_TRY_ASSIGN(nfTablesText, dumpNfTables(network.get()));
   DROVER_TRY_ASSIGN(connectionsText, dumpConntrack(network.get()));
-  all = {linksText, sysctlsText, addressesText, routesText, rulesText, neighboursText, xTablesText, connectionsText};
+  all = {linksText, sysctlsText, addressesText, routesText, rulesText, neighboursText, xTablesText, nfTablesText, connectionsText};
   bool isAsMade = areLinksAsMade(all[links], spec);
   for (int part = sysctls; part < parts; part++) isAsMade = isAsMade && all[part].empty();
   return isAsMade ? Status() : writeParts(all, directory);
@@ -87,6 +89,7 @@ Result<bool> restoreNetwork(int networkNamespace, int directory) {
   DROVER_TRY(restoreRules(inside, all[rules]));
   DROVER_TRY(restoreNeighbours(inside, all[neighbours], indices));
   DROVER_TRY(loadXTables(networkNamespace, all[xTables]));
+  DROVER_TRY(loadNfTables(networkNamespace, all[nfTables]));
   DROVER_TRY_ASSIGN(lost, loadConntrack(networkNamespace, all[connections]));
   if (lost > 0) logLine("warn", "of the connections that a container tracks the kernel did not take " + std::to_string(lost));
   return !all[sysctls].empty();

@@ -1,6 +1,6 @@
 // What is configured inside a container's network namespace, which CRIU is told to leave alone: one file beside its images. At the destination the engine
 // makes the network as for a start, and then gives it what is in the file; an untouched network has none. See network_links.h, network_routes.h,
-// network_sysctls.h, x_tables_state.h, conntrack_state.h.
+// network_sysctls.h, x_tables_state.h, nf_tables_state.h, conntrack_state.h.
 #pragma once
 
 #include <string>

@@ -51,7 +51,7 @@ t.test('what was configured inside its network', { skip: reasonToSkip, timeout: 
   t.teardown(() => stage.strike())
   const { a, b } = stage
   const inside = async (host: typeof a, container: string) =>
-    new NetworkInside((await host.client.call('get', { container })).initPid)
+    new NetworkInside((await host.client.call('get', { container })).initPid ?? 0)
 
   const launched = await stage.launch(a)
   const { spec, stream } = launched
@@ -90,6 +90,34 @@ const legacyFirewall = `
   ip6tables-legacy -P FORWARD DROP
   ip6tables-legacy -A INPUT -p tcp --dport 22 -j ACCEPT`
 
+const firewall = `
+  nft 'add table inet fw { comment "of the container"; }'
+  nft 'add counter inet fw seen'
+  nft 'add set inet fw bad { type ipv4_addr; flags interval; elements = { 192.0.2.7, 198.51.100.0/24, 203.0.113.5-203.0.113.9 }; }'
+  nft 'add set inet fw banned { type ipv4_addr; flags timeout; timeout 1h; elements = { 192.0.2.8 timeout 30m }; }'
+  nft 'add chain inet fw ssh'
+  nft 'add map inet fw ports { type inet_service : verdict; elements = { 22 : jump ssh, 25 : drop }; }'
+  nft 'add rule inet fw ssh ct state new limit rate 3/minute accept comment "slowly"'
+  nft 'add chain inet fw input { type filter hook input priority filter; policy drop; }'
+  nft 'add rule inet fw input ct state vmap { established : accept, related : accept, invalid : drop }'
+  nft 'add rule inet fw input ip saddr @bad counter name seen log prefix "bad: " drop'
+  nft 'add rule inet fw input tcp dport { 80, 443, 8000-8010 } accept'
+  nft 'add rule inet fw input tcp dport vmap @ports'
+  nft 'add rule inet fw input tcp dport 99 jump { ip saddr 10.1.1.1 accept; drop; }'
+  nft 'add chain inet fw forward { type filter hook forward priority filter; }'
+  nft 'add rule inet fw forward tcp flags syn tcp option maxseg size set rt mtu'
+  nft 'add table ip nat; add chain ip nat post { type nat hook postrouting priority srcnat; }'
+  nft 'add rule ip nat post ip saddr 10.98.0.0/24 masquerade'`
+
+const firewallByIptables = `
+  iptables-nft -P INPUT DROP
+  iptables-nft -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+  iptables-nft -A INPUT -p tcp -m multiport --dports 22,23 -m hashlimit --hashlimit-name ssh --hashlimit-above 5/sec --hashlimit-mode srcip -j DROP
+  iptables-nft -A INPUT -p udp ! --dport 53 -m recent --name seen --set -j LOG --log-prefix "udp "
+  iptables-nft -A FORWARD ! -p tcp -m addrtype --dst-type LOCAL -j MARK --set-mark 4
+  iptables-nft -t nat -A PREROUTING -p tcp --dport 8080 -j REDIRECT --to-ports 80
+  ip6tables-nft -A INPUT -p icmpv6 --icmpv6-type 128 -m limit --limit 4/min -j ACCEPT`
+
 t.test('a firewall, and the connections that it knows', { skip: reasonToSkip, timeout: 300_000 }, async (t) => {
   const criu = chooseCriu()
   if (criu.path === null) return t.comment(`no live moves on this machine: ${criu.reason}`)
@@ -97,9 +125,13 @@ t.test('a firewall, and the connections that it knows', { skip: reasonToSkip, ti
   t.teardown(() => stage.strike())
   const { a, b } = stage
   const inside = async (host: typeof a, container: string) =>
-    new NetworkInside((await host.client.call('get', { container })).initPid)
+    new NetworkInside((await host.client.call('get', { container })).initPid ?? 0)
 
-  for (const [kind, rules] of Object.entries({ legacy: legacyFirewall })) {
+  for (const [kind, rules] of Object.entries({
+    'legacy iptables': legacyFirewall,
+    nftables: firewall,
+    'iptables-nft': firewallByIptables,
+  })) {
     await t.test(kind, async (t) => {
       const launched = await stage.launch(a)
       const { spec, stream } = launched
@@ -118,6 +150,7 @@ t.test('a firewall, and the connections that it knows', { skip: reasonToSkip, ti
       await stream.more(5)
       checkCount(t, stream)
       const after = (await inside(b, container)).firewall()
+      t.ok(before.rules.length > 8, `${before.rules.length} lines of rules`)
       t.same(after.rules, before.rules, 'its rules')
       const known = before.connections.filter((line) => line.includes('ESTABLISHED'))
       t.ok(known.length > 0, 'the open connection is known')

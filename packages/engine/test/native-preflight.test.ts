@@ -39,9 +39,9 @@ t.test('preflight: what is in its network', { skip: reasonToSkip, timeout: 300_0
   const container = await host.startFor(t)
   const found = async () => {
     const { findings, warnings } = await host.client.call('preflight', { container })
-    return [...findings, ...warnings].map(({ reason, message }) => `${reason}: ${message}`)
+    return [...findings, ...(warnings ?? [])].map(({ reason, message }) => `${reason}: ${message}`)
   }
-  const inside = new NetworkInside((await host.client.call('get', { container })).initPid)
+  const inside = new NetworkInside((await host.client.call('get', { container })).initPid ?? 0)
   inside.sh('ip link add br7 type bridge; ip link add pair0 type veth peer name pair1; ip link set pair0 master br7')
   t.same(await found(), [], 'bridges and pairs come along')
   inside.sh(

@@ -36,9 +36,9 @@ export class NetworkInside {
   firewall(): { rules: string[]; connections: string[] } {
     const lines = (script: string) => this.sh(script).trimEnd().split('\n')
     return {
-      rules: lines('iptables-legacy-save; ip6tables-legacy-save')
+      rules: lines('iptables-legacy-save; ip6tables-legacy-save; nft -s list ruleset')
         .filter((line) => !line.startsWith('#'))
-        .map((line) => line.replace(/ \[\d+:\d+\]$/, '')),
+        .map((line) => line.replace(/ \[\d+:\d+\]$/, '').replace(/ expires \w+/, '')),
       connections: lines('conntrack -L 2>/dev/null').map((line) =>
         line.replace(/^(\w+ +\d+) \d+/, '$1').replace(/ use=\d+/, ''),
       ),
