@@ -21,6 +21,7 @@
 #include "network_state.h"
 #include "network_sysctls.h"
 #include "pidfd.h"
+#include "socket_options.h"
 #include "watched_names.h"
 
 namespace drover {
@@ -71,6 +72,13 @@ Status resume(Engine& engine, const std::shared_ptr<Container>& shared) {
   DROVER_TRY(record.state == State::frozen ? engine.cgroups().freeze(container.id) : engine.cgroups().thaw(container.id));
   DROVER_TRY(endMove(engine, container, [](Record&) {}));
   return attached;
+}
+
+/** What CRIU leaves behind of the network, or is told to. */
+Status saveNetworkAndSockets(const Engine& engine, const Record& record, int directory) {
+  const std::string& container = record.spec.container;
+  DROVER_TRY(saveNetwork(record.initPid, record.spec, engine.cgroups().mayHaveWrittenSysctls(container), directory));
+  return saveSocketOptions(engine.cgroups().processes(container), directory);
 }
 
 /** Has a function that gives what an image should be, or none, change the image of that name. */
@@ -133,8 +141,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
 
   // All that can be done while it runs: criu is up and waits, and the directory is open, before the freeze.
   DROVER_TRY_ASSIGN(criu, spawnCriuForDump(engine, failed, *container));
-  auto mayHaveWrittenSysctls = [&] { return engine.cgroups().mayHaveWrittenSysctls(container->id); };
-  if (mayHaveWrittenSysctls()) learnNetworkSysctls();
+  if (engine.cgroups().mayHaveWrittenSysctls(container->id)) learnNetworkSysctls();
   engine.endExecSessions(*container);
   auto watched = holdWatchedNames(before.initPid, engine.cgroups().processes(container->id));
   if (!watched.ok()) return Error{failed, "dump of " + container->id + ": " + watched.error().message};
@@ -177,7 +184,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     crashPoint("checkpoint:frozen");
     standsStill = true;
     if (mappings) mappings->begin([&] { return engine.cgroups().processes(container->id); });
-    network = std::async(std::launch::async, [&] { return saveNetwork(before.initPid, before.spec, mayHaveWrittenSysctls(), images.get()); });
+    network = std::async(std::launch::async, saveNetworkAndSockets, std::cref(engine), std::cref(before), images.get());
     if (comparison) comparison->begin();
     // Since CRIU was asked a process may have begun to let devices write into its memory. While CRIU begins.
     if (relies) reliable = std::async(std::launch::async, [&] { return copied->reliable(); });

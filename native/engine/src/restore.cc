@@ -25,6 +25,7 @@
 #include "pidfd.h"
 #include "prepared_restore.h"
 #include "root_files.h"
+#include "socket_options.h"
 #include "sysctl.h"
 #include "view_mounts.h"
 
@@ -203,6 +204,7 @@ Result<nlohmann::json> restoreContainer(Engine& engine, const std::shared_ptr<Co
     // They are where they were at the dump; a snapshot's limits may be others than today's.
     DROVER_TRY(engine.cgroups().gather(container->id));
     DROVER_TRY(restoreAffinities(engine.cgroups(), container->id, images.get()));
+    DROVER_TRY(restoreSocketOptions(engine.cgroups().processes(container->id), images.get()));
     return answer.pid;
   };
   auto fail = [&](const std::string& reason) {

@@ -21,46 +21,28 @@
 #include "netlink_message.h"
 #include "pidfd.h"
 #include "words.h"
+#include "x_tables_dump.h"
 
 namespace drover {
 
 namespace {
 
-/** No other name leaves or enters: the kernel would look for a module of that name. */
-constexpr std::string_view knownTables[] = {"raw", "mangle", "nat", "filter", "security"};
-constexpr uint32_t largestTable = 16 << 20;
 constexpr size_t largestDump = 64 << 20;
 constexpr size_t namesBytes = 4096;
 /** A table that is changed meanwhile has another size when it is read (or replaced). */
 constexpr int mostTries = 10;
 constexpr int deadlineMs = 10'000;
 
-/** The two families' options, and all structures but an entry, are the same. */
-struct Family {
-  uint32_t domain;
-  int level;
-  const char *shown, *names;
-  uint32_t entrySize, nextOffset, counters;
-};
-constexpr Family families[] = {
-    {AF_INET, SOL_IP, "iptables", "ip_tables_names", sizeof(ipt_entry), offsetof(ipt_entry, next_offset), offsetof(ipt_entry, counters)},
-    {AF_INET6, SOL_IPV6, "ip6tables", "ip6_tables_names", sizeof(ip6t_entry), offsetof(ip6t_entry, next_offset), offsetof(ip6t_entry, counters)},
-};
 static_assert(sizeof(ipt_getinfo) == sizeof(ip6t_getinfo) && sizeof(ipt_replace) == sizeof(ip6t_replace));
 static_assert(IPT_SO_GET_INFO == IP6T_SO_GET_INFO && IPT_SO_GET_ENTRIES == IP6T_SO_GET_ENTRIES && IPT_SO_SET_REPLACE == IP6T_SO_SET_REPLACE);
 static_assert(sizeof(XTableHead) == sizeof(uint32_t) + sizeof(ipt_getinfo) && sizeof(ipt_replace) == offsetof(ipt_replace, entries));
 
-const Family* familyOf(uint32_t domain) {
-  auto found = std::find_if(std::begin(families), std::end(families), [&](const Family& each) { return each.domain == domain; });
-  return found == std::end(families) ? nullptr : found;
-}
-
-Result<UniqueFd> openTables(int networkNamespace, const Family& family) {
+Result<UniqueFd> openTables(int networkNamespace, const XTableFamily& family) {
   return socketInside(networkNamespace, static_cast<int>(family.domain), SOCK_RAW, IPPROTO_RAW);
 }
 
 /** 0 or an errno. A table that the namespace hasn't got begins to be by this. */
-int readInfo(int socket, const Family& family, std::string_view name, ipt_getinfo& info) {
+int readInfo(int socket, const XTableFamily& family, std::string_view name, ipt_getinfo& info) {
   info = {};
   name.copy(info.name, sizeof info.name - 1);
   socklen_t length = sizeof info;
@@ -68,10 +50,10 @@ int readInfo(int socket, const Family& family, std::string_view name, ipt_getinf
 }
 
 /** Adds it to the dump. 0 or an errno; EAGAIN: it was changed meanwhile. */
-int dumpTable(int socket, const Family& family, std::string_view name, std::string& dump) {
+int dumpTable(int socket, const XTableFamily& family, std::string_view name, std::string& dump) {
   ipt_getinfo info;
   if (int number = readInfo(socket, family, name, info); number != 0) return number;
-  if (info.size > largestTable) return EFBIG;
+  if (info.size > largestXTable) return EFBIG;
   std::string request(sizeof(ipt_get_entries) + info.size, '\0');
   auto* entries = reinterpret_cast<ipt_get_entries*>(request.data());
   name.copy(entries->name, sizeof entries->name - 1);
@@ -84,7 +66,7 @@ int dumpTable(int socket, const Family& family, std::string_view name, std::stri
   return 0;
 }
 
-std::string describe(const Family& family, std::string_view name) { return std::string(family.shown) + "' table " + std::string(name); }
+std::string describe(const XTableFamily& family, std::string_view name) { return std::string(family.shown) + "' table " + std::string(name); }
 
 /** What SET_REPLACE is told: head and entries, and where the counters go of what was there before. */
 std::string replacement(const XTable& table, const ipt_getinfo& before, std::vector<xt_counters>& old) {
@@ -106,7 +88,7 @@ std::string replacement(const XTable& table, const ipt_getinfo& before, std::vec
  * A rule with `owner` is taken only from who is in the user namespace that the network namespace belongs to: the ids in it are that one's.
  * 0 or an errno.
  */
-int replaceAsOwner(int networkNamespace, int socket, const Family& family, const std::string& request) {
+int replaceAsOwner(int networkNamespace, int socket, const XTableFamily& family, const std::string& request) {
   UniqueFd owner(ioctl(networkNamespace, NS_GET_USERNS));
   if (!owner.valid()) return EINVAL;
   ForkResult child = forkInto(0, -1);
@@ -124,7 +106,7 @@ int replaceAsOwner(int networkNamespace, int socket, const Family& family, const
 }
 
 /** 0 or an errno. */
-int replaceTable(int networkNamespace, int socket, const Family& family, const XTable& table) {
+int replaceTable(int networkNamespace, int socket, const XTableFamily& family, const XTable& table) {
   int number = EAGAIN;
   for (int tries = 0; tries < mostTries && number == EAGAIN; ++tries) {
     ipt_getinfo before;
@@ -139,7 +121,7 @@ int replaceTable(int networkNamespace, int socket, const Family& family, const X
 }
 
 /** The kernel takes rules with their counters at zero. 0 or an errno. */
-int addCounters(int socket, const Family& family, const XTable& table) {
+int addCounters(int socket, const XTableFamily& family, const XTable& table) {
   xt_counters_info head = {};
   memcpy(head.name, table.head.name, sizeof head.name);
   head.num_counters = table.head.entryCount;
@@ -148,44 +130,11 @@ int addCounters(int socket, const Family& family, const XTable& table) {
   return setsockopt(socket, family.level, IPT_SO_SET_ADD_COUNTERS, request.data(), static_cast<socklen_t>(request.size())) == 0 ? 0 : errno;
 }
 
-/** False: entries are not one behind the other, up to the end. */
-bool findCounters(const Family& family, XTable& table) {
-  uint32_t at = 0;
-  for (uint32_t i = 0; i < table.head.entryCount; ++i) {
-    if (table.entries.size() - at < family.entrySize) return false;
-    uint16_t length;
-    memcpy(&length, table.entries.data() + at + family.nextOffset, sizeof length);
-    if (length < family.entrySize || length > table.entries.size() - at) return false;
-    table.counters.push_back(at + family.counters);
-    at += length;
-  }
-  return at == table.entries.size();
-}
-
 }  // namespace
-
-std::optional<std::vector<XTable>> splitXTables(std::string_view dump) {
-  std::vector<XTable> tables;
-  while (!dump.empty()) {
-    XTable table;
-    if (dump.size() < sizeof table.head) return {};
-    memcpy(&table.head, dump.data(), sizeof table.head);
-    dump.remove_prefix(sizeof table.head);
-    const Family* family = familyOf(table.head.family);
-    if (!family || table.head.size > largestTable || table.head.size > dump.size()) return {};
-    const std::string_view name(table.head.name, strnlen(table.head.name, sizeof table.head.name));
-    if (std::find(std::begin(knownTables), std::end(knownTables), name) == std::end(knownTables)) return {};
-    table.entries = dump.substr(0, table.head.size);
-    dump.remove_prefix(table.head.size);
-    if (!findCounters(*family, table)) return {};
-    tables.push_back(std::move(table));
-  }
-  return tables;
-}
 
 Result<std::string> dumpXTables(int networkNamespace, pid_t process) {
   std::string dump;
-  for (const Family& family : families) {
+  for (const XTableFamily& family : xTableFamilies()) {
     const std::string file = "/proc/" + std::to_string(process) + "/net/" + family.names;
     // Kernels have these tables as modules, or not at all.
     if (access(file.c_str(), F_OK) != 0) continue;
@@ -193,7 +142,7 @@ Result<std::string> dumpXTables(int networkNamespace, pid_t process) {
     if (names.empty()) continue;
     DROVER_TRY_ASSIGN(socket, openTables(networkNamespace, family));
     for (std::string_view name : splitAt(names, '\n')) {
-      if (std::find(std::begin(knownTables), std::end(knownTables), name) == std::end(knownTables)) continue;
+      if (!isXTable(name)) continue;
       int number = EAGAIN;
       for (int tries = 0; tries < mostTries && number == EAGAIN; ++tries) number = dumpTable(socket.get(), family, name, dump);
       if (number != 0) return errnoError("read " + describe(family, name), number);
@@ -209,7 +158,7 @@ Status loadXTables(int networkNamespace, std::string_view dump) {
   // The kernel lists first the table that came last: so their order stays.
   for (auto each = tables->rbegin(); each != tables->rend(); ++each) {
     const XTable& table = *each;
-    const Family& family = *familyOf(table.head.family);
+    const XTableFamily& family = *xTableFamilyOf(table.head.family);
     DROVER_TRY_ASSIGN(socket, openTables(networkNamespace, family));
     if (int number = replaceTable(networkNamespace, socket.get(), family, table); number != 0)
       return errnoError("set " + describe(family, table.head.name), number);

@@ -6,37 +6,16 @@
 
 #include <sys/types.h>
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "error.h"
 
 namespace drover {
 
-/** In front of each table's entries in a dump. After the family, what the kernel says of a table (ipt_getinfo). */
-struct XTableHead {
-  uint32_t family;
-  char name[32];
-  uint32_t validHooks, hookEntry[5], underflow[5], entryCount, size;
-};
-
-struct XTable {
-  XTableHead head;
-  /** A view into the dump. */
-  std::string_view entries;
-  /** Where in `entries` each one's packet and byte counters are. */
-  std::vector<uint32_t> counters;
-};
-
 /** Legacy iptables' and ip6tables' tables of the process's network namespace, as the kernel has them; empty: there are none. */
 Result<std::string> dumpXTables(int networkNamespace, pid_t process);
 /** Into a namespace without rules. Each table is replaced as a whole; after a failure those before it are there. */
 Status loadXTables(int networkNamespace, std::string_view dump);
-
-/** Nothing: it is not a dump. Entries lie one behind the other; what is in them, the kernel checks. No effects; fuzzed. */
-std::optional<std::vector<XTable>> splitXTables(std::string_view dump);
 
 }  // namespace drover
