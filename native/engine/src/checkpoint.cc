@@ -74,13 +74,6 @@ Status resume(Engine& engine, const std::shared_ptr<Container>& shared) {
   return attached;
 }
 
-/** What CRIU leaves behind of the network, or is told to. */
-Status saveNetworkAndSockets(const Engine& engine, const Record& record, int directory) {
-  const std::string& container = record.spec.container;
-  DROVER_TRY(saveNetwork(record.initPid, record.spec, engine.cgroups().mayHaveWrittenSysctls(container), directory));
-  return saveSocketOptions(engine.cgroups().processes(container), directory);
-}
-
 /** Has a function that gives what an image should be, or none, change the image of that name. */
 template <class Mend>
 Status mendImage(int directory, const std::string& name, Mend mend) {
@@ -184,7 +177,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     crashPoint("checkpoint:frozen");
     standsStill = true;
     if (mappings) mappings->begin([&] { return engine.cgroups().processes(container->id); });
-    network = std::async(std::launch::async, saveNetworkAndSockets, std::cref(engine), std::cref(before), images.get());
+    network = std::async(std::launch::async, saveNetwork, before.initPid, std::cref(before.spec), engine.cgroups().mayHaveWrittenSysctls(container->id), images.get());
     if (comparison) comparison->begin();
     // Since CRIU was asked a process may have begun to let devices write into its memory. While CRIU begins.
     if (relies) reliable = std::async(std::launch::async, [&] { return copied->reliable(); });
@@ -199,8 +192,8 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
     figures.lap("cgroups_ms");
     DROVER_TRY(saveAffinities(engine.cgroups(), container->id, images.get()));
     figures.lap("affinity_ms");
-    DROVER_TRY(network.get());
-    figures.lap("network_ms");
+    DROVER_TRY(saveSocketOptions(engine.cgroups().processes(container->id), images.get()));
+    figures.lap("sockets_ms");
     crashPoint("checkpoint:detached");
     return {};
   };
@@ -212,6 +205,7 @@ Result<nlohmann::json> checkpointContainer(Engine& engine, const std::shared_ptr
   auto keep = [&]() -> Status {
     overtaken = reliable.valid() && !reliable.get();
     if (overtaken) return engineError("what was copied ahead is not reliable any more");
+    DROVER_TRY(network.get());
     DROVER_TRY_ASSIGN(names, keepLinkRemaps(*container, images.get()));
     linkRemaps = std::move(names);
     DROVER_TRY(mendImage(images.get(), "files.img", withTimersArmed));

@@ -199,7 +199,10 @@ Status makeMissing(NetlinkSocket& inside, const std::vector<Link>& links, std::s
   DROVER_TRY_ASSIGN(before, dumpLinks(inside));
   const auto there = indicesOf(before);
   for (const Link& link : links)
-    if (!link.kind.empty() && !there.contains(link.name) && !fallbackNames.contains(link.name)) left.insert(link.name);
+    // With its other end on the host it is a device of the container's, which a snapshot may still know.
+    if (!link.kind.empty() && !link.lowerIsOutside && !there.contains(link.name) && !fallbackNames.contains(link.name)) left.insert(link.name);
+  for (const Link& link : links)
+    if (left.contains(link.name) && !movableKinds.contains(link.kind)) return engineError("make link " + link.name + ": not of this kind (" + link.kind + ")");
   std::string refused;
   for (bool goesOn = true; goesOn && !left.empty();) {
     goesOn = false;
@@ -208,7 +211,7 @@ Status makeMissing(NetlinkSocket& inside, const std::vector<Link>& links, std::s
       const Link* peer = nullptr;
       if (link.kind == "veth") {
         auto other = std::find_if(links.begin(), links.end(), [&](const Link& each) { return each.index == link.lower; });
-        if (link.lowerIsOutside || other == links.end()) return engineError("make link " + link.name + ": its other end is somewhere else");
+        if (other == links.end()) return engineError("make link " + link.name + ": its other end is somewhere else");
         peer = &*other;
       }
       DROVER_TRY_ASSIGN(indices, LinkIndices::match(inside, dump));
@@ -249,7 +252,7 @@ bool areLinksAsMade(std::string_view links, const Spec& spec) {
 
 std::string unmovableLink(std::string_view links, const Spec& spec) {
   for (const Link& link : linksOf(links))
-    if (!isGiven(link, spec) && (!movableKinds.contains(link.kind) || (link.kind == "veth" && link.lowerIsOutside)))
+    if (!isGiven(link, spec) && (!movableKinds.contains(link.kind) || link.lowerIsOutside))
       return link.name + " (" + (link.kind.empty() ? "a device of the host" : link.kind) + ")";
   return "";
 }

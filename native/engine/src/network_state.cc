@@ -63,6 +63,8 @@ Status saveNetwork(pid_t process, const Spec& spec, bool withSysctls, int direct
   DROVER_TRY_ASSIGN(inside, NetlinkSocket::open(network.get()));
   Parts all;
   DROVER_TRY_ASSIGN(linksText, dumpLinks(inside));
+  // Preflight says so before anything is frozen; it may have been made since.
+  if (const std::string link = unmovableLink(linksText, spec); !link.empty()) return engineError("it has a network link that can't be made on another host: " + link);
   DROVER_TRY_ASSIGN(sysctlsText, withSysctls ? dumpNetworkSysctls(network.get(), linksText) : Result<std::string>(std::string()));
   DROVER_TRY_ASSIGN(addressesText, dumpAddresses(inside, spec));
   DROVER_TRY_ASSIGN(routesText, dumpConfiguredRoutes(inside, spec));

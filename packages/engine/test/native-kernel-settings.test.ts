@@ -107,6 +107,7 @@ t.test('rlimits: of init, of what it starts and of commands', { skip: reasonToSk
 })
 
 t.test('rlimits: changed as it runs, for what runs already', { skip: reasonToSkip }, async (t) => {
+  await stage.sh('c4', 'setsid sleep 1000 >/dev/null 2>&1 </dev/null &')
   const pids = (await stage.client.call('processes', { container: 'c4' })).processes.length
   t.ok(pids > 1, 'there is more than init')
   await update('c4', { rlimits: { nofile: { soft: 48, hard: 256 } } })

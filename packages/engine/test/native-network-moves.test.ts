@@ -139,7 +139,7 @@ t.test('a firewall, and the connections that it knows', { skip: reasonToSkip, ti
       const there = await inside(a, container)
       there.sh(rules)
       // Taken up in its middle, as long as that is allowed.
-      await stream.more(5)
+      there.sh('until conntrack -L 2>/dev/null | grep -q ESTABLISHED; do sleep 0.05; done')
       const strict = 'echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose'
       t.equal((await run(a.client, container, strict)).code, 0, 'from here on only a known connection is let in')
       await stream.more(5)
