@@ -9,9 +9,12 @@
 
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <set>
+#include <tuple>
 
 #include "netlink_message.h"
+#include "nf_tables_expression.h"
 #include "nf_tables_message.h"
 #include "route_messages.h"
 
@@ -19,68 +22,102 @@ namespace drover {
 namespace {
 
 constexpr size_t mostBytes = 64 << 20;
+/** The kernel fills half of this at most. */
 constexpr size_t answerBytes = 64 << 10;
 constexpr int attempts = 5;
-constexpr timeval deadline = {5, 0};
+constexpr timeval deadline = {.tv_sec = 5, .tv_usec = 0};
+/** First in a batch; its messages' follow. */
+constexpr uint32_t firstSequence = 1;
+constexpr size_t headBytes = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(nfgenmsg));
 
 uint16_t typeOf(uint16_t kind) { return static_cast<uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | kind); }
 
-Result<UniqueFd> openNfTables(int networkNamespace) {
-  DROVER_TRY_ASSIGN(socket, socketInside(networkNamespace, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER));
-  if (setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline) != 0) return errnoError("set a deadline for netlink");
-  return socket;
+nlmsghdr headOf(std::string_view message) {
+  nlmsghdr head{};
+  memcpy(&head, message.data(), std::min(sizeof head, message.size()));
+  return head;
 }
 
-/** 0 or an errno; EINTR: it changed meanwhile. EPROTONOSUPPORT and its like: this kernel has no nftables. */
-int ask(int socket, NetlinkMessage& question, const std::function<void(std::string_view)>& take) {
-  const auto& bytes = question.finish();
-  if (send(socket, bytes.data(), bytes.size(), 0) < 0) return errno;
-  std::vector<char> answer(answerBytes);
-  for (bool interrupted = false;;) {
-    const ssize_t count = recv(socket, answer.data(), answer.size(), 0);
-    if (count < 0) return errno;
-    for (const RouteMessage& message : splitMessages({answer.data(), static_cast<size_t>(count)})) {
-      nlmsghdr head;
-      memcpy(&head, message.bytes().data(), sizeof head);
-      interrupted = interrupted || (head.nlmsg_flags & NLM_F_DUMP_INTR);
-      if (head.nlmsg_type == NLMSG_DONE) return interrupted ? EINTR : 0;
-      if (head.nlmsg_type == NLMSG_ERROR) return netlinkResult(message.bytes()).value_or(EPROTO);
-      take(message.bytes());
+class Conversation {
+ public:
+  /** 0 or an errno. */
+  int begin(UniqueFd socket) {
+    socket_ = std::move(socket);
+    const int brief = 1;
+    // A refusal without the whole of what was refused.
+    (void)setsockopt(socket_.get(), SOL_NETLINK, NETLINK_CAP_ACK, &brief, sizeof brief);
+    return setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline) == 0 ? 0 : errno;
+  }
+
+  int send(std::string_view bytes) {
+    sockaddr_nl kernel{};
+    kernel.nl_family = AF_NETLINK;
+    const ssize_t sent = sendto(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
+    return sent < 0 ? errno : static_cast<size_t>(sent) == bytes.size() ? 0 : EMSGSIZE;
+  }
+
+  /** Beyond the host's usual limit, as root of the host may; who may not, is told so when sending. */
+  void makeRoom(size_t bytes) {
+    const int room = static_cast<int>(bytes + answerBytes);
+    (void)setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+  }
+
+  /** Each answer, until `take` gives a result: 0 or an errno. */
+  int receive(const std::function<std::optional<int>(std::string_view)>& take) {
+    for (;;) {
+      sockaddr_nl from{};
+      socklen_t size = sizeof from;
+      const ssize_t count = recvfrom(socket_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC, reinterpret_cast<sockaddr*>(&from), &size);
+      // Some of the refusals of a batch found no room; the first ones did.
+      if (count < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
+      if (count < 0) return errno == EAGAIN ? ETIMEDOUT : errno;
+      // Root of the container may send us something as well.
+      if (from.nl_pid != 0) continue;
+      if (static_cast<size_t>(count) > buffer_.size()) return EMSGSIZE;
+      for (const RouteMessage& message : splitMessages({buffer_.data(), static_cast<size_t>(count)}))
+        if (auto result = take(message.bytes())) return *result;
     }
   }
-}
 
-NetlinkMessage questionAbout(uint16_t kind, uint8_t family) {
-  NetlinkMessage question(typeOf(kind), NLM_F_DUMP);
-  nfgenmsg header{};
-  header.nfgen_family = family;
-  question.header(header);
-  return question;
+ private:
+  UniqueFd socket_;
+  std::vector<char> buffer_ = std::vector<char>(answerBytes);
+};
+
+Result<Conversation> converse(int networkNamespace) {
+  DROVER_TRY_ASSIGN(socket, socketInside(networkNamespace, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER));
+  Conversation conversation;
+  if (int number = conversation.begin(std::move(socket)); number != 0) return errnoError("limit the wait for nftables", number);
+  return conversation;
 }
 
 class Dump {
  public:
-  explicit Dump(int socket) : socket_(socket) {}
+  explicit Dump(Conversation& kernel) : kernel_(kernel) {}
 
-  /** 0 or an errno. */
+  /** 0 or an errno; EINTR: something changed meanwhile. What comes later refers to what comes earlier. */
   int all() {
     text_.clear();
-    if (int number = add(NFT_MSG_GETTABLE); number != 0 || text_.empty()) return number;
+    generation_.reset();
+    int number = add(NFT_MSG_GETTABLE);
+    // This kernel has no nftables.
+    if (number == EINVAL || number == EOPNOTSUPP) return 0;
+    if (number != 0 || text_.empty()) return number;
     for (uint16_t kind : {NFT_MSG_GETOBJ, NFT_MSG_GETFLOWTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETSET})
-      if (int number = add(kind); number != 0) return number;
-    // Of a map of verdicts they name chains; rules name sets.
-    const std::string sets = text_;
-    for (const RouteMessage& set : splitMessages(sets))
-      if (set.type() == typeOf(NFT_MSG_NEWSET))
-        if (int number = addElements(set); number != 0) return number;
-    return addRules();
+      if (number = add(kind); number != 0) return number;
+    const std::string known = text_;
+    for (const RouteMessage& message : splitMessages(known))
+      if (message.type() == typeOf(NFT_MSG_NEWSET) && number == 0) number = addElements(message);
+    return number == 0 ? addRules(known) : number;
   }
-  const std::string& text() const { return text_; }
+  std::string take() { return std::move(text_); }
 
  private:
+  using Chain = std::tuple<uint8_t, std::string, std::string>;
+
   int add(uint16_t kind) {
     NetlinkMessage question = questionAbout(kind, AF_UNSPEC);
-    return ask(socket_, question, [&](std::string_view told) { keep(nfTablesRenewal(told, ++sets_)); });
+    return ask(question, [this](std::string_view told) { keep(nfTablesRenewal(told, ++setId_)); });
   }
 
   /** Told from the last to the first, in which order they are not taken. */
@@ -91,118 +128,152 @@ class Dump {
     question.attribute(NFTA_SET_ELEM_LIST_TABLE, table->text());
     question.attribute(NFTA_SET_ELEM_LIST_SET, name->text());
     std::vector<std::string> pieces;
-    const int number = ask(socket_, question, [&](std::string_view told) {
-      if (auto renewed = nfTablesRenewal(told, 0)) pieces.push_back(std::move(*renewed));
+    const int number = ask(question, [&](std::string_view told) {
+      auto elements = RouteMessage(told).attribute<nfgenmsg>(NFTA_SET_ELEM_LIST_ELEMENTS);
+      auto renewed = elements && !elements->data.empty() ? nfTablesRenewal(told, 0) : std::nullopt;
+      if (renewed) pieces.push_back(std::move(*renewed));
     });
     for (auto piece = pieces.rbegin(); piece != pieces.rend(); ++piece) keep(std::move(*piece));
     return number;
   }
 
-  /** Those of chains without a name (`jump { … }`) first: the rule that leads there closes them. */
-  int addRules() {
-    std::set<std::string> closed;
-    for (const RouteMessage& chain : splitMessages(text_))
-      if (chain.type() == typeOf(NFT_MSG_NEWCHAIN))
-        if (auto flags = chain.attribute<nfgenmsg>(NFTA_CHAIN_FLAGS); flags && (ntohl(flags->number()) & NFT_CHAIN_BINDING)) closed.insert(placeOf(chain, NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME));
-    std::vector<std::string> others;
+  /** Chains without a name (`jump { … }`) first: they take no rules when another's rule leads there already, which one of theirs never does. */
+  int addRules(std::string_view known) {
+    std::set<Chain> closed;
+    for (const RouteMessage& message : splitMessages(known))
+      if (auto flags = message.attribute<nfgenmsg>(NFTA_CHAIN_FLAGS);
+          message.type() == typeOf(NFT_MSG_NEWCHAIN) && flags && (networkNumber(flags->data) & NFT_CHAIN_BINDING))
+        closed.insert(chainOf(message, NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME));
+    std::string others;
     NetlinkMessage question = questionAbout(NFT_MSG_GETRULE, AF_UNSPEC);
-    const int number = ask(socket_, question, [&](std::string_view told) {
+    const int number = ask(question, [&](std::string_view told) {
       auto renewed = nfTablesRenewal(told, 0);
-      if (!renewed) return;
-      if (closed.contains(placeOf(RouteMessage(told), NFTA_RULE_TABLE, NFTA_RULE_CHAIN))) keep(std::move(renewed));
-      else others.push_back(std::move(*renewed));
+      if (closed.empty() || !renewed || closed.contains(chainOf(RouteMessage(told), NFTA_RULE_TABLE, NFTA_RULE_CHAIN))) keep(std::move(renewed));
+      else others += *renewed;
     });
-    for (std::string& rule : others) keep(std::move(rule));
+    text_ += others;
     return number;
   }
 
-  static std::string placeOf(const RouteMessage& message, uint16_t table, uint16_t name) {
+  static Chain chainOf(const RouteMessage& message, uint16_t table, uint16_t name) {
     auto first = message.attribute<nfgenmsg>(table), second = message.attribute<nfgenmsg>(name);
-    return std::to_string(message.header<nfgenmsg>().nfgen_family) + "/" + (first ? first->text() : "") + "/" + (second ? second->text() : "");
+    return {message.header<nfgenmsg>().nfgen_family, first ? first->text() : "", second ? second->text() : ""};
+  }
+
+  static NetlinkMessage questionAbout(uint16_t kind, uint8_t family) {
+    NetlinkMessage question(typeOf(kind), NLM_F_DUMP);
+    question.header(nfgenmsg{.nfgen_family = family, .version = NFNETLINK_V0, .res_id = 0});
+    return question;
+  }
+
+  int ask(NetlinkMessage& question, const std::function<void(std::string_view)>& take) {
+    const auto& bytes = question.finish();
+    if (int number = kernel_.send({bytes.data(), bytes.size()}); number != 0) return number;
+    size_t size = 0;
+    bool hasChanged = false;
+    return kernel_.receive([&](std::string_view told) -> std::optional<int> {
+      const nlmsghdr head = headOf(told);
+      hasChanged = hasChanged || (head.nlmsg_flags & NLM_F_DUMP_INTR);
+      if (head.nlmsg_type == NLMSG_ERROR) return netlinkResult(told).value_or(EPROTO);
+      if (head.nlmsg_type == NLMSG_DONE) return hasChanged ? EINTR : resultOf(told);
+      // Of the whole ruleset, in every answer: it is of one piece.
+      const uint16_t generation = RouteMessage(told).header<nfgenmsg>().res_id;
+      hasChanged = hasChanged || generation_.value_or(generation) != generation;
+      generation_ = generation;
+      size += told.size();
+      if (size > mostBytes || text_.size() > mostBytes) return EFBIG;
+      take(told);
+      return std::nullopt;
+    });
+  }
+
+  /** Of a dump that has ended: 0 or an errno. */
+  static int resultOf(std::string_view done) {
+    int result = 0;
+    if (done.size() >= NLMSG_HDRLEN + sizeof result) memcpy(&result, done.data() + NLMSG_HDRLEN, sizeof result);
+    return result < 0 ? -result : 0;
   }
 
   void keep(std::optional<std::string> message) {
-    if (message && text_.size() <= mostBytes) text_ += *message;
+    if (message) text_ += *message;
   }
 
-  int socket_;
-  uint32_t sets_ = 0;
+  Conversation& kernel_;
+  std::optional<uint16_t> generation_;
+  uint32_t setId_ = 0;
   std::string text_;
 };
 
-std::string borderOf(uint16_t type) {
-  NetlinkMessage border(type, 0);
-  nfgenmsg header{};
-  header.res_id = htons(NFNL_SUBSYS_NFTABLES);
-  border.header(header);
-  const auto& bytes = border.finish();
-  return std::string(bytes.begin(), bytes.end());
+uint16_t flagsOf(uint16_t type) {
+  if (type == typeOf(NFT_MSG_NEWRULE)) return NLM_F_CREATE | NLM_F_APPEND;
+  // The kernel may tell an element twice, if it makes room in the set meanwhile.
+  if (type == typeOf(NFT_MSG_NEWSETELEM)) return NLM_F_CREATE;
+  return NLM_F_CREATE | NLM_F_EXCL;
 }
 
-/** The last one before the end is answered whatever comes of it, after all that is refused. */
+void addToBatch(std::string& batch, std::string_view message, uint16_t flags, uint32_t sequence) {
+  nlmsghdr head = headOf(message);
+  head.nlmsg_flags = NLM_F_REQUEST | flags;
+  head.nlmsg_seq = sequence;
+  head.nlmsg_pid = 0;
+  batch.append(reinterpret_cast<const char*>(&head), sizeof head);
+  batch.append(message.substr(sizeof head));
+  batch.resize(NLMSG_ALIGN(batch.size()));
+}
+
+void addBorder(std::string& batch, uint16_t type, uint32_t sequence) {
+  NetlinkMessage border(type, 0);
+  border.header(nfgenmsg{.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)});
+  const auto& bytes = border.finish();
+  addToBatch(batch, {bytes.data(), bytes.size()}, 0, sequence);
+}
+
+/** The last message is answered when all is done, after all that is refused. */
 std::string batchOf(const std::vector<std::string_view>& messages) {
   std::string batch;
-  auto add = [&](std::string_view message, uint16_t flags, uint32_t sequence) {
-    nlmsghdr head;
-    memcpy(&head, message.data(), sizeof head);
-    head.nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | flags | (head.nlmsg_flags & (NLM_F_CREATE | NLM_F_APPEND)));
-    head.nlmsg_seq = sequence;
-    batch.append(reinterpret_cast<const char*>(&head), sizeof head);
-    batch.append(message.substr(sizeof head));
-    batch.resize(NLMSG_ALIGN(batch.size()));
-  };
-  add(borderOf(NFNL_MSG_BATCH_BEGIN), 0, 0);
-  uint32_t sequence = 0;
-  for (std::string_view message : messages) {
-    sequence++;
-    add(message, sequence == messages.size() ? NLM_F_ACK : 0, sequence);
+  uint32_t sequence = firstSequence;
+  addBorder(batch, NFNL_MSG_BATCH_BEGIN, sequence);
+  for (const std::string_view& message : messages) {
+    const uint16_t wanted = &message == &messages.back() ? NLM_F_ACK : 0;
+    addToBatch(batch, message, flagsOf(RouteMessage(message).type()) | wanted, ++sequence);
   }
-  add(borderOf(NFNL_MSG_BATCH_END), 0, ++sequence);
+  addBorder(batch, NFNL_MSG_BATCH_END, ++sequence);
   return batch;
-}
-
-/** Sizes beyond the host's usual ones, as root of the host may. */
-bool sendWhole(int socket, const std::string& batch) {
-  const int room = static_cast<int>(batch.size() + answerBytes);
-  (void)setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
-  return send(socket, batch.data(), batch.size(), 0) == static_cast<ssize_t>(batch.size());
 }
 
 }  // namespace
 
 Result<std::string> dumpNfTables(int networkNamespace) {
-  DROVER_TRY_ASSIGN(socket, openNfTables(networkNamespace));
-  Dump dump(socket.get());
+  auto kernel = converse(networkNamespace);
+  // This kernel has no netfilter.
+  if (!kernel.ok() && errno == EPROTONOSUPPORT) return std::string();
+  if (!kernel.ok()) return kernel.error();
+  Dump dump(kernel.value());
   int number = EINTR;
   for (int attempt = 0; attempt < attempts && number == EINTR; attempt++) number = dump.all();
-  if (number == EPROTONOSUPPORT || number == EOPNOTSUPP || number == EINVAL) return std::string();
   if (number != 0) return errnoError("read the container's nftables", number);
-  if (dump.text().size() > mostBytes) return errnoError("read the container's nftables", EFBIG);
-  return dump.text();
+  return dump.take();
 }
 
 Status loadNfTables(int networkNamespace, std::string_view dump) {
   if (dump.empty()) return {};
   const auto messages = splitNfTables(dump);
   if (!messages || dump.size() > mostBytes) return engineError("what came as the nftables of a container is not that");
-  DROVER_TRY_ASSIGN(socket, openNfTables(networkNamespace));
-  if (!sendWhole(socket.get(), batchOf(*messages))) return errnoError("set the container's nftables");
-  int refused = 0;
-  std::vector<char> answer(answerBytes);
-  for (;;) {
-    const ssize_t count = recv(socket.get(), answer.data(), answer.size(), 0);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errnoError("set the container's nftables", refused != 0 ? refused : errno);
-    for (const RouteMessage& message : splitMessages({answer.data(), static_cast<size_t>(count)})) {
-      nlmsghdr head;
-      memcpy(&head, message.bytes().data(), sizeof head);
-      const int number = netlinkResult(message.bytes()).value_or(0);
-      if (refused == 0) refused = number;
-      // Of the whole batch, or of the last message.
-      if ((head.nlmsg_seq == 0 && number != 0) || head.nlmsg_seq == messages->size())
-        return refused == 0 ? Status() : Status(errnoError("set the container's nftables", refused));
-    }
-  }
+  DROVER_TRY_ASSIGN(kernel, converse(networkNamespace));
+  const std::string batch = batchOf(*messages);
+  kernel.makeRoom(batch.size());
+  if (int number = kernel.send(batch); number != 0) return errnoError("set the container's nftables", number);
+  const uint32_t last = firstSequence + static_cast<uint32_t>(messages->size());
+  std::string subject;
+  const int number = kernel.receive([&](std::string_view answer) -> std::optional<int> {
+    const uint32_t sequence = headOf(answer).nlmsg_seq;
+    const int result = netlinkResult(answer).value_or(0);
+    if (result == 0) return sequence == last ? std::optional(0) : std::nullopt;
+    // One refusal is enough: nothing of the batch is there then.
+    if (sequence > firstSequence && sequence <= last) subject = ", " + nfTablesSubject((*messages)[sequence - firstSequence - 1]);
+    return result;
+  });
+  return number == 0 ? Status() : errnoError("set the container's nftables" + subject, number);
 }
 
 }  // namespace drover

@@ -1,5 +1,6 @@
 // nftables of a container's network namespace, carried to the host that it moves to: as the kernel's own messages, so that nothing is translated, and what
-// iptables-nft has made comes along as well. Rules get other handles there. A table that a program owns (`flags owner`) has no owner then.
+// iptables-nft has made comes along as well, with all counters. Not kept: handles (the numbers of `nft -a`), and the owner of a table that a program owns
+// (`flags owner`). What limits have left, and what iptables' matches remember (xt_recent's addresses, hashlimit's), begins anew.
 #pragma once
 
 #include <string>
@@ -9,9 +10,9 @@
 
 namespace drover {
 
-/** All of it, as messages that make it anew; empty: there is none. */
+/** All of nftables in a network namespace, as messages that make it anew; empty: there is none. */
 Result<std::string> dumpNfTables(int networkNamespace);
-/** Into a namespace that has none. All or nothing. */
+/** In a namespace that has none. All or nothing. */
 Status loadNfTables(int networkNamespace, std::string_view dump);
 
 }  // namespace drover
